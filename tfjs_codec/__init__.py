@@ -1,0 +1,1 @@
+"""TensorFlow.js model files without TensorFlow."""

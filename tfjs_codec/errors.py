@@ -1,0 +1,120 @@
+"""Every error the package raises, split by whose fault it is.
+
+``str(error)`` is ``<path>: <where>: <what>. <hint>``; the parts are attributes. File content is
+quoted through :func:`quote`, which bounds it and makes control characters visible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_QUOTE_CHARS = 80
+
+
+def quote(value: object) -> str:
+    """Return *value* as a bounded, printable, single-line literal for a message."""
+    text = ascii(value) if not isinstance(value, str) else "'" + _printable(value) + "'"
+    return text if len(text) <= _QUOTE_CHARS else text[: _QUOTE_CHARS - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:_QUOTE_CHARS])
+
+
+class TfjsCodecError(Exception):
+    """Base of all errors. ``path`` is the file, ``where`` the place in it, ``hint`` what to do."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, path: object = "", where: str = "", hint: str = "") -> None:
+        self.what = what.rstrip(".")
+        self.path = str(path)
+        self.where = where
+        self.hint = hint
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        parts = [part for part in (self.path, self.where, self.what) if part]
+        text = ": ".join(parts)
+        return f"{text}. {self.hint}" if self.hint else text
+
+
+class UsageError(TfjsCodecError, ValueError):
+    """The caller asked for something that makes no sense (exit code 2)."""
+
+    exit_code = 2
+
+
+class InputError(TfjsCodecError, ValueError):
+    """The input file is at fault (exit code 3)."""
+
+    exit_code = 3
+
+
+class UnknownFormatError(InputError):
+    """The file is none of the formats we read; the message lists what was looked for."""
+
+
+class CorruptFileError(InputError):
+    """Truncated, checksum mismatch, invalid JSON, sizes or shapes that disagree."""
+
+
+class UnsafeFileError(InputError):
+    """The file reaches outside itself: external links, path traversal, … (exit code 4)."""
+
+    exit_code = 4
+
+
+class LimitExceededError(UnsafeFileError):
+    """A limit of :mod:`tfjs_codec.limits` was exceeded; the hint names the option to raise it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why a model cannot be converted.
+
+    ``layer`` is the Keras layer's name (with the names of the models around it, joined by
+    ``/``), ``class_name`` its Keras class, ``reason`` one clause, ``hint`` the way out.
+    """
+
+    layer: str
+    class_name: str
+    reason: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"layer {quote(self.layer)} ({self.class_name}): {self.reason.rstrip('.')}."
+        return f"{text} {self.hint}" if self.hint else text
+
+
+class UnsupportedModelError(InputError):
+    """The model is valid but tfjs cannot express it; ``problems`` lists all of it (exit code 5)."""
+
+    exit_code = 5
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        path: object = "",
+        where: str = "",
+        hint: str = "",
+        problems: tuple[Problem, ...] = (),
+    ) -> None:
+        super().__init__(what, path=path, where=where, hint=hint)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n  ".join([super().__str__(), *map(str, self.problems)])
+
+
+class OutputError(TfjsCodecError, OSError):
+    """The result could not be written; the destination is as it was (exit code 6)."""
+
+    exit_code = 6
+
+
+class VerificationError(TfjsCodecError):
+    """A check of written data failed (exit code 7)."""
+
+    exit_code = 7

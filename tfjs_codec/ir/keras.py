@@ -1,0 +1,119 @@
+"""The normalised Keras model: one dialect for every Keras generation.
+
+Readers produce it, lowering consumes it. What differs between generations only in spelling is
+gone (node formats, class aliases, dtype policies, tuples); what differs in meaning is told by
+:attr:`KerasModel.generation` or spelled out in the config.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfjs_codec.ir.tensors import LazyTensor
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Output *tensor* of the *call*-th call (from 0, in file order) of layer *layer*."""
+
+    layer: str
+    call: int
+    tensor: int
+
+
+@dataclass(slots=True)
+class Call:
+    """One application of a layer: Python-like arguments holding :class:`Ref` and constants.
+
+    A layer's inputs are ``args[0]``: one Ref or a list of Refs. Constants are numbers, strings,
+    None, lists, dicts, ``slice`` objects or numpy arrays.
+    """
+
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class KerasLayer:
+    """A layer, an operation node (``is_op``) or a nested model (``graph``).
+
+    ``class_name`` is the Keras class without package prefix, or for an operation its canonical
+    snake_case name (``multiply``, ``getitem``). ``children`` are the layers it owns, by
+    attribute name (``layer``, ``cell``, ``forward_layer``, …); ``weights`` its own variables by
+    role (``kernel``), in Keras order.
+    """
+
+    name: str
+    class_name: str
+    config: Config = field(default_factory=dict)
+    is_op: bool = False
+    registered_name: str = ""
+    calls: list[Call] = field(default_factory=list)
+    children: dict[str, KerasLayer] = field(default_factory=dict)
+    graph: KerasGraph | None = None
+    weights: dict[str, LazyTensor] = field(default_factory=dict)
+    input_shape: Any = None
+
+    @property
+    def trainable(self) -> bool:
+        return bool(self.config.get("trainable", True))
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+@dataclass(slots=True)
+class KerasGraph:
+    """Layers, and which tensors go in and out.
+
+    A Sequential model (``sequential``) is the same thing: its InputLayer and the calls of its
+    chain are made explicit by the reader. ``inputs`` and ``outputs`` are flat, in the order in
+    which Keras feeds and returns them.
+    """
+
+    name: str
+    layers: list[KerasLayer]
+    inputs: list[Ref]
+    outputs: list[Ref]
+    sequential: bool = False
+    trainable: bool = True
+
+    def walk(self) -> Iterator[KerasLayer]:
+        """Yield all layers of this model, then of the models and layers inside, by level."""
+        level: list[KerasLayer] = list(self.layers)
+        while level:
+            yield from level
+            level = [
+                inner
+                for layer in level
+                for inner in (
+                    *layer.children.values(),
+                    *(layer.graph.layers if layer.graph else ()),
+                )
+            ]
+
+
+@dataclass(slots=True)
+class KerasModel:
+    """What a reader found in a file.
+
+    ``graph`` is None for a weights-only file, whose tensors are then in ``loose_weights`` by
+    their names in the file. ``generation`` is 1, 2 or 3. ``path`` is for messages only.
+    """
+
+    path: str
+    format: str
+    graph: KerasGraph | None
+    generation: int = 2
+    keras_version: str | None = None
+    backend: str | None = None
+    training_config: Config | None = None
+    loose_weights: dict[str, LazyTensor] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)

@@ -1,0 +1,129 @@
+"""Tensors that are read when they are needed, and in bounded pieces."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A byte range of a file: ``nbytes`` bytes from ``offset``."""
+
+    path: Path
+    offset: int
+    nbytes: int
+
+
+class LazyTensor(ABC):
+    """A tensor whose values stay in their source until asked for.
+
+    ``name`` says where it comes from (for messages), ``shape`` is its shape and ``dtype`` the
+    numpy dtype of what :meth:`numpy` returns (native byte order).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that :meth:`numpy` takes in memory."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def extent(self) -> Extent | None:
+        """Where the source holds exactly these values as plain little-endian float32, if it does."""
+        return None
+
+    @abstractmethod
+    def numpy(self) -> Array:
+        """Return all values: shape ``shape``, dtype ``dtype``, C order. The whole tensor is read."""
+
+    def chunks(self, max_bytes: int) -> Iterator[Array]:
+        """Yield the values as consecutive flat pieces in C order, each at most *max_bytes* bytes.
+
+        The default reads the tensor whole; sources that can read parts override it.
+        """
+        flat = self.numpy().reshape(-1)
+        step = max(1, max_bytes // self.dtype.itemsize)
+        for start in range(0, flat.size, step):
+            yield flat[start : start + step]
+
+
+class ArrayTensor(LazyTensor):
+    """A tensor that is already in memory."""
+
+    def __init__(self, name: str, array: Array) -> None:
+        self.name = name
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self._array = array
+
+    def numpy(self) -> Array:
+        return np.ascontiguousarray(self._array)
+
+
+class DerivedTensor(LazyTensor):
+    """A float32 tensor computed from others when it is needed.
+
+    *compute* returns an array of shape *shape*; it is called once per read and the result is
+    not kept, so memory is bounded by the tensors involved.
+    """
+
+    def __init__(self, name: str, shape: tuple[int, ...], compute: Callable[[], Array]) -> None:
+        self.name = name
+        self.shape = shape
+        self.dtype = np.dtype(np.float32)
+        self._compute = compute
+
+    def numpy(self) -> Array:
+        array = np.ascontiguousarray(self._compute(), dtype=np.float32)
+        if array.shape != self.shape:
+            raise AssertionError(f"{self.name}: computed {array.shape}, declared {self.shape}")
+        return array
+
+
+class Float32Tensor(LazyTensor):
+    """Another tensor cast to float32, piece by piece."""
+
+    def __init__(self, source: LazyTensor) -> None:
+        self.name = source.name
+        self.shape = source.shape
+        self.dtype = np.dtype(np.float32)
+        self._source = source
+
+    def numpy(self) -> Array:
+        return self._source.numpy().astype(np.float32)
+
+    def chunks(self, max_bytes: int) -> Iterator[Array]:
+        ratio = max(1, self._source.dtype.itemsize // 4)
+        for chunk in self._source.chunks(max_bytes * ratio // 2):
+            yield chunk.astype(np.float32)
+
+
+def as_float32(tensor: LazyTensor) -> LazyTensor:
+    """Return *tensor* itself if it is float32, else a lazy cast of it."""
+    return tensor if tensor.dtype == np.float32 else Float32Tensor(tensor)
+
+
+def mapped(
+    tensor: LazyTensor, shape: tuple[int, ...], function: Callable[[Array], Array]
+) -> LazyTensor:
+    """Return the lazy float32 tensor ``function(tensor)`` of shape *shape*."""
+    return DerivedTensor(
+        tensor.name, shape, lambda: function(tensor.numpy().astype(np.float32, copy=False))
+    )

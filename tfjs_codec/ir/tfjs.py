@@ -1,0 +1,108 @@
+"""The TensorFlow.js Layers model: only classes tfjs has, final names, lazy float32 weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfjs_codec.ir.tensors import LazyTensor
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRef:
+    """Output *tensor* of the *call*-th call (from 0) of the layer named *layer*."""
+
+    layer: str
+    call: int
+    tensor: int
+
+
+@dataclass(slots=True)
+class TfjsLayer:
+    """A layer of tfjs.
+
+    ``config`` holds its own keys without ``name``; inner layers (``layer``, ``cell``,
+    ``cells``) are in ``children`` and join the config when it is written; ``graph`` is set for
+    a nested model. ``weights`` maps the short variable name (``kernel``) to its values.
+    """
+
+    name: str
+    class_name: str
+    config: Config = field(default_factory=dict)
+    weights: dict[str, LazyTensor] = field(default_factory=dict)
+    children: dict[str, TfjsLayer | list[TfjsLayer]] = field(default_factory=dict)
+    graph: TfjsGraph | None = None
+    calls: list[list[TensorRef]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class TfjsGraph:
+    """A model: layers, and references to what goes in and out, in order."""
+
+    name: str
+    layers: list[TfjsLayer]
+    inputs: list[TensorRef]
+    outputs: list[TensorRef]
+    sequential: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A named tensor of the manifest."""
+
+    name: str
+    tensor: LazyTensor
+
+
+@dataclass(slots=True)
+class TfjsModel:
+    """All that a ``model.json`` and its shards hold; ``graph`` is None for bare weights."""
+
+    graph: TfjsGraph | None
+    weights: list[Weight]
+    training_config: Config | None = None
+    metadata: Config | None = None
+    generated_by: str | None = None
+
+
+def layer_weights(layer: TfjsLayer) -> Iterator[tuple[str, LazyTensor]]:
+    """Yield ``(name, tensor)`` of all variables of *layer* under the names tfjs gives them.
+
+    Names are dumped from models loaded by tfjs 4.22 (layers-format.md §4.1): a nested model adds
+    no prefix, TimeDistributed drops its inner layer's name, Bidirectional keeps it with a
+    ``forward_``/``backward_`` prefix, RNN drops a single cell's name.
+    """
+    if layer.graph is not None:
+        yield from graph_weights(layer.graph)
+        return
+    yield from _scoped(layer, layer.name)
+
+
+def _scoped(layer: TfjsLayer, scope: str) -> Iterator[tuple[str, LazyTensor]]:
+    """The variables of a layer (or wrapper) whose name scope is *scope*."""
+    for short, tensor in layer.weights.items():
+        yield f"{scope}/{short}", tensor
+    for key, child in layer.children.items():
+        if isinstance(child, list):  # StackedRNNCells
+            for index, cell in enumerate(child):
+                yield from _inner(cell, f"{scope}/RNNCell_{index}")
+        elif key in ("forward_layer", "backward_layer"):  # Bidirectional
+            yield from _inner(child, f"{scope}/{child.name}")
+        else:  # TimeDistributed.layer, RNN.cell
+            yield from _inner(child, scope)
+
+
+def _inner(layer: TfjsLayer, scope: str) -> Iterator[tuple[str, LazyTensor]]:
+    if layer.graph is not None:
+        yield from graph_weights(layer.graph)
+    else:
+        yield from _scoped(layer, scope)
+
+
+def graph_weights(graph: TfjsGraph) -> Iterator[tuple[str, LazyTensor]]:
+    """Yield ``(name, tensor)`` of all variables of *graph* in layer order."""
+    for layer in graph.layers:
+        yield from layer_weights(layer)
