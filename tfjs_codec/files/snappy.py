@@ -1,0 +1,66 @@
+"""Raw snappy (no framing), decoding only.
+
+The length of the output as a varint, then elements. The low two bits of an element's first byte
+are its kind: 0 a literal (length - 1 in the upper six bits, or 60..63: in the next 1..4 bytes),
+1..3 a copy from *offset* bytes back (1: length - 4 in bits 2..4, offset in bits 5..7 and the next
+byte; 2, 3: length - 1 in the upper six bits, offset in the next 2 or 4 bytes). Numbers are
+little-endian.
+"""
+
+from __future__ import annotations
+
+from tfjs_codec.files.varint import read_varint
+
+_MAX_RATIO = 22  # the most compact element makes 64 bytes of 3
+
+
+def decompress(data: bytes) -> bytes:
+    """Return the decoded bytes: never more than 22 times *data*.
+
+    Raises:
+        ValueError: *data* is not a complete snappy block.
+    """
+    size, position = read_varint(data, 0, 32)
+    if size > _MAX_RATIO * len(data):
+        raise ValueError(f"snappy: {len(data)} bytes cannot hold {size}")
+    output = bytearray()
+    while position < len(data):
+        tag = data[position]
+        length, offset, position = _element(data, position + 1, tag)
+        if offset == 0:
+            output += data[position : position + length]
+            position += length
+        elif offset > len(output):
+            raise ValueError("snappy: copy from before the start")
+        else:  # a copy may overlap what it writes: it then repeats
+            source = bytes(output[-offset:][:length])
+            output += (source * (length // len(source) + 1))[:length]
+        if position > len(data) or len(output) > size:
+            raise ValueError("snappy: element too long")
+    if len(output) != size:
+        raise ValueError(f"snappy: {len(output)} bytes decoded, {size} declared")
+    return bytes(output)
+
+
+def _element(data: bytes, position: int, tag: int) -> tuple[int, int, int]:
+    """Return length, offset (0: literal) and the position of what follows the header."""
+    kind, upper = tag & 3, tag >> 2
+    if kind == 0:
+        if upper < 60:
+            return upper + 1, 0, position
+        extra = upper - 59
+        return _number(data, position, extra) + 1, 0, position + extra
+    if kind == 1:
+        length, offset, extra = (upper & 7) + 4, (upper >> 3) << 8, 1
+    else:
+        length, offset, extra = upper + 1, 0, 2 * kind - 2
+    offset |= _number(data, position, extra)
+    if offset == 0:
+        raise ValueError("snappy: copy from nowhere")
+    return length, offset, position + extra
+
+
+def _number(data: bytes, position: int, size: int) -> int:
+    if position + size > len(data):
+        raise ValueError("snappy: truncated element")
+    return int.from_bytes(data[position : position + size], "little")

@@ -1,0 +1,136 @@
+"""Sorted string tables (LevelDB's table format, as TensorFlow writes ``*.index`` files).
+
+The file is blocks, then a footer of 48 bytes: handles of the metaindex and of the index block,
+zeros up to byte 40, the magic number. A handle is varint offset, varint size. After the ``size``
+bytes of a block come its type (0 plain, 1 snappy) and the masked CRC-32C of both, 5 bytes that the
+size leaves out.
+
+A block is entries, then restart offsets (uint32), then their count (uint32). An entry is varint
+lengths shared, unshared, value; the unshared part of the key (the shared part is the start of the
+key before); the value. The index block's values are the handles of the data blocks; its keys only
+separate. All numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.files.crc32c import crc32c, masked
+from tfjs_codec.files.snappy import decompress
+from tfjs_codec.files.varint import read_varint
+
+_MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
+_FOOTER_BYTES = 48
+_TRAILER_BYTES = 5
+
+
+def read_sstable(data: bytes, *, path: object) -> dict[bytes, bytes]:
+    """Return all entries of the table file *data*, in its order.
+
+    Every byte of the file is accounted for: it is in a block with a matching checksum or in the
+    footer, keys increase, restarts are where entries start.
+
+    Raises:
+        CorruptFileError: Anything else, naming the block.
+    """
+    return _Table(data, path).entries()
+
+
+class _Table:
+    def __init__(self, data: bytes, path: object) -> None:
+        self._data = data
+        self._path = path
+        self._used = _FOOTER_BYTES
+
+    def entries(self) -> dict[bytes, bytes]:
+        metaindex, index = self._footer()
+        result: dict[bytes, bytes] = {}
+        last = b""
+        for number, (separator, value) in enumerate(index.items()):
+            where = f"data block {number}"
+            with self._errors(where):
+                (offset, size), end = _handle(value, 0)
+                if end != len(value):
+                    raise ValueError("its handle has the wrong size")
+            block = self._block(offset, size, where)
+            with self._errors(where):
+                if result and block and next(iter(block)) <= last:
+                    raise ValueError("its keys do not come after those of the block before")
+                last = next(reversed(block), last)
+                if last > separator:
+                    raise ValueError("its keys come after its key in the index")
+            result.update(block)
+        with self._errors("metaindex block"):
+            if metaindex:
+                raise ValueError("expected it to be empty")
+        with self._errors(""):
+            if self._used != len(self._data):
+                raise ValueError(f"{len(self._data) - self._used} bytes belong to no block")
+        return result
+
+    def _footer(self) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        footer = self._data[-_FOOTER_BYTES:]
+        with self._errors("footer"):
+            if len(footer) < _FOOTER_BYTES or not footer.endswith(_MAGIC):
+                raise ValueError("not a checkpoint index, or truncated (its magic number is missing)")
+            metaindex, position = _handle(footer, 0)
+            index, position = _handle(footer, position)
+            if any(footer[position : -len(_MAGIC)]):
+                raise ValueError("padding is not zero")
+        return self._block(*metaindex, "metaindex block"), self._block(*index, "index block")
+
+    def _block(self, offset: int, size: int, where: str) -> dict[bytes, bytes]:
+        end = offset + size + _TRAILER_BYTES
+        self._used += size + _TRAILER_BYTES
+        with self._errors(where):
+            if end > len(self._data) - _FOOTER_BYTES or self._used > len(self._data):
+                raise ValueError(f"bytes {offset} to {end} are not in the file")
+            content, trailer = self._data[offset : end - _TRAILER_BYTES], self._data[end - 5 : end]
+            expected = int.from_bytes(trailer[1:], "little")
+            if masked(crc32c(self._data[offset : end - 4])) != expected:
+                raise ValueError("checksum mismatch")
+            if trailer[0] not in (0, 1):
+                raise ValueError(f"unknown compression type {trailer[0]}")
+            return dict(_entries(decompress(content) if trailer[0] else content))
+
+    @contextmanager
+    def _errors(self, where: str) -> Iterator[None]:
+        """Turn ValueError into the error that names the file and the block."""
+        try:
+            yield
+        except ValueError as error:
+            raise CorruptFileError(str(error), path=self._path, where=where) from error
+
+
+def _handle(data: bytes, position: int) -> tuple[tuple[int, int], int]:
+    offset, position = read_varint(data, position)
+    size, position = read_varint(data, position)
+    return (offset, size), position
+
+
+def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the entries of a block; ValueError if it is not one, or its keys do not increase."""
+    if len(block) < 4:
+        raise ValueError("too short for a block")
+    end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")
+    if end < 0:
+        raise ValueError("restart array out of range")
+    restarts = {int.from_bytes(block[i : i + 4], "little") for i in range(end, len(block) - 4, 4)}
+    position, previous = 0, None
+    while position < end:
+        restarts.discard(position)
+        shared, position = read_varint(block, position, 32)
+        unshared, position = read_varint(block, position, 32)
+        length, position = read_varint(block, position, 32)
+        middle, stop = position + unshared, position + unshared + length
+        if stop > end or shared > len(previous or b""):
+            raise ValueError("entry out of range")
+        key = (previous or b"")[:shared] + block[position:middle]
+        if previous is not None and key <= previous:
+            raise ValueError("keys are not in order")
+        yield key, block[middle:stop]
+        previous, position = key, stop
+    if restarts - {0}:
+        raise ValueError("restarts are not at entries")
