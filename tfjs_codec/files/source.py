@@ -1,0 +1,259 @@
+"""Where bytes come from: a path, bytes in memory, an open file, or a part of one of them.
+
+A path is checked to be a regular file before it is opened (opening a named pipe would wait for
+ever) and again after. Nothing is memory-mapped: a file that shrinks while it is read must give an
+error, not a signal.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_ZIP_END = b"PK\x05\x06"
+_ZIP_TAIL_BYTES = 22 + 0xFFFF
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISBLK, "a block device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+# What people really pass by mistake: (how the file starts, what it is, what to do).
+_MISTAKES = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the model itself", "Run git lfs pull."),
+    (b"<!doctype", "an HTML page, probably an error page", "Download the model again."),
+    (b"<html", "an HTML page, probably an error page", "Download the model again."),
+    (b"\x89png", "a PNG image", ""),
+    (b"\x1f\x8b", "a gzip file", "Unpack it first."),
+    (b"bzh", "a bzip2 file", "Unpack it first."),
+    (b"\xfd7zxz", "an xz file", "Unpack it first."),
+    (b"\x80\x02", "a Python pickle, which is never loaded", "Save the model with Keras."),
+    (b"\x80\x04", "a Python pickle, which is never loaded", "Save the model with Keras."),
+    (b"\x93numpy", "a numpy array, not a model", ""),
+)
+_LOOKED_FOR = (
+    "Looked for: HDF5 (.h5), zip (.keras), JSON (model.json), a directory with saved_model.pb "
+    "or model.json."
+)
+
+
+class Window(io.RawIOBase):
+    """A read-only view of bytes ``offset … offset + size`` of *file*, with its own position.
+
+    Several windows may share *file*, also between threads; closing one leaves *file* open.
+    Reads inside the window are always complete: if *file* has become shorter they raise
+    CorruptFileError, which names *path*.
+    """
+
+    def __init__(
+        self, file: BinaryIO, offset: int, size: int, path: str, lock: threading.Lock | None = None
+    ) -> None:
+        self.offset = offset
+        self.size = size
+        self.path = path
+        self._file = file
+        self._lock = lock or threading.Lock()
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        self._position = max(0, start + position)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        wanted = max(0, min(len(view), self.size - self._position))
+        done = 0
+        with self._lock:
+            self._file.seek(self.offset + self._position)
+            while done < wanted:
+                count = self._read_some(view[done:wanted])
+                if not count:
+                    raise CorruptFileError("the file was changed while it was read", path=self.path)
+                done += count
+        self._position += done
+        return done
+
+    def _read_some(self, view: memoryview) -> int:
+        if hasattr(self._file, "readinto"):
+            return cast("int", self._file.readinto(view))
+        data = self._file.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes to read, and how to call them in messages.
+
+    ``path`` is the name for messages and ``where`` the place in it (a zip member), ``size`` the
+    number of bytes. If the bytes are those of a real file, ``file_path`` is it and ``offset``
+    where they begin in it.
+    """
+
+    path: str
+    size: int
+    opener: Callable[[], BinaryIO]
+    file_path: Path | None = None
+    offset: int = 0
+    where: str = ""
+    is_dir: bool = False
+    mtime_ns: int | None = None
+
+    def open(self) -> BinaryIO:
+        """Open the bytes for reading: binary, seekable, with a position of its own."""
+        return self.opener()
+
+    def read(self, limit: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
+        """Return all bytes; their number is first checked against the cap named *limit*."""
+        what = "the file's size in bytes"
+        limits.check(limit, self.size, what, path=self.path, where=self.where)
+        with self.open() as file:
+            data = file.read(self.size)
+        if len(data) != self.size:
+            raise CorruptFileError(
+                "the file was changed while it was read", path=self.path, where=self.where
+            )
+        return data
+
+    def check_unchanged(self) -> None:
+        """Raise CorruptFileError if the real file was written to since it was first looked at."""
+        if self.file_path is None or self.mtime_ns is None:
+            return
+        if os.stat(self.file_path).st_mtime_ns != self.mtime_ns:
+            raise CorruptFileError("the file was changed while it was read", path=self.path)
+
+
+def open_source(what: str | os.PathLike[str] | bytes | BinaryIO | Source) -> Source:
+    """Return the :class:`Source` for what a caller passed: a path, bytes or an open binary file.
+
+    Nothing is read yet, and no file is kept open.
+
+    Raises:
+        OSError: the operating system's own error about the path (missing, not permitted, …).
+        UsageError: a pipe, device or socket; a file that cannot seek.
+    """
+    if isinstance(what, Source):
+        return what
+    if isinstance(what, bytes | bytearray | memoryview):
+        data = bytes(what)
+        return Source("<bytes>", len(data), lambda: io.BytesIO(data))
+    if isinstance(what, str | os.PathLike):
+        return _path_source(os.fspath(what))
+    return _file_source(what)
+
+
+def _path_source(path: str) -> Source:
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        return Source(path, 0, lambda: _open_regular(path), Path(path), is_dir=True)
+    _check_regular(path, status.st_mode)
+    return Source(
+        path,
+        status.st_size,
+        lambda: _open_regular(path),
+        file_path=Path(path),
+        mtime_ns=status.st_mtime_ns,
+    )
+
+
+def _open_regular(path: str) -> BinaryIO:
+    """Open a regular file; should it have become a pipe meanwhile, fail instead of waiting."""
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    try:
+        _check_regular(path, os.fstat(descriptor).st_mode)
+        return os.fdopen(descriptor, "rb", buffering=0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_regular(path: str, mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    kind = next((name for test, name in _KINDS if test(mode)), "something else")
+    raise UsageError(f"is {kind}, not a regular file", path=path)
+
+
+def _file_source(file: BinaryIO) -> Source:
+    label = getattr(file, "name", None)
+    path = label if isinstance(label, str) else "<file>"
+    try:
+        if isinstance(file, io.TextIOBase):
+            raise UsageError("the file is open for text", path=path, hint="Open it with 'rb'.")
+        size = file.seek(0, os.SEEK_END)
+    except (OSError, AttributeError, TypeError, ValueError):
+        raise UsageError(
+            "the source is neither a path, bytes nor an open file that can seek",
+            path=path,
+            hint="Read it and pass the bytes.",
+        ) from None
+    lock = threading.Lock()
+    return Source(path, size, lambda: cast("BinaryIO", Window(file, 0, size, path, lock)))
+
+
+def sniff(source: Source) -> str:
+    """Tell by content, never by name: ``directory``, ``hdf5``, ``zip``, ``json`` or ``unknown``.
+
+    HDF5 files may begin with a user block of 512, 1024, … bytes (HDF5 format specification,
+    superblock). A zip is also known by its end, so that one with bytes before it is refused as
+    such, and a cut-off signature counts as that format, so that it is called truncated.
+    """
+    if source.is_dir:
+        return "directory"
+    with source.open() as file:
+        head = file.read(64)
+        if head[:8] == HDF5_MAGIC[: len(head)] and len(head) >= 4:
+            return "hdf5"
+        if head.startswith(_ZIP_MAGICS):
+            return "zip"
+        if head.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith((b"{", b"[")):
+            return "json"
+        offset = 512
+        while offset + 8 <= source.size:
+            file.seek(offset)
+            if file.read(8) == HDF5_MAGIC:
+                return "hdf5"
+            offset *= 2
+        file.seek(max(0, source.size - _ZIP_TAIL_BYTES))
+        tail = file.read(_ZIP_TAIL_BYTES)
+    end = tail.rfind(_ZIP_END)
+    return "zip" if end >= 0 and len(tail) - end >= 22 else "unknown"
+
+
+def unknown_format(source: Source) -> UnknownFormatError:
+    """Return the error for a source none of the readers knows; it says what was looked for."""
+    if source.is_dir:
+        what, advice = "the directory has neither saved_model.pb nor model.json", ""
+        return UnknownFormatError(what, path=source.path, hint=advice or _LOOKED_FOR)
+    with source.open() as file:
+        head = file.read(64).lstrip().lower()
+    what, advice = "the file has no known format", ""
+    if source.size == 0:
+        what = "the file is empty"
+    for start, is_a, do in _MISTAKES:
+        if head.startswith(start):
+            what, advice = f"this is {is_a}", do
+    hint = f"{advice} {_LOOKED_FOR}".strip()
+    return UnknownFormatError(what, path=source.path, where=source.where, hint=hint)

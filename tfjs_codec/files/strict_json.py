@@ -1,0 +1,190 @@
+"""JSON as RFC 8259 has it: one text, one meaning, or an error that says where.
+
+Python's :mod:`json` takes more than JSON: NaN and Infinity, numbers beyond float64, the last of
+duplicate keys, lone surrogates, UTF-16, any nesting until the interpreter's stack is full. All of
+that is refused here. Keras never writes it: none of the 2,163 configs of the test corpus, from
+Keras 1 to 3, has a NaN or an Infinity.
+
+Size, nesting and number of values are checked on the text by a few passes at C speed; only then
+does the C scanner of the standard library parse it. Syntax errors carry ``line:column``; values
+that are well formed but not allowed carry their key path (``config.layers[3].name``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any
+
+from tfjs_codec.errors import CorruptFileError, quote
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+
+_MAX_INT_CHARS = 64  # far beyond 64-bit seeds; conversion to int takes quadratic time
+_BOMS = (
+    (b"\xef\xbb\xbf", "UTF-8 with a byte order mark"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+    (b"{\0", "UTF-16"),
+    (b"\0{", "UTF-16"),
+)
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{},"))
+_STEP = [0] * 256
+_STEP[ord("[")] = _STEP[ord("{")] = 1
+_STEP[ord("]")] = _STEP[ord("}")] = -1
+
+
+def loads(
+    data: bytes | str, *, path: object = "", where: str = "", limits: Limits = DEFAULT_LIMITS
+) -> Any:
+    """Parse *data*, the JSON text at *where* in file *path*.
+
+    Raises:
+        CorruptFileError: not strict JSON.
+        LimitExceededError: ``json_bytes``, ``json_depth``, ``json_values`` or
+            ``json_string_chars``.
+    """
+    text = _decode(data, path, where, limits)
+    _check_structure(text, path, where, limits)
+    parser = _Parser()
+    try:
+        value = parser.decoder.decode(text)
+    except json.JSONDecodeError as error:
+        what = error.msg[:1].lower() + error.msg[1:]
+        if error.pos >= len(text.rstrip()):
+            what = f"the text ends too early (truncated?): {what}"
+        raise _syntax_error(what, text, error.pos, path, where) from None
+    except RecursionError:  # only when the caller's own stack is nearly full
+        raise CorruptFileError("nested too deeply", path=path, where=where) from None
+    if parser.has_flaw or _SURROGATE_ESCAPE.search(text):
+        for key_path, what in _flaws(value):
+            place = ": ".join(part for part in (where, key_path) if part)
+            raise CorruptFileError(f"invalid JSON: {what}", path=path, where=place)
+    return value
+
+
+def _decode(data: bytes | str, path: object, where: str, limits: Limits) -> str:
+    """Return the text; for bytes and str alike it must be encodable as UTF-8 without a mark."""
+    if isinstance(data, str):
+        limits.check(
+            "json_bytes", len(data), "the JSON text's size in bytes", path=path, where=where
+        )
+        try:
+            data.encode()
+        except UnicodeEncodeError as error:
+            raise _syntax_error("not valid UTF-8", data, error.start, path, where) from None
+        if data.startswith("\ufeff"):
+            raise _syntax_error("starts with a byte order mark", data, 0, path, where)
+        return data
+    limits.check("json_bytes", len(data), "the JSON text's size in bytes", path=path, where=where)
+    for bom, encoding in _BOMS:
+        if data.startswith(bom):
+            raise _syntax_error(f"the text is {encoding}, not plain UTF-8", "", 0, path, where)
+    try:
+        return bytes(data).decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = bytes(data[: error.start]).decode("utf-8")
+        raise _syntax_error("not valid UTF-8", before, len(before), path, where) from None
+
+
+def _check_structure(text: str, path: object, where: str, limits: Limits) -> None:
+    """Bound strings, values and nesting without parsing; wrong syntax is left to the parser.
+
+    Without the escapes ``\\\\`` and ``\\"`` every quote begins or ends a string, so every other
+    piece between quotes is outside strings.
+    """
+    plain = text.replace("\\\\", "").replace('\\"', "")
+    strings = (plain.count('"') + 1) // 2
+    values = "the number of values in the JSON text"
+    limits.check("json_values", strings // 2, values, path=path, where=where)
+    pieces = plain.split('"')
+    longest = max(map(len, pieces[1::2]), default=0)
+    limits.check("json_string_chars", longest, "the length of a string", path=path, where=where)
+    structure = "".join(pieces[::2]).encode("ascii", "replace").translate(None, _NOT_STRUCTURE)
+    count = structure.count(b",") + structure.count(b"[") + structure.count(b"{") + 1
+    limits.check("json_values", count, values, path=path, where=where)
+    depth = max(accumulate(map(_STEP.__getitem__, structure)), default=0)
+    limits.check("json_depth", depth, "the JSON nesting", path=path, where=where)
+
+
+class _Flaw:
+    """Stands in the parsed tree for something that is not allowed there."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+
+class _Parser:
+    """A strict decoder. The C scanner tells its hooks no position, so they leave flaws behind."""
+
+    def __init__(self) -> None:
+        self.has_flaw = False
+        self.decoder = json.JSONDecoder(
+            object_pairs_hook=self._object,
+            parse_constant=lambda text: self._flaw(f"{text} is not a JSON number"),
+            parse_float=self._float,
+            parse_int=self._int,
+        )
+
+    def _flaw(self, what: str) -> _Flaw:
+        self.has_flaw = True
+        return _Flaw(what)
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            seen: set[str] = set()
+            repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            result[repeated] = self._flaw("this key occurs twice")
+        return result
+
+    def _float(self, text: str) -> float | _Flaw:
+        value = float(text)
+        if value in (float("inf"), float("-inf")):
+            return self._flaw(f"{quote(text)} is too large for a number")
+        return value
+
+    def _int(self, text: str) -> int | _Flaw:
+        if len(text) > _MAX_INT_CHARS:
+            return self._flaw(f"an integer of {len(text):,} digits")
+        return int(text)
+
+
+def _flaws(root: Any) -> Iterator[tuple[str, str]]:
+    """Yield ``(key path, what)`` of all flaws and lone surrogates, first in text order first."""
+    stack: list[tuple[str, Any]] = [("", root)]
+    while stack:
+        key_path, value = stack.pop()
+        if isinstance(value, _Flaw):
+            yield key_path, value.what
+        elif isinstance(value, str):
+            if _has_surrogate(value):
+                yield key_path, "a string with half a surrogate pair"
+        elif isinstance(value, list):
+            items = [(f"{key_path}[{index}]", item) for index, item in enumerate(value)]
+            stack.extend(reversed(items))
+        elif isinstance(value, dict):
+            for key in value:
+                if _has_surrogate(key):
+                    yield key_path, "a key with half a surrogate pair"
+            items = [(_joined(key_path, key), item) for key, item in value.items()]
+            stack.extend(reversed(items))
+
+
+def _joined(key_path: str, key: str) -> str:
+    """Append *key*, quoted unless it is a plain word."""
+    word = key if key.isidentifier() and key.isascii() and len(key) <= 80 else quote(key)
+    return f"{key_path}.{word}" if key_path else word
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text) if not text.isascii() else False
+
+
+def _syntax_error(what: str, text: str, pos: int, path: object, where: str) -> CorruptFileError:
+    line = text.count("\n", 0, pos) + 1
+    column = pos - text.rfind("\n", 0, pos)
+    place = f"{where}:{line}:{column}" if where else f"line {line} column {column}"
+    return CorruptFileError(f"invalid JSON: {what}", path=path, where=place)

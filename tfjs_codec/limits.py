@@ -1,0 +1,110 @@
+"""Every cap on what an input file may ask for.
+
+A limit is checked against what the file *declares*, before anything is allocated or read. Each
+one is far above what real models need (the reason is beside it), so a model that hits one is
+nearly always an attack or damaged. All can be raised: ``limits=Limits(tensor_bytes=…)`` in Python,
+``--limit tensor_bytes=…`` on the command line. Pairs ``*_floor_bytes`` and ``*_ratio`` belong
+together: both must be exceeded, because an honest array of zeros compresses more than 1000-fold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+
+from tfjs_codec.errors import LimitExceededError, UsageError, quote
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_VALUE = re.compile(r"([0-9][0-9_]*)([kmgt]?)(?:ib|b)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps on the input; sizes in bytes, the rest are counts or factors."""
+
+    json_bytes: int = 64 << 20  # one JSON text; the largest real configs stay below 20 MB
+    json_depth: int = 200  # levels of nesting; a nested model adds about 12
+    json_string_chars: int = 16 << 20  # one string; whole vocabularies come as one joined string
+    json_values: int = 2_000_000  # an empty list is 2 bytes of text and 64 of memory
+    attr_bytes: int = 64 << 20  # one HDF5 attribute, its numbered parts together (model_config)
+    layers: int = 100_000  # the deepest published networks have a few thousand
+    weights: int = 100_000  # tensors in a model; the largest Keras applications have 2,000
+    rank: int = 32  # dimensions of a tensor; numpy 1 stops here, tfjs earlier
+    tensor_bytes: int = 8 << 30  # one tensor; a browser tab cannot hold one of 4 GiB
+    total_bytes: int = 64 << 30  # all tensors; hard links make 97 kB declare gigabytes
+    expansion_floor_bytes: int = 256 << 20  # compressed HDF5 data below this is never a bomb
+    expansion_ratio: int = 1000  # declared / stored; 64 MiB of honest zeros reach 1009
+    zip_members: int = 10_000  # a .keras file has 3, plus its assets
+    zip_floor_bytes: int = 256 << 20  # unpacked size below which a zip member is never a bomb
+    zip_ratio: int = 100  # unpacked / packed; trained weights hardly compress
+    inflated_bytes: int = 4 << 30  # a compressed zip member that is held in memory
+    h5_objects: int = 1_000_000  # groups and datasets; a weight needs about 3
+    h5_depth: int = 64  # nested groups; a layer inside nested models needs about 3 per level
+    pb_bytes: int = (2 << 30) - 1  # the protobuf wire format ends here
+    shards: int = 100_000  # files of a tfjs model; the official size is 4 MiB each
+    path_chars: int = 255  # one component of a path; more cannot exist on common file systems
+
+    def check(
+        self, name: str, value: int, what: str, *, path: object = "", where: str = ""
+    ) -> None:
+        """Raise :class:`LimitExceededError` if *value*, described by *what*, exceeds cap *name*.
+
+        *what* is a noun such as ``"the tensor's size in bytes"``.
+        """
+        cap: int = getattr(self, name)
+        if value > cap:
+            text = f"{what} is {value:,}, more than the limit {name} = {cap:,}"
+            raise limit_error(name, text, path=path, where=where)
+
+    def check_expansion(
+        self, declared: int, stored: int, kind: str, what: str, *, path: object, where: str
+    ) -> None:
+        """Refuse *what* if its *declared* bytes are a bomb compared to its *stored* bytes.
+
+        *kind* is ``"expansion"`` (HDF5) or ``"zip"``.
+        """
+        floor: int = getattr(self, f"{kind}_floor_bytes")
+        ratio: int = getattr(self, f"{kind}_ratio")
+        if declared > floor and declared > ratio * stored:
+            text = (
+                f"{what} would unpack from {stored:,} to {declared:,} bytes, more than "
+                f"{kind}_ratio = {ratio:,} times its stored size"
+            )
+            raise limit_error(f"{kind}_ratio", text, path=path, where=where)
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def limit_error(name: str, what: str, *, path: object, where: str) -> LimitExceededError:
+    """Return the error for limit *name*; its hint says how to raise the limit."""
+    hint = f"If you trust the file, raise it with --limit {name}=… (Python: Limits({name}=…))."
+    return LimitExceededError(what, path=path, where=where, hint=hint)
+
+
+def limits_from_options(options: Iterable[str], base: Limits = DEFAULT_LIMITS) -> Limits:
+    """Return *base* with the ``NAME=VALUE`` texts of ``--limit`` applied.
+
+    VALUE is a positive whole number, optionally with a binary unit: ``8G``, ``512MiB``.
+
+    Raises:
+        UsageError: unknown name or not a number.
+    """
+    names = [field.name for field in fields(Limits)]
+    changes: dict[str, int] = {}
+    for option in options:
+        name, _, value = option.partition("=")
+        if name not in names:
+            raise UsageError(
+                f"there is no limit named {quote(name)}",
+                where="--limit",
+                hint=f"The limits are: {', '.join(names)}.",
+            )
+        match = _VALUE.fullmatch(value.strip())
+        if match is None:
+            raise UsageError(
+                f"{quote(value)} is not a size", where=f"--limit {name}", hint="Write e.g. 16G."
+            )
+        changes[name] = int(match[1]) * _UNITS[match[2].lower()]
+    return replace(base, **changes)
