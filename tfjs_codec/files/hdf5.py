@@ -22,7 +22,7 @@ from typing import Any
 
 import h5py  # type: ignore[import-untyped]
 import numpy as np
-from h5py import h5, h5a, h5d, h5g, h5l, h5o, h5s, h5t  # type: ignore[import-untyped]
+from h5py import h5, h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
 from tfjs_codec.errors import (
     CorruptFileError,
