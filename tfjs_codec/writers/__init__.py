@@ -1,0 +1,1 @@
+"""Writers: each knows one output container and nothing about layers."""

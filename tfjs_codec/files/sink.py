@@ -1,0 +1,455 @@
+"""Writes a model directory beside its destination and publishes it in one step.
+
+Nothing else in the package writes. A model is written to a *stage*, a hidden sibling
+``.NAME.tfjs_codec-PID-RANDOM`` of the destination, which is locked (``flock``) for as long as its
+writer lives. Publishing it is
+
+======================================  ==========================================================
+destination                             step
+======================================  ==========================================================
+absent                                  one ``rename``
+a directory (Linux)                     one ``renameat2(RENAME_EXCHANGE)``, then the old one goes
+a directory we may not or cannot swap   file by file: the old model moves into the stage, its
+                                        ``model.json`` first; the new one moves out, its
+                                        ``model.json`` last
+======================================  ==========================================================
+
+So whoever looks, and whenever we are killed, finds the whole old or the whole new model. Only
+the third way has a moment without any model (never a mixture); what a kill leaves in it is put
+back by the next run. It serves other systems than Linux, mount points, directories of another
+owner, the current directory (a swap would pull it from under the shell) and directories that
+hold foreign directories.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from tfjs_codec.errors import CorruptFileError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from tfjs_codec.ir.tensors import Extent
+
+INDEX = "model.json"  # the file whose appearance makes a directory a model
+Owned = Callable[[Path], "frozenset[str] | None"]
+
+_BACKUP = ".tfjs_codec-old"
+_COPY_BYTES = 8 << 20  # per system call: keeps Ctrl-C and progress alive
+_PREAD_BYTES = 1 << 20
+_NAME_BYTES = 100  # of the destination in the stage's name, which must fit 255 bytes
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows
+_NO_KERNEL_COPY = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+
+class Stage:
+    """A directory under construction; files are created in it one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._sources: dict[Path, int] = {}
+        self._stack = ExitStack()
+
+    def create(self, name: str) -> StagedFile:
+        """Return the new file *name*, open for writing."""
+        return StagedFile(self, name)
+
+    def source(self, path: Path) -> int:
+        """Return a file descriptor of the regular file *path*, open until the stage is done."""
+        if path not in self._sources:
+            flags = os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0)  # do not hang on a FIFO
+            try:
+                fd = os.open(path, flags)
+                self._stack.callback(os.close, fd)
+                regular = stat.S_ISREG(os.fstat(fd).st_mode)
+            except OSError as error:
+                raise CorruptFileError(
+                    f"vanished while it was read ({error.strerror})", path=path
+                ) from error
+            if not regular:
+                raise CorruptFileError("is not a regular file", path=path)
+            self._sources[path] = fd
+        return self._sources[path]
+
+    def close(self) -> None:
+        """Close all sources."""
+        self._stack.close()
+
+
+class StagedFile:
+    """A file of a stage. Errors of writing are :class:`OutputError`."""
+
+    def __init__(self, stage: Stage, name: str) -> None:
+        self.path = stage.path / name
+        self._stage = stage
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+        try:
+            self._fd = os.open(self.path, flags, 0o666)
+        except OSError as error:
+            _fail(error, self.path)
+
+    def close(self) -> None:
+        """Close the file; it reaches the disk when the stage is published."""
+        try:
+            if hasattr(os, "posix_fadvise"):  # starts writing back, so that fsync finds it done
+                with suppress(OSError):
+                    os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(self._fd)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append *data*, bytes or a view of bytes."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            _fail(error, self.path)
+
+    def copy(self, extent: Extent) -> None:
+        """Append the bytes of *extent* without bringing them into the process where possible.
+
+        Raises:
+            CorruptFileError: The file ends before the extent does, now or when it was opened.
+        """
+        source = self._stage.source(extent.path)
+        end, size = extent.offset + extent.nbytes, os.fstat(source).st_size
+        if extent.offset < 0 or extent.nbytes < 0 or end > size:
+            raise CorruptFileError(
+                f"truncated: data at bytes {extent.offset} to {end}, the file has {size}",
+                path=extent.path,
+            )
+        offset = extent.offset
+        try:
+            while offset < end:
+                offset += self._copy_some(source, offset, end - offset, extent.path)
+        except OSError as error:
+            _fail(error, self.path)
+
+    def _copy_some(self, source: int, offset: int, nbytes: int, path: Path) -> int:
+        """Copy 1 to *nbytes* bytes; return how many."""
+        if hasattr(os, "copy_file_range"):
+            try:
+                count = os.copy_file_range(source, self._fd, min(nbytes, _COPY_BYTES), offset)
+            except OSError as error:
+                if error.errno not in _NO_KERNEL_COPY:
+                    raise
+            else:
+                if count:
+                    return count
+        data = _pread(source, min(nbytes, _PREAD_BYTES), offset)
+        if not data:
+            raise CorruptFileError("became shorter while it was read", path=path)
+        self.write(data)
+        return len(data)
+
+
+def _pread(fd: int, nbytes: int, offset: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(fd, nbytes, offset)
+    os.lseek(fd, offset, os.SEEK_SET)  # Windows
+    return os.read(fd, nbytes)
+
+
+def check_destination(destination: Path, owned: Owned, *, force: bool) -> Path:
+    """Return the real path of *destination* if it may become a model directory.
+
+    It may be absent, empty or hold a model; with *force* it may hold anything.
+
+    Raises:
+        UsageError: It may not.
+        OutputError: We may not look.
+    """
+    if str(destination) == "-":
+        raise UsageError("the output is a directory, it cannot go to standard output")
+    destination = Path(os.path.realpath(destination))
+    try:
+        if not stat.S_ISDIR(os.lstat(destination).st_mode):
+            raise UsageError("is not a directory", path=destination, hint="Name a directory.")
+        names = _visible_names(destination)
+    except FileNotFoundError:
+        return destination
+    except OSError as error:
+        _fail(error, destination)
+    if names and owned(destination) is None and not force:
+        raise UsageError(
+            "is not empty and holds no tfjs model",
+            path=destination,
+            hint="Name another directory, or pass --force (force=True) to write into it.",
+        )
+    return destination
+
+
+@contextmanager
+def staged(destination: Path, owned: Owned, *, force: bool = False) -> Iterator[Stage]:
+    """Give a :class:`Stage`; publish it at *destination* when the block ends without exception.
+
+    Args:
+        destination: The directory to create or replace. Parents are created. Foreign files in
+            it stay.
+        owned: Tells which files of a directory are a model's, ``model.json`` among them;
+            None if there is no model.
+        force: Write into a directory that holds no model but other things.
+
+    Raises:
+        UsageError: *destination* must not be replaced.
+        OutputError: Writing failed; *destination* is as it was.
+    """
+    destination = check_destination(destination, owned, force=force)
+    with ExitStack() as undo, ExitStack() as always:
+        try:
+            _make_parents(destination.parent, undo)
+            _clean_stale(destination, owned)
+            path = _make_stage(destination, owned, always)
+        except OSError as error:
+            _fail(error, destination)
+        stage = Stage(path)
+        always.callback(stage.close)
+        yield stage
+        try:
+            _sync(path)
+            _publish(path, destination, owned)
+        except OSError as error:
+            _fail(error, destination)
+        undo.pop_all()
+        with suppress(OSError):  # it is published, whatever a power cut may do now
+            _sync_directory(destination)
+            _sync_directory(destination.parent)
+
+
+def _make_parents(parent: Path, undo: ExitStack) -> None:
+    """Create *parent* and what is above it; register its removal."""
+    missing = [p for p in (parent, *parent.parents) if not p.exists()]
+    for path in reversed(missing):
+        with suppress(FileExistsError):
+            os.mkdir(path)
+            undo.callback(_remove_empty, path)
+
+
+def _remove_empty(path: Path) -> None:
+    with suppress(OSError):
+        os.rmdir(path)
+
+
+def _make_stage(destination: Path, owned: Owned, always: ExitStack) -> Path:
+    """Create the stage, beside *destination* or, where that cannot be, in it."""
+    name = f"{_stage_prefix(destination)}{os.getpid()}-{secrets.token_hex(4)}"
+    exists = destination.is_dir()
+    inside = exists and (os.path.ismount(destination) or not _writable(destination.parent))
+    path = (destination if inside else destination.parent) / name
+    os.mkdir(path)
+    lock = _lock(path)
+    if lock is not None:
+        always.callback(os.close, lock)
+    always.callback(_discard, path, destination, owned)
+    if exists:
+        shutil.copymode(destination, path)
+    return path
+
+
+def _stage_prefix(destination: Path) -> str:
+    name = os.fsencode(destination.name)[:_NAME_BYTES].decode(errors="ignore")
+    return f".{name}.tfjs_codec-"
+
+
+def _writable(directory: Path) -> bool:
+    return os.access(directory, os.W_OK | os.X_OK)
+
+
+def _visible_names(directory: Path) -> set[str]:
+    """The names in *directory*, without stages."""
+    prefix = _stage_prefix(directory)
+    return {name for name in os.listdir(directory) if not name.startswith(prefix)}
+
+
+# --- publishing -----------------------------------------------------------------------------
+
+
+def _publish(stage: Path, destination: Path, owned: Owned) -> None:
+    if not os.path.lexists(destination):
+        try:
+            os.rename(stage, destination)
+            return
+        except FileExistsError:
+            pass  # another writer was faster
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+    old = owned(destination) or frozenset()
+    foreign = _visible_names(destination) - old - set(os.listdir(stage))
+    if _may_swap(destination, foreign):
+        for name in foreign:
+            _link_or_copy(destination / name, stage / name)
+        if _exchange(stage, destination):
+            return
+        for name in foreign:
+            os.unlink(stage / name)
+    _move_in(stage, destination, old)
+
+
+def _may_swap(destination: Path, foreign: set[str]) -> bool:
+    """Whether *destination* may become another directory object."""
+    if not hasattr(os, "geteuid"):
+        return False
+    here = _working_directory()
+    return (
+        not os.path.ismount(destination)
+        and _writable(destination.parent)
+        and os.stat(destination).st_uid == os.geteuid()
+        and (here is None or not here.is_relative_to(destination))
+        and not any(_is_directory(destination / name) for name in foreign)
+    )
+
+
+def _working_directory() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:
+        return None  # it was deleted
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # no hard links here
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two directories atomically; False if system or file system cannot."""
+    import ctypes  # here: it costs 10 ms, and absent destinations do not need it
+
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):  # not Linux, or an old libc
+        return False
+    result = renameat2(
+        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)
+    )
+    return bool(result == 0)
+
+
+def _move_in(stage: Path, destination: Path, old: frozenset[str]) -> None:
+    """Replace the model file by file. :func:`_take_back` undoes it before its last move."""
+    new = sorted(set(os.listdir(stage)) - {INDEX})
+    backup = stage / _BACKUP
+    os.mkdir(backup)
+    for name in (INDEX, *sorted((old | set(new)) - {INDEX})):
+        if os.path.lexists(destination / name):
+            os.replace(destination / name, backup / name)
+    for name in (*new, INDEX):
+        os.replace(stage / name, destination / name)
+
+
+# --- what dead writers left -----------------------------------------------------------------
+
+
+def _clean_stale(destination: Path, owned: Owned) -> None:
+    """Remove stages of *destination* whose writers are dead, after taking back what they hold."""
+    pattern = re.compile(re.escape(_stage_prefix(destination)) + r"(\d+)-[0-9a-f]{8}")
+    for directory in (destination.parent, destination):
+        for name in os.listdir(directory) if directory.is_dir() else ():
+            match = pattern.fullmatch(name)
+            if match and _is_dead(int(match[1]), directory / name):
+                _discard(directory / name, destination, owned)
+
+
+def _is_dead(pid: int, stage: Path) -> bool:
+    """Whether no writer owns *stage*: no such process (here), and nobody holds its lock."""
+    if os.name != "posix":
+        return False  # os.kill would kill
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        pass
+    except OSError:
+        return False
+    else:
+        return False
+    lock = _lock(stage)
+    if lock is None:
+        return False
+    os.close(lock)
+    return True
+
+
+def _lock(directory: Path) -> int | None:
+    """Lock *directory* until the returned descriptor is closed; None if it is locked."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _discard(stage: Path, destination: Path, owned: Owned) -> None:
+    """Remove *stage*, unless it holds an old model that cannot be put back."""
+    with suppress(OSError):
+        _take_back(stage, destination, owned)
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _take_back(stage: Path, destination: Path, owned: Owned) -> None:
+    """Undo the moves of a :func:`_move_in` that did not come to its last one."""
+    backup = stage / _BACKUP
+    if not (backup.is_dir() and (stage / INDEX).exists()):
+        return
+    for name in (owned(stage) or frozenset()) - set(os.listdir(stage)):
+        with suppress(FileNotFoundError):
+            os.unlink(destination / name)
+    for name in sorted(os.listdir(backup), key=lambda name: (name == INDEX, name)):
+        os.replace(backup / name, destination / name)
+
+
+# --- small things ---------------------------------------------------------------------------
+
+
+def _sync(stage: Path) -> None:
+    """Bring all files of *stage*, then the directory itself, to the disk."""
+    for name in sorted(os.listdir(stage)):
+        fd = os.open(stage / name, os.O_RDWR | _BINARY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    _sync_directory(stage)
+
+
+def _sync_directory(directory: Path) -> None:
+    try:
+        fd = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return  # Windows cannot open directories; some parents are not readable
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EROFS):  # file systems without it
+            raise
+    finally:
+        os.close(fd)
+
+
+def _fail(error: OSError, path: Path) -> NoReturn:
+    if isinstance(error, OutputError):
+        raise error
+    hint = "Free some space." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    raise OutputError(f"cannot write: {error.strerror or error}", path=path, hint=hint) from error

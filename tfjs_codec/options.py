@@ -1,0 +1,110 @@
+"""What a caller can choose."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfjs_codec.errors import UsageError, quote
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+
+QUANTIZE_DTYPES = ("float16", "uint8", "uint16")
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:([kmg]?)(i?)b|([kmg]))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertOptions:
+    """Options of a conversion. They are checked when this is created.
+
+    Attributes:
+        shard_size_bytes: Size of the weight files, except the last of a group.
+        single_shard: One weight file per group, whatever its size.
+        split_weights_by_layer: A group, and so files of its own, for every layer with weights.
+        quantize: Which weights to store smaller: ``float16``, ``uint8`` or ``uint16`` to a glob
+            or a list of globs over tfjs weight names, or to True for all that no glob matches.
+        metadata: Stored as ``userDefinedMetadata``; what JSON can express.
+        training_config: Keep optimizer, loss and metrics, so far as tfjs has them.
+        architecture: For weights-only files: a JSON file as ``model.to_json()`` writes it.
+        allow_approximate: Accept lowerings that are only nearly exact; the report names them.
+        force: Write into a directory that holds other things than a tfjs model.
+        limits: Caps on what the source may ask for.
+
+    Raises:
+        UsageError: A value makes no sense.
+    """
+
+    shard_size_bytes: int = 4 << 20  # the largest file browsers keep in their HTTP cache
+    single_shard: bool = False
+    split_weights_by_layer: bool = False
+    quantize: Mapping[str, bool | str | Sequence[str]] = field(default_factory=dict)
+    metadata: Mapping[str, Any] | None = None
+    training_config: bool = False
+    architecture: str | os.PathLike[str] | None = None
+    allow_approximate: bool = False
+    force: bool = False
+    limits: Limits = DEFAULT_LIMITS
+
+    def __post_init__(self) -> None:
+        size = self.shard_size_bytes
+        if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
+            raise UsageError(f"shard_size_bytes must be a positive integer, not {quote(size)}")
+        object.__setattr__(self, "quantize", _checked_quantize(self.quantize))
+        _check_metadata(self.metadata)
+
+
+def _checked_quantize(value: Any) -> dict[str, bool | tuple[str, ...]]:
+    """Return *value* with globs as tuples."""
+    if not isinstance(value, Mapping):
+        raise UsageError(
+            f"quantize must map dtypes to globs, not be {quote(value)}",
+            hint="For example {'uint8': '*/kernel'}, or {'uint8': True} for all weights.",
+        )
+    checked: dict[str, bool | tuple[str, ...]] = {}
+    for dtype, globs in value.items():
+        if dtype not in QUANTIZE_DTYPES:
+            raise UsageError(
+                f"quantize: {quote(dtype)} is no quantisation dtype",
+                hint=f"There are {', '.join(QUANTIZE_DTYPES)}.",
+            )
+        several = (globs,) if isinstance(globs, str) else globs
+        if isinstance(several, bool):
+            checked[dtype] = several
+        elif isinstance(several, Sequence) and all(isinstance(glob, str) for glob in several):
+            checked[dtype] = tuple(several)
+        else:
+            raise UsageError(f"quantize: {quote(globs)} is neither True nor a glob nor a list")
+    return checked
+
+
+def _check_metadata(value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, Mapping):
+        raise UsageError("metadata must be a mapping")
+    try:
+        json.dumps(dict(value), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"metadata is no JSON: {error}") from None
+
+
+def parse_size(text: str) -> int:
+    """Return the number of bytes *text* means: ``1024``, ``4MB`` (10⁶), ``8MiB`` or ``8M`` (2²⁰).
+
+    Raises:
+        UsageError: It means none, or a fraction of a byte.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match:
+        number, prefix, binary, bare = match.groups()
+        base = 1024 if binary or bare else 1000
+        size = float(number) * base ** " kmg".index((prefix or bare or " ").lower())
+        if size.is_integer() and size > 0 and not (binary and not prefix):
+            return int(size)
+    raise UsageError(
+        f"{quote(text)} is not a size", hint="Write bytes, or a unit as in 512KiB, 8MiB, 4MB."
+    )

@@ -1,0 +1,172 @@
+"""Quantisation with the arithmetic of the official converter, in bounded memory.
+
+Affine (``uint8``, ``uint16``): with b bits, ``scale = (max - min) / (2**b - 1)``; if 0 lies in
+[min, max], ``min`` becomes ``-round(-min / scale) * scale`` so that 0 stays exactly 0; and
+``q = round((clip(x, min, min + (2**b - 1) * scale) - min) / scale)``, all in float64, ties to
+even. A constant tensor has ``scale = 1``, ``q = 0`` and its value as ``min``. tfjs reads
+``q * scale + min``. ``float16`` is a cast. Only float32 tensors are quantised.
+
+(The official converter gets float64 from numpy 2, whose float64 scalars promote float32 arrays;
+under numpy 1 it computed in float32 and now and then differed by one step.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfjs_codec.errors import UsageError, quote
+from tfjs_codec.ir.tensors import Array, LazyTensor
+
+_CHUNK_BYTES = 1 << 18  # of float32; its temporaries stay in the second level cache
+_KEEP_BYTES = 16 << 20  # smaller tensors are read once and kept, bigger ones are read twice
+
+_FLOAT16_LIMIT = 65520  # the smallest number that float16 rounds to infinity
+
+QuantizeMap = Mapping[str, bool | str | Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What quantising a tensor cost: ``max_error`` is the largest |x - x'| of its elements.
+
+    ``step`` is the distance of neighbouring values, 0 for float16, whose steps vary.
+    """
+
+    name: str
+    dtype: str
+    max_error: float
+    step: float
+
+
+def choose_dtypes(names: Sequence[str], wanted: QuantizeMap) -> tuple[dict[str, str], list[str]]:
+    """Return the quantisation dtype of each of *names* that has one, and globs without match.
+
+    *wanted* maps ``float16``, ``uint8``, ``uint16`` to globs over weight names, or to True: all
+    weights no glob matches.
+
+    Raises:
+        UsageError: A weight has two dtypes, or two dtypes are True.
+    """
+    chosen: dict[str, str] = {}
+    unmatched: list[str] = []
+    rest = [dtype for dtype, globs in wanted.items() if globs is True]
+    if len(rest) > 1:
+        raise UsageError(f"quantize: {' and '.join(rest)} both take all remaining weights")
+    for dtype, globs in wanted.items():
+        for glob in () if isinstance(globs, bool) else globs:
+            matches = [name for name in names if fnmatchcase(name, glob)]
+            if not matches:
+                unmatched.append(glob)
+            for name in matches:
+                if chosen.setdefault(name, dtype) != dtype:
+                    raise UsageError(
+                        f"quantize: weight {quote(name)} is to be both {chosen[name]} and {dtype}"
+                    )
+    if rest:
+        chosen = dict.fromkeys(names, rest[0]) | chosen
+    return chosen, unmatched
+
+
+class Quantizer:
+    """Quantises one tensor.
+
+    Creating it reads the tensor once to learn its range; :meth:`chunks` reads it again.
+
+    Attributes:
+        entry: The manifest entry's ``quantization`` object.
+
+    Raises:
+        UsageError: The tensor has values the dtype cannot hold.
+    """
+
+    def __init__(self, name: str, tensor: LazyTensor, dtype: str) -> None:
+        self.name = name
+        self.dtype = np.dtype(dtype)
+        self.entry: dict[str, Any] = {"dtype": dtype}
+        self._kept: NDArray[Any] | None = None
+        self._tensor = tensor
+        if tensor.nbytes <= _KEEP_BYTES:
+            self._kept = tensor.numpy().reshape(-1)
+        low, high = self._range()
+        if self.dtype.kind == "f":
+            if max(abs(low), abs(high)) >= _FLOAT16_LIMIT:
+                raise UsageError(
+                    f"quantize: weight {quote(name)} has values float16 cannot hold "
+                    f"({low:g} to {high:g})",
+                    hint="Leave it out, or use uint16.",
+                )
+        else:
+            self._scale, self._min, self._max = _affine_range(low, high, self.dtype)
+            self.entry |= {"min": self._min, "scale": self._scale}
+        self.entry["original_dtype"] = "float32"
+        self._max_error = 0.0
+
+    @property
+    def loss(self) -> Loss:
+        """The loss, known when :meth:`chunks` has come to its end."""
+        return Loss(self.name, self.dtype.name, self._max_error, self.entry.get("scale", 0.0))
+
+    def chunks(self) -> Iterator[Array]:
+        """Yield the quantised values as flat little-endian pieces, in C order."""
+        quantize = self._float16 if self.dtype.kind == "f" else self._affine
+        for chunk in self._source():
+            result, restored = quantize(chunk)
+            restored -= chunk
+            error = np.abs(restored, out=restored).max(initial=0.0)
+            self._max_error = max(self._max_error, float(error))
+            yield result.astype(self.dtype.newbyteorder("<"), copy=False)
+
+    def _affine(self, chunk: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        values = chunk.astype(np.float64)
+        np.clip(values, self._min, self._max, out=values)
+        values -= self._min
+        values /= self._scale
+        np.round(values, out=values)
+        result = values.astype(self.dtype)
+        values *= self._scale
+        values += self._min
+        return result, values
+
+    def _float16(self, chunk: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        result = chunk.astype(np.float16)
+        return result, result.astype(np.float64)
+
+    def _source(self) -> Iterator[NDArray[Any]]:
+        if self._kept is None:
+            yield from self._tensor.chunks(_CHUNK_BYTES)
+            return
+        step = _CHUNK_BYTES // 4
+        for start in range(0, self._kept.size, step):
+            yield self._kept[start : start + step]
+
+    def _range(self) -> tuple[float, float]:
+        """Return minimum and maximum; (0, 0) for a tensor without elements."""
+        low, high = np.inf, -np.inf
+        for chunk in self._source():
+            if chunk.size == 0:
+                continue
+            low, high = np.minimum(low, chunk.min()), np.maximum(high, chunk.max())
+            if not np.isfinite(low) or not np.isfinite(high):  # NaN passes through min and max
+                raise UsageError(
+                    f"quantize: weight {quote(self.name)} has NaN or infinite values",
+                    hint="Leave it out of the globs.",
+                )
+        return (float(low), float(high)) if low <= high else (0.0, 0.0)
+
+
+def _affine_range(low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float, float]:
+    """Return (scale, min, max) for values from *low* to *high*."""
+    if low == high:
+        return 1.0, low, low
+    levels = int(np.iinfo(dtype).max)
+    scale = (high - low) / levels
+    if low <= 0 <= high:
+        low = float(-np.round((0 - low) / scale) * scale)
+        high = levels * scale + low
+    return scale, low, high
