@@ -1,0 +1,164 @@
+"""Activations: as a string inside a layer where tfjs has it, as layers of their own otherwise.
+
+Formulas: layers-format.md §2.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.lowering.builder import Scope
+from tfjs_codec.lowering.primitives import affine, clip, negate
+from tfjs_codec.lowering.rules import LAYER_RULES, rule
+from tfjs_codec.lowering.symbolic import Refusal, Tensor
+
+_TFJS = {
+    name: name
+    for name in (
+        "elu", "relu", "relu6", "selu", "linear", "sigmoid", "softplus", "softsign", "tanh",
+        "softmax", "log_softmax", "gelu", "mish", "swish",
+    )
+} | {"silu": "swish"}  # fmt: skip
+
+Formula = Callable[[Scope, Tensor], Tensor]
+
+
+def fused(b: Scope, activation: Any) -> str | None:
+    """Return the name under which a tfjs layer applies *activation* itself, or None."""
+    if not isinstance(activation, str):
+        return None
+    if activation == "hard_sigmoid" and b.generation < 3:
+        return activation
+    return _TFJS.get(activation)
+
+
+def split(b: Scope, activation: Any) -> tuple[str, Callable[[Tensor], Tensor]]:
+    """Return what to write into a layer's config, and what to apply to its output."""
+    name = fused(b, activation)
+    if name is not None:
+        return name, lambda x: x
+    return "linear", lambda x: apply(b, x, activation)
+
+
+def apply(b: Scope, x: Tensor, activation: Any) -> Tensor:
+    """Apply *activation* (a name, or a layer's ``{class_name, config}``) with layers of its own."""
+    name = fused(b, activation)
+    if name is not None:
+        return b.add("Activation", x, {"activation": name})
+    if isinstance(activation, str):
+        if activation not in FORMULAS:
+            raise Refusal(f"the activation '{activation}' cannot be built from tfjs layers")
+        return FORMULAS[activation](b, x)
+    if isinstance(activation, dict) and activation.get("class_name") in LAYER_RULES:
+        config = activation.get("config") or {}
+        layer = KerasLayer(b.layer.name, activation["class_name"], config)
+        result = LAYER_RULES[layer.class_name].function(b, layer, x)
+        assert isinstance(result, Tensor)
+        return result
+    raise Refusal("the activation is a custom function", "Use one of Keras's own activations.")
+
+
+def function(b: Scope, x: Tensor, name: str) -> Tensor:
+    """Apply an activation that tfjs has under *name*."""
+    return b.add("Activation", x, {"activation": name}, part=name)
+
+
+# ------------------------------------------------------------------------------------ formulas
+
+
+def hard_sigmoid(b: Scope, x: Tensor) -> Tensor:
+    """Keras 3's clip(x/6 + 1/2, 0, 1) by way of tfjs's clip(x/5 + 1/2, 0, 1)."""
+    return function(b, affine(b, x, 5 / 6), "hard_sigmoid")
+
+
+FORMULAS: dict[str, Formula] = {
+    "hard_sigmoid": hard_sigmoid,
+    "hard_silu": lambda b, x: b.add("Multiply", [x, hard_sigmoid(b, x)]),
+    "hard_swish": lambda b, x: b.add("Multiply", [x, hard_sigmoid(b, x)]),
+    "hard_tanh": lambda b, x: clip(b, x, -1, 1),
+    "leaky_relu": lambda b, x: b.add("LeakyReLU", x, {"alpha": 0.2}),
+    "log_sigmoid": lambda b, x: negate(b, function(b, negate(b, x), "softplus")),
+    "tanh_shrink": lambda b, x: b.add("Add", [x, negate(b, function(b, x, "tanh"))]),
+}
+
+
+# -------------------------------------------------------------------------------------- layers
+
+
+@rule("Activation", mask="pass")
+def activation(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Activation, or the formula from other layers."""
+    return apply(b, x, layer.config["activation"])
+
+
+@rule("ReLU", mask="pass")
+def relu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """ReLU; with a slope or a threshold, from LeakyReLU, ThresholdedReLU and ReLU."""
+    config = layer.config
+    top, slope = config.get("max_value"), config.get("negative_slope") or 0
+    threshold = config.get("threshold") or 0
+    if not slope and not threshold:
+        return b.add("ReLU", x, {"max_value": top})
+    if not threshold and top is None:
+        return b.add("LeakyReLU", x, {"alpha": slope})
+    upper = b.add("ThresholdedReLU", x, {"theta": threshold})
+    if top is not None:  # min(u, top) = top - relu(top - u)
+        upper = affine(b, b.add("ReLU", affine(b, upper, -1, top), part="room"), -1, top)
+    if not slope:
+        return upper
+    lower = affine(b, b.add("ReLU", affine(b, x, -1, threshold), part="below"), -slope)
+    return b.add("Add", [upper, lower])
+
+
+@rule("LeakyReLU", mask="pass")
+def leaky_relu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """LeakyReLU."""
+    return b.add("LeakyReLU", x, {"alpha": layer.config["negative_slope"]})
+
+
+@rule("PReLU", mask="pass")
+def prelu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """PReLU."""
+    shared = layer.config.get("shared_axes")
+    alpha = layer.weights.get("alpha")
+    if alpha is not None and shared is None:  # Keras 1 does not save which axes share
+        shared = [i + 1 for i, size in enumerate(alpha.shape) if size == 1 != x.shape[i + 1]] or None
+    return b.add("PReLU", x, {"shared_axes": shared}, layer.weights)
+
+
+@rule("ELU", mask="pass")
+def elu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """ELU; alpha other than 1 as alpha·ELU(x) + (1 - alpha)·ReLU(x)."""
+    alpha = layer.config.get("alpha", 1.0)
+    if alpha == 1:
+        return b.add("ELU", x, {"alpha": 1})
+    curve = affine(b, b.add("ELU", x, {"alpha": 1}, part="unit"), alpha)
+    line = affine(b, b.add("ReLU", x), 1 - alpha)
+    return b.add("Add", [curve, line])
+
+
+@rule("ThresholdedReLU", mask="pass")
+def thresholded_relu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """ThresholdedReLU."""
+    return b.add("ThresholdedReLU", x, {"theta": layer.config["theta"]})
+
+
+@rule("Softmax", mask="pass")
+def softmax(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Softmax over the last axis; other axes by permuting them to the end."""
+    axis = layer.config.get("axis", -1)
+    if isinstance(axis, list):
+        if len(axis) != 1:
+            raise Refusal("a softmax over several axes")
+        axis = axis[0]
+    if isinstance(b.call.args[0], list) or b.call.kwargs.get("mask") is not None or x.mask:
+        raise Refusal("a softmax with a mask")
+    axis %= x.rank
+    if axis == x.rank - 1:
+        return function(b, x, "softmax")
+    dims = [i for i in range(1, x.rank) if i != axis] + [axis]
+    back = [dims.index(i) + 1 for i in range(1, x.rank)]
+    last = function(b, b.add("Permute", x, {"dims": dims}), "softmax")
+    return b.add("Permute", last, {"dims": back})

@@ -1,0 +1,171 @@
+"""Convolutions. Traps and recipes: layers-format.md §3.1, L1, L5, L6."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
+from tfjs_codec.lowering.activation import split
+from tfjs_codec.lowering.builder import Scope
+from tfjs_codec.lowering.core import regularizers
+from tfjs_codec.lowering.primitives import affine, permute, reshape, slice_axis
+from tfjs_codec.lowering.rules import rule
+from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
+
+
+def _list(value: Any, rank: int) -> list[int]:
+    """Return one number per spatial axis."""
+    return [value] * rank if isinstance(value, int) else list(value)
+
+
+def _options(b: Scope, layer: KerasLayer, rank: int) -> dict[str, Any]:
+    """Return the config that all convolutions share; the activation is left to the caller."""
+    config = layer.config
+    if b.session.backend == "theano":
+        _check_theano(b, layer, rank)
+    return {
+        "kernel_size": _list(config["kernel_size"], rank),
+        "strides": _list(config.get("strides", 1), rank),
+        "padding": config["padding"],
+        "data_format": config.get("data_format") or "channels_last",
+        "use_bias": bool(config["use_bias"]),
+    }
+
+
+def _check_theano(b: Scope, layer: KerasLayer, rank: int) -> None:
+    kernel = _list(layer.config["kernel_size"], rank)
+    if layer.config["padding"] == "same" and any(size % 2 == 0 for size in kernel):
+        raise Refusal(
+            "Theano pads 'same' convolutions with even kernels on the other side than tfjs",
+            "Load the model with TensorFlow, check its predictions and save it again.",
+        )
+
+
+def channels_last(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply *run* to channels_first *x* with the channels moved last, and move them back."""
+    back = [x.rank - 1, *range(1, x.rank - 1)]
+    return permute(b, run(permute(b, x, [*range(2, x.rank), 1])), back)
+
+
+@rule("Conv1D", "Conv2D", "Conv3D")
+def conv(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """The same class; causal padding, groups and channels_first 1D from other layers."""
+    rank = int(layer.class_name[4])
+    config = _options(b, layer, rank)
+    config["filters"] = layer.config["filters"]
+    config["dilation_rate"] = _list(layer.config.get("dilation_rate", 1), rank)
+    config.update(regularizers(layer, "kernel", "bias"))
+    config["activation"], tail = split(b, layer.config["activation"])
+    groups = layer.config.get("groups") or 1
+
+    def run(x: Tensor) -> Tensor:
+        if config["padding"] == "causal":
+            x = _pad_left(b, x, (config["kernel_size"][0] - 1) * config["dilation_rate"][0])
+            config["padding"] = "valid"
+        weights = dict(layer.weights)
+        if groups > 1:
+            weights["kernel"] = _block_diagonal(weights["kernel"], groups)
+        return b.add(layer.class_name, x, config, weights)
+
+    if config["data_format"] == "channels_first" and (rank == 1 or groups > 1):
+        config["data_format"] = "channels_last"
+        return tail(channels_last(b, x, run))
+    return tail(run(x))
+
+
+def _pad_left(b: Scope, x: Tensor, count: int) -> Tensor:
+    """Pad *x* ``(batch, time, channels)`` with *count* zeros before the first step."""
+    if not count:
+        return x
+    image = reshape(b, x, (x.shape[1], 1, x.shape[2]))
+    config = {"padding": [[count, 0], [0, 0]], "data_format": "channels_last"}
+    padded = b.add("ZeroPadding2D", image, config, part="causal_padding")
+    return reshape(b, padded, (padded.shape[1], x.shape[2]))
+
+
+def _block_diagonal(kernel: LazyTensor, groups: int) -> LazyTensor:
+    """Return the ordinary kernel that does what a grouped *kernel* ``[..., in/groups, out]`` does."""
+    *size, inner, filters = kernel.shape
+    step = filters // groups
+
+    def spread(values: Array) -> Array:
+        full = np.zeros((*size, inner * groups, filters), np.float32)
+        for g in range(groups):
+            out = slice(g * step, (g + 1) * step)
+            full[..., g * inner : (g + 1) * inner, out] = values[..., out]
+        return full
+
+    return mapped(kernel, (*size, inner * groups, filters), spread)
+
+
+@rule("Conv2DTranspose", "Conv3DTranspose")
+def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """The same class; output_padding by cropping or padding, dilation by a widened kernel."""
+    rank = int(layer.class_name[4])
+    config = _options(b, layer, rank)
+    config["filters"] = layer.config["filters"]
+    config.update(regularizers(layer, "kernel", "bias"))
+    dilation = _list(layer.config.get("dilation_rate") or 1, rank)
+    extra = layer.config.get("output_padding")
+    if extra is not None or any(d > 1 for d in dilation):
+        raise Refusal("a transposed convolution with output_padding or dilation")
+    if (layer.config.get("groups") or 1) > 1:
+        raise Refusal("a grouped transposed convolution")
+    config["activation"], tail = split(b, layer.config["activation"])
+    return tail(b.add(layer.class_name, x, config, layer.weights))
+
+
+@rule("DepthwiseConv2D")
+def depthwise_conv2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """DepthwiseConv2D; dilation by a widened kernel."""
+    config = _options(b, layer, 2)
+    config["depth_multiplier"] = layer.config.get("depth_multiplier", 1)
+    config.update(regularizers(layer, "depthwise", "bias"))
+    weights = dict(layer.weights)
+    dilation = _list(layer.config.get("dilation_rate", 1), 2)
+    if any(d > 1 for d in dilation):  # tfjs ignores it
+        weights["depthwise_kernel"] = dilate(weights["depthwise_kernel"], dilation)
+        config["kernel_size"] = list(weights["depthwise_kernel"].shape[:2])
+    config["activation"], tail = split(b, layer.config["activation"])
+    return tail(b.add("DepthwiseConv2D", x, config, weights))
+
+
+@rule("SeparableConv2D")
+def separable_conv2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """SeparableConv2D."""
+    config = _options(b, layer, 2)
+    config["filters"] = layer.config["filters"]
+    config["depth_multiplier"] = layer.config.get("depth_multiplier", 1)
+    config.update(regularizers(layer, "depthwise", "pointwise", "bias"))
+    weights = dict(layer.weights)
+    dilation = _list(layer.config.get("dilation_rate", 1), 2)
+    if any(d > 1 for d in dilation):
+        weights["depthwise_kernel"] = dilate(weights["depthwise_kernel"], dilation)
+        config["kernel_size"] = list(weights["depthwise_kernel"].shape[:2])
+    config["activation"], tail = split(b, layer.config["activation"])
+
+    def run(x: Tensor) -> Tensor:
+        return b.add("SeparableConv2D", x, config, weights)
+
+    if config["data_format"] == "channels_first":
+        config["data_format"] = "channels_last"
+        return tail(channels_last(b, x, run))
+    return tail(run(x))
+
+
+def dilate(kernel: LazyTensor, dilation: list[int]) -> LazyTensor:
+    """Return *kernel* with zeros between its cells, which makes dilation 1 do the same."""
+    rank = len(dilation)
+    size = tuple((kernel.shape[i] - 1) * dilation[i] + 1 for i in range(rank))
+    cells = tuple(slice(None, None, step) for step in dilation)
+
+    def widen(values: Array) -> Array:
+        full = np.zeros((*size, *kernel.shape[rank:]), np.float32)
+        full[cells] = values
+        return full
+
+    return mapped(kernel, (*size, *kernel.shape[rank:]), widen)

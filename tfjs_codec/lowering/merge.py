@@ -1,0 +1,59 @@
+"""Merge layers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.lowering.builder import Scope
+from tfjs_codec.lowering.primitives import negate
+from tfjs_codec.lowering.rules import rule
+from tfjs_codec.lowering.symbolic import Mask, Refusal, Tensor
+
+
+def merged_mask(b: Scope, inputs: list[Tensor]) -> Mask | None:
+    """Return the mask Keras gives to an element-wise merge of *inputs*."""
+    found = [tensor.mask for tensor in inputs]
+    distinct = list(dict.fromkeys(mask for mask in found if mask is not None))
+    if not distinct or (b.generation == 3 and None in found):
+        return None
+    if len(distinct) == 1:
+        return distinct[0]
+    raise Refusal("a merge of inputs with different masks; Keras versions disagree on its mask")
+
+
+@rule("Add", "Multiply", "Average", "Maximum", "Minimum", mask="own")
+def elementwise(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
+    """The same class."""
+    return replace(b.add(layer.class_name, x), mask=merged_mask(b, x))
+
+
+@rule("Subtract", mask="own")
+def subtract(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
+    """Add of the first and the negated second input."""
+    return replace(b.add("Add", [x[0], negate(b, x[1])]), mask=merged_mask(b, x))
+
+
+@rule("Concatenate", mask="own")
+def concatenate(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
+    """Concatenate."""
+    if len(x) == 1:
+        return x[0]
+    axis = layer.config["axis"] % x[0].rank
+    y = b.add("Concatenate", x, {"axis": axis})
+    if axis == 1:
+        if any(t.mask for t in x):
+            raise Refusal("a concatenation of masked inputs in time")
+        return y
+    return replace(y, mask=merged_mask(b, x) if all(t.mask for t in x) else None)
+
+
+@rule("Dot")
+def dot(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
+    """Dot."""
+    axes = layer.config["axes"]
+    pair = [axes, axes] if isinstance(axes, int) else list(axes)
+    pair = [axis % tensor.rank for axis, tensor in zip(pair, x, strict=True)]
+    if any(tensor.rank > 3 for tensor in x):
+        raise Refusal("a Dot of tensors of more than 3 axes")
+    return b.add("Dot", x, {"axes": pair, "normalize": bool(layer.config.get("normalize"))})

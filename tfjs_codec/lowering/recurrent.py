@@ -1,0 +1,387 @@
+"""Recurrent layers. Recipes: layers-format.md §3.1, §3.4 (L2, L4), §4.1."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
+from tfjs_codec.ir.tfjs import TfjsLayer
+from tfjs_codec.lowering import activation
+from tfjs_codec.lowering.builder import Scope
+from tfjs_codec.lowering.conv import _list
+from tfjs_codec.lowering.core import regularizers
+from tfjs_codec.lowering.primitives import affine, dense, reshape
+from tfjs_codec.lowering.rules import refuse, rule
+from tfjs_codec.lowering.symbolic import Refusal, Tensor
+from tfjs_codec.lowering.tfjs_classes import TFJS_CLASSES, Shape
+
+Weights = dict[str, LazyTensor]
+_CLASSES = ("SimpleRNN", "LSTM", "GRU")
+_STATES = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
+# Blocks of the kernels' columns that the recurrent activation sees (i, f, o; z, r).
+_GATES = {"LSTM": (4, (0, 1, 3)), "GRU": (3, (0, 1))}
+_FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful")
+
+
+def is_direct(b: Scope, layer: KerasLayer) -> bool:
+    """Tell whether tfjs's class of the same name computes what Keras's *layer* does."""
+    config = layer.config
+    if layer.class_name == "GRU" and config.get("reset_after"):
+        return False
+    gate = config.get("recurrent_activation", "sigmoid")
+    return activation.fused(b, config["activation"]) is not None and (
+        gate == "hard_sigmoid" or activation.fused(b, gate) is not None
+    )
+
+
+def direct_config(b: Scope, layer: KerasLayer) -> dict[str, Any]:
+    """Return the config of tfjs's class of the same name."""
+    config = layer.config
+    result = {key: bool(config.get(key)) for key in _FLAGS}
+    result |= {key: config.get(key) or 0 for key in ("dropout", "recurrent_dropout")}
+    result |= {
+        "units": config["units"],
+        "use_bias": bool(config["use_bias"]),
+        "activation": activation.fused(b, config["activation"]),
+        **regularizers(layer, "kernel", "recurrent", "bias"),
+    }
+    if layer.class_name != "SimpleRNN":
+        result["recurrent_activation"] = activation.fused(b, config["recurrent_activation"])
+        if config["recurrent_activation"] == "hard_sigmoid":
+            result["recurrent_activation"] = "hard_sigmoid"
+    if layer.class_name == "LSTM":
+        result["unit_forget_bias"] = bool(config.get("unit_forget_bias", True))
+    if layer.class_name == "GRU":
+        result["reset_after"] = False
+    return result
+
+
+def direct_weights(b: Scope, layer: KerasLayer) -> Weights:
+    """Return the weights for tfjs's class: Keras 3's hard_sigmoid scales its gates by 5/6."""
+    weights = dict(layer.weights)
+    if b.generation < 3 or layer.config.get("recurrent_activation") != "hard_sigmoid":
+        return weights
+    blocks, gates = _GATES[layer.class_name]
+    scale = np.ones(blocks, np.float32)
+    scale[list(gates)] = 5 / 6
+    columns = np.repeat(scale, layer.config["units"])
+    return {name: mapped(t, t.shape, lambda v: v * columns) for name, t in weights.items()}
+
+
+def check_options(b: Scope, layer: KerasLayer, x: Tensor) -> None:
+    """Refuse what no tfjs layer does."""
+    if layer.config.get("time_major"):
+        raise Refusal("time_major inputs", "Transpose the input and set time_major=False.")
+    if layer.config.get("zero_output_for_mask") and x.mask is not None:
+        raise Refusal("zero_output_for_mask with a mask")
+    if layer.config.get("stateful") and x.shape[0] is None:
+        raise Refusal("a stateful layer without a fixed batch size")
+
+
+def call_inputs(b: Scope, x: Tensor | list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Return the sequence (with a mask given by keyword) and the initial states of the call."""
+    x, *states = [x] if isinstance(x, Tensor) else x
+    given = b.call.kwargs.get("initial_state")
+    if given is None and len(b.call.args) > 1:
+        raise Refusal("positional arguments after the input")
+    if given is not None:
+        states = [given] if isinstance(given, Tensor) else list(given)
+    mask = b.call.kwargs.get("mask")
+    if isinstance(mask, Tensor):
+        if mask.meaning is None:
+            raise Refusal("a mask that is a tensor of its own")
+        x = replace(x, mask=mask.meaning)
+    if states and b.session.masked:
+        raise Refusal("an initial state in a model with masks; tfjs hands it to other layers too")
+    return x, states
+
+
+@rule(*_CLASSES, mask="own")
+def recurrent(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
+    """The same class; GRU(reset_after) as an RNN whose cell is a model."""
+    x, states = call_inputs(b, x)
+    check_options(b, layer, x)
+    if is_direct(b, layer):
+        inputs = b.consume_mask(x, *states)
+        weights = direct_weights(b, layer)
+        outputs = b.add_multi(layer.class_name, inputs, direct_config(b, layer), weights)
+    else:
+        if states or layer.config.get("stateful"):
+            raise Refusal("tfjs's RNN over a composed cell takes no initial state and keeps none")
+        outputs = composed(b, layer, b.consume_mask(x)[0])
+    mask = x.mask if layer.config.get("return_sequences") else None
+    return [replace(outputs[0], mask=mask), *outputs[1:]]
+
+
+# ------------------------------------------------------------------------------ composed cells
+
+
+def composed(b: Scope, layer: KerasLayer, x: Tensor) -> list[Tensor]:
+    """Add an RNN whose cell is a Functional model (layers-format.md L2); *x* is settled."""
+    units = layer.config["units"]
+
+    def make() -> TfjsLayer:
+        name = b.session.names.base(layer)
+        graph, cell = b.subgraph(f"{name}_cell")
+        step = graph.input(f"{name}_step", (None, x.shape[-1]), "float32")
+        state = graph.input(f"{name}_state", (None, units), "float32")
+        # the initial state arrives as zeros of shape (batch, 1): adding zeros widens it
+        zeros = dense(cell, step, np.zeros((x.shape[-1] or 0, units), np.float32), part="zeros")
+        state = cell.add("Add", [state, zeros], part="state")
+        new = _gru(cell, layer, step, state)
+        again = cell.add("Activation", new, {"activation": "linear"}, part="output")
+        inner = TfjsLayer(f"{name}_cell", "Functional", graph=cell.model([new, again]))
+        cells = TfjsLayer(f"{name}_cells", "StackedRNNCells", children={"cells": [inner]})
+        flags = {key: bool(layer.config.get(key)) for key in _FLAGS}
+        return TfjsLayer("", "RNN", flags, children={"cell": cells})
+
+    config = layer.config
+    shapes: list[Shape] = [(x.shape[0], units)]
+    if config.get("return_sequences"):
+        shapes = [(x.shape[0], x.shape[1], units)]
+    if config.get("return_state"):
+        shapes.append((x.shape[0], units))
+    raw = b.add_wrapper(b.once("rnn", make), x, shapes, part="rnn", passes_mask=True)
+    # tfjs does not know the last axis of what its RNN returns; Reshape tells it
+    result = []
+    for tensor, shape in zip(raw, shapes, strict=True):
+        target = [-1 if size is None else size for size in shape[1:]]
+        result.append(b.add("Reshape", tensor, {"target_shape": target}))
+    return [replace(t, shape=shape) for t, shape in zip(result, shapes, strict=True)]
+
+
+def _gru(b: Scope, layer: KerasLayer, x: Tensor, state: Tensor) -> Tensor:
+    """One step of a GRU: z = σ(xz+sz), r = σ(xr+sr), h = tanh(xh + r·sh), z·s + (1-z)·h."""
+    if layer.class_name != "GRU" or not layer.config.get("reset_after"):
+        raise Refusal("an activation that tfjs's recurrent layers do not have")
+    units, weights = layer.config["units"], layer.weights
+
+    def block(source: LazyTensor, index: int, row: int | None = None) -> LazyTensor:
+        columns = slice(index * units, (index + 1) * units)
+        shape = (*source.shape[:-1], units) if row is None else (units,)
+
+        def cut(values: Array) -> Array:
+            return values[..., columns] if row is None else values[row, columns]
+
+        return mapped(source, shape, cut)
+
+    def lines(source: Tensor, kernel: str, row: int) -> list[Tensor]:
+        bias = weights.get("bias")
+        return [
+            dense(
+                b, source, block(weights[kernel], i), None if bias is None else block(bias, i, row),
+                part=f"{kernel}_{'zrh'[i]}",
+            )
+            for i in range(3)
+        ]  # fmt: skip
+
+    xz, xr, xh = lines(x, "kernel", 0)
+    sz, sr, sh = lines(state, "recurrent_kernel", 1)
+    gate = layer.config["recurrent_activation"]
+    z = activation.apply(b, b.add("Add", [xz, sz]), gate)
+    r = activation.apply(b, b.add("Add", [xr, sr]), gate)
+    inner = b.add("Add", [xh, b.add("Multiply", [r, sh])])
+    h = activation.apply(b, inner, layer.config["activation"])
+    kept = b.add("Multiply", [z, state])
+    fresh = b.add("Multiply", [affine(b, z, -1, 1), h])
+    return b.add("Add", [kept, fresh])
+
+
+# ------------------------------------------------------------------------------- bidirectional
+
+
+@rule("Bidirectional", mask="own")
+def bidirectional(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
+    """Bidirectional; where tfjs's cannot do it, two RNNs, one reversed, and a merge."""
+    x, states = call_inputs(b, x)
+    forward, backward = layer.children["forward_layer"], layer.children["backward_layer"]
+    for inner in (forward, backward):
+        if inner.class_name not in _CLASSES:
+            raise Refusal(f"a bidirectional {inner.class_name}")
+        check_options(b, inner, x)
+    if states:
+        raise Refusal("a bidirectional layer with initial states")
+    settled = b.consume_mask(x)[0]
+    mode = layer.config.get("merge_mode", "concat")
+    if _same(forward, backward) and is_direct(b, forward) and mode is not None:
+        outputs = _native(b, layer, settled, mode)
+    else:
+        outputs = _explicit(b, layer, settled, mode)
+    mask = x.mask if forward.config.get("return_sequences") else None
+    count = 2 if mode is None else 1
+    return [replace(t, mask=mask if i < count else None) for i, t in enumerate(outputs)]
+
+
+def _same(forward: KerasLayer, backward: KerasLayer) -> bool:
+    """Tell whether the two differ in direction only, as tfjs's Bidirectional assumes."""
+    ignored = ("name", "go_backwards", "seed", "trainable")
+
+    def rest(layer: KerasLayer) -> dict[str, Any]:
+        return {
+            key: value for key, value in layer.config.items()
+            if key not in ignored and not key.endswith(("_initializer", "_constraint"))
+        }  # fmt: skip
+
+    return (
+        forward.class_name == backward.class_name
+        and bool(forward.config.get("go_backwards")) != bool(backward.config.get("go_backwards"))
+        and rest(forward) == rest(backward)
+    )
+
+
+def _native(b: Scope, layer: KerasLayer, x: Tensor, mode: str) -> list[Tensor]:
+    forward, backward = layer.children["forward_layer"], layer.children["backward_layer"]
+    name = b.session.names.base(forward).removeprefix("forward_")
+    spec = TFJS_CLASSES[forward.class_name]
+    config = direct_config(b, forward)
+    initial = {f"{key}_initializer": "zeros" for key in ("kernel", "recurrent", "bias")}
+    expected = spec.weights(config, [x.shape])
+    inner = {
+        key: TfjsLayer(
+            f"{key.removesuffix('layer')}{name}",
+            one.class_name,
+            {**config, **initial},
+            b.checked(expected, direct_weights(b, one), one.name),
+        )
+        for key, one in (("forward_layer", forward), ("backward_layer", backward))
+    }
+    shapes = spec.shape(config, [x.shape])
+    states = shapes[1:]
+    if mode == "concat":
+        shapes = [(*shapes[0][:-1], 2 * config["units"])]
+    wrapper = TfjsLayer("", "Bidirectional", {"merge_mode": mode}, children=dict(inner))
+    return b.add_wrapper(wrapper, x, [shapes[0], *states, *states], passes_mask=True)
+
+
+def _explicit(b: Scope, layer: KerasLayer, x: Tensor, mode: str | None) -> list[Tensor]:
+    """Run both directions as layers of their own (layers-format.md L4)."""
+    forward, backward = layer.children["forward_layer"], layer.children["backward_layer"]
+    ahead = _one(b, forward, x)
+    behind = _one(b, backward, x)
+    first, second = ahead[0], behind[0]
+    if forward.config.get("return_sequences"):
+        second = _reverse_time(b, second)
+    states = [*ahead[1:], *behind[1:]]
+    if mode is None:
+        return [first, second, *states]
+    if mode == "concat":
+        return [b.add("Concatenate", [first, second], {"axis": first.rank - 1}), *states]
+    merges = {"sum": "Add", "ave": "Average", "mul": "Multiply"}
+    return [b.add(merges[mode], [first, second]), *states]
+
+
+def _one(b: Scope, inner: KerasLayer, x: Tensor) -> list[Tensor]:
+    part = "backward" if inner.config.get("go_backwards") else "forward"
+    if is_direct(b, inner):
+        config, weights = direct_config(b, inner), direct_weights(b, inner)
+        return b.add_multi(inner.class_name, x, config, weights, part=part)
+    return composed(b.beneath(inner), inner, x)
+
+
+def _reverse_time(b: Scope, x: Tensor) -> Tensor:
+    """Reverse *x* ``(batch, time, units)`` in time: an RNN that copies, running backwards."""
+    if x.tfjs_mask is not None or b.session.masked:
+        raise Refusal("a mask in a bidirectional layer that tfjs has no class for")
+    units = x.shape[-1] or 0
+    config = {
+        "units": units, "activation": "linear", "use_bias": False, "return_sequences": True,
+        "go_backwards": True,
+    }  # fmt: skip
+    from tfjs_codec.ir.tensors import ArrayTensor
+
+    weights: Weights = {
+        "kernel": ArrayTensor("identity", np.eye(units, dtype=np.float32)),
+        "recurrent_kernel": ArrayTensor("zeros", np.zeros((units, units), np.float32)),
+    }
+    return b.add("SimpleRNN", x, config, weights, part="reverse")
+
+
+# ------------------------------------------------------------------------------- cells, ConvLSTM
+
+
+@rule("RNN", mask="own")
+def rnn(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
+    """RNN over tfjs's own cells; a single cell as the layer of its kind."""
+    x, states = call_inputs(b, x)
+    check_options(b, layer, x)
+    cell = layer.children["cell"]
+    if cell.class_name in ("SimpleRNNCell", "LSTMCell", "GRUCell"):
+        class_name = cell.class_name.removesuffix("Cell")
+        flags = {key: layer.config.get(key) for key in _FLAGS}
+        alias = KerasLayer(layer.name, class_name, {**cell.config, **flags}, weights=cell.weights)
+        return recurrent(b, alias, [x, *states] if states else x)
+    if cell.class_name != "StackedRNNCells" or states:
+        raise Refusal(f"an RNN over {cell.class_name} with these inputs")
+    return _stacked(b, layer, list(cell.children.values()), x)
+
+
+def _stacked(b: Scope, layer: KerasLayer, cells: list[KerasLayer], x: Tensor) -> list[Tensor]:
+    """RNN over StackedRNNCells: the cells as layers one after the other."""
+    if layer.config.get("return_state") or layer.config.get("stateful"):
+        raise Refusal("the states of stacked cells")
+    for number, cell in enumerate(cells):
+        class_name = cell.class_name.removesuffix("Cell")
+        if class_name not in _CLASSES:
+            raise Refusal(f"an RNN over {cell.class_name}")
+        if x.mask is not None:
+            raise Refusal("stacked cells over a mask")
+        final = number == len(cells) - 1
+        flags = {
+            "return_sequences": layer.config.get("return_sequences") or not final,
+            "go_backwards": layer.config.get("go_backwards") and number == 0,
+        }
+        alias = KerasLayer(cell.name, class_name, {**cell.config, **flags}, weights=cell.weights)
+        if is_direct(b, alias):
+            inputs = b.consume_mask(x)
+            weights = direct_weights(b, alias)
+            part = f"cell_{number}"
+            x = b.add(class_name, inputs, direct_config(b, alias), weights, part=part)
+        else:
+            x = composed(b.beneath(alias), alias, b.consume_mask(x)[0])[0]
+    return [x]
+
+
+@rule("ConvLSTM2D")
+def conv_lstm_2d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
+    """ConvLSTM2D."""
+    x, states = call_inputs(b, x)
+    check_options(b, layer, x)
+    config = layer.config
+    names = ("activation", "recurrent_activation")
+    written = {name: activation.fused(b, config[name]) for name in names}
+    weights = dict(layer.weights)
+    if config["recurrent_activation"] == "hard_sigmoid":
+        written["recurrent_activation"] = "hard_sigmoid"
+        alias = KerasLayer(layer.name, "LSTM", {**config, "units": config["filters"]})
+        alias.weights = weights
+        weights = direct_weights(b, alias)
+    if states or None in written.values():
+        raise Refusal("a ConvLSTM2D with initial states or an activation that tfjs does not have")
+    result = {
+        "filters": config["filters"],
+        "kernel_size": _list(config["kernel_size"], 2),
+        "strides": _list(config.get("strides", 1), 2),
+        "dilation_rate": _list(config.get("dilation_rate", 1), 2),
+        "padding": config["padding"],
+        "data_format": config.get("data_format") or "channels_last",
+        "use_bias": bool(config["use_bias"]),
+        **written,
+        **{key: bool(config.get(key)) for key in _FLAGS},
+    }
+    return b.add_multi("ConvLSTM2D", b.consume_mask(x), result, weights)
+
+
+refuse(
+    "ConvLSTM3D",
+    reason="tfjs has no three-dimensional ConvLSTM",
+    hint="Use ConvLSTM2D on slices.",
+)
+
+
+def to_sequence(b: Scope, x: Tensor, time: int | None) -> Tensor:
+    """Return *x* with its time axis stated."""
+    return reshape(b, x, (time, *x.shape[2:]))

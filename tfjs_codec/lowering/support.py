@@ -1,0 +1,20 @@
+"""What lowering reports: how each layer was expressed, what was renamed, dropped or doubtful."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class LoweringLog:
+    """The record of one lowering.
+
+    ``lowered`` lists ``(keras layer, keras class, tfjs classes)`` for each layer that did not
+    become the one tfjs layer of its own class; ``renamed`` ``(old, new)`` names; ``dropped``
+    and ``warnings`` are sentences.
+    """
+
+    lowered: list[tuple[str, str, list[str]]] = field(default_factory=list)
+    renamed: list[tuple[str, str]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
