@@ -124,7 +124,9 @@ def prelu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     shared = layer.config.get("shared_axes")
     alpha = layer.weights.get("alpha")
     if alpha is not None and shared is None:  # Keras 1 does not save which axes share
-        shared = [i + 1 for i, size in enumerate(alpha.shape) if size == 1 != x.shape[i + 1]] or None
+        shared = [
+            i + 1 for i, size in enumerate(alpha.shape) if size == 1 != x.shape[i + 1]
+        ] or None
     return b.add("PReLU", x, {"shared_axes": shared}, layer.weights)
 
 

@@ -91,7 +91,7 @@ class GraphBuilder:
                 "Make the mask inside the nested model, or call its layers directly.",
             )
         for layer in self.layers:
-            layer.calls = [[_ref(t) for t in call] for call in self._calls.get(id(layer), [[]])]
+            layer.calls = [[_ref(t) for t in call] for call in self._calls.get(id(layer), [])]
         inputs, ends = [_ref(t) for t in self.inputs], [_ref(t) for t in outputs]
         chain = sequential and _is_chain(self.layers, ends)
         return TfjsGraph(self.name, self.layers, inputs, ends, chain)
@@ -252,7 +252,8 @@ class Scope:
         base = names.base(self.layer)
         final = next((t.layer for t in outputs if t.layer is not None), None)
         for layer, part in self._created:
-            weighted = next(iter(layer_weights(layer)), None) is not None
+            # a nested model's variables have names of their own
+            weighted = layer.graph is None and next(layer_weights(layer), None) is not None
             key = ("named", id(self.graph), self.layer)
             if layer is final and memo.setdefault(key, layer) is layer:
                 layer.name = names.take_base(self.graph.key, self.layer, weighted)

@@ -12,7 +12,7 @@ from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
 from tfjs_codec.lowering.activation import split
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.core import regularizers
-from tfjs_codec.lowering.primitives import affine, permute, reshape, slice_axis
+from tfjs_codec.lowering.primitives import affine, permute, reshape
 from tfjs_codec.lowering.rules import rule
 from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
 
@@ -109,14 +109,99 @@ def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     config = _options(b, layer, rank)
     config["filters"] = layer.config["filters"]
     config.update(regularizers(layer, "kernel", "bias"))
-    dilation = _list(layer.config.get("dilation_rate") or 1, rank)
-    extra = layer.config.get("output_padding")
-    if extra is not None or any(d > 1 for d in dilation):
-        raise Refusal("a transposed convolution with output_padding or dilation")
     if (layer.config.get("groups") or 1) > 1:
         raise Refusal("a grouped transposed convolution")
+    weights = dict(layer.weights)
+    dilation = _list(layer.config.get("dilation_rate") or 1, rank)
+    if any(d > 1 for d in dilation):
+        weights["kernel"] = dilate(weights["kernel"], dilation)
+        config["kernel_size"] = list(weights["kernel"].shape[:rank])
     config["activation"], tail = split(b, layer.config["activation"])
-    return tail(b.add(layer.class_name, x, config, layer.weights))
+    extra = layer.config.get("output_padding")
+    if extra is None:
+        return tail(b.add(layer.class_name, x, config, weights))
+    if rank == 3 or config["data_format"] == "channels_first":
+        raise Refusal("output_padding in three dimensions or with channels first")
+    return tail(_padded_transpose(b, x, config, weights, _list(extra, rank)))
+
+
+def _padded_transpose(
+    b: Scope, x: Tensor, config: dict[str, Any], weights: dict[str, LazyTensor], extra: list[int]
+) -> Tensor:
+    """Cut the window that ``output_padding`` asks for from tfjs's 'valid' result (L6)."""
+    cuts, pads = [], []
+    for axis in range(2):
+        size, kernel, stride = (
+            x.shape[axis + 1],
+            config["kernel_size"][axis],
+            config["strides"][axis],
+        )
+        if size is None:
+            raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+        same = config["padding"] == "same"
+        full = (size - 1) * stride + kernel
+        wanted = full - (2 * (kernel // 2) if same else 0) + extra[axis]
+        start = max(full - wanted, 0) // 2 if same else 0
+        have = (size - 1) * stride + max(kernel, stride)
+        cuts.append([start, max(have - start - wanted, 0)])
+        pads.append([0, max(start + wanted - have, 0)])
+    config = {**config, "padding": "valid", "activation": "linear"}
+    late = any(after for _, after in pads) and config["use_bias"]
+    bias = weights.pop("bias") if late else None
+    y = b.add(
+        "Conv2DTranspose", x, {**config, "use_bias": config["use_bias"] and not late}, weights
+    )
+    if any(map(any, cuts)):
+        y = b.add("Cropping2D", y, {"cropping": cuts, "data_format": "channels_last"})
+    if any(map(any, pads)):
+        y = b.add("ZeroPadding2D", y, {"padding": pads, "data_format": "channels_last"})
+    return y if bias is None else affine(b, y, 1, bias.numpy())
+
+
+def _as_image(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply a 2D layer to *x* ``(batch, time, channels)`` as an image one pixel wide."""
+    y = run(reshape(b, x, (x.shape[1], 1, x.shape[2])))
+    return reshape(b, y, (y.shape[1], y.shape[3]))
+
+
+def _widened(kernel: LazyTensor) -> LazyTensor:
+    """Return *kernel* ``[k, a, b]`` as ``[k, 1, a, b]``."""
+    shape = (kernel.shape[0], 1, *kernel.shape[1:])
+    return mapped(kernel, shape, lambda values: values.reshape(shape))
+
+
+@rule("Conv1DTranspose", "DepthwiseConv1D", "SeparableConv1D")
+def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """The two-dimensional class between two Reshapes."""
+    config = layer.config
+    first = config.get("data_format") == "channels_first"
+    stride = _list(config.get("strides", 1), 1)[0]
+    dilation = _list(config.get("dilation_rate") or 1, 1)[0]
+    padding = config["padding"]
+    transposed = layer.class_name == "Conv1DTranspose"
+    extra = config.get("output_padding")
+    wide = {
+        "kernel_size": [_list(config["kernel_size"], 1)[0], 1],
+        "strides": [stride, 1 if transposed else stride],
+        "padding": "valid" if padding == "causal" else padding,
+        "dilation_rate": [dilation, 1],
+        "data_format": "channels_last",
+        "output_padding": None if extra is None else [_list(extra, 1)[0], 0],
+    }
+    weights = {
+        name: _widened(tensor) if name.endswith("kernel") else tensor
+        for name, tensor in layer.weights.items()
+    }
+    class_name = layer.class_name.replace("1D", "2D")
+    alias = KerasLayer(layer.name, class_name, {**config, **wide}, weights=weights)
+    rules = {"C": conv_transpose, "D": depthwise_conv2d, "S": separable_conv2d}
+
+    def run(x: Tensor) -> Tensor:
+        if padding == "causal":
+            x = _pad_left(b, x, (_list(config["kernel_size"], 1)[0] - 1) * dilation)
+        return _as_image(b, x, lambda image: rules[class_name[0]](b, alias, image))
+
+    return channels_last(b, x, run) if first else run(x)
 
 
 @rule("DepthwiseConv2D")

@@ -163,7 +163,11 @@ def nested(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor
     results = b.add_wrapper(inner, given, [t.shape for t in outputs], part="model")
     outer = {Mask("outer", (i,)): t.mask for i, t in enumerate(given)}
     return [
-        replace(result, dtype=tensor.dtype, mask=outer.get(tensor.mask, tensor.mask))
+        replace(
+            result,
+            dtype=tensor.dtype,
+            mask=outer.get(tensor.mask, tensor.mask) if tensor.mask else None,
+        )
         for result, tensor in zip(results, outputs, strict=True)
     ]
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
 from tfjs_codec.ir.tfjs import TfjsLayer
 from tfjs_codec.lowering import activation
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.conv import _list
 from tfjs_codec.lowering.core import regularizers
-from tfjs_codec.lowering.primitives import affine, dense, reshape
+from tfjs_codec.lowering.primitives import affine, dense
 from tfjs_codec.lowering.rules import refuse, rule
 from tfjs_codec.lowering.symbolic import Refusal, Tensor
 from tfjs_codec.lowering.tfjs_classes import TFJS_CLASSES, Shape
@@ -41,7 +41,7 @@ def is_direct(b: Scope, layer: KerasLayer) -> bool:
 def direct_config(b: Scope, layer: KerasLayer) -> dict[str, Any]:
     """Return the config of tfjs's class of the same name."""
     config = layer.config
-    result = {key: bool(config.get(key)) for key in _FLAGS}
+    result: dict[str, Any] = {key: bool(config.get(key)) for key in _FLAGS}
     result |= {key: config.get(key) or 0 for key in ("dropout", "recurrent_dropout")}
     result |= {
         "units": config["units"],
@@ -69,7 +69,9 @@ def direct_weights(b: Scope, layer: KerasLayer) -> Weights:
     scale = np.ones(blocks, np.float32)
     scale[list(gates)] = 5 / 6
     columns = np.repeat(scale, layer.config["units"])
-    return {name: mapped(t, t.shape, lambda v: v * columns) for name, t in weights.items()}
+    return {
+        name: mapped(t, t.shape, lambda v: np.multiply(v, columns)) for name, t in weights.items()
+    }
 
 
 def check_options(b: Scope, layer: KerasLayer, x: Tensor) -> None:
@@ -291,8 +293,6 @@ def _reverse_time(b: Scope, x: Tensor) -> Tensor:
         "units": units, "activation": "linear", "use_bias": False, "return_sequences": True,
         "go_backwards": True,
     }  # fmt: skip
-    from tfjs_codec.ir.tensors import ArrayTensor
-
     weights: Weights = {
         "kernel": ArrayTensor("identity", np.eye(units, dtype=np.float32)),
         "recurrent_kernel": ArrayTensor("zeros", np.zeros((units, units), np.float32)),
@@ -313,7 +313,8 @@ def rnn(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
         class_name = cell.class_name.removesuffix("Cell")
         flags = {key: layer.config.get(key) for key in _FLAGS}
         alias = KerasLayer(layer.name, class_name, {**cell.config, **flags}, weights=cell.weights)
-        return recurrent(b, alias, [x, *states] if states else x)
+        outputs: list[Tensor] = recurrent(b, alias, [x, *states] if states else x)
+        return outputs
     if cell.class_name != "StackedRNNCells" or states:
         raise Refusal(f"an RNN over {cell.class_name} with these inputs")
     return _stacked(b, layer, list(cell.children.values()), x)
@@ -380,8 +381,3 @@ refuse(
     reason="tfjs has no three-dimensional ConvLSTM",
     hint="Use ConvLSTM2D on slices.",
 )
-
-
-def to_sequence(b: Scope, x: Tensor, time: int | None) -> Tensor:
-    """Return *x* with its time axis stated."""
-    return reshape(b, x, (time, *x.shape[2:]))

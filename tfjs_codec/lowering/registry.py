@@ -14,6 +14,7 @@ from tfjs_codec.lowering import (  # noqa: F401 - each module registers its rule
     pooling,
     preprocessing,
     recurrent,
+    resize,
     wrappers,
 )
 from tfjs_codec.lowering.rules import LAYER_RULES, OP_RULES, REFUSED, USER_RULES, Entry

@@ -44,7 +44,9 @@ REFUSED: dict[str, tuple[str, str]] = {}
 USER_RULES: dict[str, Entry] = {}
 
 
-def rule(*class_names: str, mask: str = "drop", approximate: bool = False) -> Callable[[Rule], Rule]:
+def rule(
+    *class_names: str, mask: str = "drop", approximate: bool = False
+) -> Callable[[Rule], Rule]:
     """Register the decorated function as the rule of Keras classes."""
 
     def register(function: Rule) -> Rule:

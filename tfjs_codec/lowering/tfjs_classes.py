@@ -42,7 +42,9 @@ class TfjsClass:
 # ------------------------------------------------------------------------------ shape arithmetic
 
 
-def conv_length(size: int | None, kernel: int, stride: int, padding: str, dilation: int) -> int | None:
+def conv_length(
+    size: int | None, kernel: int, stride: int, padding: str, dilation: int
+) -> int | None:
     """Return the output length of a convolution or pooling along one axis."""
     if size is None:
         return None
@@ -124,7 +126,11 @@ def _conv(config: Config, shapes: Sequence[Shape]) -> list[Shape]:
     dilation = config.get("dilation_rate") or [1] * len(spatial)
     sizes: dict[int, int | None] = {
         axis: conv_length(
-            shape[axis], config["kernel_size"][i], config["strides"][i], config["padding"], dilation[i]
+            shape[axis],
+            config["kernel_size"][i],
+            config["strides"][i],
+            config["padding"],
+            dilation[i],
         )
         for i, axis in enumerate(spatial)
     }
@@ -332,13 +338,17 @@ def _batch_norm_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Sh
     size = shapes[0][config["axis"]]
     if size is None:
         raise ShapeError("the normalised axis must be known when converting")
-    names = [name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)]
+    names = [
+        name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)
+    ]
     return {name: (size,) for name in (*names, "moving_mean", "moving_variance")}
 
 
 def _layer_norm_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Shape]:
     axes = config["axis"] if isinstance(config["axis"], list) else [config["axis"]]
-    names = [name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)]
+    names = [
+        name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)
+    ]
     return {name: tuple(shapes[0][axis] for axis in axes) for name in names}
 
 

@@ -42,7 +42,9 @@ def lower(
         UnsupportedModelError: Lists every layer that has no counterpart.
         CorruptFileError: Weights, shapes or configs that contradict each other.
     """
-    session = Session(model.path, model.generation, allow_approximate, model.backend or "tensorflow")
+    session = Session(
+        model.path, model.generation, allow_approximate, model.backend or "tensorflow"
+    )
     session.log.warnings.extend(model.warnings)
     if model.graph is None:
         weights = [Weight(name, as_float32(t)) for name, t in model.loose_weights.items()]
@@ -75,7 +77,9 @@ def lower(
 
 def _makes_mask(layer: KerasLayer) -> bool:
     mask_zero = bool(layer.config.get("mask_zero"))
-    return layer.class_name == "Masking" or mask_zero or any("mask" in c.kwargs for c in layer.calls)
+    return (
+        layer.class_name == "Masking" or mask_zero or any("mask" in c.kwargs for c in layer.calls)
+    )
 
 
 def _problem(path: str, class_name: str, refusal: Refusal) -> Problem:
@@ -273,7 +277,9 @@ def _in_order(keras: KerasGraph) -> Iterator[tuple[KerasLayer, Call, int]]:
         if layer.class_name == "InputLayer" and not layer.is_op:
             continue
         for number, call in enumerate(layer.calls):
-            needs = {(r.layer, r.call) for r in _refs((call.args, call.kwargs)) if r.layer not in inputs}
+            needs = {
+                (r.layer, r.call) for r in _refs((call.args, call.kwargs)) if r.layer not in inputs
+            }
             waiting[layer.name, number] = len(needs)
             for need in needs:
                 users.setdefault(need, []).append((layer, call, number))
@@ -350,7 +356,10 @@ def _refine(declared: Shape, given: Shape | None) -> Shape:
     """Fill unknown sizes of a nested model's input from the tensor it is called on."""
     if given is None or len(given) != len(declared):
         return declared
-    return (declared[0], *(b if a is None else a for a, b in zip(declared[1:], given[1:], strict=True)))
+    return (
+        declared[0],
+        *(b if a is None else a for a, b in zip(declared[1:], given[1:], strict=True)),
+    )
 
 
 def _about_shape(refusal: Refusal) -> bool:
