@@ -27,7 +27,11 @@ def compile_protos() -> bytes:
     sources = sorted(path.name for path in PROTO_DIR.glob("*.proto"))
     with tempfile.TemporaryDirectory() as scratch:
         raw = Path(scratch, "raw.bin")
-        options = [f"--proto_path={PROTO_DIR}", f"--descriptor_set_out={raw}", "--include_imports"]
+        options = [
+            f"--proto_path={PROTO_DIR}",
+            f"--descriptor_set_out={raw}",
+            "--include_imports",
+        ]
         if protoc.main(["protoc", *options, *sources]) != 0:
             raise SystemExit("protoc failed")
         files = FileDescriptorSet.FromString(raw.read_bytes())

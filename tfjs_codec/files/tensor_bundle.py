@@ -134,6 +134,8 @@ class _Bundle:
             where=f"variable {quote(name)}",
         )
         if entry.slices:
+            if not key:
+                raise self._corrupt("is a slice that has slices", name)
             return self._sliced(key, name, shape, entry)
         place = self._place(entry, name)
         if entry.dtype == STRING:

@@ -57,7 +57,7 @@ def _float8_e5m2(values: Array) -> Array:
 
 
 def _float8_e4m3fn(values: Array) -> Array:
-    return _E4M3FN[values]
+    return np.take(_E4M3FN, values.astype(np.intp))
 
 
 def _e4m3fn_table() -> NDArray[np.float32]:
