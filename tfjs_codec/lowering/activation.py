@@ -10,7 +10,13 @@ from typing import Any
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.lowering.builder import Scope
-from tfjs_codec.lowering.primitives import affine, clip, negate
+from tfjs_codec.lowering.primitives import (
+    affine,
+    clip,
+    move_axis_last,
+    move_last_axis_to,
+    negate,
+)
 from tfjs_codec.lowering.rules import LAYER_RULES, rule
 from tfjs_codec.lowering.symbolic import Refusal, Tensor
 
@@ -150,17 +156,18 @@ def thresholded_relu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 @rule("Softmax", mask="pass")
 def softmax(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Softmax over the last axis; other axes by permuting them to the end."""
-    axis = layer.config.get("axis", -1)
-    if isinstance(axis, list):
-        if len(axis) != 1:
-            raise Refusal("a softmax over several axes")
-        axis = axis[0]
     if isinstance(b.call.args[0], list) or b.call.kwargs.get("mask") is not None or x.mask:
         raise Refusal("a softmax with a mask")
+    return over_axis(b, x, layer.config.get("axis", -1), "softmax")
+
+
+def over_axis(b: Scope, x: Tensor, axis: Any, name: str) -> Tensor:
+    """Apply the activation *name*, which tfjs has for the last axis, over *axis*."""
+    if isinstance(axis, list):
+        if len(axis) != 1:
+            raise Refusal(f"{name} over several axes")
+        axis = axis[0]
     axis %= x.rank
-    if axis == x.rank - 1:
-        return function(b, x, "softmax")
-    dims = [i for i in range(1, x.rank) if i != axis] + [axis]
-    back = [dims.index(i) + 1 for i in range(1, x.rank)]
-    last = function(b, b.add("Permute", x, {"dims": dims}), "softmax")
-    return b.add("Permute", last, {"dims": back})
+    if axis == 0:
+        raise Refusal(f"{name} over the batch")
+    return move_last_axis_to(b, function(b, move_axis_last(b, x, axis), name), axis)

@@ -1,1 +1,324 @@
-"""Rules to come."""
+"""Operations on numbers: arithmetic, comparisons, activations. Formulas: layers-format.md §3.3.
+
+Operands are tensors or constants; ``keras.ops`` broadcasts as numpy does, from the last axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.lowering import activation, masks
+from tfjs_codec.lowering.builder import Scope
+from tfjs_codec.lowering.primitives import affine, clip, constant, negate
+from tfjs_codec.lowering.rules import op
+from tfjs_codec.lowering.symbolic import Mask, Refusal, Tensor
+from tfjs_codec.lowering.tfjs_classes import broadcast
+
+
+def as_constant(value: Any, x: Tensor) -> NDArray[np.float32]:
+    """Return a constant operand as float32, without the batch axis, to broadcast against *x*."""
+    array = np.asarray(value, dtype=np.float32)
+    if array.ndim == x.rank:
+        if array.shape[0] != 1:
+            raise Refusal("a constant that differs along the batch")
+        array = array[0]
+    if array.ndim > x.rank - 1 and array.ndim > 0:
+        raise Refusal("a constant with more axes than the tensor")
+    for size, other in zip(array.shape[::-1], x.shape[:0:-1], strict=False):
+        if size != 1 and other is not None and size != other:
+            raise Refusal("a constant that widens the tensor")
+        if size != 1 and other is None:
+            raise Refusal("a constant along an axis of unknown size")
+    if not np.all(np.isfinite(array)):
+        raise Refusal("a constant that is not finite")
+    return array
+
+
+def align(b: Scope, x1: Tensor, x2: Tensor) -> list[Tensor]:
+    """Return two tensors of equal rank that broadcast the same in tfjs and numpy."""
+    x1, x2 = b.concrete(x1), b.concrete(x2)
+    if x1.rank != x2.rank:
+        raise Refusal(
+            "operands of different rank, whose batch axes numpy would not match",
+            "Reshape the operand of lower rank in the model.",
+        )
+    broadcast([x1.shape, x2.shape])
+    return [x1, x2]
+
+
+def _merge(class_name: str) -> Callable[[Scope, Tensor, Tensor], Tensor]:
+    return lambda b, x1, x2: b.add(class_name, align(b, x1, x2))
+
+
+def add(b: Scope, x1: Any, x2: Any) -> Tensor:
+    """Return ``x1 + x2``."""
+    if not isinstance(x1, Tensor):
+        x1, x2 = x2, x1
+    if isinstance(x2, Tensor):
+        return _merge("Add")(b, x1, x2)
+    return affine(b, x1, 1, as_constant(x2, x1))
+
+
+def subtract(b: Scope, x1: Any, x2: Any) -> Tensor:
+    """Return ``x1 - x2``."""
+    if not isinstance(x2, Tensor):
+        return affine(b, x1, 1, -as_constant(x2, x1))
+    if not isinstance(x1, Tensor):
+        return affine(b, x2, -1, as_constant(x1, x2))
+    return _merge("Add")(b, x1, negate(b, x2))
+
+
+def multiply(b: Scope, x1: Any, x2: Any) -> Tensor:
+    """Return ``x1 * x2``."""
+    if not isinstance(x1, Tensor):
+        x1, x2 = x2, x1
+    if isinstance(x2, Tensor):
+        return _merge("Multiply")(b, x1, x2)
+    return affine(b, x1, as_constant(x2, x1))
+
+
+@op("add")
+def _add(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+    """Rescaling with a constant, Add of tensors."""
+    return add(b, x1, x2)
+
+
+@op("bias_add")
+def _bias_add(b: Scope, node: KerasLayer, x: Any, bias: Any) -> Tensor:
+    """Rescaling."""
+    return add(b, x, bias)
+
+
+@op("subtract")
+def _subtract(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+    """Rescaling with a constant; Add of the negated tensor."""
+    return subtract(b, x1, x2)
+
+
+@op("rsub")
+def _rsub(b: Scope, node: KerasLayer, x: Any, y: Any) -> Tensor:
+    """As subtract, the other way round."""
+    return subtract(b, y, x)
+
+
+@op("multiply")
+def _multiply(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+    """Rescaling with a constant, Multiply of tensors."""
+    return multiply(b, x1, x2)
+
+
+@op("true_divide")
+def _true_divide(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+    """Rescaling by the reciprocal of a constant; refused for tensors."""
+    if isinstance(x2, Tensor):
+        raise Refusal("a division by a tensor; tfjs layers only multiply")
+    divisor = as_constant(x2, x1).astype(np.float64)
+    if np.any(divisor == 0):
+        raise Refusal("a division by zero")
+    return affine(b, x1, 1 / divisor)
+
+
+@op("negative")
+def _negative(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
+    """Rescaling."""
+    return negate(b, x)
+
+
+@op("absolute")
+def _absolute(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
+    """Maximum of the tensor and its negative."""
+    return b.add("Maximum", [x, negate(b, x)])
+
+
+@op("square")
+def _square(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
+    """Multiply of the tensor by itself."""
+    return b.add("Multiply", [x, x])
+
+
+@op("squared_difference")
+def _squared_difference(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+    """Subtract, Multiply."""
+    difference = subtract(b, x1, x2)
+    return b.add("Multiply", [difference, difference])
+
+
+@op("power")
+def _power(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+    """Repeated Multiply for small whole exponents; refused otherwise."""
+    if isinstance(x2, Tensor) or not isinstance(x1, Tensor):
+        raise Refusal("a power whose exponent is a tensor")
+    exponent = float(np.asarray(x2)) if np.size(x2) == 1 else 0.5
+    if exponent != int(exponent) or not 1 <= exponent <= 16:
+        raise Refusal(f"a power of {exponent}; only whole exponents from 1 to 16 are products")
+    result = x1
+    for _ in range(int(exponent) - 1):
+        result = b.add("Multiply", [result, x1])
+    return result
+
+
+@op("maximum", "minimum")
+def _extremum(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+    """Maximum and Minimum; against a constant with ReLU."""
+    if not isinstance(x1, Tensor):
+        x1, x2 = x2, x1
+    largest = node.class_name == "maximum"
+    if isinstance(x2, Tensor):
+        return b.add("Maximum" if largest else "Minimum", align(b, x1, x2))
+    bound = as_constant(x2, x1)
+    return b.add("Maximum" if largest else "Minimum", [x1, constant(b, x1, bound)])
+
+
+@op("clip")
+def _clip(b: Scope, node: KerasLayer, x: Tensor, x_min: Any, x_max: Any) -> Tensor:
+    """ReLU with a maximum, between two Rescaling."""
+    return clip(b, x, float(x_min), float(x_max))
+
+
+@op("cast")
+def _cast(b: Scope, node: KerasLayer, x: Tensor, dtype: str) -> Tensor:
+    """Nothing, between types whose values tfjs computes as float32; refused where it truncates."""
+    x = b.concrete(x)
+    if str(dtype) == "bool":
+        return _bool(x, Mask("not_equal", (x, 0)))
+    if "int" in str(dtype) and not x.dtype.startswith(("int", "uint", "bool")):
+        raise Refusal("a cast to whole numbers, which truncates")
+    return x if "int" in str(dtype) else affine(b, x)
+
+
+@op("stop_gradient", "identity", "copy", "convert_to_tensor", "ensure_shape")
+def _nothing(b: Scope, node: KerasLayer, x: Tensor, shape: Any = None) -> Tensor:
+    """Nothing, when predicting."""
+    return x
+
+
+# -------------------------------------------------------------------------------- comparisons
+
+
+def _bool(x: Tensor, meaning: Mask) -> Tensor:
+    return Tensor(x.shape, "bool", None, meaning=meaning)
+
+
+def _step(b: Scope, x1: Any, x2: Any) -> Tensor:
+    """Return 1 where ``x1 > x2``."""
+    return masks.positive(b, subtract(b, x1, x2))
+
+
+@op("not_equal", "equal")
+def _not_equal(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+    """1 or 0: the difference, scaled up and clipped."""
+    if not isinstance(x1, Tensor):
+        x1, x2 = x2, x1
+    if isinstance(x2, Tensor) or np.size(x2) != 1:
+        difference = subtract(b, x1, x2)
+        meaning = Mask("not_equal", (difference, 0))
+        shape = difference
+    else:
+        meaning, shape = Mask("not_equal", (x1, np.asarray(x2).item())), x1
+    return _bool(shape, meaning if node.class_name == "not_equal" else Mask("not", (meaning,)))
+
+
+@op("greater", "less", "greater_equal", "less_equal")
+def _compare(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+    """1 or 0: the difference, scaled up and clipped."""
+    name = node.class_name
+    if name in ("less", "greater_equal"):
+        x1, x2 = x2, x1
+    step = _step(b, x1, x2)
+    return step if name in ("greater", "less") else affine(b, step, -1, 1)
+
+
+def _meaning(b: Scope, x: Tensor) -> Mask:
+    return x.meaning or Mask("not_equal", (b.concrete(x), 0))
+
+
+@op("logical_and", "logical_or")
+def _logical(b: Scope, node: KerasLayer, x1: Tensor, x2: Tensor) -> Tensor:
+    """Minimum or Maximum of 0s and 1s."""
+    kind = node.class_name.removeprefix("logical_")
+    shape = Tensor(broadcast([x1.shape, x2.shape]), "bool", None)
+    return _bool(shape, Mask(kind, (_meaning(b, x1), _meaning(b, x2))))
+
+
+@op("logical_not")
+def _logical_not(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
+    """1 minus 0s and 1s."""
+    return _bool(x, Mask("not", (_meaning(b, x),)))
+
+
+@op("any")
+def _any(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """Whether a count of 1s is above 0; over the last axis."""
+    axes = axis if isinstance(axis, list) else [axis]
+    if keepdims or x.meaning is None or axes not in ([-1], [x.rank - 1]):
+        raise Refusal("'any' over other than the last axis of a comparison")
+    return Tensor(x.shape[:-1], "bool", None, meaning=Mask("any", (x.meaning,)))
+
+
+@op("where")
+def _where(b: Scope, node: KerasLayer, condition: Tensor, x1: Any, x2: Any) -> Tensor:
+    """condition·x1 + (1 - condition)·x2."""
+    yes = b.concrete(condition)
+    if not yes.dtype == "bool" and yes.meaning is None:
+        raise Refusal("'where' on something that is not a comparison")
+    no = affine(b, yes, -1, 1)
+    return add(b, multiply(b, yes, x1), multiply(b, no, x2))
+
+
+# -------------------------------------------------------------------------------- activations
+
+
+@op(
+    "relu", "relu6", "sigmoid", "tanh", "softplus", "softsign", "silu", "selu", "mish",
+    "hard_sigmoid", "hard_silu", "hard_tanh", "log_sigmoid", "tanh_shrink",
+)  # fmt: skip
+def _activation(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
+    """The activation of that name."""
+    return activation.apply(b, x, node.class_name)
+
+
+@op("leaky_relu")
+def _leaky_relu(b: Scope, node: KerasLayer, x: Tensor, negative_slope: float = 0.2) -> Tensor:
+    """LeakyReLU."""
+    return b.add("LeakyReLU", x, {"alpha": float(negative_slope)})
+
+
+@op("elu", "celu")
+def _elu(b: Scope, node: KerasLayer, x: Tensor, alpha: float = 1.0) -> Tensor:
+    """ELU; celu only where it is the same."""
+    if node.class_name == "celu" and alpha != 1:
+        raise Refusal("celu with alpha other than 1")
+    return activation.elu(b, KerasLayer(node.name, "ELU", {"alpha": alpha}), x)
+
+
+@op("gelu")
+def _gelu(b: Scope, node: KerasLayer, x: Tensor, approximate: Any = True) -> Tensor:
+    """gelu; its tanh form from products and a sigmoid."""
+    if not approximate:
+        return activation.function(b, x, "gelu")
+    c = 2 * np.sqrt(2 / np.pi)
+    inner = affine(b, b.add("Multiply", [x, x]), 0.044715 * c, c)
+    gate = activation.function(b, b.add("Multiply", [inner, x]), "sigmoid")
+    return b.add("Multiply", [x, gate])
+
+
+@op("softmax", "log_softmax")
+def _softmax(b: Scope, node: KerasLayer, x: Tensor, axis: Any = -1) -> Tensor:
+    """softmax; over another axis than the last by permuting."""
+    return activation.over_axis(b, x, axis, node.class_name)
+
+
+def sum_of(b: Scope, terms: Sequence[Tensor]) -> Tensor:
+    """Return the sum of one or more tensors of one shape."""
+    return terms[0] if len(terms) == 1 else b.add("Add", list(terms))
+
+
+@op("add_n")
+def _add_n(b: Scope, node: KerasLayer, xs: list[Tensor]) -> Tensor:
+    """Add."""
+    return sum_of(b, xs)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.lowering.attention import masked_mean
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.conv import _list, channels_last
-from tfjs_codec.lowering.primitives import reshape
+from tfjs_codec.lowering.ops_shape import reduce
+from tfjs_codec.lowering.primitives import permute, reshape
 from tfjs_codec.lowering.rules import rule
 from tfjs_codec.lowering.symbolic import Refusal, Tensor
 
@@ -33,7 +35,7 @@ def global_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The same class; keepdims by a Reshape or RepeatVector."""
     rank = int(layer.class_name[-2])
     if rank == 1 and x.mask is not None:
-        raise Refusal("a mean over a mask")
+        return _masked(b, layer, x)
     first = layer.config.get("data_format") == "channels_first"
     data_format = "channels_first" if first else "channels_last"
     pooled = x
@@ -41,8 +43,32 @@ def global_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         pooled = b.add("Permute", x, {"dims": [2, 1]})
         data_format = "channels_last"
     pooled = b.add(layer.class_name, pooled, {"data_format": data_format})
+    return _keepdims(b, layer, pooled, rank)
+
+
+def _keepdims(b: Scope, layer: KerasLayer, pooled: Tensor, rank: int) -> Tensor:
     if not layer.config.get("keepdims"):
         return pooled
-    ones = (1,) * rank
-    channels = pooled.shape[-1]
+    ones, channels = (1,) * rank, pooled.shape[-1]
+    first = layer.config.get("data_format") == "channels_first"
     return reshape(b, pooled, (channels, *ones) if first else (*ones, channels))
+
+
+def _masked(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Pool over the steps that the mask keeps: Keras's average does, its maximum does not."""
+    if layer.class_name.startswith("GlobalMax"):
+        pooled = b.add(layer.class_name, x, {"data_format": "channels_last"})
+    elif layer.config.get("data_format") == "channels_first" or x.mask is None:
+        raise Refusal("a masked mean with channels first")
+    else:
+        pooled = masked_mean(b, x, x.mask)
+    return _keepdims(b, layer, pooled, 1)
+
+
+@rule("GlobalAveragePooling3D", "GlobalMaxPooling3D")
+def global_pooling_3d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Reshape, and the one-dimensional class."""
+    if layer.config.get("data_format") == "channels_first":
+        x = permute(b, x, [2, 3, 4, 1])
+    kind = "Average" if "Average" in layer.class_name else "Max"
+    return _keepdims(b, layer, reduce(b, x, kind, [1, 2, 3]), 3)

@@ -11,6 +11,7 @@ from tfjs_codec.lowering import (  # noqa: F401 - each module registers its rule
     merge,
     norm,
     ops,
+    ops_shape,
     pooling,
     preprocessing,
     recurrent,

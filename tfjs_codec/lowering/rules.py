@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 Rule = Callable[..., Any]
+R = TypeVar("R", bound=Rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,10 @@ REFUSED: dict[str, tuple[str, str]] = {}
 USER_RULES: dict[str, Entry] = {}
 
 
-def rule(
-    *class_names: str, mask: str = "drop", approximate: bool = False
-) -> Callable[[Rule], Rule]:
+def rule(*class_names: str, mask: str = "drop", approximate: bool = False) -> Callable[[R], R]:
     """Register the decorated function as the rule of Keras classes."""
 
-    def register(function: Rule) -> Rule:
+    def register(function: R) -> R:
         for name in class_names:
             assert name not in LAYER_RULES, name
             LAYER_RULES[name] = Entry(function, mask, approximate)
@@ -58,10 +57,10 @@ def rule(
     return register
 
 
-def op(*names: str) -> Callable[[Rule], Rule]:
+def op(*names: str) -> Callable[[R], R]:
     """Register the decorated function as the rule of ``keras.ops`` operations."""
 
-    def register(function: Rule) -> Rule:
+    def register(function: R) -> R:
         for name in names:
             assert name not in OP_RULES, name
             OP_RULES[name] = Entry(function, "own")
@@ -76,7 +75,7 @@ def refuse(*class_names: str, reason: str, hint: str = "") -> None:
         REFUSED[name] = (reason, hint)
 
 
-def register_rule(class_name: str, *, mask: str = "drop") -> Callable[[Rule], Rule]:
+def register_rule(class_name: str, *, mask: str = "drop") -> Callable[[R], R]:
     """Register a rule for a custom Keras class, for example ``"MyPackage>MyLayer"``.
 
     The decorated function is called as ``rule(b, layer, x)``; see the module docstring. *mask*
@@ -84,7 +83,7 @@ def register_rule(class_name: str, *, mask: str = "drop") -> Callable[[Rule], Ru
     registration replaces an earlier one; rules for Keras's own classes can be replaced too.
     """
 
-    def register(function: Rule) -> Rule:
+    def register(function: R) -> R:
         USER_RULES[class_name] = Entry(function, mask)
         return function
 

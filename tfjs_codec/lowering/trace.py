@@ -14,6 +14,7 @@ from tfjs_codec.ir.tfjs import TfjsGraph, TfjsLayer, TfjsModel, Weight, graph_we
 from tfjs_codec.ir.tensors import as_float32
 from tfjs_codec.lowering import registry
 from tfjs_codec.lowering.builder import GraphBuilder, Scope, Session
+from tfjs_codec.lowering.names import legal
 from tfjs_codec.lowering.rules import Entry
 from tfjs_codec.lowering.support import LoweringLog
 from tfjs_codec.lowering.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor
@@ -113,8 +114,6 @@ class Tracer:
         return graph.finish(outputs, sequential=keras.sequential), outputs
 
     def _graph_name(self, keras: KerasGraph) -> str:
-        from tfjs_codec.lowering.names import legal
-
         return legal(keras.name)
 
     def _inputs(
@@ -199,8 +198,8 @@ class Tracer:
     def _apply(self, scope: Scope, entry: Entry, layer: KerasLayer, call: Call) -> list[Tensor]:
         scope.tracer = self
         if layer.is_op:
-            arguments = _bind(entry, layer, call)
-            outputs = entry.function(scope, layer, *arguments.args, **arguments.kwargs)
+            args, options = _bind(entry, call)
+            outputs = entry.function(scope, layer, *args, **options)
         else:
             outputs = entry.function(scope, layer, call.args[0] if call.args else [])
         return [outputs] if isinstance(outputs, Tensor) else list(outputs)
@@ -326,21 +325,15 @@ def _tensors(value: Any) -> Iterator[Tensor]:
         yield from _tensors(list(value.values()))
 
 
-def _bind(entry: Entry, layer: KerasLayer, call: Call) -> inspect.BoundArguments:
-    """Match an operation's arguments and config options to its rule's parameters."""
-    signature = inspect.signature(entry.function)
-    names = list(signature.parameters)[2:]
-    taken = set(names[: len(call.args)]) | set(call.kwargs)
-    options = {k: v for k, v in layer.config.items() if k in names and k not in taken}
-    unknown = sorted(set(call.kwargs) - set(names) - {"name", "training"})
-    if any(call.kwargs[key] is not None for key in unknown):
-        raise Refusal(f"the argument {unknown[0]!r} of this operation is not supported")
-    kwargs = {key: value for key, value in call.kwargs.items() if key in names}
-    bound = signature.bind(None, None, *call.args, **options, **kwargs)
-    return inspect.BoundArguments(
-        inspect.Signature([signature.parameters[name] for name in names]),
-        type(bound.arguments)((k, v) for k, v in bound.arguments.items() if k in names),
-    )
+def _bind(entry: Entry, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Match an operation's arguments to its rule's parameters."""
+    names = list(inspect.signature(entry.function).parameters)[2:]
+    for key, value in call.kwargs.items():
+        if key not in (*names, "name", "training", "dtype") and value not in (None, False):
+            raise Refusal(f"the option '{key}' of this operation")
+    if len(call.args) > len(names):
+        raise Refusal("more operands than this operation is known to have")
+    return call.args, {key: value for key, value in call.kwargs.items() if key in names}
 
 
 def _input_shape(session: Session, layer: KerasLayer) -> Shape:
