@@ -46,12 +46,12 @@ class LazyTensor(ABC):
 
     @property
     def extent(self) -> Extent | None:
-        """Where the source holds exactly these values as plain little-endian float32, if it does."""
+        """Where a file holds exactly these values as little-endian float32, if one does."""
         return None
 
     @abstractmethod
     def numpy(self) -> Array:
-        """Return all values: shape ``shape``, dtype ``dtype``, C order. The whole tensor is read."""
+        """Read and return all values: shape ``shape``, dtype ``dtype``, C order."""
 
     def chunks(self, max_bytes: int) -> Iterator[Array]:
         """Yield the values as consecutive flat pieces in C order, each at most *max_bytes* bytes.

@@ -116,7 +116,8 @@ def _head(b: Scope, layer: KerasLayer, role: str, x: Tensor, head: int, scale: f
         shape = (*tensor.shape[:-2], tensor.shape[-1])
 
         def cut(values: Array) -> Array:
-            return np.multiply(values[..., head, :], np.float32(scale))
+            cutting: Array = np.multiply(values[..., head, :], np.float32(scale))
+            return cutting
 
         return mapped(tensor, shape, cut)
 
@@ -183,7 +184,8 @@ def einsum_dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     shape = (prod(sizes[s] or 0 for s in summed), prod(sizes[m] or 0 for m in made))
 
     def matrix(values: Array) -> Array:
-        return values.transpose(order).reshape(shape)
+        flat: Array = values.transpose(order).reshape(shape)
+        return flat
 
     moved = permute(b, x, [inputs.index(letter) for letter in (*kept[1:], *summed)])
     flat = reshape(b, moved, (*[sizes[letter] for letter in kept[1:]], shape[0]))

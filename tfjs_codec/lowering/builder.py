@@ -6,9 +6,10 @@ Shapes, weight shapes, names, sharing and masks are solved here once, for all ru
 from __future__ import annotations
 
 import re
-from copy import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfjs_codec.errors import CorruptFileError
@@ -346,7 +347,7 @@ def _ref(tensor: Tensor) -> TensorRef:
 
 def _is_chain(layers: Sequence[TfjsLayer], outputs: list[TensorRef]) -> bool:
     """Tell whether a Sequential model of *layers* is the same network."""
-    for before, layer in zip(layers, layers[1:], strict=False):
+    for before, layer in pairwise(layers):
         if layer.calls != [[TensorRef(before.name, 0, 0)]]:
             return False
     return layers[0].class_name == "InputLayer" and outputs == [TensorRef(layers[-1].name, 0, 0)]

@@ -88,7 +88,7 @@ def _pad_left(b: Scope, x: Tensor, count: int) -> Tensor:
 
 
 def _block_diagonal(kernel: LazyTensor, groups: int) -> LazyTensor:
-    """Return the ordinary kernel that does what a grouped *kernel* ``[..., in/groups, out]`` does."""
+    """Return the ungrouped kernel equal to a grouped *kernel* ``[..., in/groups, out]``."""
     *size, inner, filters = kernel.shape
     step = filters // groups
 

@@ -10,7 +10,7 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.lowering import masks
 from tfjs_codec.lowering.activation import split
 from tfjs_codec.lowering.builder import Scope
-from tfjs_codec.lowering.primitives import affine, reshape
+from tfjs_codec.lowering.primitives import affine
 from tfjs_codec.lowering.rules import refuse, rule
 from tfjs_codec.lowering.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor
 

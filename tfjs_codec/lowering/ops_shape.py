@@ -6,6 +6,7 @@ The batch axis is never touched; an operation that would is refused.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -122,7 +123,7 @@ def _split(
     if isinstance(cuts, int):
         cuts = [size // cuts * i for i in range(1, cuts)]
     edges = [0, *cuts, size]
-    return [slice_axis(b, x, at, lo, hi) for lo, hi in zip(edges, edges[1:], strict=False)]
+    return [slice_axis(b, x, at, lo, hi) for lo, hi in pairwise(edges)]
 
 
 @op("unstack")

@@ -231,7 +231,7 @@ def _dot(config: Config, shapes: Sequence[Shape]) -> list[Shape]:
     if first == 0 or second == 0:
         raise ShapeError("the batch axis cannot be contracted")
     if None not in (a[first], b[second]) and a[first] != b[second]:
-        raise ShapeError(f"{list(a)} and {list(b)} do not match on axes {list((first, second))}")
+        raise ShapeError(f"{list(a)} and {list(b)} do not match on axes {[first, second]}")
     out = [size for i, size in enumerate(a) if i != first]
     out += [size for i, size in enumerate(b) if i not in (0, second)]
     return [tuple(out) if len(out) > 1 else (*out, 1)]
@@ -341,7 +341,7 @@ def _batch_norm_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Sh
     names = [
         name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)
     ]
-    return {name: (size,) for name in (*names, "moving_mean", "moving_variance")}
+    return dict.fromkeys((*names, "moving_mean", "moving_variance"), (size,))
 
 
 def _layer_norm_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Shape]:
@@ -413,7 +413,10 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
     "InputLayer": _plain("batch_input_shape", "dtype"),
     "Dense": TfjsClass(
         ("units", "activation", "use_bias", "kernel_regularizer", "bias_regularizer"),
-        _units, _dense_weights, range(2, 7), passes_mask=True,
+        _units,
+        _dense_weights,
+        range(2, 7),
+        passes_mask=True,
     ),
     "Activation": _plain("activation", passes_mask=True),
     "Dropout": _plain("rate", "noise_shape", "seed", passes_mask=True),
@@ -428,7 +431,9 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
     "Masking": _plain("mask_value", ranks=range(2, 7)),
     "Embedding": TfjsClass(
         ("input_dim", "output_dim", "mask_zero", "embeddings_regularizer"),
-        _embedding, _embedding_weights, range(1, 6),
+        _embedding,
+        _embedding_weights,
+        range(1, 6),
     ),
     "Add": _plain(shape=_merge),
     "Multiply": _plain(shape=_merge),
@@ -444,31 +449,58 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
     "Conv3DTranspose": TfjsClass(_DECONV, _deconv, _deconv_weights, _exactly(5)),
     "DepthwiseConv2D": TfjsClass(
         (
-            "kernel_size", "strides", "padding", "data_format", "dilation_rate", "activation",
-            "use_bias", "depth_multiplier", "depthwise_regularizer", "bias_regularizer",
+            "kernel_size",
+            "strides",
+            "padding",
+            "data_format",
+            "dilation_rate",
+            "activation",
+            "use_bias",
+            "depth_multiplier",
+            "depthwise_regularizer",
+            "bias_regularizer",
         ),
-        _conv, _depthwise_weights, _exactly(4),
+        _conv,
+        _depthwise_weights,
+        _exactly(4),
     ),
     "SeparableConv2D": TfjsClass(
         (
-            "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate",
-            "activation", "use_bias", "depth_multiplier", "depthwise_regularizer",
-            "pointwise_regularizer", "bias_regularizer",
+            "filters",
+            "kernel_size",
+            "strides",
+            "padding",
+            "data_format",
+            "dilation_rate",
+            "activation",
+            "use_bias",
+            "depth_multiplier",
+            "depthwise_regularizer",
+            "pointwise_regularizer",
+            "bias_regularizer",
         ),
-        _conv, _separable_weights, _exactly(4),
+        _conv,
+        _separable_weights,
+        _exactly(4),
     ),
     **{
         f"{kind}Pooling{rank - 2}D": _plain(*_POOL, shape=_pool, ranks=_exactly(rank))
-        for kind in ("Max", "Average") for rank in (3, 4, 5)
+        for kind in ("Max", "Average")
+        for rank in (3, 4, 5)
     },
     **{
-        f"Global{kind}Pooling{rank - 2}D": _plain("data_format", shape=_global_pool, ranks=_exactly(rank))
-        for kind in ("Max", "Average") for rank in (3, 4)
+        f"Global{kind}Pooling{rank - 2}D": _plain(
+            "data_format", shape=_global_pool, ranks=_exactly(rank)
+        )
+        for kind in ("Max", "Average")
+        for rank in (3, 4)
     },
     "BatchNormalization": TfjsClass(
         (*_NORM, "momentum"), _same, _batch_norm_weights, range(2, 5), passes_mask=True
     ),
-    "LayerNormalization": TfjsClass(_NORM, _same, _layer_norm_weights, range(2, 5), passes_mask=True),
+    "LayerNormalization": TfjsClass(
+        _NORM, _same, _layer_norm_weights, range(2, 5), passes_mask=True
+    ),
     "ReLU": _plain("max_value", passes_mask=True),
     "LeakyReLU": _plain("alpha"),
     "PReLU": TfjsClass(("shared_axes",), _same, _prelu_weights, range(2, 7), passes_mask=True),
@@ -482,13 +514,29 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
         "size", "data_format", "interpolation", shape=_upsample2d, ranks=_exactly(4)
     ),
     "SimpleRNN": TfjsClass(_RNN, _rnn(1), _rnn_weights(1), _exactly(3), passes_mask=True),
-    "LSTM": TfjsClass((*_GATED, "unit_forget_bias"), _rnn(2), _rnn_weights(4), _exactly(3), passes_mask=True),
-    "GRU": TfjsClass((*_GATED, "reset_after"), _rnn(1), _rnn_weights(3), _exactly(3), passes_mask=True),
-    "ConvLSTM2D": TfjsClass(
-        (*_CONV, "recurrent_activation", "return_sequences", "return_state", "go_backwards",
-         "stateful", "dropout", "recurrent_dropout", "unit_forget_bias"),
-        _conv_lstm, _conv_lstm_weights, _exactly(5), passes_mask=True,
+    "LSTM": TfjsClass(
+        (*_GATED, "unit_forget_bias"), _rnn(2), _rnn_weights(4), _exactly(3), passes_mask=True
     ),
-}  # fmt: skip
+    "GRU": TfjsClass(
+        (*_GATED, "reset_after"), _rnn(1), _rnn_weights(3), _exactly(3), passes_mask=True
+    ),
+    "ConvLSTM2D": TfjsClass(
+        (
+            *_CONV,
+            "recurrent_activation",
+            "return_sequences",
+            "return_state",
+            "go_backwards",
+            "stateful",
+            "dropout",
+            "recurrent_dropout",
+            "unit_forget_bias",
+        ),
+        _conv_lstm,
+        _conv_lstm_weights,
+        _exactly(5),
+        passes_mask=True,
+    ),
+}
 """Classes whose shapes follow from their own config. The wrappers (TimeDistributed,
 Bidirectional, RNN) and nested models hold inner layers: their rules state the output shapes."""

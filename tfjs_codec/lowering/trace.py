@@ -10,8 +10,8 @@ from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, Problem, TfjsCodecError, UnsupportedModelError
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, KerasModel, Ref
-from tfjs_codec.ir.tfjs import TfjsGraph, TfjsLayer, TfjsModel, Weight, graph_weights
 from tfjs_codec.ir.tensors import as_float32
+from tfjs_codec.ir.tfjs import TfjsGraph, TfjsLayer, TfjsModel, Weight, graph_weights
 from tfjs_codec.lowering import registry
 from tfjs_codec.lowering.builder import GraphBuilder, Scope, Session
 from tfjs_codec.lowering.names import legal
