@@ -1,0 +1,449 @@
+"""A model's config, of whatever Keras, becomes a :class:`KerasGraph` without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfjs_codec.errors import Problem, UnsupportedModelError, quote
+from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Ref
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+from tfjs_codec.readers import keras1
+from tfjs_codec.readers.dialect import (
+    ALIASES,
+    canonical_class,
+    dtype_name,
+    is_known,
+    layer_config,
+    plain,
+)
+from tfjs_codec.readers.nodes import Linker, flat_refs, map_refs, parse_call
+from tfjs_codec.readers.ops import TF_OP_CLASSES, is_op, op_call, op_config, op_name
+from tfjs_codec.readers.place import Place
+
+_MODEL_KEYS = frozenset(("layers", "input_layers", "output_layers"))
+_MODEL_CLASSES = frozenset(("Functional", "Model", "Sequential"))
+# Config keys that hold a layer, per class.
+_CHILD_KEYS = {
+    "TimeDistributed": "layer",
+    "SpectralNormalization": "layer",
+    "RNN": "cell",
+}
+
+
+@dataclass(slots=True)
+class Architecture:
+    """What a config says.
+
+    ``graph`` has no weights yet. ``python_class`` is the class of each layer as its file knows
+    it: ``.keras`` files name their groups after it. ``generation`` is 1, 2 or 3.
+    """
+
+    graph: KerasGraph
+    generation: int
+    python_class: dict[KerasLayer, str] = field(default_factory=dict)
+    shared_ids: dict[KerasLayer, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_architecture(
+    model: Any,
+    *,
+    path: str,
+    where: str = "",
+    keras_version: str | None = None,
+    names: Sequence[str] = (),
+    limits: Limits = DEFAULT_LIMITS,
+) -> Architecture:
+    """Return the architecture of *model*, the JSON ``{"class_name", "config"}`` of a model.
+
+    *keras_version* is what the file says; the structure has the last word. *names* are the layers'
+    names if known from elsewhere: lists of layers of Keras 1 and early 2 do not name the models
+    inside.
+
+    Raises:
+        CorruptFileError: wrong types, missing or duplicate layers, bad references.
+        UnsupportedModelError: a subclassed model, which has no description of its layers.
+    """
+    place = Place(path, where)
+    entry = place.object(model)
+    if isinstance(entry.get("model_config"), dict):  # the wrapper {model_config, keras_version, …}
+        place = place.at("model_config")
+        entry = entry["model_config"]
+    generation, warnings = detect_generation(entry, keras_version)
+    reader = _Reader(generation, limits, list(names))
+    graph = reader.model(entry, place)
+    return Architecture(graph, generation, reader.python_class, reader.shared_ids, warnings)
+
+
+def detect_generation(entry: Config, keras_version: str | None) -> tuple[int, list[str]]:
+    """Return Keras's generation, 1 to 3, and warnings: the structure decides over the version.
+
+    Only Keras 1 writes ``output_dim`` or ``nb_filter`` and nodes of three entries, only Keras 3
+    ``batch_shape`` and nodes as objects, only Keras 2 (and 1) ``batch_input_shape``.
+    """
+    claimed = 2
+    if keras_version is None or keras_version.startswith("1."):
+        claimed = 1 if keras_version else 2
+    elif keras_version.startswith("3."):
+        claimed = 3
+    seen = _structure_generation(entry)
+    if seen is None or seen == claimed:
+        return claimed, []
+    if keras_version is None:
+        return seen, []
+    return seen, [
+        f"the file says Keras version {quote(keras_version)}, but its structure is that of "
+        f"Keras {seen}"
+    ]
+
+
+def _structure_generation(entry: Config) -> int | None:
+    """Look through the layer entries, outermost first, for what only one generation writes."""
+    level: list[Any] = [entry]
+    while level:
+        following: list[Any] = []
+        for item in level:
+            config = item.get("config") if isinstance(item, dict) else None
+            for node in (item.get("inbound_nodes") or ()) if isinstance(item, dict) else ():
+                if isinstance(node, dict) and "args" in node:
+                    return 3
+            if isinstance(config, list):
+                following += config
+            if not isinstance(config, dict):
+                continue
+            if "batch_shape" in config:
+                return 3
+            if keras1.MARKERS & config.keys() and not keras1.NOT_MARKERS & config.keys():
+                return 1
+            if "batch_input_shape" in config:
+                return 1 if "input_dtype" in config else 2
+            if isinstance(config.get("layers"), list):
+                following += config["layers"]
+            following += [value for value in config.values() if isinstance(value, dict)]
+        level = following
+    return None
+
+
+class _Reader:
+    """Builds layers and graphs; remembers what only the weight readers need."""
+
+    def __init__(self, generation: int, limits: Limits, names: list[str]) -> None:
+        self.generation = generation
+        self.python_class: dict[KerasLayer, str] = {}
+        self.shared_ids: dict[KerasLayer, int] = {}
+        self._limits = limits
+        self._names = names
+        self._count = 0
+
+    def model(self, entry: Config, place: Place) -> KerasGraph:
+        """Return the graph of the outermost model."""
+        entry, config, name = self._model_parts(entry, place)
+        if not _is_model(entry, config):
+            raise _subclassed(entry, name, place)
+        return self._graph(entry, config, name, place.at("config"), top=True)
+
+    def _model_parts(self, entry: Config, place: Place) -> tuple[Config, Any, str]:
+        config = entry.get("config")
+        class_name = place.at("class_name").text(entry.get("class_name"))
+        if not isinstance(config, dict | list):
+            raise place.at("config").expect("an object", config)
+        name = entry.get("name")
+        if name is None and isinstance(config, dict):
+            name = config.get("name")
+        if name is None:
+            name = "sequential" if class_name == "Sequential" else "model"
+        return entry, config, place.at("name").text(name)
+
+    def _graph(
+        self, entry: Config, config: Any, name: str, place: Place, top: bool = False
+    ) -> KerasGraph:
+        if isinstance(config, dict) and config.keys() >= _MODEL_KEYS:
+            graph = self._functional(config, name, place)
+        elif isinstance(config, list):
+            graph = self._sequential({"layers": config}, entry, name, place, place, top)
+        else:
+            graph = self._sequential(config, entry, name, place, place.at("layers"), top)
+        if isinstance(config, dict):
+            graph.trainable = config.get("trainable") is not False
+        return graph
+
+    def _functional(self, config: Config, name: str, place: Place) -> KerasGraph:
+        at = place.at("layers")
+        entries = at.list(config["layers"])
+        layers = [self._layer(entry, at.at(i)) for i, entry in enumerate(entries)]
+        _check_unique(layers, at)
+        graph = KerasGraph(
+            name,
+            layers,
+            flat_refs(config["input_layers"], place.at("input_layers")),
+            flat_refs(config["output_layers"], place.at("output_layers")),
+        )
+        Linker(graph, self.generation, place).link()
+        by_name = {layer.name: layer for layer in layers}
+        for ref in graph.inputs:
+            if by_name[ref.layer].class_name != "InputLayer":
+                raise place.at("input_layers").error(f"{quote(ref.layer)} is not an input layer")
+        for index, (layer, entry) in enumerate(zip(layers, entries, strict=True)):
+            self._finish_calls(layer, entry, at.at(index))
+        return graph
+
+    def _sequential(
+        self, config: Config, entry: Config, name: str, place: Place, at: Place, top: bool
+    ) -> KerasGraph:
+        entries = at.list(config.get("layers"))
+        if entries and self.generation == 1 and keras1.is_tower_merge(entries[0]):
+            return self._functional(keras1.towers_to_functional(entries, name, at), name, place)
+        names = self._names if top and len(self._names) == len(entries) else [""] * len(entries)
+        layers = [
+            self._layer(item, at.at(i), names[i] or f"{name}_{i}") for i, item in enumerate(entries)
+        ]
+        if not layers or layers[0].class_name != "InputLayer":
+            first = entries[0] if entries else {}
+            layers.insert(0, self._input_layer(config, entry, first, layers, place))
+        _check_unique(layers, at)
+        previous = layers[0]
+        for layer in layers[1:]:
+            if layer.class_name == "InputLayer":
+                raise at.error(f"the input layer {quote(layer.name)} is not the first layer")
+            layer.calls = [Call((Ref(previous.name, 0, 0),))]
+            previous = layer
+        inputs, outputs = [Ref(layers[0].name, 0, 0)], [Ref(previous.name, 0, 0)]
+        return KerasGraph(name, layers, inputs, outputs, sequential=True)
+
+    def _input_layer(
+        self, config: Config, entry: Config, first: Any, layers: list[KerasLayer], place: Place
+    ) -> KerasLayer:
+        """Make the InputLayer that a Sequential of Keras 1 and 2 leaves out."""
+        given = first.get("config") if isinstance(first, dict) else None
+        given = plain(given) if isinstance(given, dict) else {}
+        shape, dtype = given.get("batch_input_shape"), given.get("dtype")
+        if shape is None and isinstance(given.get("input_shape"), list):
+            shape = [None, *given["input_shape"]]
+        inner = layers[0].graph if layers else None
+        if shape is None and inner is not None and len(inner.inputs) == 1:
+            source = next(item for item in inner.layers if item.name == inner.inputs[0].layer)
+            shape, dtype = source.config["batch_shape"], source.config["dtype"]
+        if shape is None:
+            shape = plain(config.get("build_input_shape"))
+        if shape is None and isinstance(entry.get("build_config"), dict):
+            shape = plain(entry["build_config"].get("input_shape"))
+        if shape is None:
+            what = "the Sequential model was never built, so its input shape is unknown"
+            hint = "Call model.build(input_shape) or predict once, and save it again."
+            raise UnsupportedModelError(what, path=place.path, where=place.where, hint=hint)
+        taken = {layer.name for layer in layers}
+        name = f"{layers[0].name}_input" if layers else "input"
+        while name in taken:
+            name += "_"
+        dtype = dtype_name(dtype, place)
+        if dtype.startswith("mixed_"):
+            dtype = "float32"
+        made = {"name": name, "batch_shape": shape, "dtype": dtype}
+        layer = KerasLayer(name, "InputLayer", layer_config("InputLayer", made, 3, place))
+        self.python_class[layer] = "InputLayer"
+        return layer
+
+    def _layer(self, entry: Any, place: Place, fallback_name: str = "") -> KerasLayer:
+        """Return the layer of *entry* with its children, its calls still as the file has them."""
+        self._count += 1
+        self._limits.check(
+            "layers", self._count, "the number of layers", path=place.path, where=place.where
+        )
+        entry = place.object(entry)
+        if self.generation == 1:
+            entry = keras1.convert_entry(entry, place)
+        config = entry.get("config")
+        if not isinstance(config, dict | list):
+            raise place.at("config").expect("an object", config)
+        name = entry.get("name")
+        if name is None and isinstance(config, dict):
+            name = config.get("name")
+        name = place.at("name").text(fallback_name if name is None else name)
+        class_name, python_name, registered = canonical_class(entry, place)
+        layer = KerasLayer(name, class_name, registered_name=registered)
+        self.python_class[layer] = python_name
+        if isinstance(entry.get("shared_object_id"), int):
+            self.shared_ids[layer] = entry["shared_object_id"]
+        if _is_model(entry, config):
+            layer.graph = self._graph(entry, config, name, place.at("config"))
+            layer.class_name = "Sequential" if layer.graph.sequential else "Functional"
+            layer.config = {"name": name, "trainable": layer.graph.trainable}
+        elif isinstance(config, list):
+            raise place.at("config").expect("an object", config)
+        elif class_name in TF_OP_CLASSES or (self.generation == 3 and is_op(entry)):
+            layer.is_op = True
+            layer.class_name = op_name(python_name, config, place)
+            layer.config = op_config(class_name, plain(config))
+        else:
+            self._fill(layer, entry, config, place)
+        nodes = place.at("inbound_nodes").list(entry.get("inbound_nodes") or [])
+        layer.calls = [
+            parse_call(node, place.at("inbound_nodes").at(i)) for i, node in enumerate(nodes)
+        ]
+        return layer
+
+    def _fill(self, layer: KerasLayer, entry: Config, config: Config, place: Place) -> None:
+        """Set config, children and input shape of an ordinary layer."""
+        at = place.at("config")
+        config = dict(config)
+        self._add_children(layer, config, at)
+        if self.python_class[layer] == "CuDNNGRU":
+            config["reset_after"] = True
+        layer.config = layer_config(layer.class_name, config, self.generation, at)
+        build = entry.get("build_config")
+        if isinstance(build, dict):
+            layer.input_shape = plain(build.get("input_shape", build.get("shapes_dict")))
+
+    def _add_children(self, layer: KerasLayer, config: Config, at: Place) -> None:
+        """Move the layers a wrapper's *config* holds into ``children``."""
+        kind = layer.class_name
+        if kind == "Bidirectional":
+            self._add_directions(layer, config, at)
+            return
+        if kind == "RNN" and isinstance(config.get("cell"), list):
+            cells = config["cell"]
+            config["cell"] = {
+                "class_name": "StackedRNNCells",
+                "config": {"name": "stacked_rnn_cells", "cells": cells},
+            }
+        if kind == "StackedRNNCells":
+            cells = at.at("cells").list(config.pop("cells", None))
+            for i, cell in enumerate(cells):
+                child = self._layer(cell, at.at("cells").at(i), f"cell_{i}")
+                layer.children[f"cells/{i}"] = child
+            return
+        key = _CHILD_KEYS.get(kind)
+        if key is not None:
+            layer.children[key] = self._layer(config.pop(key, None), at.at(key), key)
+            return
+        for key, value in list(config.items()):
+            if _is_layer_entry(value) and (not is_known(kind) or _has_state(key, value)):
+                layer.children[key] = self._layer(value, at.at(key), key)
+
+    def _add_directions(self, layer: KerasLayer, config: Config, at: Place) -> None:
+        """Add both directions of a Bidirectional; Keras 2 writes the backward one only if given."""
+        entry = at.at("layer").object(config.pop("layer", None))
+        backward = config.pop("backward_layer", None)
+        inner = at.at("layer").at("config").object(entry.get("config"))
+        base = str(inner.get("name") or "layer").removeprefix("forward_")
+        forward = {**entry, "config": {**inner, "name": f"forward_{base}"}}
+        layer.children["forward_layer"] = self._layer(forward, at.at("layer"))
+        if backward is None:
+            flipped = {
+                **inner, "name": f"backward_{base}",
+                "go_backwards": not inner.get("go_backwards", False),
+            }  # fmt: skip
+            backward = {**entry, "config": flipped}
+            at = at.at("layer")
+        else:
+            at = at.at("backward_layer")
+            given = at.at("config").object(at.object(backward).get("config"))
+            base = str(given.get("name") or "layer").removeprefix("backward_")
+            backward = {**backward, "config": {**given, "name": f"backward_{base}"}}
+        layer.children["backward_layer"] = self._layer(backward, at)
+
+    def _finish_calls(self, layer: KerasLayer, entry: Config, place: Place) -> None:
+        """Bring arguments into their final form, now that the graph's models are known."""
+        for number, call in enumerate(layer.calls):
+            at = place.at("inbound_nodes").at(number)
+            if layer.is_op:
+                kind, config = entry["class_name"], plain(entry["config"])
+                layer.calls[number] = op_call(layer.class_name, kind, config, call, place)
+                continue
+            if not call.args:
+                raise at.error("the call has no inputs")
+            call.kwargs = {key: value for key, value in call.kwargs.items() if value is not None}
+            if layer.graph is not None:
+                call.args = (_model_inputs(layer.graph, call.args[0], at), *call.args[1:])
+
+
+def _model_inputs(graph: KerasGraph, argument: Any, place: Place) -> Any:
+    """Return the inputs of a call of a nested model, flat and in the model's order."""
+    if isinstance(argument, dict):
+        names = [ref.layer for ref in graph.inputs]
+        keys = names if set(names) == set(argument) else sorted(argument)
+        argument = [argument[key] for key in keys]
+    flat: list[Any] = []
+    _flatten(argument, flat)
+    if len(flat) != len(graph.inputs):
+        raise place.error(
+            f"the model {quote(graph.name)} is called with {len(flat)} inputs, "
+            f"it has {len(graph.inputs)}"
+        )
+    return flat if len(flat) > 1 else flat[0]
+
+
+def _flatten(value: Any, flat: list[Any]) -> None:
+    if isinstance(value, dict):
+        value = [value[key] for key in sorted(value)]
+    if isinstance(value, list):
+        for item in value:
+            _flatten(item, flat)
+    else:
+        flat.append(value)
+
+
+def _is_model(entry: Config, config: Any) -> bool:
+    """Tell whether an entry describes a model by its layers.
+
+    A subclass of Model with the layers, inputs and outputs of a functional one is that model.
+    """
+    if isinstance(config, dict) and config.keys() >= _MODEL_KEYS:
+        return True
+    name = entry.get("class_name")
+    if name != "Sequential":
+        return False
+    return isinstance(config, list) or (isinstance(config, dict) and "layers" in config)
+
+
+def _subclassed(entry: Config, name: str, place: Place) -> UnsupportedModelError:
+    class_name = str(entry.get("class_name"))
+    if is_known(ALIASES.get(class_name, class_name)):
+        return UnsupportedModelError(
+            f"the file describes a single layer ({class_name}), not a model",
+            path=place.path, where=place.where,
+        )  # fmt: skip
+    problem = Problem(
+        name,
+        class_name,
+        "a subclassed model: its file holds no description of its layers, only of its weights",
+        "Rebuild it with the functional API (keras.Model(inputs, outputs)) and save that.",
+    )
+    what = "this model cannot be converted"
+    return UnsupportedModelError(what, path=place.path, where=place.where, problems=(problem,))
+
+
+def _check_unique(layers: list[KerasLayer], place: Place) -> None:
+    seen: dict[str, int] = {}
+    for index, layer in enumerate(layers):
+        if layer.name in seen:
+            raise place.at(index).error(
+                f"layer {index} has the name {quote(layer.name)}, as has layer {seen[layer.name]}"
+            )
+        seen[layer.name] = index
+
+
+def _is_layer_entry(value: Any) -> bool:
+    if not (isinstance(value, dict) and isinstance(value.get("config"), dict)):
+        return False
+    name = value.get("class_name")
+    known = isinstance(name, str) and (is_known(ALIASES.get(name, name)) or name in _MODEL_CLASSES)
+    # Identity is also the name of an initialiser.
+    return known and ("name" in value["config"] or "layers" in value["config"])
+
+
+def _has_state(key: str, value: Config) -> bool:
+    """A layer given as another's activation matters for its variables: only PReLU has any."""
+    return key == "activation" and value.get("class_name") == "PReLU"
+
+
+def relink(graph: KerasGraph, change: Any) -> None:
+    """Apply *change* to every Ref of *graph*'s calls, inputs and outputs."""
+    for layer in graph.layers:
+        for call in layer.calls:
+            call.args = tuple(map_refs(arg, change) for arg in call.args)
+            call.kwargs = {key: map_refs(arg, change) for key, arg in call.kwargs.items()}
+    graph.inputs[:] = map(change, graph.inputs)
+    graph.outputs[:] = map(change, graph.outputs)

@@ -1,0 +1,274 @@
+"""Weights of legacy Keras HDF5 files: tensors of a layer's group matched to variables.
+
+A group lists the layer's weights as Keras's ``weights`` property gives them: trained ones first,
+then the rest, through all models and wrappers inside; a frozen layer's count as not trained
+(Keras 2.0 to 3.15). So a frozen layer within a nested model comes last, while a wholly frozen model
+keeps the plain order. Whether a model was frozen is not always in its config, so several orders
+are tried; names must agree. The last part of a name can be trusted (``kernel``); the path before
+cannot: in files saved again in one session ``dense_2/kernel:0`` is normal for layer ``dense``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.errors import CorruptFileError, quote
+from tfjs_codec.files.hdf5 import Group
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer
+from tfjs_codec.ir.tensors import Array, LazyTensor
+from tfjs_codec.readers import keras1
+from tfjs_codec.readers.keras1 import transformed
+from tfjs_codec.readers.variables import Slot, slots
+
+_SUFFIX = re.compile(r"_\d+$")
+_SHOWN = 12
+
+
+def layer_names(group: Group) -> list[str]:
+    """Return the names of the layers whose weights *group* holds, in order."""
+    names = group.attr("layer_names")
+    if not isinstance(names, list):
+        raise _corrupt(group, "the attribute layer_names is missing or not a list")
+    return names
+
+
+def group_tensors(group: Group, name: str) -> list[tuple[str, LazyTensor]]:
+    """Return ``(name in the file, tensor)`` of layer *name*, in the file's order."""
+    inner = group.group(name)
+    names = inner.attr("weight_names")
+    if not isinstance(names, list):
+        raise _corrupt(inner, "the attribute weight_names is missing or not a list")
+    return [(weight, inner.tensor(weight)) for weight in names]
+
+
+def load_weights(
+    graph: KerasGraph, group: Group, generation: int, python_class: Mapping[KerasLayer, str]
+) -> list[str]:
+    """Give all layers of *graph* their weights from *group*; return warnings.
+
+    Raises:
+        CorruptFileError: tensors missing, left over, or impossible to tell apart.
+    """
+    names = layer_names(group)
+    if len(set(names)) != len(names):
+        raise _corrupt(group, "layer_names names a layer twice")
+    tensors = {name: group_tensors(group, name) for name in names}
+    tensors = {name: found for name, found in tensors.items() if found}
+    layers = {layer.name: layer for layer in graph.layers}
+    warnings: list[str] = []
+    if tensors.keys() <= layers.keys():
+        pairs = [(layer, tensors.get(layer.name, [])) for layer in graph.layers]
+    else:
+        pairs = _by_order(graph, tensors, generation, group)
+        warnings.append("the file names its layers otherwise; its weights were taken by order")
+    for layer, found in pairs:
+        place = group.group(layer.name) if layer.name in group and found else group
+        assign(layer, found, generation, place)
+        convert(layer, python_class)
+    return warnings
+
+
+def _by_order(
+    graph: KerasGraph, tensors: Mapping[str, Any], generation: int, group: Group
+) -> list[tuple[KerasLayer, Any]]:
+    """Pair layers with groups as Keras does for weights of another session: in order."""
+    owners = [layer for layer in graph.layers if any(slots(layer, generation))]
+    if len(owners) != len(tensors):
+        raise _corrupt(
+            group,
+            f"weights of {len(tensors)} layers ({_some(list(tensors))}), the architecture has "
+            f"{len(owners)} with weights ({_some([layer.name for layer in owners])})",
+        )
+    return list(zip(owners, tensors.values(), strict=True))
+
+
+def assign(
+    layer: KerasLayer, found: list[tuple[str, LazyTensor]], generation: int, group: Group
+) -> None:
+    """Give *layer* and the layers inside the tensors *found* in its group."""
+    wanted = list(slots(layer, generation))
+    if any(slot.role == "*" for slot in wanted):
+        _assign_unknown(layer, wanted, found, group)
+        return
+    if len(wanted) != len(found):
+        have = ", ".join(_short(name) for name, _ in found[:_SHOWN])
+        need = ", ".join(slot.role for slot in wanted[:_SHOWN])
+        raise _corrupt(
+            group,
+            f"layer {quote(layer.name)}: file holds {len(found)} weights ({have}), "
+            f"config needs {len(wanted)} ({need})",
+        )
+    order = _order(wanted, [name for name, _ in found])
+    if order is None:
+        order = _by_name(wanted, [name for name, _ in found], layer, group)
+    for slot, (_, tensor) in zip(order, found, strict=True):
+        slot.layer.weights[slot.role] = tensor
+    _restore_order(wanted)
+
+
+def _order(wanted: list[Slot], names: Sequence[str]) -> list[Slot] | None:
+    """Return *wanted* in the file's order, or None if no order agrees with the names."""
+    candidates = [
+        sorted(wanted, key=lambda slot: not slot.trained or slot.frozen),
+        sorted(wanted, key=lambda slot: not slot.trained),
+        wanted,
+    ]
+    agreeing = [order for order in candidates if all(map(_same_short, order, names))]
+    for order in agreeing:
+        if all(map(_same_owner, order, names)):
+            return order
+    return agreeing[0] if agreeing else None
+
+
+def _short(name: str) -> str:
+    return name.rpartition("/")[2].partition(":")[0]
+
+
+def _same_short(slot: Slot, name: str) -> bool:
+    short = _short(name)
+    for wanted in slot.short_names:
+        # Keras 1 has no slash: lstm_1_W_i; a suffix makes a repeated name unique.
+        if short == wanted or _SUFFIX.sub("", short) == wanted or short.endswith(f"_{wanted}"):
+            return True
+    return False
+
+
+def _same_owner(slot: Slot, name: str) -> bool:
+    return not slot.owner or slot.owner in name.split("/") or f"/{slot.owner}/" in f"/{name}"
+
+
+def _by_name(
+    wanted: list[Slot], names: Sequence[str], layer: KerasLayer, group: Group
+) -> list[Slot]:
+    """Find for every name the one slot with its owner and short name."""
+    order: list[Slot] = []
+    rest = list(wanted)
+    for name in names:
+        fits = [slot for slot in rest if _same_short(slot, name) and _same_owner(slot, name)]
+        if len(fits) != 1:
+            have = ", ".join(map(_short, names[:_SHOWN]))
+            need = ", ".join(slot.role for slot in wanted[:_SHOWN])
+            raise _corrupt(
+                group,
+                f"layer {quote(layer.name)}: file holds the weights {have}, config needs {need}",
+            )
+        order.append(fits[0])
+        rest.remove(fits[0])
+    return order
+
+
+def _assign_unknown(
+    layer: KerasLayer, wanted: list[Slot], found: list[tuple[str, LazyTensor]], group: Group
+) -> None:
+    """Assign where a class is unknown: known variables by name, it gets what bears its name."""
+    unknown = [slot for slot in wanted if slot.role == "*"]
+    known = [slot for slot in wanted if slot.role != "*"]
+    rest: list[tuple[str, LazyTensor]] = []
+    for name, tensor in found:
+        fits = [slot for slot in known if _same_short(slot, name) and _same_owner(slot, name)]
+        if len(fits) == 1 and layer.graph is not None:
+            fits[0].layer.weights[fits[0].role] = tensor
+            known.remove(fits[0])
+        else:
+            rest.append((name, tensor))
+    for name, tensor in rest:
+        owners = [slot for slot in unknown if _same_owner(slot, name)]
+        if len(owners) != 1:
+            owners = unknown[:1] if len(unknown) == 1 or layer.graph is None else []
+        if not owners:
+            raise _corrupt(group, f"layer {quote(layer.name)}: no layer for weight {quote(name)}")
+        weights = owners[0].layer.weights
+        short = _short(name)
+        weights[short if short not in weights else name.partition(":")[0]] = tensor
+
+
+def _restore_order(wanted: list[Slot]) -> None:
+    """Put each layer's weights into the order of its variables."""
+    for layer in {slot.layer for slot in wanted}:
+        roles = [slot.role for slot in wanted if slot.layer is layer]
+        layer.weights = {role: layer.weights[role] for role in roles}
+
+
+def convert(layer: KerasLayer, python_class: Mapping[KerasLayer, str]) -> None:
+    """Convert what other generations store otherwise: Keras 1 layouts, CuDNN kernels."""
+    stack = [layer]
+    while stack:
+        item = stack.pop()
+        stack += item.children.values()
+        if item.graph is not None:
+            stack += item.graph.layers
+        if item.weights.keys() & {"W", "W_i", "W_z", "alphas", "running_mean"}:
+            keras1.convert_weights(item)
+        if item.class_name in ("LSTM", "GRU"):
+            _convert_cudnn(item, python_class.get(item, "").startswith("CuDNN"))
+
+
+def _convert_cudnn(layer: KerasLayer, is_cudnn: bool) -> None:
+    """Turn weights of a CuDNN layer into those of the plain one (layers-format §6.2).
+
+    Keras also writes plain configs with CuDNN weights; the bias gives them away: it has both
+    the input's and the recurrent one, LSTM ``[8u]``, GRU ``[6u]``.
+    """
+    gates = 4 if layer.class_name == "LSTM" else 3
+    bias, recurrent = layer.weights.get("bias"), layer.weights.get("recurrent_kernel")
+    if bias is None or recurrent is None or len(recurrent.shape) != 2:
+        return
+    units = recurrent.shape[0]
+    if bias.shape != (2 * gates * units,):
+        return
+    kernel = layer.weights["kernel"]
+
+    def by_gate(change: Any) -> Any:
+        return lambda array: np.hstack([change(part) for part in np.hsplit(array, gates)])
+
+    layer.weights["kernel"] = transformed(
+        kernel, by_gate(lambda part: part.T.reshape(part.shape, order="F")), kernel.shape
+    )
+    layer.weights["recurrent_kernel"] = transformed(
+        recurrent, by_gate(lambda part: part.T), recurrent.shape
+    )
+    if gates == 4:
+        layer.weights["bias"] = transformed(
+            bias, lambda array: array.reshape(2, -1).sum(axis=0), (gates * units,)
+        )
+    elif is_cudnn or layer.config.get("reset_after"):
+        layer.weights["bias"] = transformed(
+            bias, lambda array: array.reshape(2, -1), (2, gates * units)
+        )
+
+
+# Layers whose kernels Theano applies flipped, and which of their weights.
+_FLIPPED = {
+    **{kind: ("kernel",) for kind in ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose")},
+    "Conv3DTranspose": ("kernel",),
+    "DepthwiseConv2D": ("depthwise_kernel",),
+    "SeparableConv1D": ("depthwise_kernel",),
+    "SeparableConv2D": ("depthwise_kernel",),
+    "ConvLSTM2D": ("kernel", "recurrent_kernel"),
+}
+
+
+def flip_kernels(graph: KerasGraph) -> None:
+    """Turn the kernels of true convolutions (Theano) into those of correlations."""
+    for layer in graph.walk():
+        for role in _FLIPPED.get(layer.class_name, ()):
+            tensor = layer.weights.get(role)
+            if tensor is not None:
+                layer.weights[role] = transformed(tensor, _flipped, tensor.shape)
+
+
+def _flipped(array: Array) -> Array:
+    return array[(*(slice(None, None, -1),) * (array.ndim - 2), slice(None), slice(None))]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(quote, names[:_SHOWN])) + (", …" if len(names) > _SHOWN else "")
+
+
+def _corrupt(group: Group, what: str) -> CorruptFileError:
+    file = group.file
+    return CorruptFileError(what, path=file.path, where=file.place(group.name))

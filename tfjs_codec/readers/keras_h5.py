@@ -1,0 +1,126 @@
+"""Keras HDF5 files: whole models, weights only, and weights with an architecture from elsewhere.
+
+A whole model has the root attribute ``model_config`` (JSON) and the group ``model_weights``; a
+weights-only file has the layers' groups at its root (``layer_names`` there), or is of the tree
+layout of Keras 3 (``.weights.h5``), which :mod:`tfjs_codec.readers.keras_v3` reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfjs_codec.errors import CorruptFileError, TfjsCodecError
+from tfjs_codec.files import strict_json
+from tfjs_codec.files.hdf5 import H5File
+from tfjs_codec.ir.keras import KerasModel
+from tfjs_codec.limits import Limits
+from tfjs_codec.readers.architecture import Architecture, read_architecture
+from tfjs_codec.readers.h5_weights import flip_kernels, group_tensors, layer_names, load_weights
+from tfjs_codec.readers.keras_v3 import h5_store, load_tree
+
+_NO_ARCHITECTURE = (
+    "weights only: {count} tensors, no architecture; "
+    "pass the architecture with --architecture model.json"
+)
+
+
+def read(file: H5File, limits: Limits, architecture: Any = None) -> KerasModel:
+    """Return the model in *file*; *architecture* is a parsed ``model.to_json()`` or None."""
+    root = file.root
+    config = root.attr("model_config")
+    if config is not None or architecture is not None:
+        return _whole(file, limits, config, architecture)
+    if root.attr("layer_names") is not None:
+        loose = {
+            f"{name}/{weight}": tensor
+            for name in layer_names(root)
+            for weight, tensor in group_tensors(root, name)
+        }
+        kind = "keras-h5-weights"
+    else:
+        loose = dict(root.walk())
+        kind = "keras-v3-weights"
+        if not any("/vars/" in f"/{name}" for name in loose):
+            raise CorruptFileError(
+                "an HDF5 file, but not of Keras: neither model_config nor layer_names nor vars",
+                path=file.path, where=file.where,
+            )  # fmt: skip
+    return KerasModel(
+        file.path,
+        kind,
+        None,
+        keras_version=_text(file, "keras_version"),
+        backend=_text(file, "backend"),
+        loose_weights=loose,
+        warnings=[_NO_ARCHITECTURE.format(count=len(loose))],
+    )
+
+
+def _text(file: H5File, name: str) -> str | None:
+    """Return a root attribute; Keras 2 writes some on ``model_weights`` only in part."""
+    try:
+        value = file.root.attr(name)
+    except TfjsCodecError:
+        return None
+    return value if isinstance(value, str) else None
+
+
+def _whole(file: H5File, limits: Limits, config: Any, architecture: Any) -> KerasModel:
+    root = file.root
+    version, backend = _text(file, "keras_version"), _text(file, "backend")
+    group = root.group("model_weights") if "model_weights" in root else root
+    is_tree = root.attr("layer_names") is None and group is root
+    where, names = "architecture", list[str]()
+    if architecture is None:
+        where = "model_config"
+        architecture = _json(file, "model_config", config, limits)
+        if group.attr("layer_names") is not None:
+            names = layer_names(group)
+    elif version is None and isinstance(architecture, dict):
+        stated = architecture.get("keras_version")
+        version = stated if isinstance(stated, str) else None
+    found = read_architecture(
+        architecture, path=file.path, where=where, keras_version=version, names=names,
+        limits=limits,
+    )  # fmt: skip
+    warnings = list(found.warnings)
+    if is_tree:
+        warnings += load_tree(found, h5_store(file))
+    else:
+        warnings += load_weights(found.graph, group, found.generation, found.python_class)
+    if backend == "theano" and found.generation < 3:
+        flip_kernels(found.graph)
+    if found.generation == 1:
+        warnings.append("Keras 1 does not record its backend; TensorFlow is assumed")
+    return KerasModel(
+        file.path,
+        "keras-h5",
+        found.graph,
+        generation=found.generation,
+        keras_version=version,
+        backend=backend,
+        training_config=_training_config(file, limits, warnings),
+        warnings=warnings,
+    )
+
+
+def _json(file: H5File, name: str, text: Any, limits: Limits) -> Any:
+    if not isinstance(text, str):
+        raise CorruptFileError(
+            f"the attribute {name} is not text", path=file.path, where=file.place(name)
+        )
+    return strict_json.loads(text, path=file.path, where=file.place(name), limits=limits)
+
+
+def _training_config(file: H5File, limits: Limits, warnings: list[str]) -> dict[str, Any] | None:
+    """Return how the model was compiled; damage there only costs a warning."""
+    try:
+        text = file.root.attr("training_config")
+        value = None if text is None else _json(file, "training_config", text, limits)
+    except CorruptFileError as error:
+        warnings.append(f"training_config was ignored: {error.what}")
+        return None
+    return value if isinstance(value, dict) else None
+
+
+__all__ = ["Architecture", "read"]

@@ -1,0 +1,274 @@
+"""The ``.keras`` format, and the tree of variables that ``.weights.h5`` files share with it.
+
+A zip of ``metadata.json``, ``config.json`` and ``model.weights.h5``. In the latter a layer's
+variables are ``<path>/vars/0, 1, …`` in order of creation, whatever is trained. The path comes
+from classes and attributes, never from layer names: the layers of a model are
+``layers/<snake_case of the class>``, with ``_1``, ``_2``, … for repeats of a class; a wrapped layer
+is under the attribute that holds it (Keras 2.15, tf_keras and 3.x). Keras 2.12 and 2.13 write
+``_layer_checkpoint_dependencies`` for ``layers``, and count a layer with weights twice, because
+they visit it twice: ``dense``, ``dense_2``, ``dense_4``. Operations of Keras 3 are not counted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfjs_codec.errors import CorruptFileError, quote
+from tfjs_codec.files import strict_json
+from tfjs_codec.files.archive import Archive
+from tfjs_codec.files.hdf5 import H5File
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
+from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.limits import Limits
+from tfjs_codec.readers.architecture import Architecture, read_architecture
+from tfjs_codec.readers.ops import snake_case
+from tfjs_codec.readers.variables import Variable, own_variables, slots
+
+_WEIGHTS = "model.weights.h5"
+_SHARDS = "model.weights.json"
+_OLD = "_layer_checkpoint_dependencies"
+_NOT_LAYERS = ("optimizer", "metrics", "_optimizer", "_metrics", "loss_tracker", "compile_metrics")
+
+
+@dataclass(slots=True)
+class Store:
+    """The variables of a file: ``vars`` maps a layer's path to its tensors by index."""
+
+    path: str
+    where: str
+    vars: dict[str, dict[str, LazyTensor]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def add(self, tensors: Iterator[tuple[str, LazyTensor]]) -> None:
+        for name, tensor in tensors:
+            group, _, index = name.rpartition("/")
+            home = group.removesuffix("vars").removesuffix("/")
+            if group == "vars" or group.endswith("/vars"):
+                self.vars.setdefault(home, {})[index] = tensor
+
+    def has(self, path: str) -> bool:
+        """Tell whether there are variables at or below *path*."""
+        return path in self.vars or any(key.startswith(f"{path}/") for key in self.vars)
+
+    def error(self, path: str, what: str) -> CorruptFileError:
+        where = ": ".join(part for part in (self.where, path) if part)
+        return CorruptFileError(what, path=self.path, where=where)
+
+
+def h5_store(file: H5File) -> Store:
+    """Return the variables of one HDF5 file."""
+    store = Store(file.path, file.where)
+    store.add(file.root.walk())
+    return store
+
+
+def read(
+    archive: Archive, open_h5: Callable[[str], H5File], path: str, limits: Limits
+) -> KerasModel:
+    """Return the model in *archive*; *open_h5* opens a member and keeps it open."""
+    metadata = _member_json(archive, "metadata.json", path, limits)
+    config = _member_json(archive, "config.json", path, limits)
+    if config is None:
+        raise CorruptFileError(
+            "the zip has no config.json, so it is not a .keras file", path=path,
+            hint="A .keras file is a zip of metadata.json, config.json and model.weights.h5.",
+        )  # fmt: skip
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    version = version if isinstance(version, str) else None
+    found = read_architecture(
+        config, path=path, where="config.json", keras_version=version, limits=limits
+    )
+    warnings = list(found.warnings)
+    if metadata is None:
+        warnings.append("the file has no metadata.json")
+    store = Store(path, _WEIGHTS)
+    for name in _weight_members(archive, path, limits):
+        store.add(open_h5(name).root.walk())
+    warnings += load_tree(found, store)
+    compiled = config.get("compile_config")
+    return KerasModel(
+        path,
+        "keras-v3",
+        found.graph,
+        generation=found.generation,
+        keras_version=version,
+        training_config=compiled if isinstance(compiled, dict) and compiled else None,
+        warnings=warnings,
+    )
+
+
+def _member_json(archive: Archive, name: str, path: str, limits: Limits) -> Any:
+    if name not in archive:
+        return None
+    data = archive.read(name, limits.json_bytes)
+    return strict_json.loads(data, path=path, where=name, limits=limits)
+
+
+def _weight_members(archive: Archive, path: str, limits: Limits) -> list[str]:
+    """Return the members that hold weights: one, or those its index lists."""
+    if _WEIGHTS in archive:
+        return [_WEIGHTS]
+    index = _member_json(archive, _SHARDS, path, limits)
+    names = shard_names(index, path) if index is not None else []
+    for name in names or [_WEIGHTS]:
+        if name not in archive:
+            raise CorruptFileError(f"the zip has no {quote(name)}", path=path)
+    return names
+
+
+def shard_names(index: Any, path: str) -> list[str]:
+    """Return the files a ``….weights.json`` lists, each once, in order."""
+    weight_map = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(weight_map, dict):
+        raise CorruptFileError("weight_map is not an object", path=path, where=_SHARDS)
+    names: dict[str, None] = {}
+    for value in weight_map.values():
+        for name in value if isinstance(value, list) else [value]:
+            if not isinstance(name, str):
+                raise CorruptFileError("a file name is not text", path=path, where=_SHARDS)
+            names[name] = None
+    return list(names)
+
+
+def load_tree(found: Architecture, store: Store) -> list[str]:
+    """Give all layers of *found* their weights from *store*; return warnings.
+
+    Raises:
+        CorruptFileError: variables that the config needs are missing, or there are too many.
+    """
+    old = store.has(_OLD)
+    loader = _Loader(store, found, _OLD if old else "layers", 2 if old else 1)
+    loader.graph(found.graph, "")
+    loader.fill_shared()
+    left = [
+        key
+        for key in store.vars
+        if key not in store.used and key and not key.startswith(_NOT_LAYERS)
+        and "seed_generator" not in key
+    ]  # fmt: skip
+    if not left:
+        return []
+    shown = ", ".join(map(quote, left[:3]))
+    return [f"variables of the file that belong to no layer were left out: {shown}"]
+
+
+@dataclass(slots=True)
+class _Loader:
+    """Walks the layers as Keras walks them when it saves."""
+
+    store: Store
+    found: Architecture
+    word: str
+    step: int
+    missing: list[tuple[KerasLayer, str]] = field(default_factory=list)
+
+    def graph(self, graph: KerasGraph, path: str) -> None:
+        """Load the layers of a model whose group is *path*."""
+        base = f"{path}/{self.word}" if path else self.word
+        self.store.used.add(path)
+        for layer, name in self._named(graph):
+            self.layer(layer, f"{base}/{name}")
+
+    def _named(self, graph: KerasGraph) -> Iterator[tuple[KerasLayer, str]]:
+        """Yield the layers with their group names."""
+        count: dict[str, int] = defaultdict(int)
+        for layer in graph.layers:
+            if layer.is_op and self.found.generation == 3:
+                continue
+            snake = snake_case(self.found.python_class[layer])
+            number = count[snake]
+            count[snake] += self.step if any(slots(layer, self.found.generation)) else 1
+            yield layer, f"{snake}_{number}" if number else snake
+
+    def layer(self, layer: KerasLayer, path: str) -> None:
+        """Load *layer*, whose group is *path*, and the layers inside."""
+        if layer.graph is not None:
+            self.graph(layer.graph, path)
+            return
+        own = own_variables(layer)
+        if own is None:
+            self._unknown(layer, path)
+            return
+        by_path: dict[str, list[Variable]] = {}
+        for variable in own:
+            by_path.setdefault(variable.path, []).append(variable)
+        if layer.is_op:
+            return
+        for sub, variables in by_path.items():
+            self._variables(layer, self._sub_path(path, sub), variables)
+        self.store.used.update((path, f"{path}/cell"))
+        for key, child in layer.children.items():
+            self.layer(child, f"{path}/{self._child_name(layer, key, child)}")
+
+    def _child_name(self, layer: KerasLayer, key: str, child: KerasLayer) -> str:
+        """StackedRNNCells keep their cells in a list, named as layers are."""
+        if not key.startswith("cells/"):
+            return key
+        snake = snake_case(self.found.python_class[child])
+        number = sum(
+            snake_case(self.found.python_class[other]) == snake
+            for name, other in layer.children.items()
+            if int(name[6:]) < int(key[6:])
+        )
+        return f"cells/{snake}_{number}" if number else f"cells/{snake}"
+
+    def _sub_path(self, path: str, sub: str) -> str:
+        """Attributes are private in some versions: ``query_dense``, ``_query_dense``."""
+        if not sub:
+            return path
+        private = f"{path}/_{sub}"
+        return private if private in self.store.vars else f"{path}/{sub}"
+
+    def _variables(self, layer: KerasLayer, path: str, variables: list[Variable]) -> None:
+        tensors = self.store.vars.get(path)
+        if tensors is None:
+            self.missing.append((layer, path))
+            return
+        self.store.used.add(path)
+        self._check_count(layer, path, variables, tensors)
+        for index, variable in enumerate(variables):
+            layer.weights[variable.role] = tensors[str(index)]
+
+    def _check_count(
+        self,
+        layer: KerasLayer,
+        path: str,
+        variables: list[Variable],
+        tensors: Mapping[str, LazyTensor],
+    ) -> None:
+        wanted = [str(index) for index in range(len(variables))]
+        if sorted(tensors) != sorted(wanted):
+            roles = ", ".join(variable.role for variable in variables)
+            raise self.store.error(
+                path,
+                f"layer {quote(layer.name)}: file holds {len(tensors)} weights, "
+                f"config needs {len(wanted)} ({roles})",
+            )
+
+    def _unknown(self, layer: KerasLayer, path: str) -> None:
+        """Give a layer of unknown class all there is below its path."""
+        for key, tensors in self.store.vars.items():
+            if key == path or key.startswith(f"{path}/"):
+                self.store.used.add(key)
+                prefix = key[len(path) + 1 :]
+                for index in sorted(tensors, key=lambda text: (len(text), text)):
+                    layer.weights[f"{prefix}/{index}" if prefix else index] = tensors[index]
+
+    def fill_shared(self) -> None:
+        """Layers shared between models are stored once, where Keras met them first."""
+        loaded: dict[Any, KerasLayer] = {}
+        for layer in self.found.graph.walk():
+            if layer.weights:
+                loaded.setdefault((layer.class_name, layer.name), layer)
+        for layer, path in self.missing:
+            twin = loaded.get((layer.class_name, layer.name))
+            if twin is None or twin is layer:
+                need = ", ".join(variable.role for variable in own_variables(layer) or ())
+                raise self.store.error(
+                    path,
+                    f"layer {quote(layer.name)}: file holds 0 weights, config needs {need}",
+                )
+            layer.weights = dict(twin.weights)

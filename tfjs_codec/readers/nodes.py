@@ -1,0 +1,310 @@
+"""Calls of layers in a functional graph: every generation's node format becomes `Call` and `Ref`.
+
+Facts about the formats (Keras 1.2 to 3.15):
+
+* Keras 1 and 2 write a call as a list of tensors ``[layer, node, tensor]`` (Keras 1) or ``[layer,
+  node, tensor, kwargs]``, kwargs repeated on each. tf.keras writes a structure of them if the layer
+  was called on one; for ``TFOpLambda`` the call is a single tensor, one list less. A constant first
+  argument is ``["_CONSTANT_VALUE", -1, value, kwargs]``. Tensors in kwargs are ``[layer, node,
+  tensor]``.
+* Keras 3 writes ``{"args", "kwargs"}`` with ``__keras_tensor__`` objects.
+* A node number counts a layer's calls, but a model's own graph is its node 0 where Keras
+  counts it: for every nested model in Keras 1 and 2, and in the outputs (not in the calls) of
+  Keras 3 for functional ones. A nested Sequential of tf.keras that was never built with an
+  input does not count it; that is seen from a reference to node 0.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.errors import quote
+from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
+from tfjs_codec.readers.dialect import is_known, plain
+from tfjs_codec.readers.place import Place
+
+_CONSTANT = "_CONSTANT_VALUE"
+_NUMPY_KINDS = {"float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8",
+                "uint16", "uint32", "uint64", "bool"}  # fmt: skip
+# Layers of Keras that can have more than one output.
+_MANY_OUTPUTS = frozenset(
+    "LSTM GRU SimpleRNN RNN ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional TimeDistributed "
+    "MultiHeadAttention GroupQueryAttention Attention AdditiveAttention Lambda Identity".split()
+)
+
+
+def parse_call(node: Any, place: Place) -> Call:
+    """Return the call a node describes; its Refs still hold the file's node numbers."""
+    if isinstance(node, dict) and "args" in node:
+        args = place.at("args").list(node["args"])
+        kwargs = place.at("kwargs").object(node.get("kwargs") or {})
+        return Call(
+            tuple(_revive(item, place.at("args").at(i)) for i, item in enumerate(args)),
+            {key: _revive(item, place.at("kwargs").at(key)) for key, item in kwargs.items()},
+        )
+    kwargs = {}
+    argument = _tensors(node, kwargs, place)
+    if isinstance(argument, list) and len(argument) == 1 and _is_tensor(node[0]):
+        argument = argument[0]
+    return Call((argument,), kwargs)
+
+
+def _is_tensor(value: Any) -> bool:
+    """Tell whether *value* is a tensor as Keras 1 and 2 write it (``tf_utils`` decides so too)."""
+    return isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str)
+
+
+def _tensors(node: Any, kwargs: dict[str, Any], place: Place) -> Any:
+    """Return the structure of Refs of a Keras 1 or 2 node and collect its keyword arguments."""
+    if isinstance(node, dict):
+        return {key: _tensors(item, kwargs, place.at(key)) for key, item in node.items()}
+    if not _is_tensor(node):
+        items = place.list(node)
+        return [_tensors(item, kwargs, place.at(i)) for i, item in enumerate(items)]
+    if len(node) == 4:
+        for key, item in place.at(3).object(node[3] or {}).items():
+            kwargs[key] = _revive_kwarg(item, place.at(3).at(key))
+    if node[0] == _CONSTANT:
+        return _revive_kwarg(node[2], place.at(2))
+    return ref_of(node, place)
+
+
+def ref_of(node: Any, place: Place) -> Ref:
+    """Return the Ref of ``[layer, node, tensor]``, with the file's node number as its call."""
+    items = place.list(node)
+    if len(items) < 3:
+        raise place.expect("a reference [layer, node, tensor]", node)
+    layer = place.at(0).text(items[0])
+    return Ref(layer, place.at(1).whole(items[1]), place.at(2).whole(items[2]))
+
+
+def _revive_kwarg(value: Any, place: Place) -> Any:
+    """Return a keyword argument of Keras 2: tensors become Refs, the rest plain values."""
+    value = plain(value)
+    if isinstance(value, list):
+        is_ref = len(value) == 3 and isinstance(value[0], str)
+        if is_ref and all(type(item) is int for item in value[1:]):
+            return ref_of(value, place)
+        return [_revive_kwarg(item, place.at(i)) for i, item in enumerate(value)]
+    if isinstance(value, dict):
+        if value.get("class_name") in _REVIVERS:
+            return _revive(value, place)
+        return {key: _revive_kwarg(item, place.at(key)) for key, item in value.items()}
+    return value
+
+
+def _revive(value: Any, place: Place) -> Any:
+    """Return an argument of Keras 3 as a Python value with Refs."""
+    if isinstance(value, list):
+        return [_revive(item, place.at(i)) for i, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    reviver = _REVIVERS.get(value.get("class_name", ""))
+    if reviver is not None:
+        config = value.get("config")
+        return reviver(config if config is not None else value.get("items", {}), place.at("config"))
+    return {key: _revive(item, place.at(key)) for key, item in value.items()}
+
+
+def _keras_tensor(config: Any, place: Place) -> Ref:
+    history = place.object(config).get("keras_history")
+    return ref_of(history, place.at("keras_history"))
+
+
+def _slice(config: Any, place: Place) -> slice:
+    parts = place.object(config)
+    return slice(*(_revive(parts.get(key), place.at(key)) for key in ("start", "stop", "step")))
+
+
+def _array(config: Any, place: Place) -> Any:
+    parts = place.object(config)
+    dtype = parts.get("dtype", "float32")
+    if dtype not in _NUMPY_KINDS and dtype != "bfloat16":
+        raise place.at("dtype").expect("a dtype", dtype)
+    try:
+        return np.array(parts.get("value"), dtype="float32" if dtype == "bfloat16" else dtype)
+    except (ValueError, TypeError, OverflowError):
+        raise place.at("value").error(f"not an array of {dtype}") from None
+
+
+def _tuple(config: Any, place: Place) -> Any:
+    return _revive(place.list(config), place)
+
+
+_REVIVERS: dict[str, Callable[[Any, Place], Any]] = {
+    "__keras_tensor__": _keras_tensor,
+    "__slice__": _slice,
+    "__numpy__": _array,
+    "__tensor__": _array,
+    "__tuple__": _tuple,
+    "TensorShape": _tuple,
+    "__ellipsis__": lambda config, place: Ellipsis,
+}
+
+
+def map_refs(value: Any, change: Callable[[Ref], Ref]) -> Any:
+    """Return *value*, an argument, with *change* applied to its Refs."""
+    if isinstance(value, Ref):
+        return change(value)
+    if isinstance(value, list):
+        return [map_refs(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: map_refs(item, change) for key, item in value.items()}
+    if isinstance(value, slice):
+        return slice(*(map_refs(part, change) for part in (value.start, value.stop, value.step)))
+    return value
+
+
+def refs_in(value: Any) -> Iterator[Ref]:
+    """Yield all Refs of an argument, in tf.nest order."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from refs_in(item)
+    elif isinstance(value, dict):
+        for key in sorted(value):
+            yield from refs_in(value[key])
+    elif isinstance(value, slice):
+        yield from refs_in([value.start, value.stop, value.step])
+
+
+def flat_refs(structure: Any, place: Place) -> list[Ref]:
+    """Return a graph's inputs or outputs as a list: dict values by sorted key (tf.nest order)."""
+    if isinstance(structure, dict):
+        return [
+            ref for key in sorted(structure) for ref in flat_refs(structure[key], place.at(key))
+        ]
+    items = place.list(structure)
+    if len(items) == 3 and isinstance(items[0], str):
+        return [ref_of(items, place)]
+    return [ref for i, item in enumerate(items) for ref in flat_refs(item, place.at(i))]
+
+
+@dataclass(slots=True)
+class Linker:
+    """Turns the file's node numbers into call ordinals, and checks that all references hold."""
+
+    graph: KerasGraph
+    generation: int
+    place: Place
+    by_name: dict[str, KerasLayer] = field(default_factory=dict)
+
+    def link(self) -> None:
+        """Resolve all Refs of the graph in place.
+
+        Raises:
+            CorruptFileError: a reference to a missing layer, call or output; a cycle.
+        """
+        graph = self.graph
+        self.by_name = {layer.name: layer for layer in graph.layers}
+        own_node = self._models_counting_themselves()
+        outer = {
+            layer.name
+            for layer in graph.layers
+            if self.generation == 3 and layer.class_name == "Functional" and layer.graph
+        }
+        for index, layer in enumerate(graph.layers):
+            at = self.place.at("layers").at(index).at("inbound_nodes")
+            for number, call in enumerate(layer.calls):
+                change = self._resolver(own_node, f"layer {quote(layer.name)}", at.at(number))
+                call.args = tuple(map_refs(arg, change) for arg in call.args)
+                call.kwargs = {key: map_refs(arg, change) for key, arg in call.kwargs.items()}
+        for key in ("input_layers", "output_layers"):
+            change = self._resolver(own_node | outer, f"the model's {key}", self.place.at(key))
+            refs = graph.inputs if key == "input_layers" else graph.outputs
+            refs[:] = map(change, refs)
+        self._check_order()
+
+    def _models_counting_themselves(self) -> set[str]:
+        """Names of the nested models whose own graph is their node 0 in the calls' numbering."""
+        if self.generation == 3:
+            return set()
+        models = {layer.name for layer in self.graph.layers if layer.graph is not None}
+        zero = {ref.layer for ref in self._all_refs() if ref.call == 0}
+        return models - zero
+
+    def _all_refs(self) -> Iterator[Ref]:
+        yield from self.graph.inputs
+        yield from self.graph.outputs
+        for layer in self.graph.layers:
+            for call in layer.calls:
+                yield from refs_in([*call.args, call.kwargs])
+
+    def _resolver(self, own_node: set[str], who: str, place: Place) -> Callable[[Ref], Ref]:
+        def resolve(ref: Ref) -> Ref:
+            layer = self.by_name.get(ref.layer)
+            if layer is None:
+                raise place.error(f"{who} refers to layer {quote(ref.layer)}, which does not exist")
+            call = ref.call - (ref.layer in own_node)
+            calls = (
+                max(1, len(layer.calls)) if layer.class_name == "InputLayer" else len(layer.calls)
+            )
+            if not 0 <= call < calls:
+                raise place.error(
+                    f"{who} refers to node {ref.call} of layer {quote(ref.layer)}, "
+                    f"which is called {calls} times"
+                )
+            count = output_count(layer)
+            if count is not None and ref.tensor >= count:
+                raise place.error(
+                    f"{who} refers to output {ref.tensor} of layer {quote(ref.layer)}, "
+                    f"which has {count}"
+                )
+            return Ref(ref.layer, call, ref.tensor)
+
+        return resolve
+
+    def _check_order(self) -> None:
+        """Raise CorruptFileError if a call depends on itself; linear, without recursion."""
+        waiting: dict[tuple[str, int], int] = {}
+        users: dict[tuple[str, int], list[tuple[str, int]]] = {}
+        for layer in self.graph.layers:
+            for number, call in enumerate(layer.calls):
+                needs = {(ref.layer, ref.call) for ref in refs_in([*call.args, call.kwargs])}
+                waiting[layer.name, number] = len(needs)
+                for need in needs:
+                    users.setdefault(need, []).append((layer.name, number))
+            if not layer.calls:
+                waiting[layer.name, 0] = 0
+        ready = deque(key for key, count in waiting.items() if not count)
+        while ready:
+            done = ready.popleft()
+            del waiting[done]
+            for user in users.get(done, ()):
+                waiting[user] -= 1
+                if not waiting[user]:
+                    ready.append(user)
+        if waiting:
+            raise self._cycle_error(set(waiting))
+
+    def _cycle_error(self, stuck: set[tuple[str, int]]) -> Exception:
+        """Walk back from any stuck call until one repeats: that one lies on a cycle."""
+        key, seen = min(stuck), set[tuple[str, int]]()
+        before = key
+        while key not in seen:
+            seen.add(key)
+            call = self.by_name[key[0]].calls[key[1]]
+            before = key
+            key = next(
+                (ref.layer, ref.call)
+                for ref in refs_in([*call.args, call.kwargs])
+                if (ref.layer, ref.call) in stuck
+            )
+        return self.place.at("layers").error(
+            f"layers {quote(before[0])} and {quote(key[0])} depend on each other in a cycle"
+        )
+
+
+def output_count(layer: KerasLayer) -> int | None:
+    """Return how many outputs a call of *layer* has, or None if that is not certain."""
+    if layer.graph is not None:
+        return len(layer.graph.outputs)
+    if layer.is_op or not is_known(layer.class_name) or layer.class_name in _MANY_OUTPUTS:
+        return None
+    return 1

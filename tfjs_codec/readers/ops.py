@@ -1,0 +1,345 @@
+"""Operations in a functional graph, whatever wrote them, as calls of ``keras.ops``.
+
+Every operation layer leaves the readers like this, so that a lowering rule sees one form:
+
+* ``KerasLayer.class_name`` is the name of the function in ``keras.ops`` (``multiply``, ``mean``,
+  ``reshape``, ``concatenate``, ``getitem``, ``take``, ``true_divide``, …). An operation Keras 3
+  does not have keeps its TensorFlow name in snake_case (``l2_normalize``, ``strided_slice``).
+* ``Call.args`` holds the operands in the order of the ``keras.ops`` signature, each a Ref, a
+  constant, or a list (``concatenate``, ``stack``): ``(x,)`` for most, ``(x1, x2)`` for binary
+  ones, ``(x, key)`` for ``getitem``, ``(condition, x1, x2)`` for ``where``, ``(x, indices)`` for
+  ``take``. An operand can be a constant on either side.
+* ``Call.kwargs`` holds the options under their ``keras.ops`` names (``axis``, ``keepdims``,
+  ``newshape``, ``axes``, ``negative_slope``, ``x_min``, ``x_max``, ``dtype``, …), **for every
+  generation**. Keras 3 keeps most of them in the layer's config; they are there too.
+  Options are given where TensorFlow's default is another one than Keras 3's (``gelu``:
+  ``approximate``; ``take``, ``argmax``, ``cumsum``: ``axis``). ``matmul`` may have
+  ``transpose_a`` and ``transpose_b``, which Keras 3 does not know.
+* ``getitem``'s key is a list of ints, ``slice`` objects, None (new axis), Ellipsis or Refs; one
+  that is not a list applies to the first axis.
+
+Sources: ``TFOpLambda``/``SlicingOpLambda``/``ClassMethod`` of tf.keras 2.4 and later (the TF
+function's name, operands by its parameter names), ``TensorFlowOpLayer`` of tf.keras 1.14 to 2.3 (a
+NodeDef, constants by position), and the ``Operation`` classes of Keras 3.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+from typing import Any
+
+from tfjs_codec.ir.keras import Call, Config
+from tfjs_codec.readers.place import Place
+
+# Operands of operations that do not take just ``x``, in order.
+OPERANDS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "mod", "power",
+         "maximum", "minimum", "matmul", "dot", "equal", "not_equal", "greater", "greater_equal",
+         "less", "less_equal", "logical_and", "logical_or", "logical_xor", "arctan2",
+         "squared_difference", "divide_no_nan", "cross", "outer", "tensordot"),
+        ("x1", "x2"),
+    ),
+    "concatenate": ("xs",),
+    "add_n": ("xs",),
+    "where": ("condition", "x1", "x2"),
+    "getitem": ("x", "key"),
+    "take": ("x", "indices"),
+    "take_along_axis": ("x", "indices"),
+    "slice": ("inputs", "start_indices", "shape"),
+    "bias_add": ("x", "bias"),
+}  # fmt: skip
+
+# TensorFlow functions (without their module) whose name differs from that in keras.ops.
+_TF_FUNCTIONS = {
+    "truediv": "true_divide", "divide": "true_divide", "div": "true_divide",
+    "floordiv": "floor_divide", "floormod": "mod", "pow": "power", "neg": "negative",
+    "sub": "subtract", "mul": "multiply", "eq": "equal", "ne": "not_equal", "gt": "greater",
+    "ge": "greater_equal", "lt": "less", "le": "less_equal", "abs": "absolute",
+    "reduce_mean": "mean", "reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min",
+    "reduce_prod": "prod", "reduce_any": "any", "reduce_all": "all", "reduce_std": "std",
+    "reduce_variance": "var", "reduce_logsumexp": "logsumexp", "concat": "concatenate",
+    "gather": "take", "clip_by_value": "clip", "swish": "silu", "reverse": "flip",
+    "atan2": "arctan2", "lgamma": "log_gamma", "logsigmoid": "log_sigmoid",
+    "where_v2": "where", "softmax_v2": "softmax", "log_softmax_v2": "log_softmax",
+    "rsub": "rsub", "rtruediv": "rtruediv", "acos": "arccos", "asin": "arcsin", "atan": "arctan",
+}  # fmt: skip
+# TensorFlow's parameter names. The first entry of a binary operation is its first operand.
+_TF_PARAMETERS = {
+    **dict.fromkeys(
+        ("input", "input_tensor", "tensor", "value", "values", "features", "logits", "t",
+         "images", "inputs", "a", "params", "input_", "data", "indices_or_x"), "x"),
+    "keep_dims": "keepdims",
+    "reduction_indices": "axis",
+    "dim": "axis",
+    "dimension": "axis",
+    "squeeze_dims": "axis",
+    "concat_dim": "axis",
+}  # fmt: skip
+_TF_PARAMETERS_OF: dict[str, dict[str, str]] = {
+    **{op: {"x": "x1", "y": "x2", "a": "x1", "b": "x2"} for op, names in OPERANDS.items()
+       if names == ("x1", "x2")},
+    "matmul": {"a": "x1", "b": "x2", "adj_x": "transpose_a", "adj_y": "transpose_b"},
+    "where": {"x": "x1", "y": "x2"},
+    "concatenate": {"values": "xs"},
+    "add_n": {"inputs": "xs"},
+    "reshape": {"shape": "newshape"},
+    "transpose": {"perm": "axes"},
+    "leaky_relu": {"alpha": "negative_slope"},
+    "clip": {"clip_value_min": "x_min", "clip_value_max": "x_max"},
+    "one_hot": {"indices": "x", "depth": "num_classes"},
+    "tile": {"multiples": "repeats"},
+    "pad": {"paddings": "pad_width"},
+    "split": {"num_or_size_splits": "indices_or_sections"},
+    "getitem": {"tensor": "x", "slice_spec": "key"},
+    "slice": {"input_": "inputs", "begin": "start_indices", "size": "shape"},
+}  # fmt: skip
+# Options whose default in TensorFlow is not the one of keras.ops.
+_TF_DEFAULTS: dict[str, Config] = {
+    "gelu": {"approximate": False},
+    "take": {"axis": 0},
+    "argmax": {"axis": 0},
+    "argmin": {"axis": 0},
+    "cumsum": {"axis": 0},
+    "cumprod": {"axis": 0},
+    "split": {"axis": 0},
+    "softmax": {"axis": -1},
+    "log_softmax": {"axis": -1},
+}
+# Operation classes of Keras 3 whose snake_case is not the name of the function.
+_K3_CLASSES = {
+    "get_item": "getitem",
+    "batch_norm": "batch_normalization",
+    "layer_norm": "layer_normalization",
+    "rms_norm": "rms_normalization",
+    "divide": "true_divide",
+}
+# NodeDef operations: (function, parameters of the inputs by position).
+_NODE_DEFS: dict[str, tuple[str, tuple[str, ...]]] = {
+    **{op: (name, ("x1", "x2")) for op, name in {
+        "Mul": "multiply", "Add": "add", "AddV2": "add", "Sub": "subtract",
+        "RealDiv": "true_divide", "Div": "true_divide", "FloorDiv": "floor_divide",
+        "FloorMod": "mod", "Pow": "power", "Maximum": "maximum", "Minimum": "minimum",
+        "SquaredDifference": "squared_difference", "MatMul": "matmul", "BatchMatMul": "matmul",
+        "BatchMatMulV2": "matmul", "Equal": "equal", "NotEqual": "not_equal",
+        "Greater": "greater", "GreaterEqual": "greater_equal", "Less": "less",
+        "LessEqual": "less_equal", "LogicalAnd": "logical_and", "LogicalOr": "logical_or",
+    }.items()},
+    **{op: (name, ("x", "axis")) for op, name in {
+        "Mean": "mean", "Sum": "sum", "Max": "max", "Min": "min", "Prod": "prod", "Any": "any",
+        "All": "all", "ExpandDims": "expand_dims", "ArgMax": "argmax", "ArgMin": "argmin",
+        "Cumsum": "cumsum", "ReverseV2": "flip",
+    }.items()},
+    "Neg": ("negative", ("x",)),
+    "Abs": ("absolute", ("x",)),
+    "Reshape": ("reshape", ("x", "newshape")),
+    "Transpose": ("transpose", ("x", "axes")),
+    "BiasAdd": ("bias_add", ("x", "bias")),
+    "Pad": ("pad", ("x", "pad_width")),
+    "PadV2": ("pad", ("x", "pad_width", "constant_values")),
+    "Tile": ("tile", ("x", "repeats")),
+    "GatherV2": ("take", ("x", "indices", "axis")),
+    "Gather": ("take", ("x", "indices")),
+    "Slice": ("slice", ("inputs", "start_indices", "shape")),
+    "StridedSlice": ("getitem", ("x", "begin", "end", "strides")),
+    "ClipByValue": ("clip", ("x", "x_min", "x_max")),
+    "OneHot": ("one_hot", ("x", "num_classes", "on_value", "off_value")),
+}  # fmt: skip
+# Attributes of a NodeDef that only describe its operands.
+_DESCRIPTIVE_ATTRS = frozenset(
+    "T Tidx Tshape Tperm Tdim Tpaddings Tmultiples Tindices Tparams Taxis SrcT N Index DstType TI "
+    "Truncate incompatible_shape_error _output_shapes _cloned _class".split()
+)
+_NODE_DEF_DTYPES = {
+    "DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_INT32": "int32",
+    "DT_INT64": "int64", "DT_BOOL": "bool", "DT_UINT8": "uint8", "DT_BFLOAT16": "bfloat16",
+}  # fmt: skip
+_MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+
+TF_OP_CLASSES = frozenset(
+    ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty",
+     "TensorFlowOpLayer")
+)  # fmt: skip
+
+
+def snake_case(name: str) -> str:
+    """Return *name* as Keras spells class names in paths: ``Conv2DTranspose`` gives
+    ``conv2d_transpose`` (``keras.src.utils.naming.to_snake_case``).
+    """
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def is_op(entry: Config) -> bool:
+    """Tell whether a layer entry is an operation node of Keras 3 rather than a layer.
+
+    ``.keras`` files name the module. HDF5 files do not; there an operation is known by the missing
+    ``trainable``, which every layer but InputLayer has (layers-format §3.3).
+    """
+    module = entry.get("module")
+    if isinstance(module, str):
+        return module.startswith(("keras.src.ops", "keras.ops"))
+    config = entry.get("config")
+    return (
+        isinstance(config, dict)
+        and not config.keys() & {"trainable", "layers", "batch_shape", "batch_input_shape"}
+        and any(isinstance(node, dict) for node in entry.get("inbound_nodes") or ())
+    )
+
+
+def op_name(class_name: str, config: Config, place: Place) -> str:
+    """Return the canonical name of an operation from its entry's class and config."""
+    if class_name not in TF_OP_CLASSES:
+        name = snake_case(class_name)
+        return _K3_CLASSES.get(name, name)
+    if class_name == "TensorFlowOpLayer":
+        node_def = config.get("node_def")
+        op = node_def.get("op") if isinstance(node_def, dict) else None
+        if op is None:  # the binary form of some TF 1 versions: nothing is known about it
+            return "tensor_flow_op_layer"
+        op = place.at("config").at("node_def").at("op").text(op)
+        return _NODE_DEFS[op][0] if op in _NODE_DEFS else _tf_name(op)
+    for key in ("function", "method_name", "attr_name"):
+        if key in config:
+            return _tf_name(place.at("config").at(key).text(config[key]))
+    raise place.at("config").error("the operation has no function name")
+
+
+def _tf_name(function: str) -> str:
+    """``math.reduce_mean``, ``__operators__.add``, ``compat.v1.transpose``, ``Relu`` …"""
+    name = snake_case(function.rpartition(".")[2]).strip("_")
+    name = re.sub(r"_v[12]$", "", name)
+    return _TF_FUNCTIONS.get(name, name)
+
+
+def op_config(class_name: str, config: Config) -> Config:
+    """Return an operation's options: Keras 3 keeps them in its config, TensorFlow does not."""
+    if class_name in TF_OP_CLASSES:
+        return {}
+    return {key: value for key, value in config.items() if key not in ("name", "trainable")}
+
+
+def op_call(name: str, class_name: str, config: Config, call: Call, place: Place) -> Call:
+    """Return *call* of operation *name* in the form this module's docstring describes."""
+    if class_name == "TensorFlowOpLayer":
+        return _node_def_call(name, config, call, place)
+    if class_name not in TF_OP_CLASSES:
+        return Call(call.args, {**op_config(class_name, config), **call.kwargs})
+    kwargs = {key: value for key, value in call.kwargs.items() if key not in ("name", "training")}
+    names = {**_TF_PARAMETERS, **_TF_PARAMETERS_OF.get(name, {})}
+    operands = OPERANDS.get(name, ("x",))
+    bound = dict(zip(operands, call.args, strict=False))
+    surplus = call.args[len(operands) :]
+    for key, value in kwargs.items():
+        bound.setdefault(names.get(key, key), value)
+    return _bind(name, operands, surplus, bound)
+
+
+def _bind(name: str, operands: tuple[str, ...], surplus: tuple[Any, ...], bound: Config) -> Call:
+    for key, value in _TF_DEFAULTS.get(name, {}).items():
+        if bound.get(key) is None:
+            bound[key] = value
+    if name == "split":
+        bound["indices_or_sections"] = _split_points(bound.get("indices_or_sections"))
+    if name == "getitem" and "key" in bound:
+        bound["key"] = _slice_spec(bound["key"])
+    args = tuple(bound.pop(operand) for operand in operands if operand in bound)
+    return Call((*args, *surplus), bound)
+
+
+def _split_points(sizes: Any) -> Any:
+    """TensorFlow gives the sizes of the pieces, keras.ops where to cut."""
+    if isinstance(sizes, list) and all(isinstance(size, int) and size >= 0 for size in sizes):
+        return list(accumulate(sizes))[:-1]
+    return sizes
+
+
+def _slice_spec(spec: Any) -> Any:
+    """Decode ``{"start", "stop", "step"}`` dicts of SlicingOpLambda."""
+    if isinstance(spec, list):
+        return [_slice_spec(item) for item in spec]
+    if isinstance(spec, dict) and set(spec) == {"start", "stop", "step"}:
+        return slice(spec["start"], spec["stop"], spec["step"])
+    return spec
+
+
+def _node_def_call(name: str, config: Config, call: Call, place: Place) -> Call:
+    """Merge tensors and constants by position, and name them as the operation's parameters."""
+    place = place.at("config")
+    constants = place.at("constants").object(config.get("constants") or {})
+    tensors = list(call.args[0] if isinstance(call.args[0], list) else call.args)
+    by_position: dict[int, Any] = {}
+    for key, value in constants.items():
+        if not key.isdecimal() or int(key) >= len(tensors) + len(constants):
+            raise place.at("constants").at(key).error("not the position of an input")
+        by_position[int(key)] = value
+    inputs = [
+        by_position[i] if i in by_position else tensors.pop(0)
+        for i in range(len(tensors) + len(constants))
+    ]
+    node_def = config.get("node_def")
+    if not isinstance(node_def, dict):
+        return Call(tuple(inputs), {})
+    op = node_def["op"]
+    options = _attrs(place.at("node_def").object(node_def.get("attr") or {}))
+    if op in ("ConcatV2", "Pack", "AddN", "Concat"):
+        if op == "ConcatV2":
+            *inputs, options["axis"] = inputs
+        elif op == "Concat":
+            options["axis"], *inputs = inputs
+        return Call((list(inputs),), options)
+    parameters = _NODE_DEFS.get(op, (name, ("x",)))[1]
+    bound = dict(zip(parameters, inputs, strict=False))
+    surplus = tuple(inputs[len(parameters) :])
+    names = {**_TF_PARAMETERS, **_TF_PARAMETERS_OF.get(name, {})}
+    bound.update((names.get(key, key), value) for key, value in options.items())
+    if op == "StridedSlice":
+        bound["key"] = _strided_key(bound)
+    return _bind(name, OPERANDS.get(name, ("x",)), surplus, bound)
+
+
+def _attrs(attrs: Config) -> Config:
+    """Decode a NodeDef's attributes from protobuf's JSON form, without those about types."""
+    decoded: Config = {}
+    for key, value in attrs.items():
+        if key in _DESCRIPTIVE_ATTRS or not isinstance(value, dict) or len(value) != 1:
+            continue
+        (kind, content), name = next(iter(value.items())), key
+        if key == "DstT":
+            name, content = "dtype", _NODE_DEF_DTYPES.get(str(content), str(content).lower())
+        elif kind == "i":
+            content = _integer(content)
+        elif kind == "list" and isinstance(content, dict):
+            content = [_integer(item) for item in content.get("i", ())]
+        decoded[name] = content
+    return decoded
+
+
+def _integer(text: Any) -> Any:
+    """Protobuf's JSON form writes 64-bit integers as strings."""
+    return int(text) if isinstance(text, str) and re.fullmatch(r"-?\d{1,19}", text) else text
+
+
+def _strided_key(bound: Config) -> Any:
+    """Turn begin, end and strides with their bit masks into the key of a Python subscript."""
+    begin, end, strides = (bound.pop(key, None) for key in ("begin", "end", "strides"))
+    masks = {name: int(bound.pop(name, 0) or 0) for name in _MASKS}
+    lists = (begin, end, strides)
+    if not all(isinstance(part, list) for part in lists) or len(set(map(len, lists))) != 1:
+        return None
+    key: list[Any] = []
+    for i, (first, last, step) in enumerate(zip(*lists, strict=True)):
+        bit = 1 << i
+        if masks["ellipsis_mask"] & bit:
+            key.append(Ellipsis)
+        elif masks["new_axis_mask"] & bit:
+            key.append(None)
+        elif masks["shrink_axis_mask"] & bit:
+            key.append(first)
+        else:
+            start = None if masks["begin_mask"] & bit else first
+            stop = None if masks["end_mask"] & bit else last
+            key.append(slice(start, stop, None if step == 1 else step))
+    return key

@@ -1,0 +1,66 @@
+"""Where we are in a parsed JSON text, and checked access to what should be there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tfjs_codec.errors import CorruptFileError, quote
+
+_MAX_DIM = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A value's place: the file (for messages) and the key path, as ``config.layers[3].name``."""
+
+    path: str = ""
+    where: str = ""
+
+    def at(self, key: str | int) -> Place:
+        """Return the place of item *key* of the object or list here."""
+        if isinstance(key, int):
+            return Place(self.path, f"{self.where}[{key}]")
+        if not (key.isidentifier() and key.isascii() and len(key) <= 80):
+            return Place(self.path, f"{self.where}[{quote(key)}]")
+        return Place(self.path, f"{self.where}.{key}" if self.where else key)
+
+    def error(self, what: str, hint: str = "") -> CorruptFileError:
+        return CorruptFileError(what, path=self.path, where=self.where, hint=hint)
+
+    def expect(self, kind: str, value: object) -> CorruptFileError:
+        """Return the error for *value*, which is not *kind* (a noun with its article)."""
+        return self.error(f"expected {kind}, found {quote(value)}")
+
+    def object(self, value: object) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.expect("an object", value)
+        return value
+
+    def list(self, value: object) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.expect("a list", value)
+        return value
+
+    def text(self, value: object) -> str:
+        if not isinstance(value, str) or not value:
+            raise self.expect("a non-empty string", value)
+        return value
+
+    def whole(self, value: object, least: int = 0) -> int:
+        """Return an integer from *least* to 2**31 - 1; floats that are whole are taken as such."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MAX_DIM:
+            raise self.expect(f"an integer of at least {least}", value)
+        return value
+
+    def number(self, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.expect("a number", value)
+        return value
+
+    def shape(self, value: object) -> list[int | None]:
+        """Return a shape: a list of sizes, None where the size is not fixed."""
+        dims = self.list(value)
+        return [None if dim is None else self.at(i).whole(dim) for i, dim in enumerate(dims)]
