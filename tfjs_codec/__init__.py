@@ -1,3 +1,38 @@
-"""TensorFlow.js model files without TensorFlow."""
+"""TensorFlow.js model files without TensorFlow.
+
+``convert`` writes a Keras model as a tfjs Layers model, ``load`` reads weights into numpy,
+``register_rule`` teaches custom layers. Everything public is here; importing this imports nothing
+else until it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfjs_codec.api import convert, load, plan
+    from tfjs_codec.lowering.rules import register_rule
+    from tfjs_codec.report.report import Report
 
 __version__ = "0.1.0"
+__all__ = ["Report", "__version__", "convert", "load", "plan", "register_rule"]
+
+_HOMES = {
+    "convert": "tfjs_codec.api",
+    "load": "tfjs_codec.api",
+    "plan": "tfjs_codec.api",
+    "register_rule": "tfjs_codec.lowering.rules",
+    "Report": "tfjs_codec.report.report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,5 @@
+"""``python -m tfjs_codec`` is the command line."""
+
+from tfjs_codec.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,68 @@
+"""What a conversion did."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was read and written, and how.
+
+    Attributes:
+        source: The source as it was named.
+        destination: The directory, or "" for a plan.
+        format: What the source is.
+        files: ``(name, bytes)`` of every file, written or planned.
+        weights: Number of tensors in the manifest.
+        lowered: ``(keras layer, keras class, tfjs classes)`` of each layer that did not become
+            the tfjs layer of the same class.
+        renamed: ``(old, new)`` layer names.
+        dropped: State needed only for training that was left out.
+        warnings: What the reader of the report should know.
+        quantization: ``(weight, dtype, largest absolute error, step)`` per quantised tensor.
+    """
+
+    source: str
+    destination: str
+    format: str
+    files: tuple[tuple[str, int], ...] = ()
+    weights: int = 0
+    lowered: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    quantization: tuple[tuple[str, str, float, float], ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all files."""
+        return sum(nbytes for _, nbytes in self.files)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as what JSON can express."""
+        return {**asdict(self), "nbytes": self.nbytes}
+
+    def __str__(self) -> str:
+        goal = f" -> {self.destination}" if self.destination else " (nothing written)"
+        lines = [f"{self.source} ({self.format}){goal}"]
+        lines.append(f"  {self.weights} weights, {len(self.files)} files, {self.nbytes:,} bytes")
+        lines += [f"  file {name}: {nbytes:,} bytes" for name, nbytes in self.files]
+        lines += [
+            f"  layer {_shown(name)}: {kind} became {len(into)} layers: {', '.join(into)}"
+            for name, kind, into in self.lowered
+        ]
+        lines += [f"  renamed {_shown(old)} to {new}" for old, new in self.renamed]
+        lines += [f"  left out: {what}" for what in self.dropped]
+        lines += [
+            f"  {name}: {dtype}, largest error {error:.3g}"
+            for name, dtype, error, _ in self.quantization
+        ]
+        lines += [f"  warning: {_shown(text)}" for text in self.warnings]
+        return "\n".join(lines)
+
+
+def _shown(text: str) -> str:
+    """Return *text* with control characters visible."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
