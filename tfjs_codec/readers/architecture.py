@@ -18,7 +18,7 @@ from tfjs_codec.readers.dialect import (
     layer_config,
     plain,
 )
-from tfjs_codec.readers.nodes import Linker, flat_refs, map_refs, parse_call
+from tfjs_codec.readers.nodes import Linker, flat_refs, parse_call
 from tfjs_codec.readers.ops import TF_OP_CLASSES, is_op, op_call, op_config, op_name
 from tfjs_codec.readers.place import Place
 
@@ -67,7 +67,7 @@ def read_architecture(
         UnsupportedModelError: a subclassed model, which has no description of its layers.
     """
     place = Place(path, where)
-    entry = place.object(model)
+    entry = place.mapping(model)
     if isinstance(entry.get("model_config"), dict):  # the wrapper {model_config, keras_version, …}
         place = place.at("model_config")
         entry = entry["model_config"]
@@ -93,10 +93,8 @@ def detect_generation(entry: Config, keras_version: str | None) -> tuple[int, li
         return claimed, []
     if keras_version is None:
         return seen, []
-    return seen, [
-        f"the file says Keras version {quote(keras_version)}, but its structure is that of "
-        f"Keras {seen}"
-    ]
+    what = f"the file says Keras version {quote(keras_version)}"
+    return seen, [f"{what}, but its structure is that of Keras {seen}"]
 
 
 def _structure_generation(entry: Config) -> int | None:
@@ -171,7 +169,7 @@ class _Reader:
 
     def _functional(self, config: Config, name: str, place: Place) -> KerasGraph:
         at = place.at("layers")
-        entries = at.list(config["layers"])
+        entries = at.items(config["layers"])
         layers = [self._layer(entry, at.at(i)) for i, entry in enumerate(entries)]
         _check_unique(layers, at)
         graph = KerasGraph(
@@ -192,7 +190,7 @@ class _Reader:
     def _sequential(
         self, config: Config, entry: Config, name: str, place: Place, at: Place, top: bool
     ) -> KerasGraph:
-        entries = at.list(config.get("layers"))
+        entries = at.items(config.get("layers"))
         if entries and self.generation == 1 and keras1.is_tower_merge(entries[0]):
             return self._functional(keras1.towers_to_functional(entries, name, at), name, place)
         names = self._names if top and len(self._names) == len(entries) else [""] * len(entries)
@@ -251,7 +249,7 @@ class _Reader:
         self._limits.check(
             "layers", self._count, "the number of layers", path=place.path, where=place.where
         )
-        entry = place.object(entry)
+        entry = place.mapping(entry)
         if self.generation == 1:
             entry = keras1.convert_entry(entry, place)
         config = entry.get("config")
@@ -278,7 +276,7 @@ class _Reader:
             layer.config = op_config(class_name, plain(config))
         else:
             self._fill(layer, entry, config, place)
-        nodes = place.at("inbound_nodes").list(entry.get("inbound_nodes") or [])
+        nodes = place.at("inbound_nodes").items(entry.get("inbound_nodes") or [])
         layer.calls = [
             parse_call(node, place.at("inbound_nodes").at(i)) for i, node in enumerate(nodes)
         ]
@@ -309,7 +307,7 @@ class _Reader:
                 "config": {"name": "stacked_rnn_cells", "cells": cells},
             }
         if kind == "StackedRNNCells":
-            cells = at.at("cells").list(config.pop("cells", None))
+            cells = at.at("cells").items(config.pop("cells", None))
             for i, cell in enumerate(cells):
                 child = self._layer(cell, at.at("cells").at(i), f"cell_{i}")
                 layer.children[f"cells/{i}"] = child
@@ -324,9 +322,9 @@ class _Reader:
 
     def _add_directions(self, layer: KerasLayer, config: Config, at: Place) -> None:
         """Add both directions of a Bidirectional; Keras 2 writes the backward one only if given."""
-        entry = at.at("layer").object(config.pop("layer", None))
+        entry = at.at("layer").mapping(config.pop("layer", None))
         backward = config.pop("backward_layer", None)
-        inner = at.at("layer").at("config").object(entry.get("config"))
+        inner = at.at("layer").at("config").mapping(entry.get("config"))
         base = str(inner.get("name") or "layer").removeprefix("forward_")
         forward = {**entry, "config": {**inner, "name": f"forward_{base}"}}
         layer.children["forward_layer"] = self._layer(forward, at.at("layer"))
@@ -339,7 +337,7 @@ class _Reader:
             at = at.at("layer")
         else:
             at = at.at("backward_layer")
-            given = at.at("config").object(at.object(backward).get("config"))
+            given = at.at("config").mapping(at.mapping(backward).get("config"))
             base = str(given.get("name") or "layer").removeprefix("backward_")
             backward = {**backward, "config": {**given, "name": f"backward_{base}"}}
         layer.children["backward_layer"] = self._layer(backward, at)
@@ -437,13 +435,3 @@ def _is_layer_entry(value: Any) -> bool:
 def _has_state(key: str, value: Config) -> bool:
     """A layer given as another's activation matters for its variables: only PReLU has any."""
     return key == "activation" and value.get("class_name") == "PReLU"
-
-
-def relink(graph: KerasGraph, change: Any) -> None:
-    """Apply *change* to every Ref of *graph*'s calls, inputs and outputs."""
-    for layer in graph.layers:
-        for call in layer.calls:
-            call.args = tuple(map_refs(arg, change) for arg in call.args)
-            call.kwargs = {key: map_refs(arg, change) for key, arg in call.kwargs.items()}
-    graph.inputs[:] = map(change, graph.inputs)
-    graph.outputs[:] = map(change, graph.outputs)

@@ -171,10 +171,40 @@ DEFAULTS: dict[str, Config] = {
 _HARD_GATES_IN_2 = frozenset(f"ConvLSTM{n}D{cell}" for n in (1, 2, 3) for cell in ("", "Cell"))
 
 ACTIVATIONS = frozenset(
-    "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh "
-    "leaky_relu linear log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink "
-    "softmax softplus softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh "
-    "tanh_shrink threshold".split()
+    [
+        "celu",
+        "elu",
+        "exponential",
+        "gelu",
+        "glu",
+        "hard_shrink",
+        "hard_sigmoid",
+        "hard_silu",
+        "hard_swish",
+        "hard_tanh",
+        "leaky_relu",
+        "linear",
+        "log_sigmoid",
+        "log_softmax",
+        "mish",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "soft_shrink",
+        "softmax",
+        "softplus",
+        "softsign",
+        "sparse_plus",
+        "sparse_sigmoid",
+        "sparsemax",
+        "squareplus",
+        "swish",
+        "tanh",
+        "tanh_shrink",
+        "threshold",
+    ]
 )
 # TensorFlow's names of functions that Keras has under another one.
 _ACTIVATION_ALIASES = {
@@ -217,7 +247,7 @@ def _flag(place: Place, value: object) -> bool:
 
 
 def _target_shape(place: Place, value: object) -> list[int]:
-    return [place.at(i).whole(item, -1) for i, item in enumerate(place.list(value))]
+    return [place.at(i).whole(item, -1) for i, item in enumerate(place.items(value))]
 
 
 def _padding(place: Place, value: object) -> Any:
@@ -251,7 +281,7 @@ _CHECKS: dict[str, Callable[[Place, Any], Any]] = {
     **dict.fromkeys(("epsilon", "max_value", "alpha"), _optional(Place.number)),
     "groups": lambda place, value: place.whole(value, -1),
     "target_shape": _target_shape,
-    "dims": lambda place, value: [place.at(i).whole(v, 1) for i, v in enumerate(place.list(value))],
+    "dims": lambda place, value: _sizes(place, place.items(value)),
     "padding": lambda place, value: value if isinstance(value, str) else _padding(place, value),
     "cropping": _padding,
     "batch_shape": Place.shape,
@@ -274,7 +304,7 @@ def plain(value: Any) -> Any:
     """Return *value* with tuples, shapes and scalar arrays as plain JSON has them.
 
     Keras 2 writes ``{"class_name": "__tuple__", "items": […]}`` and ``TensorShape`` likewise,
-    Keras 2.0 numbers as ``{"type": "ndarray", "value": n}``.
+    Keras 2.0 numbers as ``{"type": "ndarray", "value": n}``, Keras 2.12 as ``__numpy__``.
     """
     if isinstance(value, list):
         return [plain(item) for item in value]
@@ -283,12 +313,14 @@ def plain(value: Any) -> Any:
             return plain(value["items"])
         if value.get("type") == "ndarray" and "value" in value:
             return plain(value["value"])
+        if value.get("class_name") in ("__numpy__", "__tensor__"):
+            return plain((value.get("config") or {}).get("value"))
         return {key: plain(item) for key, item in value.items()}
     return value
 
 
 def dtype_name(value: Any, place: Place) -> str:
-    """Return the name of a dtype or dtype policy: ``float32``, ``mixed_float16``, …
+    """Return the name of a dtype or dtype policy: ``float32`` or ``mixed_float16``.
 
     A quantised policy is named as Keras spells it, ``int8_from_float32``.
     """
@@ -296,9 +328,9 @@ def dtype_name(value: Any, place: Place) -> str:
         return "float32"
     if isinstance(value, str):
         return value or "float32"
-    config = place.object(value).get("config", {})
+    config = place.mapping(value).get("config", {})
     place = place.at("config")
-    config = place.object(config)
+    config = place.mapping(config)
     if "source_name" in config and "mode" in config:
         return f"{config['mode']}_from_{config['source_name'] or 'float32'}"
     if "default_policy" in config:
@@ -314,19 +346,20 @@ def activation(value: Any, generation: int, place: Place) -> Any:
     if isinstance(value, str):
         name = value.removeprefix("keras.activations.")
         return _ACTIVATION_ALIASES.get(name, name)
-    entry = place.object(value)
-    name, config = entry.get("class_name"), entry.get("config")
-    if name == "function" and isinstance(config, str):
+    entry = place.mapping(value)
+    kind: Any = entry.get("class_name")
+    config: Any = entry.get("config")
+    if kind == "function" and isinstance(config, str):
         known = _ACTIVATION_ALIASES.get(config, config)
         home = entry.get("module") or "keras"
         return known if known in ACTIVATIONS and home.split(".")[0] in _KERAS_ROOTS else entry
-    if not isinstance(name, str) or not isinstance(config, dict):
+    if not isinstance(kind, str) or not isinstance(config, dict):
         return entry
-    name = ALIASES.get(name, name)
-    if not is_known(name):
+    kind = ALIASES.get(kind, kind)
+    if not is_known(kind):
         return entry
-    inner = layer_config(name, config, generation, place.at("config"))
-    return {"class_name": name, "config": inner}
+    inner = layer_config(kind, config, generation, place.at("config"))
+    return {"class_name": kind, "config": inner}
 
 
 _KERAS_ROOTS = frozenset(("keras", "tf_keras", "tensorflow", "keras_core", "builtins"))
@@ -356,7 +389,7 @@ def canonical_class(entry: Config, place: Place) -> tuple[str, str, str]:
 
 def _is_keras_package(registered: str) -> bool:
     """Keras 3 registers a few of its own classes, as ``Keras>Functional``."""
-    return registered.split(">")[0] in ("Keras", "keras")
+    return registered.split(">", maxsplit=1)[0] in ("Keras", "keras")
 
 
 def layer_config(class_name: str, config: Config, generation: int, place: Place) -> Config:
@@ -424,7 +457,7 @@ def _rename_input(config: Config, place: Place) -> None:
     for key in ("shape", "input_shape"):
         inner = config.pop(key, None)
         if config["batch_shape"] is None and inner is not None:
-            config["batch_shape"] = [config.get("batch_size"), *place.at(key).list(inner)]
+            config["batch_shape"] = [config.get("batch_size"), *place.at(key).items(inner)]
     if config["batch_shape"] is None:
         raise place.error("the input layer has no batch_shape")
 

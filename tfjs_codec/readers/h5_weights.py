@@ -243,7 +243,7 @@ def _convert_cudnn(layer: KerasLayer, is_cudnn: bool) -> None:
 
 # Layers whose kernels Theano applies flipped, and which of their weights.
 _FLIPPED = {
-    **{kind: ("kernel",) for kind in ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose")},
+    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"), ("kernel",)),
     "Conv3DTranspose": ("kernel",),
     "DepthwiseConv2D": ("depthwise_kernel",),
     "SeparableConv1D": ("depthwise_kernel",),
@@ -262,7 +262,8 @@ def flip_kernels(graph: KerasGraph) -> None:
 
 
 def _flipped(array: Array) -> Array:
-    return array[(*(slice(None, None, -1),) * (array.ndim - 2), slice(None), slice(None))]
+    axes = tuple(range(array.ndim - 2))
+    return np.flip(array, axes)
 
 
 def _some(names: list[str]) -> str:

@@ -18,8 +18,17 @@ from tfjs_codec.readers.place import Place
 
 # Keys of layer configs that only Keras 1 writes, and such that it never writes.
 MARKERS = frozenset(
-    "nb_filter border_mode W_regularizer inner_activation dim_ordering input_dtype mode_type "
-    "subsample_length pool_length".split()
+    [
+        "nb_filter",
+        "border_mode",
+        "W_regularizer",
+        "inner_activation",
+        "dim_ordering",
+        "input_dtype",
+        "mode_type",
+        "subsample_length",
+        "pool_length",
+    ]
 )
 NOT_MARKERS = frozenset(("kernel_initializer", "use_bias", "data_format"))
 
@@ -43,9 +52,22 @@ _RENAMES = {
 _UNITS_CLASSES = frozenset(("Dense", "SimpleRNN", "LSTM", "GRU"))
 _KERNEL_KEYS = (("nb_row", "nb_col"), ("kernel_dim1", "kernel_dim2", "kernel_dim3"))
 _DROPPED = frozenset(
-    "init inner_init forget_bias_init W_regularizer U_regularizer b_regularizer W_constraint "
-    "b_constraint activity_regularizer gamma_regularizer beta_regularizer input_dtype "
-    "W_learning_rate_multiplier b_learning_rate_multiplier".split()
+    [
+        "init",
+        "inner_init",
+        "forget_bias_init",
+        "W_regularizer",
+        "U_regularizer",
+        "b_regularizer",
+        "W_constraint",
+        "b_constraint",
+        "activity_regularizer",
+        "gamma_regularizer",
+        "beta_regularizer",
+        "input_dtype",
+        "W_learning_rate_multiplier",
+        "b_learning_rate_multiplier",
+    ]
 )
 _MERGES = {
     "sum": "Add",
@@ -133,18 +155,18 @@ def is_tower_merge(entry: Any) -> bool:
 
 def towers_to_functional(entries: list[Any], name: str, place: Place) -> Config:
     """Return the functional config of a Sequential that begins with a merge of towers."""
-    merge = dict(place.at(0).object(entries[0]))
-    config = dict(place.at(0).at("config").object(merge["config"]))
-    towers = place.at(0).at("config").at("layers").list(config.pop("layers"))
+    merge = dict(place.at(0).mapping(entries[0]))
+    config = dict(place.at(0).at("config").mapping(merge["config"]))
+    towers = place.at(0).at("config").at("layers").items(config.pop("layers"))
     merge_name = str(config.setdefault("name", "merge_1"))
     layers: list[Config] = []
     ends: list[list[Any]] = []
     for index, tower in enumerate(towers):
         at = place.at(0).at("config").at("layers").at(index)
-        entry = dict(at.object(tower))
+        entry = dict(at.mapping(tower))
         inner = entry.get("config")
-        first = at.list(inner)[0] if isinstance(inner, list) and inner else entry
-        shape = at.object(at.object(first).get("config")).get("batch_input_shape")
+        first = at.items(inner)[0] if isinstance(inner, list) and inner else entry
+        shape = at.mapping(at.mapping(first).get("config")).get("batch_input_shape")
         if shape is None:
             raise at.error("the input shape of this tower is unknown")
         tower_name = f"{merge_name}_tower_{index}"
@@ -161,7 +183,7 @@ def towers_to_functional(entries: list[Any], name: str, place: Place) -> Config:
     layers.append({**merge, "config": config, "name": merge_name, "inbound_nodes": [ends]})
     previous = [merge_name, 0, 0]
     for index, item in enumerate(entries[1:], 1):
-        entry = dict(place.at(index).object(item))
+        entry = dict(place.at(index).mapping(item))
         inner = entry.get("config")
         own = inner.get("name") if isinstance(inner, dict) else None
         entry["name"] = own or f"{name}_{index}"

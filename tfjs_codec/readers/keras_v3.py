@@ -32,6 +32,9 @@ _SHARDS = "model.weights.json"
 _OLD = "_layer_checkpoint_dependencies"
 _NOT_LAYERS = ("optimizer", "metrics", "_optimizer", "_metrics", "loss_tracker", "compile_metrics")
 
+# Classes that Keras exports, and writes into configs, under another name than Python knows.
+_PYTHON_NAMES = {"GroupQueryAttention": "GroupedQueryAttention", "Model": "Functional"}
+
 
 @dataclass(slots=True)
 class Store:
@@ -178,7 +181,8 @@ class _Loader:
         for layer in graph.layers:
             if layer.is_op and self.found.generation == 3:
                 continue
-            snake = snake_case(self.found.python_class[layer])
+            name = self.found.python_class[layer]
+            snake = snake_case(_PYTHON_NAMES.get(name, name))
             number = count[snake]
             count[snake] += self.step if any(slots(layer, self.found.generation)) else 1
             yield layer, f"{snake}_{number}" if number else snake

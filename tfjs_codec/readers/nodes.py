@@ -25,7 +25,7 @@ import numpy as np
 
 from tfjs_codec.errors import quote
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
-from tfjs_codec.readers.dialect import is_known, plain
+from tfjs_codec.readers.dialect import is_known
 from tfjs_codec.readers.place import Place
 
 _CONSTANT = "_CONSTANT_VALUE"
@@ -33,16 +33,31 @@ _NUMPY_KINDS = {"float16", "float32", "float64", "int8", "int16", "int32", "int6
                 "uint16", "uint32", "uint64", "bool"}  # fmt: skip
 # Layers of Keras that can have more than one output.
 _MANY_OUTPUTS = frozenset(
-    "LSTM GRU SimpleRNN RNN ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional TimeDistributed "
-    "MultiHeadAttention GroupQueryAttention Attention AdditiveAttention Lambda Identity".split()
+    [
+        "LSTM",
+        "GRU",
+        "SimpleRNN",
+        "RNN",
+        "ConvLSTM1D",
+        "ConvLSTM2D",
+        "ConvLSTM3D",
+        "Bidirectional",
+        "TimeDistributed",
+        "MultiHeadAttention",
+        "GroupQueryAttention",
+        "Attention",
+        "AdditiveAttention",
+        "Lambda",
+        "Identity",
+    ]
 )
 
 
 def parse_call(node: Any, place: Place) -> Call:
     """Return the call a node describes; its Refs still hold the file's node numbers."""
     if isinstance(node, dict) and "args" in node:
-        args = place.at("args").list(node["args"])
-        kwargs = place.at("kwargs").object(node.get("kwargs") or {})
+        args = place.at("args").items(node["args"])
+        kwargs = place.at("kwargs").mapping(node.get("kwargs") or {})
         return Call(
             tuple(_revive(item, place.at("args").at(i)) for i, item in enumerate(args)),
             {key: _revive(item, place.at("kwargs").at(key)) for key, item in kwargs.items()},
@@ -64,10 +79,10 @@ def _tensors(node: Any, kwargs: dict[str, Any], place: Place) -> Any:
     if isinstance(node, dict):
         return {key: _tensors(item, kwargs, place.at(key)) for key, item in node.items()}
     if not _is_tensor(node):
-        items = place.list(node)
+        items = place.items(node)
         return [_tensors(item, kwargs, place.at(i)) for i, item in enumerate(items)]
     if len(node) == 4:
-        for key, item in place.at(3).object(node[3] or {}).items():
+        for key, item in place.at(3).mapping(node[3] or {}).items():
             kwargs[key] = _revive_kwarg(item, place.at(3).at(key))
     if node[0] == _CONSTANT:
         return _revive_kwarg(node[2], place.at(2))
@@ -76,7 +91,7 @@ def _tensors(node: Any, kwargs: dict[str, Any], place: Place) -> Any:
 
 def ref_of(node: Any, place: Place) -> Ref:
     """Return the Ref of ``[layer, node, tensor]``, with the file's node number as its call."""
-    items = place.list(node)
+    items = place.items(node)
     if len(items) < 3:
         raise place.expect("a reference [layer, node, tensor]", node)
     layer = place.at(0).text(items[0])
@@ -85,7 +100,6 @@ def ref_of(node: Any, place: Place) -> Ref:
 
 def _revive_kwarg(value: Any, place: Place) -> Any:
     """Return a keyword argument of Keras 2: tensors become Refs, the rest plain values."""
-    value = plain(value)
     if isinstance(value, list):
         is_ref = len(value) == 3 and isinstance(value[0], str)
         if is_ref and all(type(item) is int for item in value[1:]):
@@ -112,17 +126,17 @@ def _revive(value: Any, place: Place) -> Any:
 
 
 def _keras_tensor(config: Any, place: Place) -> Ref:
-    history = place.object(config).get("keras_history")
+    history = place.mapping(config).get("keras_history")
     return ref_of(history, place.at("keras_history"))
 
 
 def _slice(config: Any, place: Place) -> slice:
-    parts = place.object(config)
+    parts = place.mapping(config)
     return slice(*(_revive(parts.get(key), place.at(key)) for key in ("start", "stop", "step")))
 
 
 def _array(config: Any, place: Place) -> Any:
-    parts = place.object(config)
+    parts = place.mapping(config)
     dtype = parts.get("dtype", "float32")
     if dtype not in _NUMPY_KINDS and dtype != "bfloat16":
         raise place.at("dtype").expect("a dtype", dtype)
@@ -133,7 +147,7 @@ def _array(config: Any, place: Place) -> Any:
 
 
 def _tuple(config: Any, place: Place) -> Any:
-    return _revive(place.list(config), place)
+    return _revive(place.items(config), place)
 
 
 _REVIVERS: dict[str, Callable[[Any, Place], Any]] = {
@@ -180,7 +194,7 @@ def flat_refs(structure: Any, place: Place) -> list[Ref]:
         return [
             ref for key in sorted(structure) for ref in flat_refs(structure[key], place.at(key))
         ]
-    items = place.list(structure)
+    items = place.items(structure)
     if len(items) == 3 and isinstance(items[0], str):
         return [ref_of(items, place)]
     return [ref for i, item in enumerate(items) for ref in flat_refs(item, place.at(i))]

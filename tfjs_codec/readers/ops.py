@@ -148,8 +148,28 @@ _NODE_DEFS: dict[str, tuple[str, tuple[str, ...]]] = {
 }  # fmt: skip
 # Attributes of a NodeDef that only describe its operands.
 _DESCRIPTIVE_ATTRS = frozenset(
-    "T Tidx Tshape Tperm Tdim Tpaddings Tmultiples Tindices Tparams Taxis SrcT N Index DstType TI "
-    "Truncate incompatible_shape_error _output_shapes _cloned _class".split()
+    [
+        "T",
+        "Tidx",
+        "Tshape",
+        "Tperm",
+        "Tdim",
+        "Tpaddings",
+        "Tmultiples",
+        "Tindices",
+        "Tparams",
+        "Taxis",
+        "SrcT",
+        "N",
+        "Index",
+        "DstType",
+        "TI",
+        "Truncate",
+        "incompatible_shape_error",
+        "_output_shapes",
+        "_cloned",
+        "_class",
+    ]
 )
 _NODE_DEF_DTYPES = {
     "DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_INT32": "int32",
@@ -164,9 +184,7 @@ TF_OP_CLASSES = frozenset(
 
 
 def snake_case(name: str) -> str:
-    """Return *name* as Keras spells class names in paths: ``Conv2DTranspose`` gives
-    ``conv2d_transpose`` (``keras.src.utils.naming.to_snake_case``).
-    """
+    """Return *name* as Keras spells it in paths: ``Conv2DTranspose``, ``conv2d_transpose``."""
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
@@ -208,7 +226,7 @@ def op_name(class_name: str, config: Config, place: Place) -> str:
 
 
 def _tf_name(function: str) -> str:
-    """``math.reduce_mean``, ``__operators__.add``, ``compat.v1.transpose``, ``Relu`` …"""
+    """Return the canonical name of ``math.reduce_mean``, ``__operators__.add``, ``Relu``, …."""
     name = snake_case(function.rpartition(".")[2]).strip("_")
     name = re.sub(r"_v[12]$", "", name)
     return _TF_FUNCTIONS.get(name, name)
@@ -268,7 +286,7 @@ def _slice_spec(spec: Any) -> Any:
 def _node_def_call(name: str, config: Config, call: Call, place: Place) -> Call:
     """Merge tensors and constants by position, and name them as the operation's parameters."""
     place = place.at("config")
-    constants = place.at("constants").object(config.get("constants") or {})
+    constants = place.at("constants").mapping(config.get("constants") or {})
     tensors = list(call.args[0] if isinstance(call.args[0], list) else call.args)
     by_position: dict[int, Any] = {}
     for key, value in constants.items():
@@ -283,7 +301,7 @@ def _node_def_call(name: str, config: Config, call: Call, place: Place) -> Call:
     if not isinstance(node_def, dict):
         return Call(tuple(inputs), {})
     op = node_def["op"]
-    options = _attrs(place.at("node_def").object(node_def.get("attr") or {}))
+    options = _attrs(place.at("node_def").mapping(node_def.get("attr") or {}))
     if op in ("ConcatV2", "Pack", "AddN", "Concat"):
         if op == "ConcatV2":
             *inputs, options["axis"] = inputs

@@ -32,12 +32,12 @@ class Place:
         """Return the error for *value*, which is not *kind* (a noun with its article)."""
         return self.error(f"expected {kind}, found {quote(value)}")
 
-    def object(self, value: object) -> dict[str, Any]:
+    def mapping(self, value: object) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise self.expect("an object", value)
         return value
 
-    def list(self, value: object) -> list[Any]:
+    def items(self, value: object) -> list[Any]:
         if not isinstance(value, list):
             raise self.expect("a list", value)
         return value
@@ -62,5 +62,5 @@ class Place:
 
     def shape(self, value: object) -> list[int | None]:
         """Return a shape: a list of sizes, None where the size is not fixed."""
-        dims = self.list(value)
+        dims = self.items(value)
         return [None if dim is None else self.at(i).whole(dim) for i, dim in enumerate(dims)]
