@@ -14,14 +14,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from google.protobuf import (  # type: ignore[import-untyped]
+from google.protobuf import (
     descriptor_pb2,
     descriptor_pool,
     message_factory,
     text_format,
 )
-from google.protobuf.internal import api_implementation  # type: ignore[import-untyped]
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.internal import api_implementation
+from google.protobuf.message import DecodeError
 
 from tfjs_codec.errors import CorruptFileError, quote
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from tfjs_codec.errors import UnsupportedModelError
@@ -44,8 +45,25 @@ def _read_json(source: Source, architecture: Any, limits: Limits, stack: ExitSta
     raise unknown_format(source)
 
 
+def _read_directory(
+    source: Source, architecture: Any, limits: Limits, stack: ExitStack
+) -> KerasModel:
+    from tfjs_codec.readers import saved_model  # protobuf is only needed here
+
+    path = Path(source.path)
+    if not any((path / name).exists() for name in _SAVED_MODEL_FILES):
+        raise unknown_format(source)
+    return saved_model.read(path, limits=limits)
+
+
+_SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 # By what files.source.sniff says the content is.
-READERS: dict[str, Reader] = {"hdf5": _read_h5, "zip": _read_zip, "json": _read_json}
+READERS: dict[str, Reader] = {
+    "hdf5": _read_h5,
+    "zip": _read_zip,
+    "json": _read_json,
+    "directory": _read_directory,
+}
 
 
 @contextmanager

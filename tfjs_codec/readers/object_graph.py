@@ -16,11 +16,15 @@ from tfjs_codec.files.saved_model import SavedModelDir, checkpoint_keys
 from tfjs_codec.files.tf_dtypes import dtype_name
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.readers.variables import own_variables
 
 # Children that hold a layer's variables once more, or variables that are not its weights.
 _BOOKKEEPING = frozenset(
-    "keras_api variables trainable_variables non_trainable_variables regularization_losses "
-    "optimizer signatures _layers _callable_losses _random_generator _adapt_function".split()
+    (
+        *("keras_api", "variables", "trainable_variables", "non_trainable_variables"),
+        *("regularization_losses", "optimizer", "signatures"),
+        *("_layers", "_callable_losses", "_random_generator", "_adapt_function"),
+    )
 )
 _TABLES = frozenset(("StringLookup", "IntegerLookup", "TextVectorization"))
 
@@ -68,8 +72,10 @@ class _Weights:
         ranks = self._ranks(number)
         variables = list(self._variables(number, "", taken))
         variables.sort(key=lambda item: ranks.get(item[1], len(ranks)))  # stable
+        own = own_variables(layer, 2)
+        wanted = None if own is None else {variable.role for variable in own}
         for role, node in variables:
-            if role not in layer.weights:
+            if role not in layer.weights and (wanted is None or role in wanted):
                 layer.weights[role] = self._tensor(node, f"{where}/{role}")
         if layer.class_name in _TABLES and not layer.config.get("vocabulary"):
             self._vocabulary(layer, number)
@@ -124,7 +130,7 @@ class _Weights:
         return {node: rank for rank, node in sorted(numbered)}
 
     def _vocabulary(self, layer: KerasLayer, number: int) -> None:
-        """Put the words of an adapted lookup layer, in the order of their indices, in its config."""
+        """Put the words of an adapted lookup layer, by index, in its config."""
         for node in self._below(number):
             for attribute in self._keys.get(node, ()):
                 words = self._tensors.get(f"{attribute.checkpoint_key}-keys")

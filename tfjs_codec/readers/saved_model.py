@@ -1,0 +1,138 @@
+"""Keras models in SavedModel directories, and the variables of any checkpoint.
+
+The architecture is in the Keras metadata of the object graph's root, with the same ``model_config``
+that HDF5 files have; :mod:`tfjs_codec.readers.object_graph` finds the weights.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfjs_codec.errors import UnsupportedModelError, quote
+from tfjs_codec.files.saved_model import SavedModelDir, open_saved_model, signatures
+from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, open_bundle
+from tfjs_codec.ir.keras import Config, KerasModel
+from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+from tfjs_codec.readers.architecture import read_architecture
+from tfjs_codec.readers.object_graph import attach_weights
+
+_WHERE = "Keras metadata of node 0"
+
+
+def read(
+    path: Path,
+    *,
+    tags: Sequence[str] | None = None,
+    verify: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
+) -> KerasModel:
+    """Return the Keras model in SavedModel directory *path*.
+
+    Without *verify* the values are not compared with their checksums.
+
+    Raises:
+        UnsupportedModelError: no Keras architecture; the error tells what is there instead.
+        CorruptFileError, UnsafeFileError, LimitExceededError, UsageError: see
+            :func:`tfjs_codec.files.saved_model.open_saved_model`.
+    """
+    model = open_saved_model(path, tags=tags, limits=limits)
+    metadata = model.json(0)
+    config = keras_config(metadata)
+    if config is None:
+        raise _not_keras(model, metadata)
+    version = metadata.get("keras_version")
+    version = version if isinstance(version, str) else None
+    found = read_architecture(
+        config, path=str(path), where=_WHERE, keras_version=version, limits=limits
+    )
+    attach_weights(found.graph, model, verify=verify)
+    training, backend = metadata.get("training_config"), metadata.get("backend")
+    return KerasModel(
+        str(path),
+        "keras-savedmodel",
+        found.graph,
+        generation=found.generation,
+        keras_version=version,
+        backend=backend if isinstance(backend, str) else None,
+        training_config=training if isinstance(training, dict) else None,
+        warnings=list(found.warnings),
+    )
+
+
+def keras_config(metadata: Any) -> Config | None:
+    """Return ``{"class_name", "config"}`` of the model that root *metadata* describes by layers.
+
+    TensorFlow 2.0 and 2.1 may leave ``model_config`` out and describe the root like a layer.
+    """
+    if not isinstance(metadata, dict):
+        return None
+    config = metadata.get("model_config")
+    if not isinstance(config, dict):
+        config = {key: metadata.get(key) for key in ("class_name", "config")}
+    inner = config.get("config")
+    described = isinstance(inner, dict) and "layers" in inner
+    listed = isinstance(inner, list) and config.get("class_name") == "Sequential"
+    return config if described or listed else None
+
+
+def open_variables(
+    path: str | os.PathLike[str],
+    *,
+    verify: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
+) -> dict[str, LazyTensor]:
+    """Return all variables of a SavedModel directory or a checkpoint prefix, by checkpoint key.
+
+    Any one will do, of Keras or not. Strings come as arrays of bytes objects.
+
+    Raises:
+        CorruptFileError, UnsafeFileError, LimitExceededError: see
+            :func:`tfjs_codec.files.tensor_bundle.open_bundle`.
+    """
+    where = Path(path)
+    prefix = where / "variables" / "variables" if where.is_dir() else where
+    if where.is_dir() and not prefix.with_name("variables.index").exists():
+        return dict(open_saved_model(where, limits=limits).tensors(verify=verify))
+    if prefix.suffix == ".index":
+        prefix = prefix.with_suffix("")
+    tensors: dict[str, LazyTensor] = dict(open_bundle(prefix, verify=verify, limits=limits))
+    tensors.pop(OBJECT_GRAPH_KEY, None)
+    return tensors
+
+
+def _not_keras(model: SavedModelDir, metadata: Any) -> UnsupportedModelError:
+    """Return the error for a SavedModel without a usable Keras architecture."""
+    offered = [
+        f"{quote(signature.name)} ({_listed(signature.inputs)} -> {_listed(signature.outputs)})"
+        for signature in signatures(model)[:10]
+    ]
+    text = f"{what_is_it(model, metadata)}, so there is nothing to make tfjs layers from; "
+    text += f"it offers the signatures {', '.join(offered)}" if offered else "it has no signatures"
+    hint = "A tfjs graph model is the way for it (a Layers model needs a Keras architecture)."
+    return UnsupportedModelError(text, path=model.path, hint=hint)
+
+
+def _listed(specs: Sequence[Any]) -> str:
+    return ", ".join(map(str, specs[:10])) + (", …" if len(specs) > 10 else "")
+
+
+def what_is_it(model: SavedModelDir, metadata: Any) -> str:
+    """Say in a clause what kind of SavedModel *model* is and what its architecture lacks."""
+    if isinstance(metadata, dict):
+        name = metadata.get("class_name")
+        return f"a subclassed Keras model ({quote(name)}): its layers are not described"
+    if (model.path / "tfhub_module.pb").exists():
+        return "a TensorFlow 1 Hub module without Keras architecture"
+    if not model.nodes:
+        return "a TensorFlow 1 SavedModel without Keras architecture"
+    root = {child.local_name for child in model.nodes[0].children}
+    if "_all_variables" in root:
+        return "a SavedModel of Keras 3's model.export() without Keras architecture"
+    identifiers = (node.user_object.identifier for node in model.nodes)
+    if any(each.startswith("_tf_keras") for each in identifiers):
+        return "a Keras model saved by tf.saved_model.save, without its architecture"
+    return "a TensorFlow SavedModel without Keras architecture"
