@@ -18,6 +18,7 @@ from tfjs_codec.readers.dialect import (
     layer_config,
     plain,
 )
+from tfjs_codec.readers.input_shape import UNKNOWN
 from tfjs_codec.readers.nodes import Linker, flat_refs, parse_call
 from tfjs_codec.readers.ops import TF_OP_CLASSES, is_op, op_call, op_config, op_name
 from tfjs_codec.readers.place import Place
@@ -227,10 +228,6 @@ class _Reader:
             shape = plain(config.get("build_input_shape"))
         if shape is None and isinstance(entry.get("build_config"), dict):
             shape = plain(entry["build_config"].get("input_shape"))
-        if shape is None:
-            what = "the Sequential model was never built, so its input shape is unknown"
-            hint = "Call model.build(input_shape) or predict once, and save it again."
-            raise UnsupportedModelError(what, path=place.path, where=place.where, hint=hint)
         taken = {layer.name for layer in layers}
         name = f"{layers[0].name}_input" if layers else "input"
         while name in taken:
@@ -238,7 +235,9 @@ class _Reader:
         dtype = dtype_name(dtype, place)
         if dtype.startswith("mixed_"):
             dtype = "float32"
-        made = {"name": name, "batch_shape": shape, "dtype": dtype}
+        made = {"name": name, "batch_shape": shape or [None], "dtype": dtype}
+        if shape is None:
+            made[UNKNOWN] = True
         layer = KerasLayer(name, "InputLayer", layer_config("InputLayer", made, 3, place))
         self.python_class[layer] = "InputLayer"
         return layer

@@ -16,6 +16,7 @@ from tfjs_codec.ir.keras import KerasModel
 from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import Architecture, read_architecture
 from tfjs_codec.readers.h5_weights import flip_kernels, group_tensors, layer_names, load_weights
+from tfjs_codec.readers.input_shape import infer_input_shapes
 from tfjs_codec.readers.keras_v3 import h5_store, load_tree
 
 _NO_ARCHITECTURE = (
@@ -88,6 +89,7 @@ def _whole(file: H5File, limits: Limits, config: Any, architecture: Any) -> Kera
         warnings += load_tree(found, h5_store(file))
     else:
         warnings += load_weights(found.graph, group, found.generation, found.python_class)
+    warnings += infer_input_shapes(found.graph, file.path)
     if backend == "theano" and found.generation < 3:
         flip_kernels(found.graph)
     if found.generation == 1:

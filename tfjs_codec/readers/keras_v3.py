@@ -24,6 +24,7 @@ from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import Architecture, read_architecture
+from tfjs_codec.readers.input_shape import infer_input_shapes
 from tfjs_codec.readers.ops import snake_case
 from tfjs_codec.readers.variables import Variable, own_variables, slots
 
@@ -91,6 +92,7 @@ def read(
     for name in _weight_members(archive, path, limits):
         store.add(open_h5(name).root.walk())
     warnings += load_tree(found, store)
+    warnings += infer_input_shapes(found.graph, path)
     compiled = config.get("compile_config")
     return KerasModel(
         path,
