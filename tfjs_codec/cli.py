@@ -31,7 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         except BrokenPipeError:  # the reader of our output has left
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except TfjsCodecError as error:
         _complain(str(error))
         return error.exit_code
@@ -40,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         _complain(f"{error.filename or 'system'}: {error.strerror or error}")
         return 3
-    except Exception as error:  # noqa: BLE001 - the last resort: one line, no traceback
+    except Exception as error:  # the last resort: one line, no traceback
         if os.environ.get("TFJS_CODEC_DEBUG"):
             raise
         _complain(
@@ -48,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "TFJS_CODEC_DEBUG=1 shows where it happened."
         )
         return 1
+    return 0
 
 
 def _complain(text: str) -> None:
@@ -169,7 +169,7 @@ def _limits(items: Sequence[str]) -> Any:
         if name not in known:
             raise UsageError(f"there is no limit {name!r}", hint=f"There are {sorted(known)}.")
         changes[name] = parse_size(value)
-    return replace(DEFAULT_LIMITS, **changes)  # type: ignore[arg-type]
+    return replace(DEFAULT_LIMITS, **changes)
 
 
 class _Progress:

@@ -16,6 +16,7 @@ from tfjs_codec.lowering.primitives import (
     move_axis_last,
     move_last_axis_to,
     negate,
+    slice_axis,
 )
 from tfjs_codec.lowering.rules import LAYER_RULES, rule
 from tfjs_codec.lowering.symbolic import Refusal, Tensor
@@ -79,6 +80,31 @@ def hard_sigmoid(b: Scope, x: Tensor) -> Tensor:
     return function(b, affine(b, x, 5 / 6), "hard_sigmoid")
 
 
+def _above(b: Scope, x: Tensor, edge: float) -> Tensor:
+    """Return max(x - edge, 0)."""
+    return b.add("ReLU", affine(b, x, 1, -edge), {"max_value": None})
+
+
+def _above_minus(b: Scope, x: Tensor) -> Tensor:
+    return _above(b, negate(b, x), 0.5)
+
+
+def _sparse_plus(b: Scope, x: Tensor) -> Tensor:
+    """0 below -1, (x + 1)²/4 up to 1, x from there: clip(x + 1, 0, 2)²/4 + relu(x - 1)."""
+    middle = b.add("ReLU", affine(b, x, 0.5, 0.5), {"max_value": 1})
+    return b.add("Add", [b.add("Multiply", [middle, middle]), _above(b, x, 1)])
+
+
+def _glu(b: Scope, x: Tensor) -> Tensor:
+    """The first half of the last axis times the sigmoid of the second."""
+    size = x.shape[-1]
+    if size is None or size % 2:
+        raise Refusal("glu of an axis of odd or unknown size")
+    first = slice_axis(b, x, x.rank - 1, 0, size // 2)
+    second = slice_axis(b, x, x.rank - 1, size // 2, size)
+    return b.add("Multiply", [first, function(b, second, "sigmoid")])
+
+
 FORMULAS: dict[str, Formula] = {
     "hard_sigmoid": hard_sigmoid,
     "hard_silu": lambda b, x: b.add("Multiply", [x, hard_sigmoid(b, x)]),
@@ -86,6 +112,18 @@ FORMULAS: dict[str, Formula] = {
     "hard_tanh": lambda b, x: clip(b, x, -1, 1),
     "leaky_relu": lambda b, x: b.add("LeakyReLU", x, {"alpha": 0.2}),
     "log_sigmoid": lambda b, x: negate(b, function(b, negate(b, x), "softplus")),
+    "celu": lambda b, x: b.add("ELU", x, {"alpha": 1}),
+    "soft_shrink": lambda b, x: b.add("Add", [_above(b, x, 0.5), negate(b, _above_minus(b, x))]),
+    "hard_shrink": lambda b, x: b.add(
+        "Add",
+        [
+            b.add("ThresholdedReLU", x, {"theta": 0.5}),
+            negate(b, b.add("ThresholdedReLU", negate(b, x), {"theta": 0.5})),
+        ],
+    ),
+    "sparse_sigmoid": lambda b, x: clip(b, affine(b, x, 0.5, 0.5), 0, 1),
+    "sparse_plus": _sparse_plus,
+    "glu": _glu,
     "tanh_shrink": lambda b, x: b.add("Add", [x, negate(b, function(b, x, "tanh"))]),
 }
 

@@ -308,6 +308,11 @@ class Scope:
         """Return the inputs such that a tfjs layer that uses masks sees ``x.mask``, or none."""
         return [masks.settle(self, x, others), *(masks.strip(self, tensor) for tensor in others)]
 
+    @property
+    def trains(self) -> bool:
+        """Whether the call keeps training=True when predicting; Keras 3's predict overrides it."""
+        return self.call.kwargs.get("training") is True and self.generation < 3
+
     # -------------------------------------------------------------------------------- verdicts
 
     def warn(self, sentence: str) -> None:

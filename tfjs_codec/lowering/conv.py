@@ -12,7 +12,7 @@ from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
 from tfjs_codec.lowering.activation import split
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.core import regularizers
-from tfjs_codec.lowering.primitives import affine, permute, reshape
+from tfjs_codec.lowering.primitives import affine, matrix_on_axis, permute, reshape
 from tfjs_codec.lowering.rules import rule
 from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
 
@@ -118,10 +118,12 @@ def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         config["kernel_size"] = list(weights["kernel"].shape[:rank])
     config["activation"], tail = split(b, layer.config["activation"])
     extra = layer.config.get("output_padding")
+    if rank == 3:
+        return tail(_stuffed_transpose(b, x, config, weights, extra))
     if extra is None:
         return tail(b.add(layer.class_name, x, config, weights))
-    if rank == 3 or config["data_format"] == "channels_first":
-        raise Refusal("output_padding in three dimensions or with channels first")
+    if config["data_format"] == "channels_first":
+        raise Refusal("output_padding with channels first")
     return tail(_padded_transpose(b, x, config, weights, _list(extra, rank)))
 
 
@@ -156,6 +158,47 @@ def _padded_transpose(
     if any(map(any, pads)):
         y = b.add("ZeroPadding2D", y, {"padding": pads, "data_format": "channels_last"})
     return y if bias is None else affine(b, y, 1, bias.numpy())
+
+
+def _stuffed_transpose(
+    b: Scope, x: Tensor, config: dict[str, Any], weights: dict[str, LazyTensor], extra: Any
+) -> Tensor:
+    """Spread the values by the strides and convolve with the mirrored kernel.
+
+    tfjs's wasm backend gets its own Conv3DTranspose wrong.
+    """
+    if config["data_format"] == "channels_first":
+        config = {**config, "data_format": "channels_last"}
+        return channels_last(b, x, lambda x: _stuffed_transpose(b, x, config, weights, extra))
+    more = None if extra is None else _list(extra, 3)
+    same = config["padding"] == "same"
+    for axis in range(3):
+        size, kernel = x.shape[axis + 1], config["kernel_size"][axis]
+        stride = config["strides"][axis]
+        if size is None:
+            raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+        full = (size - 1) * stride + kernel
+        if more is not None:
+            wanted = full - (2 * (kernel // 2) if same else 0) + more[axis]
+        else:
+            wanted = size * stride if same else (size - 1) * stride + max(kernel, stride)
+        start = max(full - wanted, 0) // 2 if same else 0
+        spread = np.zeros((size, wanted + kernel - 1), np.float32)
+        for i in range(size):
+            at = i * stride + kernel - 1 - start
+            if 0 <= at < spread.shape[1]:
+                spread[i, at] = 1
+        x = matrix_on_axis(b, x, spread, axis + 1, part="spread")
+    kernel_tensor = weights["kernel"]
+    shape = (*kernel_tensor.shape[:3], kernel_tensor.shape[4], kernel_tensor.shape[3])
+
+    def mirror(values: Array) -> Array:
+        mirrored: Array = values[::-1, ::-1, ::-1].swapaxes(3, 4)
+        return mirrored
+
+    unit = {"strides": [1, 1, 1], "dilation_rate": [1, 1, 1], "padding": "valid"}
+    new = {**weights, "kernel": mapped(kernel_tensor, shape, mirror)}
+    return b.add("Conv3D", x, {**config, **unit, "activation": "linear"}, new)
 
 
 def _as_image(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:

@@ -133,7 +133,7 @@ def identity(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 
 
 def _not_training(b: Scope) -> None:
-    if b.call.kwargs.get("training") is True and b.layer.class_name not in (
+    if b.trains and b.layer.class_name not in (
         "Identity", "ActivityRegularization",
     ):  # fmt: skip
         raise Refusal(

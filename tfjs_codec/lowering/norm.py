@@ -37,7 +37,7 @@ def _axis(layer: KerasLayer, x: Tensor) -> int:
 @rule("BatchNormalization", mask="pass")
 def batch_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """BatchNormalization; other axes than the last by permuting, rank 5 by reshaping."""
-    if b.call.kwargs.get("training") is True:
+    if b.trains:
         raise Refusal(
             "it is called with training=True and normalises by the batch; tfjs never does so",
             "Build the model without training=True.",

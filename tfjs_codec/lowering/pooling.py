@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.lowering.attention import masked_mean
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.conv import _list, channels_last
 from tfjs_codec.lowering.ops_shape import reduce
 from tfjs_codec.lowering.primitives import permute, reshape
+from tfjs_codec.lowering.resize import on_spatial_axes
 from tfjs_codec.lowering.rules import rule
 from tfjs_codec.lowering.symbolic import Refusal, Tensor
 
 
 @rule(*(f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))
 def pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
-    """The same class; channels_first 1D by permuting."""
+    """The same class; channels_first 1D by permuting, MaxPooling3D as two MaxPooling2D."""
     rank = int(layer.class_name[-2])
     size = _list(layer.config["pool_size"], rank)
     strides = layer.config.get("strides")
@@ -24,10 +27,25 @@ def pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         "padding": layer.config["padding"],
         "data_format": layer.config.get("data_format") or "channels_last",
     }
+    if layer.class_name == "MaxPooling3D" and None not in x.shape[1:]:
+        return _max_pooling_3d(b, layer, x, config)
     if config["data_format"] == "channels_first" and rank != 2:
         config["data_format"] = "channels_last"
         return channels_last(b, x, lambda x: b.add(layer.class_name, x, config))
     return b.add(layer.class_name, x, config)
+
+
+def _max_pooling_3d(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, Any]) -> Tensor:
+    """Pool in two steps of two axes: tfjs's wasm backend gets three at once wrong."""
+
+    def step(x: Tensor, both: list[Any]) -> Tensor:
+        sizes, strides = zip(*both, strict=True)
+        options = {"pool_size": list(sizes), "strides": list(strides)}
+        fixed = {"padding": config["padding"], "data_format": "channels_last"}
+        return b.add("MaxPooling2D", x, {**options, **fixed})
+
+    windows = list(zip(config["pool_size"], config["strides"], strict=True))
+    return on_spatial_axes(b, layer, x, windows, (1, 1), step)
 
 
 @rule(*(f"Global{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2)))

@@ -24,7 +24,7 @@ from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
 )  # fmt: skip
 def augmentation(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Activation('linear'): identity when predicting."""
-    if b.call.kwargs.get("training") is True:
+    if b.trains:
         raise Refusal("it is called with training=True", "Build the model without training=True.")
     return x
 

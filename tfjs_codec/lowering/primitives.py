@@ -42,11 +42,11 @@ def clip(b: Scope, x: Tensor, low: float, high: float) -> Tensor:
 
 def reshape(b: Scope, x: Tensor, target: Sequence[int | None], *, part: str = "") -> Tensor:
     """Return *x* with the axes *target* after the batch; at most one of them may be None."""
+    if tuple(x.shape[1:]) == tuple(target):
+        return x
     if sum(size is None for size in target) > 1:
         raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
     sizes = [-1 if size is None else size for size in target]
-    if tuple(x.shape[1:]) == tuple(target):
-        return x
     return b.add("Reshape", x, {"target_shape": sizes}, part=part)
 
 

@@ -26,7 +26,7 @@ def pairs(value: Any, rank: int) -> list[list[int]]:
     return [[item, item] if isinstance(item, int) else list(item) for item in items]
 
 
-def _spatial(
+def on_spatial_axes(
     b: Scope, layer: KerasLayer, x: Tensor, amounts: list[Any], neutral: Any,
     step: Callable[[Tensor, list[Any]], Tensor],
 ) -> Tensor:  # fmt: skip
@@ -65,7 +65,7 @@ def pad(b: Scope, layer: KerasLayer, x: Tensor, amounts: list[list[int]]) -> Ten
     def step(x: Tensor, both: list[Any]) -> Tensor:
         return b.add("ZeroPadding2D", x, {"padding": both, **_LAST})
 
-    return _spatial(b, layer, x, amounts, [0, 0], step)
+    return on_spatial_axes(b, layer, x, amounts, [0, 0], step)
 
 
 @rule("Cropping1D", "Cropping2D", "Cropping3D")
@@ -76,7 +76,7 @@ def cropping(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         return b.add("Cropping2D", x, {"cropping": both, **_LAST})
 
     amounts = pairs(layer.config["cropping"], int(layer.class_name[-2]))
-    return _spatial(b, layer, x, amounts, [0, 0], step)
+    return on_spatial_axes(b, layer, x, amounts, [0, 0], step)
 
 
 @rule("UpSampling1D", "UpSampling2D", "UpSampling3D")
@@ -93,7 +93,7 @@ def upsampling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         return resize(b, x, (height * factors[0], width * factors[1]), method)
 
     if method == "nearest":
-        return _spatial(b, layer, x, factors, 1, step)
+        return on_spatial_axes(b, layer, x, factors, 1, step)
     if layer.config.get("data_format") == "channels_first":
         return channels_last(b, x, run)
     return run(x)
@@ -164,7 +164,21 @@ def resize_matrix(size: int, target: int, method: str) -> Array:
     return matrix
 
 
-@rule("CenterCrop", "RandomCrop")
+@rule("RandomCrop")
+def random_crop(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """As Resizing with crop_to_aspect_ratio, which it is when predicting."""
+    if b.trains:
+        raise Refusal("it is called with training=True", "Build the model without training=True.")
+    if b.generation == 3 and x.shape[1:3] != (layer.config["height"], layer.config["width"]):
+        raise Refusal(
+            "versions of Keras 3 disagree on what it does when predicting",
+            "Replace it by CenterCrop or Resizing and save the model again.",
+        )
+    config = {**layer.config, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
+    return resizing(b, KerasLayer(layer.name, "Resizing", config), x)
+
+
+@rule("CenterCrop")
 def center_crop(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Cropping2D around the centre."""
     target = (layer.config["height"], layer.config["width"])

@@ -203,6 +203,10 @@ def is_op(entry: Config) -> bool:
     return (
         isinstance(config, dict)
         and not config.keys() & {"trainable", "layers", "batch_shape", "batch_input_shape"}
+        and not (
+            # SpatialDropout writes its own config, without "trainable"
+            {"dtype", "rate"} <= config.keys()
+        )
         and any(isinstance(node, dict) for node in entry.get("inbound_nodes") or ())
     )
 
