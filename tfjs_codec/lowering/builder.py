@@ -39,7 +39,8 @@ class Session:
     """What one lowering shares between all its graphs.
 
     ``masked`` tells whether any layer of the Keras model makes masks: then tfjs hands stale
-    masks to layers that should see none.
+    masks to layers that should see none. ``flat_sizes`` are the lengths that Flatten layers must
+    produce because a Dense after them says so.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Session:
     allow_approximate: bool
     backend: str = "tensorflow"
     masked: bool = False
+    flat_sizes: dict[KerasLayer, int] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
     log: LoweringLog = field(default_factory=LoweringLog)
     memo: dict[tuple[Any, ...], Any] = field(default_factory=dict)

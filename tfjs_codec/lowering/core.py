@@ -63,8 +63,12 @@ def flatten(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         return x
     if x.rank == 1:
         return b.add("Reshape", x, {"target_shape": [1]})
-    b.static(x)
     data_format = layer.config.get("data_format") or "channels_last"
+    if None in x.shape[1:] and data_format == "channels_last":
+        size = b.session.flat_sizes.get(layer)
+        if size is not None:  # any sizes with this product will do
+            return b.add("Reshape", x, {"target_shape": [size]})
+    b.static(x)
     return b.add("Flatten", x, {"data_format": data_format})
 
 

@@ -55,6 +55,7 @@ def lower(
             layer.graph = (replacements or {})[layer.name]
             layer.class_name, layer.children = "Functional", {}
     session.masked = any(_makes_mask(layer) for layer in model.graph.walk())
+    session.flat_sizes = _flat_sizes(model.graph)
     session.log.renamed.extend(session.names.reserve(model.graph))
     tracer = Tracer(session)
     try:
@@ -74,6 +75,28 @@ def lower(
     weights = [Weight(name, tensor) for name, tensor in graph_weights(graph)]
     version = f"keras v{model.keras_version}" if model.keras_version else None
     return TfjsModel(graph, weights, training, None, version), session.log
+
+
+def _flat_sizes(graph: KerasGraph) -> dict[KerasLayer, int]:
+    """Return, for each Flatten on the way to a Dense, how many values it must yield."""
+    sizes: dict[str, int] = {}
+    found: dict[KerasLayer, int] = {}
+    for layer in reversed(graph.layers):
+        size = sizes.get(layer.name)
+        if layer.class_name == "Dense" and "kernel" in layer.weights:
+            size = layer.weights["kernel"].shape[0]
+        elif layer.class_name == "Flatten" and size is not None:
+            found[layer] = size
+        elif layer.class_name not in _KEEPS_SIZE:
+            size = None
+        if size is not None and layer.class_name != "Flatten":
+            sizes.update((ref.layer, size) for call in layer.calls for ref in _refs(call.args))
+        if layer.graph is not None:
+            found.update(_flat_sizes(layer.graph))
+    return found
+
+
+_KEEPS_SIZE = {"Activation", "BatchNormalization", "Dropout", "LeakyReLU", "ReLU"}
 
 
 def _makes_mask(layer: KerasLayer) -> bool:
