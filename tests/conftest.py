@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "oracle"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "oracle")]  # helpers
 
-from tfjs_node import TfjsNode
+from tfjs_node import TfjsNode  # noqa: E402  found by the line above
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras_files import entry, functional, h5_model, input_entry
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
 from tfjs_codec.ir.keras import KerasLayer, KerasModel
 from tfjs_codec.readers import open_model
-from keras_files import entry, functional, h5_model, input_entry
 
 RNG = np.random.default_rng(1)
 
@@ -165,8 +165,10 @@ def test_weights_only() -> None:
         assert model.graph is None
         assert list(model.loose_weights) == [f"renamed/{name}" for name, _ in weights]
         assert model.warnings == [
-            "weights only: 3 tensors, no architecture; "
-            "pass the architecture with --architecture model.json"
+            (
+                "weights only: 3 tensors, no architecture; "
+                "pass the architecture with --architecture model.json"
+            )
         ]
     with open_model(file, architecture=json.dumps(lstm_config()).encode()) as model:
         same(find(model, "r"), **{name[2:-2]: array for name, array in weights})

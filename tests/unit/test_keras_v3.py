@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras_files import call3, entry, functional, input_entry, tensor3, v3_model
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
 from tfjs_codec.readers import open_model
 from tfjs_codec.readers.ops import snake_case
-from keras_files import call3, entry, functional, input_entry, tensor3, v3_model
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_missing_and_surplus_variables() -> None:
         open_model(v3_model(model, {})),
     ):
         pass
-    extra = {**at("layers/dense", dense(1)), **at("optimizer", {"0": 1}), **at("layers/odd",
-                                                                              {"0": 1})}  # fmt: skip
+    odd = {**at("optimizer", {"0": 1}), **at("layers/odd", {"0": 1})}
+    extra = {**at("layers/dense", dense(1)), **odd}
     with open_model(v3_model(model, extra)) as found:
         assert len(found.warnings) == 1
         assert "layers/odd" in found.warnings[0]

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras_files import call3, entry, functional, input_entry, tensor3
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.ir.keras import Call, KerasGraph, Ref
 from tfjs_codec.readers.architecture import detect_generation, read_architecture
 from tfjs_codec.readers.nodes import parse_call
 from tfjs_codec.readers.place import Place
-from keras_files import call3, entry, functional, input_entry, tensor3
 
 PLACE = Place("model.h5", "node")
 

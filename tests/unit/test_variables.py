@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from keras_files import entry
 
 from tfjs_codec.readers.architecture import read_architecture
 from tfjs_codec.readers.dialect import is_known
 from tfjs_codec.readers.variables import VARIABLES, own_variables, slots
-from keras_files import entry
 
 
 def roles(class_name: str, generation: int = 3, **config: Any) -> list[str]:

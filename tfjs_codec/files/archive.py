@@ -254,7 +254,7 @@ class _Reader:
         end = tail_offset + at
         if disk or start_disk:
             raise self._corrupt("", "a zip in several parts")
-        if 0xFFFF in (count,) or 0xFFFFFFFF in (nbytes, start):
+        if count == 0xFFFF or 0xFFFFFFFF in (nbytes, start):
             return self._end64(end)
         return count, start, nbytes, end
 

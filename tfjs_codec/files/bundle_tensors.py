@@ -43,9 +43,7 @@ class BundleTensor(LazyTensor):
     :meth:`chunks` can tell only after the last chunk.
     """
 
-    def __init__(
-        self, name: str, shape: tuple[int, ...], tf_dtype: str, dtype: DTypeLike
-    ) -> None:
+    def __init__(self, name: str, shape: tuple[int, ...], tf_dtype: str, dtype: DTypeLike) -> None:
         self.name = name
         self.shape = shape
         self.tf_dtype = tf_dtype
@@ -53,22 +51,14 @@ class BundleTensor(LazyTensor):
 
     def numpy(self) -> Array:
         pieces = list(self.chunks(max(1, self.nbytes)))
-        flat = (
-            np.concatenate(pieces) if len(pieces) > 1 else pieces[0] if pieces else None
-        )
-        return (
-            np.zeros(self.shape, self.dtype)
-            if flat is None
-            else flat.reshape(self.shape)
-        )
+        flat = np.concatenate(pieces) if len(pieces) > 1 else pieces[0] if pieces else None
+        return np.zeros(self.shape, self.dtype) if flat is None else flat.reshape(self.shape)
 
 
 class PlainTensor(BundleTensor):
     """Numbers of a fixed width in one piece."""
 
-    def __init__(
-        self, name: str, shape: tuple[int, ...], kind: TfDtype, place: Place
-    ) -> None:
+    def __init__(self, name: str, shape: tuple[int, ...], kind: TfDtype, place: Place) -> None:
         super().__init__(name, shape, kind.name, kind.numpy)
         self._kind = kind
         self._place = place
@@ -105,9 +95,7 @@ class StringTensor(BundleTensor):
             raise corrupt_variable(str(error), place.path, self.name) from error
         flat = np.empty(self.size, object)
         flat[:] = strings
-        yield from np.split(
-            flat, range(max(1, max_bytes // 8), self.size, max(1, max_bytes // 8))
-        )
+        yield from np.split(flat, range(max(1, max_bytes // 8), self.size, max(1, max_bytes // 8)))
 
 
 class SlicedTensor(BundleTensor):
@@ -135,9 +123,7 @@ class SlicedTensor(BundleTensor):
     def _assembled(self) -> Array:
         result = np.empty(self.shape, self.dtype)
         for start, part in self._parts:
-            where = tuple(
-                slice(a, a + n) for a, n in zip(start, part.shape, strict=True)
-            )
+            where = tuple(slice(a, a + n) for a, n in zip(start, part.shape, strict=True))
             result[where] = part.numpy()
         return result
 
@@ -145,13 +131,11 @@ class SlicedTensor(BundleTensor):
 class UnreadableTensor(BundleTensor):
     """A tensor of a type that has no numbers to give (variant, resource, packed integers)."""
 
-    def __init__(
-        self, name: str, shape: tuple[int, ...], tf_dtype: str, path: Path
-    ) -> None:
+    def __init__(self, name: str, shape: tuple[int, ...], tf_dtype: str, path: Path) -> None:
         super().__init__(name, shape, tf_dtype, np.void)
         self._path = path
 
-    def chunks(self, max_bytes: int) -> Iterator[Array]:
+    def chunks(self, max_bytes: int) -> Iterator[Array]:  # noqa: ARG002
         raise UnsupportedModelError(
             f"values of type {self.tf_dtype} cannot be read",
             path=self._path,
@@ -161,9 +145,7 @@ class UnreadableTensor(BundleTensor):
 
 def corrupt_variable(what: str, path: Path, name: str) -> CorruptFileError:
     """Return the error that names variable *name* of file *path*."""
-    return CorruptFileError(
-        what, path=path, where=f"variable {quote(name)}", hint=_HINT
-    )
+    return CorruptFileError(what, path=path, where=f"variable {quote(name)}", hint=_HINT)
 
 
 def _strings(data: bytes, count: int, crc: int | None) -> list[bytes]:
@@ -173,9 +155,7 @@ def _strings(data: bytes, count: int, crc: int | None) -> list[bytes]:
         length, position = read_varint(data, position)
         lengths.append(length)
     widths = (4 if length < 1 << 32 else 8 for length in lengths)
-    packed = b"".join(
-        n.to_bytes(w, "little") for n, w in zip(lengths, widths, strict=True)
-    )
+    packed = b"".join(n.to_bytes(w, "little") for n, w in zip(lengths, widths, strict=True))
     start = position + 4
     if start + sum(lengths) != len(data):
         raise ValueError(f"strings of {sum(lengths)} bytes in a tensor of {len(data)}")

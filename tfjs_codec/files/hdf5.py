@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from math import prod
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 import numpy as np
 from h5py import h5, h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
@@ -219,7 +219,7 @@ class Group:
         return tensor
 
     def walk(self) -> Iterator[tuple[str, H5Tensor]]:
-        """Yield ``(path, tensor)`` of all datasets below, each group once however it is linked."""
+        """Yield ``(path, tensor)`` of all datasets below; a group linked twice is corrupt."""
         visited: set[tuple[int, int]] = set()
         stack: list[tuple[str, h5g.GroupID, int]] = [("", self._id, 0)]
         objects = 0
@@ -230,7 +230,7 @@ class Group:
             with self.file.guard(group.name):
                 info = h5o.get_info(group_id)
             if (info.fileno, info.addr) in visited:
-                continue
+                raise self._corrupt(group.name, "this group is linked from two places")
             visited.add((info.fileno, info.addr))
             names = group.names()
             objects += len(names)
@@ -505,7 +505,8 @@ def _charge(file: H5File, tensor: H5Tensor) -> None:
 
 def _from_bfloat16(values: Array) -> Array:
     """bfloat16 is the upper half of a float32."""
-    return (values.view("<u2").astype(np.uint32) << np.uint32(16)).view(np.float32)
+    wide: Array = (values.view("<u2").astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return wide
 
 
 def _type_name(kind: h5t.TypeID) -> str:

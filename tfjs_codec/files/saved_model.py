@@ -1,9 +1,9 @@
 """The SavedModel directory: ``saved_model.pb``, ``keras_metadata.pb`` and ``variables/``.
 
 ``saved_model.pb`` (or ``saved_model.pbtxt``, the same message as text) holds MetaGraphs told apart
-by their tags. In one made by TensorFlow 2, ``object_graph_def`` is the tree of Python objects: node
-0 is the root, a node's children have local names, variables are nodes. Keras keeps its JSON per node
-in ``keras_metadata.pb`` (2.5 and later) or in the node itself.
+by their tags. In one made by TensorFlow 2, ``object_graph_def`` is the tree of Python objects:
+node 0 is the root, a node's children have local names, variables are nodes. Keras keeps its JSON
+per node in ``keras_metadata.pb`` (2.5 and later) or in the node itself.
 """
 
 from __future__ import annotations
@@ -147,20 +147,25 @@ def _read_message(path: Path, limits: Limits) -> tuple[Path, Any]:
 def _check_fields(file: BinaryIO, size: int, path: Path) -> None:
     """Check that the outermost fields end where the file ends, before reading all of it."""
     position = 0
+    while position < size:
+        file.seek(position)
+        length = _field_bytes(file.read(20))
+        if length is None or position + length > size:
+            text = f"not a SavedModel message, or truncated (no field at byte {position})"
+            raise CorruptFileError(text, path=path)
+        position += length
+
+
+def _field_bytes(head: bytes) -> int | None:
+    """Return the length of the field that starts with *head*; None if there cannot be one."""
     try:
-        while position < size:
-            file.seek(position)
-            head = file.read(20)
-            tag, used = read_varint(head, 0, 32)
-            if tag >> 3 == 0 or tag & 7 not in (0, 2):
-                raise ValueError
-            value, used = read_varint(head, used)
-            position += used + (value if tag & 7 == 2 else 0)
-        if position != size:
-            raise ValueError
+        tag, used = read_varint(head, 0, 32)
+        value, used = read_varint(head, used)
     except ValueError:
-        text = f"not a SavedModel message, or truncated (it breaks off in a field at {position})"
-        raise CorruptFileError(text, path=path) from None
+        return None
+    if tag >> 3 == 0 or tag & 7 not in (0, 2):
+        return None
+    return used + (value if tag & 7 == 2 else 0)
 
 
 def _choose(

@@ -278,12 +278,11 @@ def _publish(stage: Path, destination: Path, owned: Owned) -> None:
     if not os.path.lexists(destination):
         try:
             os.rename(stage, destination)
-            return
-        except FileExistsError:
-            pass  # another writer was faster
-        except OSError as error:
-            if error.errno != errno.ENOTEMPTY:
+        except OSError as error:  # another writer was faster
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
+        else:
+            return
     old = owned(destination) or frozenset()
     foreign = _visible_names(destination) - old - set(os.listdir(stage))
     if _may_swap(destination, foreign):

@@ -57,9 +57,7 @@ class _Table:
             block = self._block(offset, size, where)
             with self._errors(where):
                 if result and block and next(iter(block)) <= last:
-                    raise ValueError(
-                        "its keys do not come after those of the block before"
-                    )
+                    raise ValueError("its keys do not come after those of the block before")
                 last = next(reversed(block), last)
                 if last > separator:
                     raise ValueError("its keys come after its key in the index")
@@ -69,9 +67,7 @@ class _Table:
                 raise ValueError("expected it to be empty")
         with self._errors(""):
             if self._used != len(self._data):
-                raise ValueError(
-                    f"{len(self._data) - self._used} bytes belong to no block"
-                )
+                raise ValueError(f"{len(self._data) - self._used} bytes belong to no block")
         return result
 
     def _footer(self) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
@@ -85,9 +81,7 @@ class _Table:
             index, position = _handle(footer, position)
             if any(footer[position : -len(_MAGIC)]):
                 raise ValueError("padding is not zero")
-        return self._block(*metaindex, "metaindex block"), self._block(
-            *index, "index block"
-        )
+        return self._block(*metaindex, "metaindex block"), self._block(*index, "index block")
 
     def _block(self, offset: int, size: int, where: str) -> dict[bytes, bytes]:
         end = offset + size + _TRAILER_BYTES
@@ -128,10 +122,7 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
     end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")
     if end < 0:
         raise ValueError("restart array out of range")
-    restarts = {
-        int.from_bytes(block[i : i + 4], "little")
-        for i in range(end, len(block) - 4, 4)
-    }
+    restarts = {int.from_bytes(block[i : i + 4], "little") for i in range(end, len(block) - 4, 4)}
     position, previous = 0, None
     while position < end:
         restarts.discard(position)

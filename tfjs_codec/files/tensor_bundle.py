@@ -73,12 +73,8 @@ class _Bundle:
 
     def tensors(self, entries: dict[bytes, bytes]) -> dict[str, BundleTensor]:
         self._header(entries)
-        self._limits.check(
-            "weights", len(entries), "the number of tensors", path=self._index
-        )
-        self._slices = {
-            key: value for key, value in entries.items() if key.startswith(b"\0")
-        }
+        self._limits.check("weights", len(entries), "the number of tensors", path=self._index)
+        self._slices = {key: value for key, value in entries.items() if key.startswith(b"\0")}
         result: dict[str, BundleTensor] = {}
         for key, value in entries.items():
             if key and key not in self._slices:
@@ -95,24 +91,16 @@ class _Bundle:
 
     def _header(self, entries: dict[bytes, bytes]) -> None:
         if b"" not in entries:
-            raise CorruptFileError(
-                "the entry with the header is missing", path=self._index
-            )
-        header = pb.parse(
-            "BundleHeaderProto", entries[b""], path=self._index, where="header"
-        )
+            raise CorruptFileError("the entry with the header is missing", path=self._index)
+        header = pb.parse("BundleHeaderProto", entries[b""], path=self._index, where="header")
         if header.version.min_consumer > _KNOWN_VERSION:
             raise UnsupportedModelError(
                 f"the checkpoint needs a reader of version {header.version.min_consumer}",
                 path=self._index,
             )
         if header.num_shards < 1 or header.endianness not in (0, 1):
-            raise CorruptFileError(
-                "impossible header", path=self._index, where="header"
-            )
-        self._limits.check(
-            "shards", header.num_shards, "the number of shards", path=self._index
-        )
+            raise CorruptFileError("impossible header", path=self._index, where="header")
+        self._limits.check("shards", header.num_shards, "the number of shards", path=self._index)
         self._shards = header.num_shards
         self._big_endian = header.endianness == 1
 
@@ -140,9 +128,7 @@ class _Bundle:
         place = self._place(entry, name)
         if entry.dtype == STRING:
             if place.size < prod(shape) + 4:
-                raise self._corrupt(
-                    f"{place.size} bytes cannot hold {prod(shape)} strings", name
-                )
+                raise self._corrupt(f"{place.size} bytes cannot hold {prod(shape)} strings", name)
             return StringTensor(name, shape, place)
         if place.size != size:
             text = f"shape {list(shape)} of {kind.name} takes {size} bytes, not {place.size}"
@@ -152,9 +138,7 @@ class _Bundle:
     def _shape(self, shape: Any, name: str) -> tuple[int, ...]:
         sizes = tuple(dim.size for dim in shape.dim)
         where = f"variable {quote(name)}"
-        self._limits.check(
-            "rank", len(sizes), "its rank", path=self._index, where=where
-        )
+        self._limits.check("rank", len(sizes), "its rank", path=self._index, where=where)
         if shape.unknown_rank or any(size < 0 for size in sizes):
             raise self._corrupt("its shape is not complete", name)
         return sizes
@@ -185,16 +169,11 @@ class _Bundle:
             self._opened[number] = path, open_source(path).size
         return self._opened[number]
 
-    def _sliced(
-        self, key: bytes, name: str, shape: tuple[int, ...], entry: Any
-    ) -> BundleTensor:
+    def _sliced(self, key: bytes, name: str, shape: tuple[int, ...], entry: Any) -> BundleTensor:
         kind = TF_DTYPES[entry.dtype]
         parts: list[tuple[tuple[int, ...], PlainTensor]] = []
         for extents in entry.slices:
-            spec = [
-                (e.start, e.length if e.HasField("length") else -1)
-                for e in extents.extent
-            ]
+            spec = [(e.start, e.length if e.HasField("length") else -1) for e in extents.extent]
             value = self._slices.get(slice_key(key, spec))
             if value is None:
                 raise self._corrupt(f"its slice {spec} is missing", name)
@@ -202,9 +181,7 @@ class _Bundle:
             starts = tuple(start for start, _ in spec)
             wanted = _slice_shape(spec, shape)
             if part.shape != wanted or part.tf_dtype != kind.name:
-                raise self._corrupt(
-                    f"its slice {spec} does not fit shape {list(shape)}", name
-                )
+                raise self._corrupt(f"its slice {spec} does not fit shape {list(shape)}", name)
             if not isinstance(part, PlainTensor):
                 raise self._corrupt(f"its slice {spec} holds no numbers", name)
             parts.append((starts, part))
@@ -217,34 +194,24 @@ class _Bundle:
         self._ranges.sort()
         for before, after in pairwise(self._ranges):
             if before[0] == after[0] and after[1] < before[2] and after[2] > after[1]:
-                raise self._corrupt(
-                    f"its bytes overlap those of {quote(before[3])}", after[3]
-                )
+                raise self._corrupt(f"its bytes overlap those of {quote(before[3])}", after[3])
 
     def _corrupt(self, what: str, name: str) -> CorruptFileError:
         return corrupt_variable(what, self._index, name)
 
 
-def _slice_shape(
-    spec: list[tuple[int, int]], shape: tuple[int, ...]
-) -> tuple[int, ...] | None:
+def _slice_shape(spec: list[tuple[int, int]], shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """Return the shape of slice *spec* of a tensor of *shape*, or None if it is not inside."""
     if len(spec) != len(shape):
         return None
-    sizes = [
-        full if length < 0 else length
-        for (_, length), full in zip(spec, shape, strict=True)
-    ]
+    sizes = [full if length < 0 else length for (_, length), full in zip(spec, shape, strict=True)]
     inside = all(
-        0 <= start <= full - size
-        for (start, _), size, full in zip(spec, sizes, shape, strict=True)
+        0 <= start <= full - size for (start, _), size, full in zip(spec, sizes, shape, strict=True)
     )
     return tuple(sizes) if inside else None
 
 
-def _tiles(
-    parts: Sequence[tuple[tuple[int, ...], LazyTensor]], shape: tuple[int, ...]
-) -> bool:
+def _tiles(parts: Sequence[tuple[tuple[int, ...], LazyTensor]], shape: tuple[int, ...]) -> bool:
     """Tell whether *parts*, all inside *shape*, cover it without overlap.
 
     TensorFlow cuts along axes, so the parts are all combinations of one list of cuts per axis.

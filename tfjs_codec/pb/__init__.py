@@ -43,9 +43,7 @@ def _pool() -> Any:
 @cache
 def message_class(name: str) -> Any:
     """Return the class of message *name* of ``proto/*.proto``, such as ``"SavedModel"``."""
-    return message_factory.GetMessageClass(
-        _pool().FindMessageTypeByName(f"{_PACKAGE}.{name}")
-    )
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
 
 
 @cache
@@ -62,9 +60,7 @@ def parse(name: str, data: bytes, *, path: object, where: str = "") -> Any:
         CorruptFileError: *data* is not such a message, or nests deeper than protobuf allows.
     """
     if len(data) > _SLOW_BYTES and api_implementation.Type() == "python":
-        _log.warning(
-            "protobuf runs in pure Python here: large files take seconds to parse"
-        )
+        _log.warning("protobuf runs in pure Python here: large files take seconds to parse")
     try:
         return message_class(name).FromString(data)
     except (DecodeError, RecursionError, UnicodeDecodeError, ValueError) as error:
@@ -94,6 +90,4 @@ def parse_text(name: str, text: str, *, path: object) -> Any:
 
 def _reason(error: Exception) -> str:
     """What protobuf says, bounded and without the class names it puts in front."""
-    return (
-        quote(str(error).rsplit("': ", 1)[-1]) if str(error) else type(error).__name__
-    )
+    return quote(str(error).rsplit("': ", 1)[-1]) if str(error) else type(error).__name__

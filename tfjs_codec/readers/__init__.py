@@ -48,7 +48,7 @@ def _read_json(source: Source, architecture: Any, limits: Limits, stack: ExitSta
 def _read_directory(
     source: Source, architecture: Any, limits: Limits, stack: ExitStack
 ) -> KerasModel:
-    from tfjs_codec.readers import saved_model  # protobuf is only needed here
+    from tfjs_codec.readers import saved_model  # noqa: PLC0415  (protobuf is only needed here)
 
     path = Path(source.path)
     if not any((path / name).exists() for name in _SAVED_MODEL_FILES):

@@ -23,7 +23,7 @@ _BOOKKEEPING = frozenset(
     (
         *("keras_api", "variables", "trainable_variables", "non_trainable_variables"),
         *("regularization_losses", "optimizer", "signatures"),
-        *("_layers", "_callable_losses", "_random_generator", "_adapt_function"),
+        *("_layers", "_callable_losses", "_random_generator", "_adapt_function", "token_counts"),
     )
 )
 _TABLES = frozenset(("StringLookup", "IntegerLookup", "TextVectorization"))

@@ -1,0 +1,291 @@
+"""Checkpoints: CRC, table, values. The expected values are those tf.train.load_checkpoint gave."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfjs_codec.errors import CorruptFileError, LimitExceededError, quote
+from tfjs_codec.files.crc32c import crc32c, masked
+from tfjs_codec.files.snappy import decompress
+from tfjs_codec.files.sstable import read_sstable
+from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, open_bundle, slice_key
+from tfjs_codec.limits import Limits
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+RECORDED = sorted(FIXTURES.glob("savedmodel_*/values.npz"))
+
+
+def slow_crc32c(data: bytes, crc: int = 0) -> int:
+    """Bit by bit, as defined."""
+    crc ^= 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def prefix_of(fixture: Path) -> Path:
+    checkpoint = fixture / "model" / "ckpt-7"
+    return (
+        checkpoint
+        if checkpoint.with_suffix(".index").exists()
+        else (fixture / "model" / "variables" / "variables")
+    )
+
+
+# --- checksums -----------------------------------------------------------------------------
+
+
+def test_crc32c_known_values():  # RFC 3720, B.4
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(bytes(32)) == 0x8A9136AA
+    assert crc32c(b"\xff" * 32) == 0x62A8AB43
+    assert crc32c(bytes(range(32))) == 0x46DD794E
+    assert masked(0) == 0xA282EAD8
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, 3, 4, 5, 7, 8, 100, 5684, 5685, 5686, 10008, 45479, 45480, 45481, 45489]
+)
+def test_crc32c_equals_its_definition(size):
+    data = random.Random(size).randbytes(size)
+    assert crc32c(data) == slow_crc32c(data)
+
+
+def test_crc32c_continues_across_any_cut():
+    data = random.Random(0).randbytes(3 << 18)
+    whole = crc32c(data)
+    for cut in (0, 1, 3, 4, 9, 45480, (1 << 18) - 1, 1 << 18, (1 << 18) + 1, len(data) - 2):
+        assert crc32c(data[cut:], crc32c(data[:cut])) == whole
+    assert crc32c(memoryview(data)[1:]) == crc32c(data[1:])
+
+
+def test_every_flipped_bit_changes_the_crc():
+    data = bytearray(random.Random(1).randbytes(100_000))
+    before = crc32c(data)
+    for position in range(0, len(data), 997):
+        data[position] ^= 1 << position % 8
+        assert crc32c(data) != before
+        data[position] ^= 1 << position % 8
+
+
+# --- snappy --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"\0", b""),
+        (b"\x03\x08abc", b"abc"),
+        (b"\x0a\x04ab\x1e\x02\0", b"ab" * 5),  # an overlapping copy
+        (b"\x06\x00a\x05\x01", b"a" * 6),
+        (b"\x46\xf0\x45" + bytes(range(70)), bytes(range(70))),
+        (b"\x06\x04ab\x0f\x02\0\0\0", b"ab" * 3),
+    ],
+)
+def test_snappy(data, expected):
+    assert decompress(data) == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\x80", b"\xff\xff\xff\xff\x0f\0a", b"\x03\x08ab", b"\x02\x08abc", b"\x04\x00a\x05\x02",
+     b"\x04\x00a\x05\0", b"\x09\xf0", b"\x03\x04ab"],
+)  # fmt: skip
+def test_broken_snappy(data):
+    with pytest.raises(ValueError):
+        decompress(data)
+
+
+def test_a_snappy_index_is_read(tmp_path):
+    index = prefix_of(FIXTURES / "savedmodel_checkpoint_slices").with_suffix(".index").read_bytes()
+    entries = read_sstable(index, path="x")
+    assert read_sstable(rebuilt(entries, snappy=True), path="x") == entries
+
+
+def literal(data: bytes) -> bytes:
+    """Snappy's encoding of *data* without any compression."""
+    size, length = len(data), b""
+    while size >= 0x80:
+        length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
+    return length + bytes([size]) + b"\xf4" + (len(data) - 1).to_bytes(2, "little") + data
+
+
+def varint(number: int) -> bytes:
+    head = b""
+    while number >= 0x80:
+        head, number = head + bytes([number & 0x7F | 0x80]), number >> 7
+    return head + bytes([number])
+
+
+def rebuilt(entries: dict[bytes, bytes], *, snappy: bool = False) -> bytes:
+    """A table file with one data block."""
+    output = b""
+
+    def block(items: dict[bytes, bytes], compressed: bool = False) -> bytes:
+        nonlocal output
+        content = b"".join(
+            b"\0" + varint(len(k)) + varint(len(v)) + k + v for k, v in items.items()
+        )
+        content += (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
+        stored = (literal(content) + b"\1") if compressed else content + b"\0"
+        handle = varint(len(output)) + varint(len(stored) - 1)
+        output += stored + masked(crc32c(stored)).to_bytes(4, "little")
+        return handle
+
+    data = block(entries, snappy)
+    metaindex = block({})
+    index = block({max(entries): data})
+    magic = (0xDB4775248B80FB57).to_bytes(8, "little")
+    return output + (metaindex + index).ljust(40, b"\0") + magic
+
+
+# --- values --------------------------------------------------------------------------------
+
+
+def test_there_are_fixtures_of_many_versions():
+    assert len(RECORDED) >= 20
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("max_bytes", [3, 1 << 20])
+def test_every_variable_is_what_tensorflow_read(recorded, max_bytes):
+    folder = recorded.parent
+    expected = json.loads((folder / "names.json").read_text(encoding="utf-8"))
+    tensors = open_bundle(prefix_of(folder))
+    tensors.pop(OBJECT_GRAPH_KEY, None)
+    names = [name.encode("utf-8", "surrogateescape") for name in expected["numbers"]]
+    names = [name.decode("utf-8", "backslashreplace") for name in names]
+    assert set(tensors) == {*names, *expected["strings"]}
+    with np.load(recorded) as arrays:
+        for number, name in enumerate(names):
+            wanted, tensor = arrays[str(number)], tensors[name]
+            assert tensor.shape == wanted.shape
+            assert tensor.numpy().dtype == tensor.dtype == wanted.dtype
+            np.testing.assert_array_equal(tensor.numpy(), wanted)
+            chunks = list(tensor.chunks(max_bytes))
+            assert all(chunk.nbytes <= max(max_bytes, tensor.dtype.itemsize) for chunk in chunks)
+            flat = np.concatenate(chunks) if chunks else np.zeros(0, wanted.dtype)
+            np.testing.assert_array_equal(flat, wanted.reshape(-1))
+    for name, strings in expected["strings"].items():
+        assert tensors[name].shape == tuple(strings["shape"])
+        assert list(tensors[name].numpy().reshape(-1)) == [bytes.fromhex(h) for h in strings["hex"]]
+
+
+def test_an_index_of_several_blocks():
+    tensors = open_bundle(FIXTURES / "savedmodel_checkpoint_many" / "model" / "ckpt-7")
+    assert len(tensors) == 540
+    assert all(tensor.numpy() == int(name[:4]) for name, tensor in tensors.items())
+
+
+def test_extent_only_without_verification():
+    prefix = FIXTURES / "savedmodel_checkpoint_dtypes" / "model" / "ckpt-7"
+    assert open_bundle(prefix)["float32"].extent is None
+    tensors = open_bundle(prefix, verify=False)
+    extent = tensors["float32"].extent
+    data = extent.path.read_bytes()[extent.offset : extent.offset + extent.nbytes]
+    assert data == tensors["float32"].numpy().tobytes()
+    assert tensors["float64"].extent is None
+    assert tensors["bfloat16"].extent is None
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "key"),
+    [(4, 3, "8483"), (70000, 30000, "e11170e07530"), (0, -1, "807f"), (63, 64, "bfc040"),
+     (8191, 8192, "dfffe02000"), (1 << 31, 1 << 62, "f880000000ffc04000000000000000")],
+)  # fmt: skip
+def test_slice_keys(start, length, key):
+    expected = b"\0w\0\1\1\1" + bytes.fromhex(key)
+    assert slice_key(b"w", [(start, length)]) == expected
+
+
+# --- damage --------------------------------------------------------------------------------
+
+
+def copied(tmp_path: Path, fixture: str) -> Path:
+    shutil.copytree(prefix_of(FIXTURES / fixture).parent, tmp_path / "copy")
+    return tmp_path / "copy" / prefix_of(FIXTURES / fixture).name
+
+
+def test_every_flipped_byte_of_the_index_is_found(tmp_path):
+    prefix = copied(tmp_path, "savedmodel_checkpoint_dtypes")
+    index = prefix.with_suffix(".index")
+    data = index.read_bytes()
+    where = re.compile(r"(data block \d+|index block|metaindex block|footer)")
+    for position in range(len(data)):
+        for flip in (1, 0x80, 0xFF):
+            changed = bytearray(data)
+            changed[position] ^= flip
+            with pytest.raises(CorruptFileError) as caught:
+                read_sstable(bytes(changed), path=index)
+            assert where.search(str(caught.value)), position
+
+
+@pytest.mark.parametrize(
+    "fixture", ["savedmodel_checkpoint_dtypes", "savedmodel_checkpoint_slices"]
+)
+def test_every_flipped_byte_of_a_tensor_is_found(tmp_path, fixture):
+    prefix = copied(tmp_path, fixture)
+    for shard in sorted(prefix.parent.glob(f"{prefix.name}.data-*")):
+        data = shard.read_bytes()
+        for position in {*range(0, len(data), max(1, len(data) // 150)), len(data) - 1}:
+            changed = bytearray(data)
+            changed[position] ^= 0x10
+            shard.write_bytes(changed)
+            found = []
+            for name, tensor in open_bundle(prefix).items():
+                with suppress(CorruptFileError):
+                    tensor.numpy()
+                    continue
+                with pytest.raises(CorruptFileError, match=re.escape(quote(name)[:-1])):
+                    tensor.numpy()
+                found.append(name)
+            assert len(found) == 1, position
+        shard.write_bytes(data)
+
+
+def test_truncated_everywhere(tmp_path):
+    prefix = copied(tmp_path, "savedmodel_checkpoint_slices")
+    index = prefix.with_suffix(".index")
+    data = index.read_bytes()
+    for size in range(len(data)):
+        index.write_bytes(data[:size])
+        with pytest.raises(CorruptFileError):
+            open_bundle(prefix)
+
+
+def test_a_missing_or_short_shard_names_the_variable(tmp_path):
+    prefix = copied(tmp_path, "savedmodel_checkpoint_dtypes")
+    shard = prefix.with_name(f"{prefix.name}.data-00001-of-00002")
+    data = shard.read_bytes()
+    shard.write_bytes(data[:-1])
+    with pytest.raises(CorruptFileError, match=r"variable '.*': .*truncated"):
+        open_bundle(prefix)
+    shard.unlink()
+    with pytest.raises(CorruptFileError, match=r"variable '.*data-00001-of-00002' is missing"):
+        open_bundle(prefix)
+
+
+def test_a_shard_that_shrinks_meanwhile(tmp_path):
+    prefix = copied(tmp_path, "savedmodel_checkpoint_dtypes")
+    tensors = open_bundle(prefix)
+    for shard in prefix.parent.glob("*.data-*"):
+        shard.write_bytes(b"")
+    with pytest.raises(CorruptFileError, match="shorter"):
+        tensors["float32"].numpy()
+
+
+@pytest.mark.parametrize("limit", ["tensor_bytes", "total_bytes", "weights", "index_bytes", "rank"])
+def test_limits(limit):
+    prefix = FIXTURES / "savedmodel_checkpoint_dtypes" / "model" / "ckpt-7"
+    with pytest.raises(LimitExceededError, match=limit):
+        open_bundle(prefix, limits=Limits(**{limit: 1}))
