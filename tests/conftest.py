@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "oracle")]  # helpers
+TESTS = Path(__file__).parent
+sys.path[:0] = [str(TESTS), str(TESTS / "oracle"), str(TESTS / "property")]  # helpers
 
-from tfjs_node import TfjsNode  # noqa: E402  found by the line above
+from keras_server import KerasServer  # noqa: E402  found by the line above
+from programs import Checker  # noqa: E402
+from tfjs_node import TfjsNode  # noqa: E402
 
-ROOT = Path(__file__).parent.parent
+ROOT = TESTS.parent
 
 
 @pytest.fixture(scope="session")
@@ -24,5 +28,20 @@ def fixtures_dir() -> Path:
 @pytest.fixture(scope="session")
 def tfjs() -> Iterator[TfjsNode]:
     """Real TensorFlow.js in Node, one process for the whole session."""
-    with TfjsNode() as node:
+    with closing(TfjsNode()) as node:
         yield node
+
+
+@pytest.fixture(scope="session")
+def keras_oracle() -> Iterator[KerasServer]:
+    """Keras 3, one process for the whole session."""
+    with closing(KerasServer()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def exact(
+    keras_oracle: KerasServer, tfjs: TfjsNode, tmp_path_factory: pytest.TempPathFactory
+) -> Checker:
+    """The check that a program's model predicts the same in Keras and in tfjs."""
+    return Checker(keras_oracle, tfjs, tmp_path_factory.mktemp("programs"))

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import queue
 import shutil
-import subprocess
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 import numpy as np
+from json_lines import JsonLines, NoAnswer, decode, encode
 
 NODE_DIR = Path(__file__).parent / "node"
 BACKENDS = ("wasm", "cpu")
-
-# tfjs has no other number types; what Keras feeds as int64 or float64 a page feeds as these.
-_WIRE = {"f": "float32", "i": "int32", "u": "int32", "b": "bool"}
 
 
 class TfjsError(Exception):
@@ -30,7 +21,7 @@ class TfjsError(Exception):
         self.stage = stage
 
 
-class TfjsNode:
+class TfjsNode(JsonLines):
     """A Node process that serves predictions until closed; restarted when a model hangs it.
 
     Args:
@@ -39,27 +30,12 @@ class TfjsNode:
     """
 
     def __init__(self, timeout_s: float = 120.0) -> None:
-        self._timeout_s = timeout_s
-        self._process: subprocess.Popen[str] | None = None
-        self._replies: queue.Queue[str] = queue.Queue()
-
-    def __enter__(self) -> TfjsNode:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the process. A later prediction starts a new one."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+        node = shutil.which("node")
+        if node is None:
+            raise FileNotFoundError("node is not installed; the oracle tests need it")
+        if not (NODE_DIR / "node_modules").is_dir():
+            raise FileNotFoundError(f"run 'npm ci' in {NODE_DIR} first")
+        super().__init__([node, str(NODE_DIR / "run.mjs")], timeout_s)
 
     def predict(
         self, model_dir: str | Path, inputs: Sequence[np.ndarray], backend: str = "wasm"
@@ -72,66 +48,12 @@ class TfjsNode:
         request = {
             "model": str(Path(model_dir).resolve()),
             "backend": backend,
-            "inputs": [_encode(value) for value in inputs],
+            "inputs": [encode(value) for value in inputs],
         }
-        reply = self._ask(json.dumps(request))
+        try:
+            reply = self.ask(request)
+        except NoAnswer as error:
+            raise TfjsError("load", str(error)) from None
         if "error" in reply:
             raise TfjsError(reply["stage"], reply["error"])
-        return [_decode(value) for value in reply["outputs"]]
-
-    def _ask(self, line: str) -> dict[str, Any]:
-        process = self._running()
-        assert process.stdin is not None
-        process.stdin.write(line + "\n")
-        process.stdin.flush()
-        try:
-            reply = self._replies.get(timeout=self._timeout_s)
-        except queue.Empty:
-            self.close()
-            raise TfjsError("load", f"no answer in {self._timeout_s:g} s") from None
-        if not reply:
-            self.close()
-            raise TfjsError("load", "the Node process ended")
-        answer: dict[str, Any] = json.loads(reply)
-        return answer
-
-    def _running(self) -> subprocess.Popen[str]:
-        if self._process is None:
-            node = shutil.which("node")
-            if node is None:
-                raise FileNotFoundError("node is not installed; the oracle tests need it")
-            if not (NODE_DIR / "node_modules").is_dir():
-                raise FileNotFoundError(f"run 'npm ci' in {NODE_DIR} first")
-            self._process = subprocess.Popen(
-                [node, str(NODE_DIR / "run.mjs")],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-            )
-            self._replies = queue.Queue()
-            threading.Thread(
-                target=_pump, args=(self._process.stdout, self._replies), daemon=True
-            ).start()
-        return self._process
-
-
-def _pump(stream: Any, replies: queue.Queue[str]) -> None:
-    for line in stream:
-        replies.put(line)
-    replies.put("")
-
-
-def _encode(value: np.ndarray) -> dict[str, Any]:
-    dtype = _WIRE[value.dtype.kind]
-    wire = np.ascontiguousarray(value, dtype=dtype)
-    return {
-        "dtype": dtype,
-        "shape": list(value.shape),
-        "data": base64.b64encode(wire.tobytes()).decode("ascii"),
-    }
-
-
-def _decode(value: dict[str, Any]) -> np.ndarray:
-    raw = base64.b64decode(value["data"])
-    return np.frombuffer(raw, value["dtype"]).reshape(value["shape"])
+        return [decode(value) for value in reply["outputs"]]

@@ -1,0 +1,94 @@
+"""Models as programs for ``keras_oracle/server.py``, and the check that they convert exactly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from compare import assert_close
+from keras_server import KerasServer
+from tfjs_node import TfjsNode
+
+import tfjs_codec
+
+Program = dict[str, Any]
+
+
+def ref(number: int, item: int | None = None) -> dict[str, Any]:
+    return {"ref": number} if item is None else {"ref": number, "item": item}
+
+
+def layer(
+    class_name: str, *args: Any, call: dict[str, Any] | None = None, **config: Any
+) -> Program:
+    """Return the step that calls a new layer on *args* (by default: on the value 0)."""
+    return {
+        "layer": class_name,
+        "config": config,
+        "args": list(args) or [ref(0)],
+        "kwargs": call or {},
+    }
+
+
+def inner(class_name: str, **config: Any) -> Program:
+    """Return a layer as an argument of another."""
+    return {"layer": class_name, "config": config}
+
+
+def op(name: str, *args: Any, **kwargs: Any) -> Program:
+    return {"op": name, "args": list(args), "kwargs": kwargs}
+
+
+def program(
+    shapes: Sequence[Sequence[int | None]],
+    *steps: Program,
+    outputs: Sequence[Program] = (),
+    dtype: str = "float32",
+) -> Program:
+    """Return a program with inputs of *shapes* (without batch); the last value is its output."""
+    return {
+        "inputs": [{"shape": list(shape), "dtype": dtype} for shape in shapes],
+        "steps": list(steps),
+        "outputs": list(outputs) or [ref(len(shapes) + len(steps) - 1)],
+    }
+
+
+def numbers(*shape: int, seed: int = 7) -> np.ndarray:
+    """Return float32 values around 0 of an ordinary size."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+class Checker:
+    """Converts what Keras made and compares tfjs with Keras."""
+
+    def __init__(self, keras: KerasServer, tfjs: TfjsNode, directory: Path) -> None:
+        self._keras = keras
+        self._tfjs = tfjs
+        self._directory = directory
+
+    def __call__(
+        self,
+        model: Program,
+        inputs: Sequence[np.ndarray],
+        *,
+        suffix: str = ".keras",
+        backend: str = "wasm",
+        atol: float = 1e-5,
+    ) -> tfjs_codec.Report:
+        """Fail unless *model* predicts in tfjs what it predicts in Keras.
+
+        Raises:
+            KerasError: Keras takes no such model.
+            UnsupportedModelError: We do not take it.
+        """
+        name = hashlib.sha256(json.dumps(model).encode()).hexdigest()[:16]
+        source = self._directory / f"{name}{suffix}"
+        want = self._keras.make(model, inputs, source)
+        report = tfjs_codec.convert(source, self._directory / name)
+        source.unlink()
+        assert_close(self._tfjs.predict(self._directory / name, inputs, backend), want, atol=atol)
+        return report
