@@ -30,6 +30,8 @@ _BOMS = (
     (b"\0{", "UTF-16"),
 )
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
+_NO_BACKSLASH = re.compile(r"[^\\]")
+_WINDOW_CHARS = 1 << 20
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{},"))
 _STEP = [0] * 256
 _STEP[ord("[")] = _STEP[ord("{")] = 1
@@ -93,20 +95,40 @@ def _check_structure(text: str, path: object, where: str, limits: Limits) -> Non
     """Bound strings, values and nesting without parsing; wrong syntax is left to the parser.
 
     Without the escapes ``\\\\`` and ``\\"`` every quote begins or ends a string, so every other
-    piece between quotes is outside strings.
+    piece between quotes is outside strings. One window of the text after the other is looked at:
+    *text* may be large, copies of it would be as large.
     """
-    plain = text.replace("\\\\", "").replace('\\"', "")
-    strings = (plain.count('"') + 1) // 2
     values = "the number of values in the JSON text"
-    limits.check("json_values", strings // 2, values, path=path, where=where)
-    pieces = plain.split('"')
-    longest = max(map(len, pieces[1::2]), default=0)
-    limits.check("json_string_chars", longest, "the length of a string", path=path, where=where)
-    structure = "".join(pieces[::2]).encode("ascii", "replace").translate(None, _NOT_STRUCTURE)
-    count = structure.count(b",") + structure.count(b"[") + structure.count(b"{") + 1
-    limits.check("json_values", count, values, path=path, where=where)
-    depth = max(accumulate(map(_STEP.__getitem__, structure)), default=0)
-    limits.check("json_depth", depth, "the JSON nesting", path=path, where=where)
+    in_string, string_chars, quotes, count, depth = False, 0, 0, 1, 0
+    for window in _windows(text):
+        pieces = window.replace("\\\\", "").replace('\\"', "").split('"')
+        outside, inside = pieces[in_string::2], pieces[not in_string :: 2]
+        if in_string:
+            string_chars += len(pieces[0])
+        longest = max(map(len, inside), default=0)
+        longest = max(longest, string_chars)
+        limits.check("json_string_chars", longest, "the length of a string", path=path, where=where)
+        structure = "".join(outside).encode("ascii", "replace").translate(None, _NOT_STRUCTURE)
+        opening = structure.count(b"[") + structure.count(b"{")
+        count += structure.count(b",") + opening
+        quotes += len(pieces) - 1
+        limits.check("json_values", max(count, quotes // 4), values, path=path, where=where)
+        deepest = max(accumulate(map(_STEP.__getitem__, structure), initial=depth))
+        limits.check("json_depth", deepest, "the JSON nesting", path=path, where=where)
+        depth += opening - structure.count(b"]") - structure.count(b"}")
+        if len(pieces) > 1:
+            in_string ^= len(pieces) % 2 == 0
+            string_chars = len(pieces[-1])
+
+
+def _windows(text: str) -> Iterator[str]:
+    """Cut *text* into pieces of about a MiB, never between a backslash and what it escapes."""
+    start = 0
+    while start < len(text):
+        after = _NO_BACKSLASH.search(text, start + _WINDOW_CHARS - 1)
+        end = after.end() if after else len(text)
+        yield text[start:end]
+        start = end
 
 
 class _Flaw:
