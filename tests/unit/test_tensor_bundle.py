@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from tfjs_codec.errors import CorruptFileError, LimitExceededError, quote
+from tfjs_codec.files.bundle_tensors import UnreadableTensor
 from tfjs_codec.files.crc32c import crc32c, masked
 from tfjs_codec.files.snappy import decompress
 from tfjs_codec.files.sstable import read_sstable
-from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, open_bundle, slice_key
+from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, _tiles, open_bundle, slice_key
 from tfjs_codec.limits import Limits
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -206,6 +207,50 @@ def test_extent_only_without_verification():
 def test_slice_keys(start, length, key):
     expected = b"\0w\0\1\1\1" + bytes.fromhex(key)
     assert slice_key(b"w", [(start, length)]) == expected
+
+
+def tiles(boxes: list[tuple[tuple[int, ...], tuple[int, ...]]], shape: tuple[int, ...]) -> bool:
+    parts = [(start, UnreadableTensor("", size, "", Path())) for start, size in boxes]
+    return _tiles(parts, shape)
+
+
+PINWHEEL = [
+    ((0, 0), (1, 2)),
+    ((0, 2), (2, 1)),
+    ((2, 1), (1, 2)),
+    ((1, 0), (2, 1)),
+    ((1, 1), (1, 1)),
+]
+
+
+def test_slices_may_be_cut_in_any_way_that_covers_once():
+    assert tiles([((), ())], ())
+    assert tiles([((0,), (0,)), ((0,), (5,)), ((5,), (0,))], (5,))
+    assert tiles([((0, 0), (4, 1)), ((0, 1), (1, 2)), ((1, 1), (3, 2))], (4, 3))
+    assert tiles(PINWHEEL, (3, 3))
+    assert tiles([], (0, 3))
+
+
+@pytest.mark.parametrize(
+    ("boxes", "shape"),
+    [
+        ([], (2,)),
+        ([((), ()), ((), ())], ()),
+        (PINWHEEL[:4], (3, 3)),
+        ([*PINWHEEL, PINWHEEL[4]], (3, 3)),
+        ([((0,), (2,)), ((1,), (2,))], (4,)),  # 4 elements, but one twice
+        ([((0, 0), (2, 1)), ((0, 0), (2, 1))], (2, 2)),
+        ([((0, 0), (1, 1)), ((1, 1), (1, 1)), ((0, 0), (1, 1)), ((1, 1), (1, 1))], (2, 2)),
+    ],
+)
+def test_slices_that_leave_a_gap_or_overlap(boxes, shape):
+    assert not tiles(boxes, shape)
+
+
+def test_many_slices_are_checked_in_linear_time():
+    boxes = [((row, column), (1, 1)) for row in range(200) for column in range(200)]
+    assert tiles(boxes, (200, 200))
+    assert not tiles([*boxes[1:], boxes[7]], (200, 200))
 
 
 # --- damage --------------------------------------------------------------------------------

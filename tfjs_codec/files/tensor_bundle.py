@@ -8,10 +8,12 @@ entry with ``slices`` has no data: each slice is an entry of its own under :func
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 from pathlib import Path
+from secrets import randbelow
 from typing import Any
 
 from tfjs_codec import pb
@@ -34,6 +36,7 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _KNOWN_VERSION = 1
+_PRIME = (1 << 61) - 1
 _ESCAPES = {0x00: b"\x00\xff", 0xFF: b"\xff\x00"}
 
 
@@ -77,7 +80,7 @@ class _Bundle:
         self._slices = {key: value for key, value in entries.items() if key.startswith(b"\0")}
         result: dict[str, BundleTensor] = {}
         for key, value in entries.items():
-            if key and key not in self._slices:
+            if key and not key.startswith(b"\0"):
                 name = key.decode("utf-8", "backslashreplace")
                 result[name] = self._tensor(key, name, value)
         self._limits.check(
@@ -174,9 +177,9 @@ class _Bundle:
         parts: list[tuple[tuple[int, ...], PlainTensor]] = []
         for extents in entry.slices:
             spec = [(e.start, e.length if e.HasField("length") else -1) for e in extents.extent]
-            value = self._slices.get(slice_key(key, spec))
+            value = self._slices.pop(slice_key(key, spec), None)
             if value is None:
-                raise self._corrupt(f"its slice {spec} is missing", name)
+                raise self._corrupt(f"its slice {spec} is missing or listed twice", name)
             part = self._tensor(b"", f"{name} {spec}", value)
             starts = tuple(start for start, _ in spec)
             wanted = _slice_shape(spec, shape)
@@ -212,20 +215,27 @@ def _slice_shape(spec: list[tuple[int, int]], shape: tuple[int, ...]) -> tuple[i
 
 
 def _tiles(parts: Sequence[tuple[tuple[int, ...], LazyTensor]], shape: tuple[int, ...]) -> bool:
-    """Tell whether *parts*, all inside *shape*, cover it without overlap.
+    """Tell whether *parts*, all inside *shape*, cover every element exactly once.
 
-    TensorFlow cuts along axes, so the parts are all combinations of one list of cuts per axis.
+    If they do, their volumes add up to the whole's in any measure, also in one that gives the
+    stretch between two coordinates of an axis a random signed length. If they do not, the
+    difference is a polynomial of the lengths, which is zero by chance once in 2^56 (Schwartz,
+    Zippel). So cuts may be as irregular as TensorFlow's sharding policies make them.
     """
-    cuts = []
-    for axis, full in enumerate(shape):
-        ends = {(start[axis], start[axis] + part.shape[axis]) for start, part in parts}
-        chain = sorted(ends)
-        if chain[0][0] != 0 or chain[-1][1] != full:
-            return False
-        if any(a[1] != b[0] for a, b in pairwise(chain)):
-            return False
-        cuts.append(len(chain))
-    return len({start for start, _ in parts}) == len(parts) == prod(cuts)
+    measures: list[dict[int, int]] = [defaultdict(_random_length) for _ in shape]
+
+    def volume(start: tuple[int, ...], sizes: tuple[int, ...]) -> int:
+        result = 1
+        for measure, a, size in zip(measures, start, sizes, strict=True):
+            result = result * (measure[a + size] - measure[a]) % _PRIME
+        return result
+
+    total = sum(volume(start, part.shape) for start, part in parts)
+    return total % _PRIME == volume((0,) * len(shape), shape)
+
+
+def _random_length() -> int:
+    return randbelow(_PRIME)
 
 
 def slice_key(name: bytes, spec: Sequence[tuple[int, int]]) -> bytes:
