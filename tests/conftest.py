@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,8 @@ sys.path[:0] = [str(TESTS), str(TESTS / "oracle"), str(TESTS / "property")]  # h
 from keras_server import KerasServer  # noqa: E402  found by the line above
 from programs import Checker  # noqa: E402
 from tfjs_node import TfjsNode  # noqa: E402
+
+import tfjs_codec  # noqa: E402
 
 ROOT = TESTS.parent
 
@@ -37,6 +40,22 @@ def keras_oracle() -> Iterator[KerasServer]:
     """Keras 3, one process for the whole session."""
     with closing(KerasServer()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def tensorflow(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The start of a command that runs Python with TensorFlow, tf_keras and our package."""
+    python = os.environ.get("TFJS_CODEC_TF_PYTHON")
+    if python is None:
+        raise FileNotFoundError(
+            "set TFJS_CODEC_TF_PYTHON to a Python that has installed "
+            "tests/oracle/tensorflow_oracle/requirements.txt"
+        )
+    # Only our package is shared: the rest must be what TensorFlow came with.
+    shared = tmp_path_factory.mktemp("shared")
+    (shared / "tfjs_codec").symlink_to(Path(tfjs_codec.__file__).parent)
+    settings = (f"PYTHONPATH={shared}", "TF_USE_LEGACY_KERAS=1", "TF_CPP_MIN_LOG_LEVEL=3")
+    return ["env", *settings, python]
 
 
 @pytest.fixture(scope="session")
