@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 # tfjs has no other number types; what Keras feeds as int64 or float64 a page feeds as these.
-_WIRE = {"f": "float32", "i": "int32", "u": "int32", "b": "bool"}
+_WIRE = {"f": "float32", "i": "int32", "u": "int32", "b": "bool", "U": "string"}
 
 
 def encode(value: np.ndarray) -> dict[str, Any]:
     """Return *value* as the JSON object that :func:`decode` takes, and JavaScript's like it."""
     dtype = _WIRE[value.dtype.kind]
+    if dtype == "string":
+        return {"dtype": dtype, "shape": list(value.shape), "data": value.ravel().tolist()}
     wire = np.ascontiguousarray(value, dtype=dtype)
     return {
         "dtype": dtype,
@@ -29,6 +31,8 @@ def encode(value: np.ndarray) -> dict[str, Any]:
 
 def decode(value: Mapping[str, Any]) -> np.ndarray:
     """Return the array that *value* holds."""
+    if value["dtype"] == "string":
+        return np.array(value["data"], "U").reshape(value["shape"])
     raw = base64.b64decode(value["data"])
     return np.frombuffer(raw, value["dtype"]).reshape(value["shape"])
 

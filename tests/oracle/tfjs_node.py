@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from json_lines import JsonLines, NoAnswer, decode, encode
@@ -45,11 +46,25 @@ class TfjsNode(JsonLines):
         Raises:
             TfjsError: tfjs refused the model or the inputs, or did not come back.
         """
-        request = {
-            "model": str(Path(model_dir).resolve()),
-            "backend": backend,
-            "inputs": [encode(value) for value in inputs],
-        }
+        return self._predict(model_dir, backend, inputs=[encode(value) for value in inputs])
+
+    def execute(
+        self,
+        model_dir: str | Path,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Sequence[str],
+        backend: str = "wasm",
+    ) -> list[np.ndarray]:
+        """Load the graph model in *model_dir* and return *outputs*, by keys of its signature.
+
+        Raises:
+            TfjsError: as :meth:`predict`.
+        """
+        fed = {key: encode(value) for key, value in inputs.items()}
+        return self._predict(model_dir, backend, inputs=fed, outputs=list(outputs))
+
+    def _predict(self, model_dir: str | Path, backend: str, **request: Any) -> list[np.ndarray]:
+        request |= {"model": str(Path(model_dir).resolve()), "backend": backend}
         try:
             reply = self.ask(request)
         except NoAnswer as error:

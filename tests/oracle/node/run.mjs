@@ -1,9 +1,11 @@
 // A TensorFlow.js server for the tests: one JSON request per line on stdin, one JSON reply per
 // line on stdout. It lives as long as its stdin, so that hundreds of small models take seconds.
 //
-// Request  {"model": directory of model.json, "backend": "cpu" | "wasm", "inputs": [tensor, …]}
+// Request  {"model": directory of model.json, "backend": "cpu" | "wasm", "inputs": [tensor, …]};
+//          of a graph model also "inputs": {signature key: tensor}, "outputs": [signature key, …]
 // Reply    {"outputs": [tensor, …]} or {"stage": "load" | "predict", "error": text}
 // tensor   {"dtype": "float32" | "int32" | "bool", "shape": [...], "data": base64 of its bytes}
+//          {"dtype": "string", "shape": [...], "data": [text, …]}
 import {createRequire} from 'node:module';
 import {readFile} from 'node:fs/promises';
 import path from 'node:path';
@@ -20,17 +22,19 @@ wasm.setThreadsCount(1);
 const ARRAYS = {float32: Float32Array, int32: Int32Array, bool: Uint8Array};
 
 function decode({dtype, shape, data}) {
+  if (dtype === 'string') return tf.tensor(data, shape, dtype);
   const bytes = Uint8Array.from(Buffer.from(data, 'base64'));
   return tf.tensor(new ARRAYS[dtype](bytes.buffer), shape, dtype);
 }
 
 async function encode(tensor) {
   const values = await tensor.data();
+  if (tensor.dtype === 'string') return {dtype: 'string', shape: tensor.shape, data: values};
   const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
   return {dtype: tensor.dtype, shape: tensor.shape, data: bytes.toString('base64')};
 }
 
-// What tf.loadLayersModel(url) reads over HTTP, read from a directory.
+// What tf.loadLayersModel(url) and tf.loadGraphModel(url) read over HTTP, read from a directory.
 function fromDirectory(directory) {
   return {
     async load() {
@@ -48,15 +52,38 @@ function fromDirectory(directory) {
   };
 }
 
-async function answer({model: directory, backend, inputs}) {
+async function isGraph(directory) {
+  return JSON.parse(await readFile(path.join(directory, 'model.json'), 'utf8')).format ===
+      'graph-model';
+}
+
+function predictLayers(model, inputs) {
+  const fed = inputs.map(decode);
+  return model.predict(fed.length === 1 ? fed[0] : fed, {batchSize: 1024});
+}
+
+// Without a wait where tfjs can: control flow, tables and shapes that depend on values need one.
+function executeGraph(model, inputs, outputs) {
+  const fed = Array.isArray(inputs) ?
+      inputs.map(decode) :
+      Object.fromEntries(Object.entries(inputs).map(([key, value]) => [key, decode(value)]));
+  try {
+    return model.execute(fed, outputs);
+  } catch (error) {
+    if (!/executeAsync/.test(error.message)) throw error;
+    return model.executeAsync(fed, outputs);
+  }
+}
+
+async function answer({model: directory, backend, inputs, outputs}) {
   let stage = 'load', model;
   tf.engine().startScope();
   try {
     if (!await tf.setBackend(backend)) throw new Error(`no backend ${backend}`);
-    model = await tf.loadLayersModel(fromDirectory(directory));
+    const graph = await isGraph(directory);
+    model = await (graph ? tf.loadGraphModel : tf.loadLayersModel)(fromDirectory(directory));
     stage = 'predict';
-    const fed = inputs.map(decode);
-    const result = model.predict(fed.length === 1 ? fed[0] : fed, {batchSize: 1024});
+    const result = await (graph ? executeGraph : predictLayers)(model, inputs, outputs);
     return {outputs: await Promise.all([result].flat().map(encode))};
   } catch (error) {
     return {stage, error: String(error?.message ?? error).slice(0, 2000)};
