@@ -1,0 +1,27 @@
+"""The passes that turn a TensorFlow graph into one that tfjs executes, in their order.
+
+A pass is a pure function ``pass(graph) -> graph`` of one concern. Every pass but the first two
+may rely on this: no function is called, ``functions`` is empty, control flow is Switch, Merge,
+Enter, Exit, NextIteration and LoopCond, variables are Consts, ``controls`` are empty, every
+``Ref`` names a node that exists, attributes are complete. Each keeps ``inputs`` and the keys,
+order, dtypes and shapes of ``outputs``; to replace a node it adds new ones and moves the uses with
+:func:`tfjs_codec.ir.graph.redirected`, then :func:`tfjs_codec.ir.graph.pruned` removes what
+nobody needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tfjs_codec.ir.graph import Graph, pruned
+
+Pass = Callable[[Graph], Graph]
+
+PASSES: tuple[Pass, ...] = (pruned,)
+
+
+def run(graph: Graph) -> Graph:
+    """Return *graph* after all passes."""
+    for one in PASSES:
+        graph = one(graph)
+    return graph
