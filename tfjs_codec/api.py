@@ -120,17 +120,19 @@ class _Weights(Mapping[str, Any]):
 
 
 def load(source: Source, **choices: Any) -> LoadedModel:
-    """Open a Keras HDF5 or ``.keras`` file for reading its weights into numpy.
+    """Open a Keras model, any SavedModel or a checkpoint for reading its weights into numpy.
 
     ``load(path).weights`` maps ``layer/kernel`` (layers of nested models as
-    ``model/layer/kernel``) to arrays; each is read when it is asked for.
+    ``model/layer/kernel``) to arrays; each is read when it is asked for. Without a Keras
+    architecture the names are those in the file: checkpoint keys, of all variables. Strings
+    are bytes objects in an array of objects.
 
     Raises:
         InputError: The source is damaged, unsafe, or none we read.
     """
     options = ConvertOptions(**choices)
     with ExitStack() as stack:
-        keras = _opened(stack, source, options)
+        keras = _opened(stack, source, options, weights_only=True)
         tensors = dict(keras.loose_weights)
         if keras.graph is not None:
             tensors.update(_named(keras.graph, ""))
@@ -149,12 +151,20 @@ def _named(graph: KerasGraph, prefix: str) -> dict[str, Any]:
     return found
 
 
-def _opened(stack: ExitStack, source: Source, options: ConvertOptions) -> KerasModel:
+def _opened(
+    stack: ExitStack, source: Source, options: ConvertOptions, *, weights_only: bool = False
+) -> KerasModel:
     from tfjs_codec.readers import open_model
 
-    return stack.enter_context(
-        open_model(source, architecture=options.architecture, limits=options.limits)
+    opening = open_model(
+        source,
+        architecture=options.architecture,
+        tags=options.tags,
+        verify_checksums=options.verify_checksums,
+        weights_only=weights_only,
+        limits=options.limits,
     )
+    return stack.enter_context(opening)
 
 
 def _lowered(

@@ -86,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
         )
     add("--metadata", metavar="KEY=FILE", action="append", default=[], help="JSON to store as KEY")
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
+    add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
+    add("--no-checksums", action="store_true", help="trust the values of a SavedModel unread")
     add(
         "--replace",
         metavar="LAYER=FILE",
@@ -120,6 +122,8 @@ def _convert(arguments: argparse.Namespace) -> None:
         metadata={key: _json_file(file) for key, file in _pairs(arguments.metadata)} or None,
         training_config=arguments.training_config,
         architecture=arguments.architecture,
+        tags=None if arguments.tags is None else [t for t in arguments.tags.split(",") if t],
+        verify_checksums=not arguments.no_checksums,
         allow_approximate=arguments.allow_approximate,
         force=arguments.force,
         limits=_limits(arguments.limit),

@@ -30,6 +30,9 @@ class ConvertOptions:
         metadata: Stored as ``userDefinedMetadata``; what JSON can express.
         training_config: Keep optimizer, loss and metrics, so far as tfjs has them.
         architecture: For weights-only files: a JSON file as ``model.to_json()`` writes it.
+        tags: Which MetaGraph of a SavedModel is meant, by all its tags. By default the only one,
+            or the one tagged ``serve``.
+        verify_checksums: Compare the values of a SavedModel with the checksums in it.
         allow_approximate: Accept lowerings that are only nearly exact; the report names them.
         force: Write into a directory that holds other things than a tfjs model.
         limits: Caps on what the source may ask for.
@@ -45,6 +48,8 @@ class ConvertOptions:
     metadata: Mapping[str, Any] | None = None
     training_config: bool = False
     architecture: str | os.PathLike[str] | None = None
+    tags: Sequence[str] | None = None
+    verify_checksums: bool = True
     allow_approximate: bool = False
     force: bool = False
     limits: Limits = DEFAULT_LIMITS
@@ -55,6 +60,8 @@ class ConvertOptions:
             raise UsageError(f"shard_size_bytes must be a positive integer, not {quote(size)}")
         object.__setattr__(self, "quantize", _checked_quantize(self.quantize))
         _check_metadata(self.metadata)
+        if isinstance(self.tags, str):
+            raise UsageError("tags must be a list of strings", hint=f"Write [{self.tags!r}].")
 
 
 def _checked_quantize(value: Any) -> dict[str, bool | tuple[str, ...]]:

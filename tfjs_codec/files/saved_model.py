@@ -65,20 +65,9 @@ class SavedModelDir:
         """The object graph's nodes; none in a file of TensorFlow 1."""
         return self.meta_graph.object_graph_def.nodes
 
-    @property
-    def has_variables(self) -> bool:
-        return safe_child(self.path, f"{_PREFIX}.index", path=self.path).exists()
-
     def tensors(self, *, verify: bool = True) -> dict[str, BundleTensor]:
-        """Open the variables by checkpoint key; none if the directory has no checkpoint."""
-        index = safe_child(self.path, f"{_PREFIX}.index", path=self.path, limits=self.limits)
-        if not index.exists():
-            data = sorted((self.path / "variables").glob("variables.data-*"))
-            if data:
-                text = "the index of the variables is missing"
-                raise CorruptFileError(text, path=self.path, where="variables/variables.index")
-            return {}
-        return open_bundle(self.path / _PREFIX, verify=verify, limits=self.limits)
+        """Open the variables by checkpoint key; see :func:`open_variables`."""
+        return open_variables(self.path, verify=verify, limits=self.limits)
 
     def json(self, number: int) -> Any:
         """Return the parsed Keras metadata of node *number*, None if there is none."""
@@ -118,6 +107,26 @@ def open_saved_model(
                     f"{text}, of {len(nodes)}", path=file, where=f"object graph, node {number}"
                 )
     return SavedModelDir(path, file, graph, all_tags, _keras_nodes(path, nodes, limits), limits)
+
+
+def open_variables(
+    path: Path, *, verify: bool = True, limits: Limits = DEFAULT_LIMITS
+) -> dict[str, BundleTensor]:
+    """Open the variables of SavedModel directory *path* by checkpoint key.
+
+    There are none if the directory has no checkpoint.
+
+    Raises:
+        CorruptFileError, UnsafeFileError, LimitExceededError: see
+            :func:`tfjs_codec.files.tensor_bundle.open_bundle`.
+    """
+    index = safe_child(path, f"{_PREFIX}.index", path=path, limits=limits)
+    if not index.exists():
+        if any((path / "variables").glob("variables.data-*")):
+            text = "the index of the variables is missing"
+            raise CorruptFileError(text, path=path, where="variables/variables.index")
+        return {}
+    return open_bundle(path / _PREFIX, verify=verify, limits=limits)
 
 
 def _read_message(path: Path, limits: Limits) -> tuple[Path, Any]:

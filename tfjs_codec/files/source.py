@@ -23,6 +23,7 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _ZIP_END = b"PK\x05\x06"
 _ZIP_TAIL_BYTES = 22 + 0xFFFF
+TABLE_MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")  # the end of a checkpoint's index
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISCHR, "a character device"),
@@ -43,8 +44,8 @@ _MISTAKES = (
     (b"\x93numpy", "a numpy array, not a model", ""),
 )
 _LOOKED_FOR = (
-    "Looked for: HDF5 (.h5), zip (.keras), JSON (model.json), a directory with saved_model.pb "
-    "or model.json."
+    "Looked for: HDF5 (.h5), zip (.keras), JSON (model.json), a checkpoint (.index), a directory "
+    "with saved_model.pb or model.json."
 )
 
 
@@ -164,7 +165,13 @@ def open_source(what: str | os.PathLike[str] | bytes | BinaryIO | Source) -> Sou
 
 
 def _path_source(path: str) -> Source:
-    status = os.stat(path)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        if not os.path.exists(f"{path}.index"):
+            raise
+        path = f"{path}.index"  # TensorFlow calls a checkpoint by the prefix of its files
+        status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
         return Source(path, 0, lambda: _open_regular(path), Path(path), is_dir=True)
     _check_regular(path, status.st_mode)
@@ -214,7 +221,7 @@ def _file_source(file: BinaryIO) -> Source:
 
 
 def sniff(source: Source) -> str:
-    """Tell by content, never by name: ``directory``, ``hdf5``, ``zip``, ``json`` or ``unknown``.
+    """Tell by content, never by name: the keys of ``readers.READERS`` or ``unknown``.
 
     HDF5 files may begin with a user block of 512, 1024, … bytes (HDF5 format specification,
     superblock). A zip is also known by its end, so that one with bytes before it is refused as
@@ -238,6 +245,8 @@ def sniff(source: Source) -> str:
             offset *= 2
         file.seek(max(0, source.size - _ZIP_TAIL_BYTES))
         tail = file.read(_ZIP_TAIL_BYTES)
+    if tail.endswith(TABLE_MAGIC):
+        return "checkpoint"
     end = tail.rfind(_ZIP_END)
     return "zip" if end >= 0 and len(tail) - end >= 22 else "unknown"
 
@@ -245,8 +254,11 @@ def sniff(source: Source) -> str:
 def unknown_format(source: Source) -> UnknownFormatError:
     """Return the error for a source none of the readers knows; it says what was looked for."""
     if source.is_dir:
-        what, advice = "the directory has neither saved_model.pb nor model.json", ""
-        return UnknownFormatError(what, path=source.path, hint=advice or _LOOKED_FOR)
+        what, advice = "the directory has neither saved_model.pb nor model.json", _LOOKED_FOR
+        index = next(Path(source.path).glob("*.index"), None)
+        if index is not None:
+            advice = f"If it holds checkpoints, name one by the prefix of its files: {index.stem}."
+        return UnknownFormatError(what, path=source.path, hint=advice)
     with source.open() as file:
         head = file.read(64).lstrip().lower()
     what, advice = "the file has no known format", ""

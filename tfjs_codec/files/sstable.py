@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.files.crc32c import crc32c, masked
 from tfjs_codec.files.snappy import decompress
+from tfjs_codec.files.source import TABLE_MAGIC
 from tfjs_codec.files.varint import read_varint
 
-_MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER_BYTES = 48
 _TRAILER_BYTES = 5
 
@@ -73,13 +73,13 @@ class _Table:
     def _footer(self) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
         footer = self._data[-_FOOTER_BYTES:]
         with self._errors("footer"):
-            if len(footer) < _FOOTER_BYTES or not footer.endswith(_MAGIC):
+            if len(footer) < _FOOTER_BYTES or not footer.endswith(TABLE_MAGIC):
                 raise ValueError(
                     "not a checkpoint index, or truncated (its magic number is missing)"
                 )
             metaindex, position = _handle(footer, 0)
             index, position = _handle(footer, position)
-            if any(footer[position : -len(_MAGIC)]):
+            if any(footer[position : -len(TABLE_MAGIC)]):
                 raise ValueError("padding is not zero")
         return self._block(*metaindex, "metaindex block"), self._block(*index, "index block")
 

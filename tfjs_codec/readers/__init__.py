@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,26 +18,39 @@ from tfjs_codec.ir.keras import KerasModel
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.readers import keras_h5, keras_v3
 
-Reader = Callable[[Source, Any, Limits, ExitStack], KerasModel]
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How to read: see :func:`open_model`. ``architecture`` is parsed JSON here."""
+
+    architecture: Any
+    tags: Sequence[str] | None
+    verify_checksums: bool
+    weights_only: bool
+    limits: Limits
 
 
-def _read_h5(source: Source, architecture: Any, limits: Limits, stack: ExitStack) -> KerasModel:
-    file = stack.enter_context(open_hdf5(source, limits=limits))
-    return keras_h5.read(file, limits, architecture)
+Reader = Callable[[Source, Request, ExitStack], KerasModel]
 
 
-def _read_zip(source: Source, architecture: Any, limits: Limits, stack: ExitStack) -> KerasModel:
-    archive = stack.enter_context(open_archive(source, limits=limits))
+def _read_h5(source: Source, request: Request, stack: ExitStack) -> KerasModel:
+    file = stack.enter_context(open_hdf5(source, limits=request.limits))
+    return keras_h5.read(file, request.limits, request.architecture)
+
+
+def _read_zip(source: Source, request: Request, stack: ExitStack) -> KerasModel:
+    archive = stack.enter_context(open_archive(source, limits=request.limits))
 
     def open_member(name: str) -> H5File:
-        return stack.enter_context(open_hdf5(archive.source(name), limits=limits))
+        return stack.enter_context(open_hdf5(archive.source(name), limits=request.limits))
 
-    return keras_v3.read(archive, open_member, source.path, limits)
+    return keras_v3.read(archive, open_member, source.path, request.limits)
 
 
-def _read_json(source: Source, architecture: Any, limits: Limits, stack: ExitStack) -> KerasModel:
+def _read_json(source: Source, request: Request, stack: ExitStack) -> KerasModel:
     """Refuse an architecture without weights, which is not a model that predicts."""
-    value = strict_json.loads(source.read("json_bytes", limits), path=source.path, limits=limits)
+    data = source.read("json_bytes", request.limits)
+    value = strict_json.loads(data, path=source.path, limits=request.limits)
     if isinstance(value, dict) and "class_name" in value and "config" in value:
         raise UnsupportedModelError(
             "an architecture without weights", path=source.path,
@@ -45,15 +59,28 @@ def _read_json(source: Source, architecture: Any, limits: Limits, stack: ExitSta
     raise unknown_format(source)
 
 
-def _read_directory(
-    source: Source, architecture: Any, limits: Limits, stack: ExitStack
-) -> KerasModel:
+def _read_directory(source: Source, request: Request, stack: ExitStack) -> KerasModel:
     from tfjs_codec.readers import saved_model  # noqa: PLC0415  (protobuf is only needed here)
 
     path = Path(source.path)
     if not any((path / name).exists() for name in _SAVED_MODEL_FILES):
         raise unknown_format(source)
-    return saved_model.read(path, limits=limits)
+    read = saved_model.read_weights if request.weights_only else saved_model.read
+    return read(path, request.tags, verify=request.verify_checksums, limits=request.limits)
+
+
+def _read_checkpoint(source: Source, request: Request, stack: ExitStack) -> KerasModel:
+    from tfjs_codec.readers import saved_model  # noqa: PLC0415  (the same)
+
+    if not request.weights_only:
+        raise UnsupportedModelError(
+            "a TensorFlow checkpoint holds values of variables and no architecture",
+            path=source.path,
+            hint="Convert the SavedModel or Keras file; tfjs_codec.load(…).weights has the values.",
+        )
+    return saved_model.read_checkpoint(
+        source, verify=request.verify_checksums, limits=request.limits
+    )
 
 
 _SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
@@ -63,6 +90,7 @@ READERS: dict[str, Reader] = {
     "zip": _read_zip,
     "json": _read_json,
     "directory": _read_directory,
+    "checkpoint": _read_checkpoint,
 }
 
 
@@ -71,11 +99,21 @@ def open_model(
     source: str | os.PathLike[str] | bytes | BinaryIO | Source,
     *,
     architecture: str | os.PathLike[str] | bytes | BinaryIO | Source | None = None,
+    tags: Sequence[str] | None = None,
+    verify_checksums: bool = True,
+    weights_only: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[KerasModel]:
     """Read *source*; the model's tensors can be read until the context ends.
 
-    *architecture* is a JSON as ``model.to_json()`` writes it, for files that hold only weights.
+    Args:
+        source: What to read. A checkpoint is named by its prefix or its ``.index`` file.
+        architecture: A JSON as ``model.to_json()`` writes it, for files that hold only weights.
+        tags: The MetaGraph of a SavedModel, if there are several.
+        verify_checksums: Compare the values of a SavedModel with their checksums.
+        weights_only: Do without an architecture: any SavedModel or checkpoint will do. Its
+            variables are then loose weights, by checkpoint key.
+        limits: Caps on what *source* may ask for.
 
     Raises:
         UnknownFormatError: the content is none of the formats in :data:`READERS`.
@@ -91,4 +129,5 @@ def open_model(
     if reader is None:
         raise unknown_format(opened)
     with ExitStack() as stack:
-        yield reader(opened, config, limits, stack)
+        request = Request(config, tags, verify_checksums, weights_only, limits)
+        yield reader(opened, request, stack)

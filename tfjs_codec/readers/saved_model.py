@@ -6,13 +6,13 @@ that HDF5 files have; :mod:`tfjs_codec.readers.object_graph` finds the weights.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfjs_codec.errors import UnsupportedModelError, quote
-from tfjs_codec.files.saved_model import SavedModelDir, open_saved_model, signatures
+from tfjs_codec.errors import UnsupportedModelError, UsageError, quote
+from tfjs_codec.files.saved_model import SavedModelDir, open_saved_model, open_variables, signatures
+from tfjs_codec.files.source import Source
 from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, open_bundle
 from tfjs_codec.ir.keras import Config, KerasModel
 from tfjs_codec.ir.tensors import LazyTensor
@@ -25,8 +25,8 @@ _WHERE = "Keras metadata of node 0"
 
 def read(
     path: Path,
-    *,
     tags: Sequence[str] | None = None,
+    *,
     verify: bool = True,
     limits: Limits = DEFAULT_LIMITS,
 ) -> KerasModel:
@@ -79,29 +79,52 @@ def keras_config(metadata: Any) -> Config | None:
     return config if described or listed else None
 
 
-def open_variables(
-    path: str | os.PathLike[str],
+def read_weights(
+    path: Path,
+    tags: Sequence[str] | None = None,
     *,
     verify: bool = True,
     limits: Limits = DEFAULT_LIMITS,
-) -> dict[str, LazyTensor]:
-    """Return all variables of a SavedModel directory or a checkpoint prefix, by checkpoint key.
+) -> KerasModel:
+    """Return what :func:`read` does or, without a Keras architecture, all variables by their keys.
 
-    Any one will do, of Keras or not. Strings come as arrays of bytes objects.
+    The graphs of a directory share its variables, so it does not matter which one is meant.
 
     Raises:
+        CorruptFileError, UnsafeFileError, LimitExceededError: see :func:`read`.
+    """
+    try:
+        return read(path, tags, verify=verify, limits=limits)
+    except UnsupportedModelError:
+        tensors = open_variables(path, verify=verify, limits=limits)
+        return _loose(str(path), "savedmodel", tensors)
+
+
+def read_checkpoint(
+    source: Source, *, verify: bool = True, limits: Limits = DEFAULT_LIMITS
+) -> KerasModel:
+    """Return the variables of a checkpoint by their keys; *source* is its index.
+
+    Raises:
+        UsageError: the shards cannot be found, because *source* is no file ``PREFIX.index``.
         CorruptFileError, UnsafeFileError, LimitExceededError: see
             :func:`tfjs_codec.files.tensor_bundle.open_bundle`.
     """
-    where = Path(path)
-    prefix = where / "variables" / "variables" if where.is_dir() else where
-    if where.is_dir() and not prefix.with_name("variables.index").exists():
-        return dict(open_saved_model(where, limits=limits).tensors(verify=verify))
-    if prefix.suffix == ".index":
-        prefix = prefix.with_suffix("")
-    tensors: dict[str, LazyTensor] = dict(open_bundle(prefix, verify=verify, limits=limits))
-    tensors.pop(OBJECT_GRAPH_KEY, None)
-    return tensors
+    index = source.file_path
+    if index is None or index.suffix != ".index":
+        raise UsageError(
+            "the index of a checkpoint, whose values are in files beside it",
+            path=source.path,
+            hint="Pass the path of the checkpoint, PREFIX or PREFIX.index.",
+        )
+    tensors = open_bundle(index.with_suffix(""), verify=verify, limits=limits)
+    return _loose(source.path, "checkpoint", tensors)
+
+
+def _loose(path: str, kind: str, tensors: Mapping[str, LazyTensor]) -> KerasModel:
+    """Return a model without architecture. Strings come as arrays of bytes objects."""
+    variables = {key: tensor for key, tensor in tensors.items() if key != OBJECT_GRAPH_KEY}
+    return KerasModel(path, kind, None, loose_weights=variables)
 
 
 def _not_keras(model: SavedModelDir, metadata: Any) -> UnsupportedModelError:
