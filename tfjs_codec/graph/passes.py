@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tfjs_codec.graph.fold import folded
 from tfjs_codec.ir.graph import Graph, pruned
 
 Pass = Callable[[Graph], Graph]
 
-PASSES: tuple[Pass, ...] = (pruned,)
+PASSES: tuple[Pass, ...] = (pruned, folded)
 
 
 def run(graph: Graph) -> Graph:

@@ -1,0 +1,140 @@
+"""Constant folding: every kernel gives TensorFlow's numbers, dtypes and shapes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfjs_codec.graph.fold import folded
+from tfjs_codec.graph.kernels import KERNELS, Unfoldable, compute
+from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, const
+
+CASES = Path(__file__).parents[2] / "fixtures" / "graph_kernels"
+
+
+def cases() -> list:
+    """Every case of the fixture: id, case, inputs, outputs."""
+    listed = json.loads((CASES / "cases.json").read_text())
+    arrays = np.load(CASES / "io.npz")
+    return [
+        pytest.param(
+            case,
+            [arrays[f"{number}.in.{i}"] for i in range(case["inputs"])],
+            [arrays[f"{number}.out.{i}"] for i in range(case["outputs"])],
+            id=f"{case['op']}-{number}",
+        )
+        for number, case in enumerate(listed)
+    ]
+
+
+@pytest.mark.parametrize(("case", "inputs", "outputs"), cases())
+def test_kernel(case, inputs, outputs):
+    got = compute(case["op"], case["attrs"], inputs)
+    assert len(got) == len(outputs)
+    for ours, tensorflow in zip(got, outputs, strict=True):
+        assert ours.dtype == tensorflow.dtype
+        assert ours.shape == tensorflow.shape
+        if tensorflow.dtype.kind == "f":
+            np.testing.assert_allclose(ours, tensorflow, rtol=1e-6, atol=1e-7)
+        else:
+            np.testing.assert_array_equal(ours, tensorflow)
+
+
+def test_every_kernel_has_a_case():
+    assert set(KERNELS) == {param.values[0]["op"] for param in cases()}
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs", "inputs"),
+    [
+        ("Fill", {}, [np.array([1 << 20, 1 << 20]), np.float32(1)]),
+        ("Tile", {}, [np.zeros((4, 4)), np.array([1 << 30, 1 << 30])]),
+        ("Range", {}, [np.float32(0), np.float32(1e30), np.float32(1)]),
+        ("BroadcastTo", {}, [np.zeros(1), np.array([1 << 40])]),
+        ("AddV2", {}, [np.zeros((1 << 16, 1)), np.zeros((1, 1 << 16))]),
+        ("Pad", {}, [np.zeros(1), np.array([[1 << 40, 0]])]),
+        ("OneHot", {"axis": -1}, [np.zeros(9, int), np.int64(1 << 40), np.int8(1), np.int8(0)]),
+        ("ConcatV2", {}, [*[np.zeros(1 << 19)] * 9, np.array(0)]),
+        ("FloorDiv", {}, [np.int32([1]), np.int32([0])]),
+        ("Cast", {"DstT": "int32"}, [np.float32([1e20])]),
+        ("Cast", {"DstT": "bfloat16"}, [np.float32([1])]),
+        ("GatherV2", {"batch_dims": 0}, [np.zeros(3), np.array([3]), np.array(0)]),
+        ("GatherV2", {"batch_dims": 0}, [np.zeros(3), np.array([0]), np.array(5)]),
+        ("Split", {"num_split": 0}, [np.array(0), np.zeros(4)]),
+        ("Reshape", {}, [np.zeros(4), np.array([3, -1])]),
+        ("Squeeze", {}, [np.zeros(4)]),
+        ("RandomUniform", {}, [np.array([3])]),
+    ],
+)
+def test_refuses(op, attrs, inputs):
+    with pytest.raises(Unfoldable):
+        compute(op, attrs, [np.asarray(each) for each in inputs])
+
+
+def graph(nodes, outputs, inputs=()) -> Graph:
+    """A graph of *nodes*; the names *outputs* go out, the Placeholders *inputs* come in."""
+
+    def tensors(names):
+        return {name: Tensor(Ref(name), "float32") for name in names}
+
+    return Graph({node.name: node for node in nodes}, tensors(inputs), tensors(outputs))
+
+
+def test_folds_what_depends_on_constants_only():
+    made = folded(
+        graph(
+            [
+                Node("x", "Placeholder", (), {"dtype": "float32"}),
+                const("two", np.float32([2.0, 3.0])),
+                const("axis", np.int32(0)),
+                Node("split", "Split", (Ref("axis"), Ref("two")), {"num_split": 2}),
+                Node("sum", "AddV2", (Ref("split", 1), Ref("split")), {"T": "float32"}),
+                Node("y", "Mul", (Ref("x"), Ref("sum")), {"T": "float32"}),
+                Node("z", "Mul", (Ref("x"), Ref("split", 1)), {"T": "float32"}),
+            ],
+            ["y", "z"],
+            ["x"],
+        )
+    )
+    assert {name: node.op for name, node in made.nodes.items()} == {
+        "x": "Placeholder",
+        "sum": "Const",
+        "y": "Mul",
+        "z": "Mul",
+        "split/1": "Const",
+    }
+    np.testing.assert_array_equal(made.nodes["sum"].value.numpy(), np.float32([5.0]))
+    assert made.nodes["z"].inputs == (Ref("x"), Ref("split/1"))
+
+
+def test_keeps_types_that_numpy_lacks():
+    nodes = [
+        const("a", np.float32([2.0]), "bfloat16"),
+        Node("y", "AddV2", (Ref("a"), Ref("a")), {"T": "bfloat16"}),
+    ]
+    assert folded(graph(nodes, ["y"])).nodes["y"].op == "AddV2"
+
+
+def test_shape_of_a_large_constant_reads_nothing():
+    class Unreadable(type(const("w", np.zeros(2)).value)):
+        def numpy(self):
+            raise AssertionError
+
+    weight = Unreadable("w", np.zeros((3, 4), np.float32))
+    nodes = [
+        Node("w", "Const", (), {"dtype": "float32", "value": weight}),
+        Node("y", "Shape", (Ref("w"),), {"T": "float32", "out_type": "int32"}),
+    ]
+    made = folded(graph(nodes, ["y"]))
+    assert made.nodes["y"].value.numpy().tolist() == [3, 4]
+
+
+def test_work_is_bounded():
+    """Each fold is small, all together are not."""
+    first = const("0", np.zeros((1 << 18, 4), np.float64))
+    chain = [Node(str(i), "Neg", (Ref(str(i - 1)),), {"T": "float64"}) for i in range(1, 80)]
+    ops = [node.op for node in folded(graph([first, *chain], ["79"])).nodes.values()]
+    assert ops.count("Neg") > 40
