@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-sys.path[:0] = [str(TESTS), str(TESTS / "oracle"), str(TESTS / "property")]  # helpers
+HELPERS = (TESTS, *(TESTS / name for name in ("hostile", "oracle", "property")))
+sys.path[:0] = map(str, HELPERS)
 
 from keras_server import KerasServer  # noqa: E402  found by the line above
 from programs import Checker  # noqa: E402

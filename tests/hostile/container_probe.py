@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from tfjs_codec.files.hdf5 import Group, open_hdf5
 from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.source import Source, open_source, sniff, unknown_format
 from tfjs_codec.limits import DEFAULT_LIMITS
+from tfjs_codec.readers import open_model
 
 _CONFIGS = ("model_config", "training_config")
 
@@ -36,6 +39,8 @@ def look(what: Any) -> None:
         _look_zip(source)
     elif kind == "json":
         _look_json(source)
+    elif kind in ("directory", "checkpoint"):
+        _look_variables(source)
     else:
         raise unknown_format(source)
 
@@ -83,6 +88,16 @@ def _look_json(source: Source) -> None:
             existing_child(base, name, path=source.path, where="weightsManifest")
 
 
+def _look_variables(source: Source) -> None:
+    with open_model(source, weights_only=True) as model:
+        tensors = list(model.loose_weights.values())
+        if model.graph is not None:
+            tensors = [t for layer in model.graph.walk() for t in layer.weights.values()]
+        for tensor in tensors:
+            for _chunk in tensor.chunks(1 << 20):
+                pass
+
+
 def _outcome(path: str, opened: list[str]) -> dict[str, Any]:
     error: BaseException | None = None
     del opened[:]
@@ -99,14 +114,34 @@ def _outcome(path: str, opened: list[str]) -> dict[str, Any]:
         "exit_code": getattr(error, "exit_code", 0),
         "seconds": time.perf_counter() - start,
         "grown_bytes": _peak_bytes() - peak,
-        "opened": [name for name in opened if name != path],
+        "opened": [name for name in opened if not name.startswith(_inside(path))],
     }
+
+
+def _inside(path: str) -> str:
+    """The path that all files belonging to *path* begin with: a checkpoint has several."""
+    return path.removesuffix(".index")
 
 
 def _peak_bytes() -> int:
     """Peak resident memory of this process so far (Linux counts in KiB)."""
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def outcomes(paths: Sequence[Path], warm_up: Path) -> list[dict[str, Any]]:
+    """Let one child look at *paths*, after *warm_up* (a good file), and return what it says."""
+    run = subprocess.run(
+        [sys.executable, __file__, str(warm_up)],
+        input="".join(json.dumps(str(path)) + "\n" for path in paths),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    found = [json.loads(line) for line in run.stdout.splitlines()]
+    assert len(found) == len(paths), f"died at {paths[len(found)]}: {run.stderr[-2000:]}"
+    return found
 
 
 def main() -> None:

@@ -12,21 +12,19 @@ import json
 import os
 import random
 import struct
-import subprocess
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import container_probe
 import h5py
 import numpy as np
 import pytest
 
 MAX_SECONDS = 2.0
 MAX_GROWN_BYTES = 64 << 20
-PROBE = Path(__file__).with_name("container_probe.py")
 
 # file name -> (builder of its bytes or maker of its path, error class, part of the message)
 Builder = Callable[[], bytes] | Callable[[Path], None]
@@ -583,17 +581,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     weights = legacy(np.array([b"w"]), lambda group: group.create_dataset("w", data=[1.0]))
     warm_up.write_bytes(good_zip(zipfile.ZIP_DEFLATED, model__weights__h5=weights))
     before = sorted(base.rglob("*"))
-    paths = "".join(json.dumps(str(base / name)) + "\n" for name in CASES)
-    run = subprocess.run(
-        [sys.executable, str(PROBE), str(warm_up)],
-        input=paths,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    lines = [json.loads(line) for line in run.stdout.splitlines()]
-    assert len(lines) == len(CASES), f"died at {list(CASES)[len(lines)]}: {run.stderr[-2000:]}"
+    lines = container_probe.outcomes([base / name for name in CASES], warm_up)
     assert sorted(base.rglob("*")) == before, "looking at a file created one"
     return dict(zip(CASES, lines, strict=True))
 

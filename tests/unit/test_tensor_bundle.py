@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundle_files import block, literal, table
 
 from tfjs_codec.errors import CorruptFileError, LimitExceededError, quote
 from tfjs_codec.files.bundle_tensors import UnreadableTensor
@@ -110,44 +111,8 @@ def test_broken_snappy(data):
 def test_a_snappy_index_is_read(tmp_path):
     index = prefix_of(FIXTURES / "savedmodel_checkpoint_slices").with_suffix(".index").read_bytes()
     entries = read_sstable(index, path="x")
-    assert read_sstable(rebuilt(entries, snappy=True), path="x") == entries
-
-
-def literal(data: bytes) -> bytes:
-    """Snappy's encoding of *data* without any compression."""
-    size, length = len(data), b""
-    while size >= 0x80:
-        length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
-    return length + bytes([size]) + b"\xf4" + (len(data) - 1).to_bytes(2, "little") + data
-
-
-def varint(number: int) -> bytes:
-    head = b""
-    while number >= 0x80:
-        head, number = head + bytes([number & 0x7F | 0x80]), number >> 7
-    return head + bytes([number])
-
-
-def rebuilt(entries: dict[bytes, bytes], *, snappy: bool = False) -> bytes:
-    """A table file with one data block."""
-    output = b""
-
-    def block(items: dict[bytes, bytes], compressed: bool = False) -> bytes:
-        nonlocal output
-        content = b"".join(
-            b"\0" + varint(len(k)) + varint(len(v)) + k + v for k, v in items.items()
-        )
-        content += (0).to_bytes(4, "little") + (1).to_bytes(4, "little")
-        stored = (literal(content) + b"\1") if compressed else content + b"\0"
-        handle = varint(len(output)) + varint(len(stored) - 1)
-        output += stored + masked(crc32c(stored)).to_bytes(4, "little")
-        return handle
-
-    data = block(entries, snappy)
-    metaindex = block({})
-    index = block({max(entries): data})
-    magic = (0xDB4775248B80FB57).to_bytes(8, "little")
-    return output + (metaindex + index).ljust(40, b"\0") + magic
+    compressed = table(literal(block(entries)), max(entries), compression=1)
+    assert read_sstable(compressed, path="x") == entries
 
 
 # --- values --------------------------------------------------------------------------------
