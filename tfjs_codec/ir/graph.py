@@ -146,6 +146,23 @@ def consumers(nodes: Mapping[str, Node]) -> dict[str, list[str]]:
     return found
 
 
+class Uses:
+    """Who takes the results of the nodes of a graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._nodes = graph.nodes
+        self._consumers = consumers(graph.nodes)
+        self._outputs = {tensor.ref.node for tensor in graph.outputs.values()}
+
+    def only(self, name: str) -> Node | None:
+        """Return the node that alone takes a result of *name*, once and its first one, if any."""
+        found = self._consumers[name]
+        if len(found) != 1 or name in self._outputs:
+            return None
+        node = self._nodes[found[0]]
+        return node if Ref(name) in node.inputs else None
+
+
 class Names:
     """Gives out names that no node has yet."""
 
