@@ -16,11 +16,20 @@ from collections.abc import Callable
 from tfjs_codec.graph.affine import affine_folded
 from tfjs_codec.graph.fold import folded
 from tfjs_codec.graph.fuse import fused, prelus_found
+from tfjs_codec.graph.tables import lookups_shaped, tables_filled
 from tfjs_codec.ir.graph import Graph, pruned
 
 Pass = Callable[[Graph], Graph]
 
-PASSES: tuple[Pass, ...] = (pruned, folded, prelus_found, affine_folded, fused)
+PASSES: tuple[Pass, ...] = (
+    pruned,
+    tables_filled,
+    lookups_shaped,
+    folded,
+    prelus_found,
+    affine_folded,
+    fused,
+)
 
 
 def run(graph: Graph) -> Graph:
