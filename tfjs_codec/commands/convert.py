@@ -1,0 +1,80 @@
+"""``tfjs-codec convert``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tfjs_codec.commands import shared
+
+
+def add_parser(commands: shared.Commands) -> None:
+    """Add the command and its options."""
+    what = "convert a Keras HDF5 or .keras file to a tfjs Layers model"
+    add = shared.add_command(commands, "convert", run, what).add_argument
+    add("source", metavar="SRC", help="a Keras .h5 or .keras file; - is standard input")
+    add("destination", metavar="DST", help="the directory to write")
+    add("--weight-shard-size", metavar="SIZE", default="4MiB", help="such as 8MiB (default 4MiB)")
+    add("--single-shard", action="store_true", help="one weight file of any size")
+    add("--split-weights-by-layer", action="store_true", help="weight files for every layer")
+    for dtype in ("float16", "uint8", "uint16"):
+        add(
+            f"--quantize-{dtype}",
+            metavar="GLOBS",
+            nargs="?",
+            const="*",
+            help="store weights (those matching comma-separated globs, with '=') so",
+        )
+    add("--metadata", metavar="KEY=FILE", action="append", default=[], help="JSON to store as KEY")
+    add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
+    add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
+    add("--no-checksums", action="store_true", help="trust the values of a SavedModel unread")
+    add(
+        "--replace",
+        metavar="LAYER=FILE",
+        action="append",
+        default=[],
+        help="a Keras model to put in the place of a layer (a Lambda, a custom layer)",
+    )
+    add("--training-config", action="store_true", help="keep optimizer, loss and metrics")
+    add("--allow-approximate", action="store_true", help="accept nearly exact lowerings")
+    add("--force", action="store_true", help="write into a directory that holds other things")
+    add("--dry-run", action="store_true", help="print the plan and write nothing")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert, and print the report."""
+    from tfjs_codec import api
+    from tfjs_codec.options import ConvertOptions, parse_size
+
+    quantize = {
+        dtype: True if globs == "*" else globs.split(",")
+        for dtype in ("float16", "uint8", "uint16")
+        if (globs := getattr(arguments, f"quantize_{dtype}")) is not None
+    }
+    options = ConvertOptions(
+        shard_size_bytes=parse_size(arguments.weight_shard_size),
+        single_shard=arguments.single_shard,
+        split_weights_by_layer=arguments.split_weights_by_layer,
+        quantize=quantize,
+        metadata={key: shared.json_file(file) for key, file in shared.pairs(arguments.metadata)}
+        or None,
+        training_config=arguments.training_config,
+        architecture=arguments.architecture,
+        tags=None if arguments.tags is None else [t for t in arguments.tags.split(",") if t],
+        verify_checksums=not arguments.no_checksums,
+        allow_approximate=arguments.allow_approximate,
+        force=arguments.force,
+        limits=shared.limits(arguments.limit),
+    )
+    source = shared.source(arguments.source)
+    replace = dict(shared.pairs(arguments.replace))
+    if arguments.dry_run:
+        report = api.plan(source, options=options, replace=replace)
+    else:
+        progress = shared.Progress() if sys.stderr.isatty() and not arguments.quiet else None
+        report = api.convert(
+            source, arguments.destination, options=options, replace=replace, progress=progress
+        )
+    shared.show(report, arguments)
+    return 0

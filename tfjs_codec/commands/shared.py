@@ -1,0 +1,106 @@
+"""What the subcommands share: common options, standard input, printing of results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from tfjs_codec.errors import UsageError
+
+EPILOG = """exit codes: 0 done, 1 internal error, 2 wrong usage, 3 damaged or unknown input,
+4 unsafe input, 5 tfjs cannot express the model, 6 output failed, 130 interrupted"""
+QUIET_S = 0.5  # shorter work shows no progress
+
+Commands = Any  # argparse names the type of add_subparsers() privately
+
+
+class Result(Protocol):
+    """What a command prints: it has a text and a JSON form."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as what JSON can express."""
+        ...
+
+
+def add_command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], what: str
+) -> argparse.ArgumentParser:
+    """Add the subcommand *name*, which does *what* by calling *run*, with the common options."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[:1].upper()}{what[1:]}.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("--limit", metavar="NAME=VALUE", action="append", default=[], help="raise a safety limit")
+    add("--json", action="store_true", help="print the result as JSON")
+    add("--quiet", action="store_true", help="print nothing but errors")
+    return parser
+
+
+def show(result: Result, arguments: argparse.Namespace) -> None:
+    """Print *result* as the options ask."""
+    if arguments.json:
+        print(json.dumps(result.to_json()))
+    elif not arguments.quiet:
+        print(result)
+
+
+def source(text: str) -> str | bytes:
+    """Return what to read: the path *text*, or for ``-`` the bytes of standard input."""
+    return sys.stdin.buffer.read() if text == "-" else text
+
+
+def pairs(items: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the (NAME, VALUE) of each ``NAME=VALUE``."""
+    pairs = [item.partition("=") for item in items]
+    for key, equals, value in pairs:
+        if not (key and equals and value):
+            raise UsageError(f"{key!r} should read NAME=VALUE")
+    return [(key, value) for key, _, value in pairs]
+
+
+def json_file(file: str) -> Any:
+    """Return the content of a JSON file."""
+    from tfjs_codec.files.strict_json import loads
+
+    return loads(Path(file).read_bytes(), path=file, where="")
+
+
+def limits(items: Sequence[str]) -> Any:
+    """Return the default limits with the ``NAME=VALUE`` of ``--limit`` applied."""
+    from dataclasses import fields, replace
+
+    from tfjs_codec.limits import DEFAULT_LIMITS
+    from tfjs_codec.options import parse_size
+
+    known = {field.name for field in fields(DEFAULT_LIMITS)}
+    changes = {}
+    for name, value in pairs(items):
+        if name not in known:
+            raise UsageError(f"there is no limit {name!r}", hint=f"There are {sorted(known)}.")
+        changes[name] = parse_size(value)
+    return replace(DEFAULT_LIMITS, **changes)
+
+
+class Progress:
+    """A line on standard error, for work that takes a while."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._start < QUIET_S or (done < total and now - self._last < 0.1):
+            return
+        self._last = now
+        end = "\n" if done >= total else ""
+        print(f"\rwriting {done >> 20} of {total >> 20} MiB", end=end, file=sys.stderr, flush=True)
