@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, quote
-from tfjs_codec.files.crc32c import crc32c, masked
+from tfjs_codec.files.crc32c import Crc32c, crc32c, masked
 from tfjs_codec.files.source import open_source
 from tfjs_codec.files.tf_dtypes import TfDtype
 from tfjs_codec.files.varint import read_varint
@@ -173,7 +173,7 @@ def _strings(data: bytes, count: int, crc: int | None) -> list[bytes]:
 
 def _read(place: Place, step: int, name: str) -> Iterator[memoryview]:
     """Yield the bytes of *place* in pieces of *step* bytes; check their checksum at the end."""
-    checksum = 0
+    checksum = Crc32c()
     with open_source(place.path).open() as file:
         file.seek(place.offset)
         for start in range(0, place.size, step):
@@ -187,8 +187,8 @@ def _read(place: Place, step: int, name: str) -> Iterator[memoryview]:
                     )
                 filled += count
             if place.crc is not None:
-                checksum = crc32c(data, checksum)
-                if start + step >= place.size and masked(checksum) != place.crc:
+                checksum.update(data)
+                if start + step >= place.size and masked(checksum.value()) != place.crc:
                     raise corrupt_variable("checksum mismatch", place.path, name)
             yield data
     if not place.size and place.crc not in (None, masked(0)):

@@ -25,26 +25,40 @@ _PIECE_BYTES = 1 << 18  # stays in the second-level cache
 Bytes = NDArray[np.uint8]
 
 
+class Crc32c:
+    """A CRC-32C that grows with the data: *crc* is that of what came before.
+
+    Only what is not folded away yet is kept, at most 45 kB, however long the data is.
+    """
+
+    def __init__(self, crc: int = 0) -> None:
+        register = _before_4_bytes(crc ^ 0xFFFFFFFF).to_bytes(4, "little")
+        self._scratch = np.empty(_PIECE_BYTES + 8 * _WINDOW + 8, np.uint8)
+        self._scratch[:4] = np.frombuffer(register, np.uint8)
+        self._kept = 4
+
+    def update(self, data: bytes | bytearray | memoryview | Bytes) -> None:
+        """Append *data*."""
+        view, scratch = np.frombuffer(data, np.uint8), self._scratch
+        for start in range(0, view.size, _PIECE_BYTES):
+            piece = view[start : start + _PIECE_BYTES]
+            size = self._kept + piece.size
+            scratch[self._kept : size] = piece
+            dropped = 8 * _fold(scratch[: size - size % 8].view(np.uint64))
+            self._kept = size - dropped
+            scratch[: self._kept] = scratch[dropped:size]
+
+    def value(self) -> int:
+        """Return the CRC of all data so far."""
+        rest = self._scratch[: self._kept].copy()
+        return _remainder(rest[_fold(rest) :]) ^ 0xFFFFFFFF
+
+
 def crc32c(data: bytes | bytearray | memoryview | Bytes, crc: int = 0) -> int:
     """Return the CRC-32C of *data*, or of all data so far if *crc* is that of what came before."""
-    view = np.frombuffer(data, np.uint8)
-    register = np.frombuffer((crc ^ 0xFFFFFFFF).to_bytes(4, "little"), np.uint8)
-    if view.size < register.size:
-        return _bytewise(view.tobytes(), crc)
-    scratch = np.empty(min(view.size, _PIECE_BYTES + 8 * _WINDOW + 8), np.uint8)
-    kept = 0
-    for start in range(0, view.size, _PIECE_BYTES):
-        piece = view[start : start + _PIECE_BYTES]
-        size = kept + piece.size
-        scratch[kept:size] = piece
-        if start == 0:
-            scratch[:4] ^= register
-        words = scratch[: size - size % 8].view(np.uint64)
-        dropped = 8 * _fold(words)
-        kept = size - dropped
-        scratch[:kept] = scratch[dropped:size]
-    rest = scratch[:kept]
-    return _remainder(rest[_fold(rest) :]) ^ 0xFFFFFFFF
+    checksum = Crc32c(crc)
+    checksum.update(data)
+    return checksum.value()
 
 
 def masked(crc: int) -> int:
@@ -80,10 +94,8 @@ def _powers() -> NDArray[np.uint32]:
     return powers
 
 
-def _bytewise(data: bytes, crc: int) -> int:
-    crc ^= 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (_POLYNOMIAL if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
+def _before_4_bytes(register: int) -> int:
+    """Return the 4 bytes, little-endian, that bring a register of 0 to *register*."""
+    for _ in range(32):
+        register = (register ^ _POLYNOMIAL) << 1 | 1 if register >> 31 else register << 1
+    return register
