@@ -86,12 +86,31 @@ def plan(
 
 
 class LoadedModel:
-    """A model's weights, read when they are touched, until :meth:`close`."""
+    """A model's weights, read when they are touched, until :meth:`close`.
 
-    def __init__(self, keras: KerasModel, weights: _Weights, stack: ExitStack) -> None:
+    Attributes:
+        format: What was read: ``keras-h5``, ``keras-v3``, ``tfjs-layers``, ``tfjs-graph``, …
+        keras_version: The version of Keras that wrote it, if it says so.
+        weights: Arrays by name; of tfjs models as tfjs computes with them, dequantised.
+        topology: A tfjs model's ``modelTopology``.
+        metadata: A tfjs model's ``userDefinedMetadata``.
+        training_config: How the model was compiled, as its file says it.
+    """
+
+    def __init__(
+        self, source: Source, options: ConvertOptions, keras: KerasModel, stack: ExitStack
+    ) -> None:
+        tensors = dict(keras.loose_weights)
+        if keras.graph is not None:
+            tensors.update(_named(keras.graph, ""))
         self.format = keras.format
         self.keras_version = keras.keras_version
-        self.weights: Mapping[str, NDArray[np.generic]] = weights
+        self.weights: Mapping[str, NDArray[np.generic]] = _Weights(tensors)
+        self.topology = keras.tfjs.topology if keras.tfjs else None
+        self.metadata = keras.tfjs.metadata if keras.tfjs else None
+        self.training_config = keras.tfjs.training_config if keras.tfjs else keras.training_config
+        self._source = source
+        self._options = options
         self._stack = stack
 
     def close(self) -> None:
@@ -120,12 +139,13 @@ class _Weights(Mapping[str, Any]):
 
 
 def load(source: Source, **choices: Any) -> LoadedModel:
-    """Open a Keras model, any SavedModel or a checkpoint for reading its weights into numpy.
+    """Open a Keras or tfjs model, any SavedModel or a checkpoint to read its weights into numpy.
 
     ``load(path).weights`` maps ``layer/kernel`` (layers of nested models as
     ``model/layer/kernel``) to arrays; each is read when it is asked for. Without a Keras
-    architecture the names are those in the file: checkpoint keys, of all variables. Strings
-    are bytes objects in an array of objects.
+    architecture, and for tfjs models of any kind, the names are those in the file: checkpoint
+    keys, of all variables; names of the weight manifest. Strings are bytes objects in an array
+    of objects.
 
     Raises:
         InputError: The source is damaged, unsafe, or none we read.
@@ -133,10 +153,7 @@ def load(source: Source, **choices: Any) -> LoadedModel:
     options = ConvertOptions(**choices)
     with ExitStack() as stack:
         keras = _opened(stack, source, options, weights_only=True)
-        tensors = dict(keras.loose_weights)
-        if keras.graph is not None:
-            tensors.update(_named(keras.graph, ""))
-        return LoadedModel(keras, _Weights(tensors), stack.pop_all())
+        return LoadedModel(source, options, keras, stack.pop_all())
 
 
 def _named(graph: KerasGraph, prefix: str) -> dict[str, Any]:

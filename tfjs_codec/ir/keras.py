@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.ir.tfjs import TfjsModel
 
 Config = dict[str, Any]
 
@@ -105,7 +106,8 @@ class KerasModel:
     """What a reader found in a file.
 
     ``graph`` is None for a weights-only file, whose tensors are then in ``loose_weights`` by
-    their names in the file. ``generation`` is 1, 2 or 3. ``path`` is for messages only.
+    their names in the file. ``generation`` is 1, 2 or 3. ``path`` is for messages only. ``tfjs``
+    is the tfjs model it was read from, if it was.
     """
 
     path: str
@@ -117,3 +119,4 @@ class KerasModel:
     training_config: Config | None = None
     loose_weights: dict[str, LazyTensor] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    tfjs: TfjsModel | None = None

@@ -50,22 +50,42 @@ class TfjsGraph:
 
 
 @dataclass(frozen=True, slots=True)
+class Quantized:
+    """How a weight is stored: the quantised tensor, and the entry's ``quantization`` object."""
+
+    tensor: LazyTensor
+    entry: Config
+
+
+@dataclass(frozen=True, slots=True)
 class Weight:
-    """A named tensor of the manifest."""
+    """A named tensor of the manifest.
+
+    ``tensor`` has the values tfjs computes with; ``quantized`` is how they are stored, if so.
+    ``optimizer`` marks the state of an optimizer, which no layer has.
+    """
 
     name: str
     tensor: LazyTensor
+    quantized: Quantized | None = None
+    optimizer: bool = False
 
 
 @dataclass(slots=True)
 class TfjsModel:
-    """All that a ``model.json`` and its shards hold; ``graph`` is None for bare weights."""
+    """All that a ``model.json`` and its shards hold; ``graph`` is None for bare weights.
+
+    A model that was read has its ``topology`` as the JSON it is, and in ``fields`` all other
+    fields of its ``model.json`` (``format``, ``signature``, …) but those with a place here.
+    """
 
     graph: TfjsGraph | None
     weights: list[Weight]
     training_config: Config | None = None
     metadata: Config | None = None
     generated_by: str | None = None
+    topology: Config | None = None
+    fields: Config = field(default_factory=dict)
 
 
 def layer_weights(layer: TfjsLayer) -> Iterator[tuple[str, LazyTensor]]:

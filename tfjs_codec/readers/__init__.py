@@ -1,4 +1,4 @@
-"""Readers: any source of a Keras model becomes a :class:`KerasModel`. Detection is by content."""
+"""Readers: any source of a model becomes a :class:`KerasModel`. Detection is by content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfjs_codec.files.hdf5 import H5File, open_hdf5
 from tfjs_codec.files.source import Source, open_source, sniff, unknown_format
 from tfjs_codec.ir.keras import KerasModel
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
-from tfjs_codec.readers import keras_h5, keras_v3
+from tfjs_codec.readers import keras_h5, keras_v3, tfjs_layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Request:
     tags: Sequence[str] | None
     verify_checksums: bool
     weights_only: bool
+    as_stored: bool
     limits: Limits
 
 
@@ -48,15 +49,8 @@ def _read_zip(source: Source, request: Request, stack: ExitStack) -> KerasModel:
 
 
 def _read_json(source: Source, request: Request, stack: ExitStack) -> KerasModel:
-    """Refuse an architecture without weights, which is not a model that predicts."""
-    data = source.read("json_bytes", request.limits)
-    value = strict_json.loads(data, path=source.path, limits=request.limits)
-    if isinstance(value, dict) and "class_name" in value and "config" in value:
-        raise UnsupportedModelError(
-            "an architecture without weights", path=source.path,
-            hint="Convert the weights file and pass this one with --architecture.",
-        )  # fmt: skip
-    raise unknown_format(source)
+    as_stored = request.weights_only or request.as_stored
+    return tfjs_layers.read(source, request.limits, as_stored=as_stored)
 
 
 def _read_directory(source: Source, request: Request, stack: ExitStack) -> KerasModel:
@@ -64,7 +58,10 @@ def _read_directory(source: Source, request: Request, stack: ExitStack) -> Keras
 
     path = Path(source.path)
     if not any((path / name).exists() for name in _SAVED_MODEL_FILES):
-        raise unknown_format(source)
+        index = path / "model.json"
+        if not index.exists():
+            raise unknown_format(source)
+        return _read_json(open_source(index), request, stack)
     read = saved_model.read_weights if request.weights_only else saved_model.read
     return read(path, request.tags, verify=request.verify_checksums, limits=request.limits)
 
@@ -102,6 +99,7 @@ def open_model(
     tags: Sequence[str] | None = None,
     verify_checksums: bool = True,
     weights_only: bool = False,
+    as_stored: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[KerasModel]:
     """Read *source*; the model's tensors can be read until the context ends.
@@ -113,6 +111,7 @@ def open_model(
         verify_checksums: Compare the values of a SavedModel with their checksums.
         weights_only: Do without an architecture: any SavedModel or checkpoint will do. Its
             variables are then loose weights, by checkpoint key.
+        as_stored: Leave the topology of a tfjs model as the JSON it is (``KerasModel.tfjs``).
         limits: Caps on what *source* may ask for.
 
     Raises:
@@ -129,5 +128,5 @@ def open_model(
     if reader is None:
         raise unknown_format(opened)
     with ExitStack() as stack:
-        request = Request(config, tags, verify_checksums, weights_only, limits)
+        request = Request(config, tags, verify_checksums, weights_only, as_stored, limits)
         yield reader(opened, request, stack)
