@@ -1,11 +1,10 @@
-"""Where readers, lowering and writers are joined."""
+"""The public functions."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tfjs_codec.options import ConvertOptions
@@ -15,10 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tfjs_codec.ir.keras import KerasGraph, KerasModel
-    from tfjs_codec.ir.tfjs import TfjsModel
-    from tfjs_codec.lowering.support import LoweringLog
     from tfjs_codec.report.report import Report
-    from tfjs_codec.writers.tfjs_layers import Plan, Written
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
 Progress = Callable[[int, int], None]
@@ -33,14 +29,17 @@ def convert(
     progress: Progress | None = None,
     **choices: Any,
 ) -> Report:
-    """Convert a Keras model into a directory with a tfjs Layers model.
+    """Convert a model: Keras to tfjs, tfjs to Keras, or either into another layout.
 
     Args:
-        source: A Keras HDF5 or ``.keras`` file: a path, its bytes, or an open binary file. A
-            weights-only file becomes a manifest without topology, unless ``architecture`` names
-            the JSON of its model.
-        destination: The directory to create, or to replace if it holds a tfjs model. It is
-            either the complete new model afterwards, or as it was.
+        source: A Keras HDF5 or ``.keras`` file or a tfjs ``model.json``: a path, its bytes, or an
+            open binary file; or the directory of a tfjs model or SavedModel. A weights-only file
+            becomes a manifest without topology, unless ``architecture`` names the JSON of its
+            model.
+        destination: The directory to create, or to replace if it holds a tfjs model; or a file
+            that ends in ``.h5``, ``.keras``, ``.weights.h5`` or ``.npz`` (see
+            :attr:`~tfjs_codec.options.ConvertOptions.to`). It is either the complete new model
+            afterwards, or as it was.
         options: All options at once, instead of *choices*.
         replace: Keras models to put in the place of layers, by layer name.
         progress: Called with the weight bytes done and to do.
@@ -48,25 +47,19 @@ def convert(
 
     Raises:
         InputError: The source is damaged, unsafe, or none we read (``UnknownFormatError``).
-        UnsupportedModelError: tfjs cannot express the model; ``problems`` lists every reason.
+        UnsupportedModelError: The target cannot express the model; ``problems`` lists every reason.
         UsageError: The options make no sense.
         OutputError: Writing failed; the destination is as it was.
     """
-    from tfjs_codec.files.sink import check_destination, staged
-    from tfjs_codec.writers import tfjs_layers
+    from tfjs_codec.targets import run
 
     options = options or ConvertOptions(**choices)
-    target = check_destination(Path(destination), tfjs_layers.model_files, force=options.force)
-    with ExitStack() as stack:
-        keras, model, log = _lowered(stack, source, options, replace or {})
-        planned = tfjs_layers.plan(model, options)
-        with staged(target, tfjs_layers.model_files, force=options.force) as stage:
-            written = tfjs_layers.write(model, planned, stage, progress)
-        return _report(keras, str(destination), log, planned, written)
+    return run(source, destination, options, replace or {}, progress)
 
 
 def plan(
     source: Source,
+    destination: str | os.PathLike[str] | None = None,
     *,
     options: ConvertOptions | None = None,
     replace: Mapping[str, Source] | None = None,
@@ -76,13 +69,10 @@ def plan(
 
     Sizes of weight files are exact; quantisation errors are not computed.
     """
-    from tfjs_codec.writers import tfjs_layers
+    from tfjs_codec.targets import run
 
     options = options or ConvertOptions(**choices)
-    with ExitStack() as stack:
-        keras, model, log = _lowered(stack, source, options, replace or {})
-        planned = tfjs_layers.plan(model, options)
-        return _report(keras, "", log, planned, None)
+    return run(source, destination, options, replace or {}, dry=True)
 
 
 class LoadedModel:
@@ -150,9 +140,11 @@ def load(source: Source, **choices: Any) -> LoadedModel:
     Raises:
         InputError: The source is damaged, unsafe, or none we read.
     """
+    from tfjs_codec.targets import open_source
+
     options = ConvertOptions(**choices)
     with ExitStack() as stack:
-        keras = _opened(stack, source, options, weights_only=True)
+        keras = open_source(stack, source, options, weights_only=True)
         return LoadedModel(source, options, keras, stack.pop_all())
 
 
@@ -166,70 +158,3 @@ def _named(graph: KerasGraph, prefix: str) -> dict[str, Any]:
         inner = layer.graph.layers if layer.graph else list(layer.children.values())
         stack.extend((child, path) for child in reversed(inner))
     return found
-
-
-def _opened(
-    stack: ExitStack, source: Source, options: ConvertOptions, *, weights_only: bool = False
-) -> KerasModel:
-    from tfjs_codec.readers import open_model
-
-    opening = open_model(
-        source,
-        architecture=options.architecture,
-        tags=options.tags,
-        verify_checksums=options.verify_checksums,
-        weights_only=weights_only,
-        limits=options.limits,
-    )
-    return stack.enter_context(opening)
-
-
-def _lowered(
-    stack: ExitStack, source: Source, options: ConvertOptions, replace: Mapping[str, Source]
-) -> tuple[KerasModel, TfjsModel, LoweringLog]:
-    from tfjs_codec.errors import UsageError
-    from tfjs_codec.lowering.trace import lower
-
-    keras = _opened(stack, source, options)
-    replacements = {}
-    for name, one in replace.items():
-        inner = _opened(stack, one, options)
-        if inner.graph is None:
-            raise UsageError(
-                "a replacement needs an architecture, not only weights", path=inner.path
-            )
-        if keras.graph is None or name not in {layer.name for layer in keras.graph.walk()}:
-            raise UsageError(f"there is no layer '{name}' to replace", path=keras.path)
-        replacements[name] = inner.graph
-    model, log = lower(
-        keras,
-        allow_approximate=options.allow_approximate,
-        keep_training_config=options.training_config,
-        replacements=replacements,
-    )
-    if options.metadata:
-        model.metadata = dict(options.metadata)
-    return keras, model, log
-
-
-def _report(
-    keras: KerasModel, destination: str, log: LoweringLog, planned: Plan, written: Written | None
-) -> Report:
-    from tfjs_codec.report.report import Report
-
-    files: Sequence[tuple[str, int]] = [(s.name, s.nbytes) for s in planned.shards]
-    return Report(
-        source=keras.path,
-        destination=destination,
-        format=keras.format,
-        files=tuple(written.files if written else files),
-        weights=len(planned.entries),
-        lowered=tuple((name, kind, tuple(into)) for name, kind, into in log.lowered),
-        renamed=tuple(log.renamed),
-        dropped=tuple(log.dropped),
-        warnings=(*log.warnings, *planned.warnings),
-        quantization=tuple(
-            (loss.name, loss.dtype, loss.max_error, loss.step)
-            for loss in (written.losses if written else ())
-        ),
-    )

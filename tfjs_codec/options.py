@@ -13,6 +13,7 @@ from tfjs_codec.errors import UsageError, quote
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 QUANTIZE_DTYPES = ("float16", "uint8", "uint16")
+TARGETS = ("layers", "graph", "h5", "keras", "weights-h5", "npz")
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:([kmg]?)(i?)b|([kmg]))?", re.IGNORECASE)
 
@@ -22,13 +23,17 @@ class ConvertOptions:
     """Options of a conversion. They are checked when this is created.
 
     Attributes:
+        to: What to write, one of :data:`TARGETS`. By default the destination's suffix says it,
+            and anything without ``.h5``, ``.keras``, ``.weights.h5`` or ``.npz`` is the directory
+            of a tfjs Layers model (or of a graph model, if the source is one).
         shard_size_bytes: Size of the weight files, except the last of a group.
         single_shard: One weight file per group, whatever its size.
         split_weights_by_layer: A group, and so files of its own, for every layer with weights.
         quantize: Which weights to store smaller: ``float16``, ``uint8`` or ``uint16`` to a glob
             or a list of globs over tfjs weight names, or to True for all that no glob matches.
-        metadata: Stored as ``userDefinedMetadata``; what JSON can express.
-        training_config: Keep optimizer, loss and metrics, so far as tfjs has them.
+        dequantize: Store the weights of a quantised tfjs model as float32, as tfjs reads them.
+        metadata: Stored as ``userDefinedMetadata``, beside what a tfjs source has; JSON.
+        training_config: Keep optimizer, loss and metrics, so far as the target has them.
         architecture: For weights-only files: a JSON file as ``model.to_json()`` writes it.
         tags: Which MetaGraph of a SavedModel is meant, by all its tags. By default the only one,
             or the one tagged ``serve``.
@@ -41,10 +46,12 @@ class ConvertOptions:
         UsageError: A value makes no sense.
     """
 
+    to: str | None = None
     shard_size_bytes: int = 4 << 20  # the largest file browsers keep in their HTTP cache
     single_shard: bool = False
     split_weights_by_layer: bool = False
     quantize: Mapping[str, bool | str | Sequence[str]] = field(default_factory=dict)
+    dequantize: bool = False
     metadata: Mapping[str, Any] | None = None
     training_config: bool = False
     architecture: str | os.PathLike[str] | None = None
@@ -55,6 +62,11 @@ class ConvertOptions:
     limits: Limits = DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
+        if self.to is not None and self.to not in TARGETS:
+            raise UsageError(
+                f"{quote(self.to)} is nothing to convert to",
+                hint=f"There are {', '.join(TARGETS)}.",
+            )
         size = self.shard_size_bytes
         if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
             raise UsageError(f"shard_size_bytes must be a positive integer, not {quote(size)}")

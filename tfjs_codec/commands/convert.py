@@ -6,14 +6,16 @@ import argparse
 import sys
 
 from tfjs_codec.commands import shared
+from tfjs_codec.options import TARGETS
 
 
 def add_parser(commands: shared.Commands) -> None:
     """Add the command and its options."""
-    what = "convert a Keras HDF5 or .keras file to a tfjs Layers model"
+    what = "convert a Keras model to tfjs, or a tfjs model to Keras"
     add = shared.add_command(commands, "convert", run, what).add_argument
-    add("source", metavar="SRC", help="a Keras .h5 or .keras file; - is standard input")
-    add("destination", metavar="DST", help="the directory to write")
+    add("source", metavar="SRC", help="a Keras or tfjs model; - is standard input")
+    add("destination", metavar="DST", help="the directory, .h5, .keras or .npz file to write")
+    add("--to", metavar="KIND", help=f"what to write, whatever DST's suffix: {', '.join(TARGETS)}")
     add("--weight-shard-size", metavar="SIZE", default="4MiB", help="such as 8MiB (default 4MiB)")
     add("--single-shard", action="store_true", help="one weight file of any size")
     add("--split-weights-by-layer", action="store_true", help="weight files for every layer")
@@ -25,6 +27,7 @@ def add_parser(commands: shared.Commands) -> None:
             const="*",
             help="store weights (those matching comma-separated globs, with '=') so",
         )
+    add("--dequantize", action="store_true", help="store a quantised tfjs model's weights whole")
     add("--metadata", metavar="KEY=FILE", action="append", default=[], help="JSON to store as KEY")
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
     add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
@@ -53,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         if (globs := getattr(arguments, f"quantize_{dtype}")) is not None
     }
     options = ConvertOptions(
+        to=arguments.to,
+        dequantize=arguments.dequantize,
         shard_size_bytes=parse_size(arguments.weight_shard_size),
         single_shard=arguments.single_shard,
         split_weights_by_layer=arguments.split_weights_by_layer,
@@ -70,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     source = shared.source(arguments.source)
     replace = dict(shared.pairs(arguments.replace))
     if arguments.dry_run:
-        report = api.plan(source, options=options, replace=replace)
+        report = api.plan(source, arguments.destination, options=options, replace=replace)
     else:
         progress = shared.Progress() if sys.stderr.isatty() and not arguments.quiet else None
         report = api.convert(

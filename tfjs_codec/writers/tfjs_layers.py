@@ -4,7 +4,8 @@
 ``modelTopology``, ``trainingConfig`` and ``weightsManifest``, in this order, those that there are.
 The manifest is a list of groups ``{"paths": [file…], "weights": [entry…]}``; an entry is
 ``{"name", "shape", "dtype"}`` and, if quantised, ``"quantization": {"dtype", "min", "scale",
-"original_dtype"}``. Weights lie in the order of their layers.
+"original_dtype"}``. Weights lie in the order of their layers. A model that was read from tfjs
+files keeps its topology and all other fields as they are, and its weights as they are stored.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 from tfjs_codec import __version__
 from tfjs_codec.files.sink import INDEX, Stage
-from tfjs_codec.ir.tensors import LazyTensor, as_float32
+from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, as_float32
 from tfjs_codec.ir.tfjs import TfjsModel, Weight, layer_weights
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.writers.quantize import Loss, Quantizer, choose_dtypes
@@ -28,7 +29,7 @@ from tfjs_codec.writers.topology import Json, model_topology
 
 Progress = Callable[[int, int], None]
 
-_DTYPES = ("float32", "int32", "bool")  # others are cast to float32
+_DTYPES = ("float32", "int32", "bool", "complex64")  # other numbers are cast to float32
 _CHUNK_BYTES = 1 << 20  # read, converted and written at a time
 _COPY_BYTES = 64 << 20  # copied inside the kernel between two signs of progress
 _MAX_INDEX_BYTES = 256 << 20
@@ -37,11 +38,19 @@ _KERAS = "keras v"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A weight as it will be stored; ``quantize`` is the dtype to quantise it to, if any."""
+    """A weight as it will be stored.
+
+    ``quantize`` is the dtype to quantise it to, if any; ``kept`` the quantisation its tensor
+    already has. Strings are a tensor of their encoded bytes, with their ``shape``.
+    """
 
     name: str
     tensor: LazyTensor
-    quantize: str | None
+    dtype: str
+    shape: tuple[int, ...]
+    quantize: str | None = None
+    kept: Json | None = None
+    optimizer: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -97,7 +106,7 @@ def plan(model: TfjsModel, options: ConvertOptions) -> Plan:
     size = None if options.single_shard else options.shard_size_bytes
     planned = []
     for number, group in enumerate(groups, start=1):
-        entries = tuple(_entry(weight, dtypes) for weight in group)
+        entries = tuple(_entry(weight, dtypes, options) for weight in group)
         nbytes = sum(entry.nbytes for entry in entries)
         planned.append(Group(entries, plan_shards(number, nbytes, size)))
     warnings = tuple(f"quantize: {glob!r} matches no weight" for glob in unmatched)
@@ -107,7 +116,9 @@ def plan(model: TfjsModel, options: ConvertOptions) -> Plan:
 def _weight_groups(model: TfjsModel, *, by_layer: bool) -> list[list[Weight]]:
     """Return the weights in manifest order; there is at least one group, perhaps empty."""
     if model.graph is None:
-        weights = sorted(model.weights, key=lambda weight: _misleads(weight.name))
+        weights = model.weights
+        if model.topology is None:
+            weights = sorted(weights, key=lambda weight: _misleads(weight.name))
         groups = _by_scope(weights) if by_layer else [weights]
     else:
         groups = [
@@ -136,10 +147,25 @@ def _repeated(names: Sequence[str]) -> set[str]:
     return {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value]
 
 
-def _entry(weight: Weight, dtypes: dict[str, str]) -> Entry:
-    tensor = weight.tensor if weight.tensor.dtype.name in _DTYPES else as_float32(weight.tensor)
-    quantize = dtypes.get(weight.name) if tensor.dtype == np.float32 else None
-    return Entry(weight.name, tensor, quantize)
+def _entry(weight: Weight, dtypes: dict[str, str], options: ConvertOptions) -> Entry:
+    tensor, shape = weight.tensor, weight.tensor.shape
+    quantize = dtypes.get(weight.name) if tensor.dtype.kind == "f" else None
+    if weight.quantized is not None and not quantize and not options.dequantize:
+        stored, kept = weight.quantized.tensor, weight.quantized.entry
+        return Entry(weight.name, stored, tensor.dtype.name, shape, None, kept, weight.optimizer)
+    dtype = tensor.dtype.name
+    if tensor.dtype.kind == "O":
+        tensor, dtype = _encoded(tensor), "string"
+    elif dtype not in _DTYPES:
+        tensor, dtype = as_float32(tensor), "float32"
+    return Entry(weight.name, tensor, dtype, shape, quantize, None, weight.optimizer)
+
+
+def _encoded(strings: LazyTensor) -> LazyTensor:
+    """Return the bytes of *strings*: each one's length as uint32, then itself."""
+    values = strings.numpy().reshape(-1).tolist()
+    data = b"".join(len(value).to_bytes(4, "little") + value for value in values)
+    return ArrayTensor(strings.name, np.frombuffer(data, np.uint8))
 
 
 def write(
@@ -183,11 +209,11 @@ def write(
 def _write_entry(entry: Entry, writer: ShardWriter, written: Written, meter: _Meter) -> Json:
     """Write the data of *entry*; return its manifest entry."""
     tensor = entry.tensor
-    described: Json = {
-        "name": entry.name,
-        "shape": list(tensor.shape),
-        "dtype": tensor.dtype.name,
-    }
+    described: Json = {"name": entry.name, "shape": list(entry.shape), "dtype": entry.dtype}
+    if entry.optimizer:
+        described["group"] = "optimizer"
+    if entry.kept is not None:
+        described["quantization"] = entry.kept
     extent = tensor.extent
     if entry.quantize:
         quantizer = Quantizer(entry.name, tensor, entry.quantize)
@@ -230,13 +256,14 @@ def index_json(model: TfjsModel, manifest: list[Json]) -> bytes:
     """Return the bytes of ``model.json``: ASCII, without white space, same input same bytes."""
     content: Json = {
         "format": "layers-model",
+        **model.fields,
         "generatedBy": model.generated_by,
         "convertedBy": f"tfjs_codec {__version__}",
     }
     if model.metadata:
         content["userDefinedMetadata"] = model.metadata
-    if model.graph is not None:
-        content["modelTopology"] = _topology(model)
+    if model.graph is not None or model.topology is not None:
+        content["modelTopology"] = model.topology or _topology(model)
     if model.training_config is not None:
         content["trainingConfig"] = model.training_config
     content["weightsManifest"] = manifest

@@ -1,0 +1,185 @@
+"""What a model can become: one row for each kind of output, chosen by name or by suffix."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from tfjs_codec.errors import UnsupportedModelError, UsageError
+from tfjs_codec.options import ConvertOptions
+from tfjs_codec.report.report import Report
+
+if TYPE_CHECKING:
+    from tfjs_codec.ir.keras import KerasModel
+    from tfjs_codec.ir.tfjs import TfjsModel
+    from tfjs_codec.lowering.support import LoweringLog
+
+Source = str | os.PathLike[str] | bytes | BinaryIO
+Progress = Callable[[int, int], None]
+
+# The first suffix that fits decides; any other destination is a directory for tfjs.
+_SUFFIXES = (
+    (".weights.h5", "weights-h5"),
+    (".h5", "h5"),
+    (".hdf5", "h5"),
+    (".keras", "keras"),
+    (".npz", "npz"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One conversion. ``destination`` is None if only its plan is wanted."""
+
+    source: Source
+    destination: Path | None
+    options: ConvertOptions
+    replacements: Mapping[str, Source]
+    progress: Progress | None
+    stack: ExitStack
+
+    def open(self, source: Source, **how: Any) -> KerasModel:
+        """Read *source*; its tensors stay readable until the job is done."""
+        return open_source(self.stack, source, self.options, **how)
+
+
+def open_source(
+    stack: ExitStack, source: Source, options: ConvertOptions, **how: Any
+) -> KerasModel:
+    """Read *source* as *options* say; *how* are more arguments of ``readers.open_model``."""
+    from tfjs_codec.readers import open_model
+
+    opening = open_model(
+        source,
+        architecture=options.architecture,
+        tags=options.tags,
+        verify_checksums=options.verify_checksums,
+        limits=options.limits,
+        **how,
+    )
+    return stack.enter_context(opening)
+
+
+def run(
+    source: Source,
+    destination: str | os.PathLike[str] | None,
+    options: ConvertOptions,
+    replacements: Mapping[str, Source],
+    progress: Progress | None = None,
+    *,
+    dry: bool = False,
+) -> Report:
+    """Convert *source*, or with *dry* only say what would be written."""
+    name = options.to or target_of(destination)
+    with ExitStack() as stack:
+        where = None if dry or destination is None else Path(destination)
+        job = Job(source, where, options, replacements, progress, stack)
+        writer = WRITERS.get(name)
+        if writer is None:
+            raise UsageError(f"{name} is not written by this version")
+        return writer(job)
+
+
+def target_of(destination: str | os.PathLike[str] | None) -> str:
+    """Return which target the suffix of *destination* asks for."""
+    name = "" if destination is None else os.fspath(destination).lower()
+    return next((target for suffix, target in _SUFFIXES if name.endswith(suffix)), "layers")
+
+
+# ---------------------------------------------------------------------------- tfjs directories
+
+
+def _to_layers(job: Job) -> Report:
+    """Write a tfjs directory; a tfjs model keeps its topology, also that of a graph model."""
+    keras = job.open(job.source, as_stored=not job.replacements)
+    if keras.tfjs is not None and keras.graph is None:
+        if job.options.to == "layers" and keras.format == "tfjs-graph":
+            raise UnsupportedModelError(
+                "a graph model, whose operations are not the layers of a Layers model",
+                path=keras.path,
+                hint="Leave out --to layers, or convert the Keras model it was made from.",
+            )
+        model, dropped = _restored(keras.tfjs, job.options)
+        return _write_tfjs(job, keras, model, None, dropped)
+    model, log = lowered(job, keras)
+    return _write_tfjs(job, keras, model, log, ())
+
+
+def lowered(job: Job, keras: KerasModel) -> tuple[TfjsModel, LoweringLog]:
+    """Express *keras*, with the job's replacements, in layers that tfjs has."""
+    from tfjs_codec.lowering.trace import lower
+
+    replacements = {}
+    for name, one in job.replacements.items():
+        inner = job.open(one)
+        if inner.graph is None:
+            raise UsageError(
+                "a replacement needs an architecture, not only weights", path=inner.path
+            )
+        if keras.graph is None or name not in {layer.name for layer in keras.graph.walk()}:
+            raise UsageError(f"there is no layer '{name}' to replace", path=keras.path)
+        replacements[name] = inner.graph
+    model, log = lower(
+        keras,
+        allow_approximate=job.options.allow_approximate,
+        keep_training_config=job.options.training_config,
+        replacements=replacements,
+    )
+    if job.options.metadata:
+        model.metadata = dict(job.options.metadata)
+    return model, log
+
+
+def _restored(model: TfjsModel, options: ConvertOptions) -> tuple[TfjsModel, Sequence[str]]:
+    """Return the tfjs *model* as it is to be written again, and what it loses."""
+    dropped = []
+    weights, training = model.weights, model.training_config
+    if not options.training_config:
+        weights = [weight for weight in weights if not weight.optimizer]
+        if len(weights) != len(model.weights):
+            dropped.append(f"{len(model.weights) - len(weights)} weights of the optimizer")
+        if training is not None:
+            dropped.append("the training config")
+        training = None
+    metadata = {**(model.metadata or {}), **(options.metadata or {})}
+    return replace(model, weights=weights, training_config=training, metadata=metadata), dropped
+
+
+def _write_tfjs(
+    job: Job, keras: KerasModel, model: TfjsModel, log: LoweringLog | None, dropped: Sequence[str]
+) -> Report:
+    from tfjs_codec.files.sink import check_destination, staged
+    from tfjs_codec.writers import tfjs_layers
+
+    force, owned = job.options.force, tfjs_layers.model_files
+    target = job.destination and check_destination(job.destination, owned, force=force)
+    planned = tfjs_layers.plan(model, job.options)
+    written = None
+    if target:
+        with staged(target, owned, force=force) as stage:
+            written = tfjs_layers.write(model, planned, stage, job.progress)
+    return Report(
+        source=keras.path,
+        destination=str(job.destination or ""),
+        format=keras.format,
+        files=tuple(written.files if written else ((s.name, s.nbytes) for s in planned.shards)),
+        weights=len(planned.entries),
+        lowered=tuple((name, kind, tuple(into)) for name, kind, into in log.lowered) if log else (),
+        renamed=tuple(log.renamed) if log else (),
+        dropped=(*dropped, *(log.dropped if log else ())),
+        warnings=(*(log.warnings if log else keras.warnings), *planned.warnings),
+        quantization=tuple(
+            (loss.name, loss.dtype, loss.max_error, loss.step)
+            for loss in (written.losses if written else ())
+        ),
+    )
+
+
+# By names of options.TARGETS.
+WRITERS: dict[str, Callable[[Job], Report]] = {
+    "layers": _to_layers,
+}
