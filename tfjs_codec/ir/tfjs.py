@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tfjs_codec.ir.tensors import LazyTensor
+if TYPE_CHECKING:  # reading a topology needs no numpy
+    from tfjs_codec.ir.tensors import LazyTensor
 
 Config = dict[str, Any]
 
@@ -88,38 +89,38 @@ class TfjsModel:
     fields: Config = field(default_factory=dict)
 
 
-def layer_weights(layer: TfjsLayer) -> Iterator[tuple[str, LazyTensor]]:
-    """Yield ``(name, tensor)`` of all variables of *layer* under the names tfjs gives them.
+def scopes(layer: TfjsLayer) -> Iterator[tuple[str, TfjsLayer]]:
+    """Yield each layer in *layer* that may own variables, after the scope of their names.
 
     Names are dumped from models loaded by tfjs 4.22 (layers-format.md §4.1): a nested model adds
     no prefix, TimeDistributed drops its inner layer's name, Bidirectional keeps it with a
     ``forward_``/``backward_`` prefix, RNN drops a single cell's name.
     """
-    if layer.graph is not None:
-        yield from graph_weights(layer.graph)
-        return
     yield from _scoped(layer, layer.name)
 
 
-def _scoped(layer: TfjsLayer, scope: str) -> Iterator[tuple[str, LazyTensor]]:
-    """The variables of a layer (or wrapper) whose name scope is *scope*."""
-    for short, tensor in layer.weights.items():
-        yield f"{scope}/{short}", tensor
+def _scoped(layer: TfjsLayer, scope: str) -> Iterator[tuple[str, TfjsLayer]]:
+    """As :func:`scopes` of a layer (or wrapper) whose name scope is *scope*."""
+    if layer.graph is not None:
+        for inner in layer.graph.layers:
+            yield from scopes(inner)
+        return
+    yield scope, layer
     for key, child in layer.children.items():
         if isinstance(child, list):  # StackedRNNCells
             for index, cell in enumerate(child):
-                yield from _inner(cell, f"{scope}/RNNCell_{index}")
+                yield from _scoped(cell, f"{scope}/RNNCell_{index}")
         elif key in ("forward_layer", "backward_layer"):  # Bidirectional
-            yield from _inner(child, f"{scope}/{child.name}")
+            yield from _scoped(child, f"{scope}/{child.name}")
         else:  # TimeDistributed.layer, RNN.cell
-            yield from _inner(child, scope)
+            yield from _scoped(child, scope)
 
 
-def _inner(layer: TfjsLayer, scope: str) -> Iterator[tuple[str, LazyTensor]]:
-    if layer.graph is not None:
-        yield from graph_weights(layer.graph)
-    else:
-        yield from _scoped(layer, scope)
+def layer_weights(layer: TfjsLayer) -> Iterator[tuple[str, LazyTensor]]:
+    """Yield ``(name, tensor)`` of all variables of *layer* under the names tfjs gives them."""
+    for scope, owner in scopes(layer):
+        for short, tensor in owner.weights.items():
+            yield f"{scope}/{short}", tensor
 
 
 def graph_weights(graph: TfjsGraph) -> Iterator[tuple[str, LazyTensor]]:

@@ -30,6 +30,7 @@ def lower(
     allow_approximate: bool = False,
     keep_training_config: bool = False,
     replacements: Mapping[str, KerasGraph] | None = None,
+    log: LoweringLog | None = None,
 ) -> tuple[TfjsModel, LoweringLog]:
     """Express *model* with layers that tfjs has.
 
@@ -38,14 +39,16 @@ def lower(
         allow_approximate: Accept lowerings that are not exact; each is a warning in the log.
         keep_training_config: Translate the training config too, if tfjs can express it.
         replacements: Models to put in the place of layers, by layer name.
+        log: What to record in, for callers that want the record even of what is refused.
 
     Raises:
         UnsupportedModelError: Lists every layer that has no counterpart.
         CorruptFileError: Weights, shapes or configs that contradict each other.
     """
     session = Session(
-        model.path, model.generation, allow_approximate, model.backend or "tensorflow"
-    )
+        model.path, model.generation, allow_approximate, model.backend or "tensorflow",
+        log=log or LoweringLog(),
+    )  # fmt: skip
     session.log.warnings.extend(model.warnings)
     if model.graph is None:
         weights = [Weight(name, as_float32(t)) for name, t in model.loose_weights.items()]
@@ -244,8 +247,9 @@ class Tracer:
             outputs = [replace(tensor, mask=mask) for tensor in outputs]
         elif entry.mask == "drop":
             outputs = [replace(tensor, mask=None) for tensor in outputs]
+        name = "/".join([*self._path, layer.name])
+        self.session.log.shapes.setdefault(name, [tensor.shape for tensor in outputs])
         if scope.used_classes != [layer.class_name]:
-            name = "/".join([*self._path, layer.name])
             self.session.log.lowered.append((name, layer.class_name, scope.used_classes))
         return outputs
 
