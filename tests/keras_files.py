@@ -66,6 +66,15 @@ def h5_model(
     return buffer.getvalue()
 
 
+def dense_h5(name: str = "d", sizes: tuple[int, int] = (4, 3), **attrs: Any) -> bytes:
+    """Return a Sequential model of one Dense layer with ``sizes`` inputs and units."""
+    layer = entry("Dense", name, units=sizes[1], batch_input_shape=[None, sizes[0]])
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
+    kernel = np.arange(sizes[0] * sizes[1]).reshape(sizes) - 5
+    weights = [(f"{name}/kernel:0", kernel), (f"{name}/bias:0", np.arange(sizes[1]))]
+    return h5_model(config, {name: weights}, **attrs)
+
+
 def v3_model(config: Any, tensors: dict[str, Any], version: str = "3.4.1") -> bytes:
     """Return a ``.keras`` zip: *tensors* maps paths such as ``layers/dense/vars/0`` to arrays."""
     weights = io.BytesIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from tfjs_codec import __version__
 from tfjs_codec.commands import convert
 from tfjs_codec.commands.shared import EPILOG
-from tfjs_codec.errors import TfjsCodecError
+from tfjs_codec.errors import TfjsCodecError, visible
 
 _COMMANDS = (convert,)
 
@@ -18,6 +19,7 @@ _COMMANDS = (convert,)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     code = 0
+    _prepare_streams()
     try:
         arguments = _parser().parse_args(argv)
         try:
@@ -44,9 +46,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def _prepare_streams() -> None:
+    """Make the standard streams usable, whatever is closed and whatever the locale can encode."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # else the next file we open took its descriptor
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _complain(text: str) -> None:
-    visible = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
-    print(f"tfjs-codec: error: {visible}", file=sys.stderr)
+    print("tfjs-codec: error:", visible(text, keep="\n"), file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

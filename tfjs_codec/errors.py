@@ -13,12 +13,13 @@ _QUOTE_CHARS = 80
 
 def quote(value: object) -> str:
     """Return *value* as a bounded, printable, single-line literal for a message."""
-    text = ascii(value) if not isinstance(value, str) else "'" + _printable(value) + "'"
+    text = f"'{visible(value[:_QUOTE_CHARS])}'" if isinstance(value, str) else ascii(value)
     return text if len(text) <= _QUOTE_CHARS else text[: _QUOTE_CHARS - 1] + "…"
 
 
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:_QUOTE_CHARS])
+def visible(text: str, keep: str = "") -> str:
+    """Return *text* with all that a terminal would obey written as escapes, except *keep*."""
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 
 class TfjsCodecError(Exception):

@@ -9,14 +9,9 @@ together: both must be exceeded, because an honest array of zeros compresses mor
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
-from tfjs_codec.errors import LimitExceededError, UsageError, quote
-
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_VALUE = re.compile(r"([0-9][0-9_]*)([kmgt]?)(?:ib|b)?", re.IGNORECASE)
+from tfjs_codec.errors import LimitExceededError
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +77,3 @@ def limit_error(name: str, what: str, *, path: object, where: str) -> LimitExcee
     """Return the error for limit *name*; its hint says how to raise the limit."""
     hint = f"If you trust the file, raise it with --limit {name}=… (Python: Limits({name}=…))."
     return LimitExceededError(what, path=path, where=where, hint=hint)
-
-
-def limits_from_options(options: Iterable[str], base: Limits = DEFAULT_LIMITS) -> Limits:
-    """Return *base* with the ``NAME=VALUE`` texts of ``--limit`` applied.
-
-    VALUE is a positive whole number, optionally with a binary unit: ``8G``, ``512MiB``.
-
-    Raises:
-        UsageError: unknown name or not a number.
-    """
-    names = [field.name for field in fields(Limits)]
-    changes: dict[str, int] = {}
-    for option in options:
-        name, _, value = option.partition("=")
-        if name not in names:
-            raise UsageError(
-                f"there is no limit named {quote(name)}",
-                where="--limit",
-                hint=f"The limits are: {', '.join(names)}.",
-            )
-        match = _VALUE.fullmatch(value.strip())
-        if match is None:
-            raise UsageError(
-                f"{quote(value)} is not a size", where=f"--limit {name}", hint="Write e.g. 16G."
-            )
-        changes[name] = int(match[1]) * _UNITS[match[2].lower()]
-    return replace(base, **changes)

@@ -45,7 +45,7 @@ Owned = Callable[[Path], "frozenset[str] | None"]
 _BACKUP = ".tfjs_codec-old"
 _COPY_BYTES = 8 << 20  # per system call: keeps Ctrl-C and progress alive
 _PREAD_BYTES = 1 << 20
-_NAME_BYTES = 100  # of the destination in the stage's name, which must fit 255 bytes
+_NAME_CHARS = 50  # of the destination in the stage's name, which must fit 255 bytes
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 _NO_KERNEL_COPY = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
@@ -257,8 +257,7 @@ def _make_stage(destination: Path, owned: Owned, always: ExitStack) -> Path:
 
 
 def _stage_prefix(destination: Path) -> str:
-    name = os.fsencode(destination.name)[:_NAME_BYTES].decode(errors="ignore")
-    return f".{name}.tfjs_codec-"
+    return f".{destination.name[:_NAME_CHARS]}.tfjs_codec-"
 
 
 def _writable(directory: Path) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tfjs_codec.errors import visible
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -50,19 +52,14 @@ class Report:
         lines.append(f"  {self.weights} weights, {len(self.files)} files, {self.nbytes:,} bytes")
         lines += [f"  file {name}: {nbytes:,} bytes" for name, nbytes in self.files]
         lines += [
-            f"  layer {_shown(name)}: {kind} became {len(into)} layers: {', '.join(into)}"
+            f"  layer {name}: {kind} became {len(into)} layers: {', '.join(into)}"
             for name, kind, into in self.lowered
         ]
-        lines += [f"  renamed {_shown(old)} to {new}" for old, new in self.renamed]
+        lines += [f"  renamed {old} to {new}" for old, new in self.renamed]
         lines += [f"  left out: {what}" for what in self.dropped]
         lines += [
             f"  {name}: {dtype}, largest error {error:.3g}"
             for name, dtype, error, _ in self.quantization
         ]
-        lines += [f"  warning: {_shown(text)}" for text in self.warnings]
-        return "\n".join(lines)
-
-
-def _shown(text: str) -> str:
-    """Return *text* with control characters visible."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        lines += [f"  warning: {text}" for text in self.warnings]
+        return "\n".join(map(visible, lines))
