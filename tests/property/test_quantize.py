@@ -1,0 +1,173 @@
+"""Quantisation: the official converter's numbers, bounded errors, exact zeros."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from tfjs_codec.errors import UsageError
+from tfjs_codec.ir.tensors import ArrayTensor
+from tfjs_codec.writers import quantize
+from tfjs_codec.writers.quantize import Quantizer, choose_dtypes
+
+AFFINE = ("uint8", "uint16")
+
+
+def quantized(values, dtype):
+    """Return (integers, min, scale, loss) of *values*."""
+    array = np.asarray(values, np.float32)
+    quantizer = Quantizer("w", ArrayTensor("w", array), dtype)
+    pieces = list(quantizer.chunks())
+    data = np.concatenate(pieces) if pieces else np.zeros(0, dtype)
+    entry = quantizer.entry
+    return data.reshape(array.shape), entry.get("min"), entry.get("scale"), quantizer.loss
+
+
+def official(array, dtype):
+    """The arithmetic of tensorflowjs 4.22 (quantization.py) as plain numpy in float64."""
+    data = array.astype(np.float64)
+    low, high = data.min(), data.max()
+    if low == high:
+        return np.zeros(data.shape, dtype), low, 1.0
+    levels = np.iinfo(dtype).max
+    scale = (high - low) / levels
+    if low <= 0 <= high:
+        zero_point = np.round((0 - low) / scale)
+        low = -zero_point * scale
+        high = levels * scale + low
+    return np.round((data.clip(low, high) - low) / scale).astype(dtype), low, scale
+
+
+def test_recorded_values_of_the_official_converter(fixtures_dir):
+    cases = json.loads((fixtures_dir / "quantization" / "official.json").read_text())
+    assert len(cases) > 40
+    for case in cases:
+        values = [float.fromhex(value) for value in case["values"]]
+        data, low, scale, _ = quantized(values, case["dtype"])
+        assert (low.hex(), scale.hex()) == (case["min"], case["scale"])
+        assert data.tolist() == case["quantized"]
+
+
+numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
+tensors = arrays(np.float32, array_shapes(max_dims=3, max_side=6), elements=numbers)
+
+
+@given(tensors, st.sampled_from(AFFINE))
+@example(np.float32([0.0]), "uint8")
+@example(np.float32([-0.0, 0.0]), "uint8")
+@example(np.float32([-3.4e38, 3.4e38]), "uint16")
+@example(np.float32([1e-45, 2e-45]), "uint16")
+def test_equal_to_plain_numpy(array, dtype):
+    data, low, scale, _ = quantized(array, dtype)
+    want, want_low, want_scale = official(array, dtype)
+    assert (low, scale) == (want_low, want_scale)
+    np.testing.assert_array_equal(data, want, strict=True)
+    json.dumps({"min": low, "scale": scale}, allow_nan=False)
+
+
+@given(tensors, st.sampled_from(AFFINE))
+def test_errors_are_half_a_step(array, dtype):
+    data, low, scale, loss = quantized(array, dtype)
+    restored = data * scale + low  # as JavaScript computes it, in float64
+    error = np.abs(restored - array.astype(np.float64))
+    assert error.max() <= scale / 2 * (1 + 1e-9) + np.abs(array).max() * 1e-12
+    assert loss.max_error == error.max()
+    assert loss.step == scale
+
+
+@given(tensors, st.sampled_from(AFFINE))
+def test_zero_stays_zero(array, dtype):
+    array.flat[0] = 0
+    data, low, scale, _ = quantized(array, dtype)
+    assert float(data.flat[0]) * scale + low == 0
+
+
+@given(numbers, array_shapes(max_dims=3, max_side=4), st.sampled_from(AFFINE))
+def test_constants_are_exact(value, shape, dtype):
+    data, low, scale, loss = quantized(np.full(shape, value, np.float32), dtype)
+    assert not data.any()
+    assert (low, scale, loss.max_error) == (np.float32(value), 1.0, 0.0)
+
+
+@given(arrays(np.float32, array_shapes(max_dims=2), elements=st.floats(-65504, 65504, width=32)))
+def test_float16_is_a_cast(array):
+    data, low, scale, loss = quantized(array, "float16")
+    np.testing.assert_array_equal(data, array.astype(np.float16), strict=True)
+    assert (low, scale) == (None, None)
+    assert loss.max_error == np.abs(array.astype(np.float16).astype(float) - array).max()
+
+
+@pytest.mark.parametrize("dtype", [*AFFINE, "float16"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 5, 9])
+def test_values_without_an_integer_are_refused(dtype, bad, place):
+    array = np.arange(10, dtype=np.float32)
+    array[place] = bad
+    with pytest.raises(UsageError, match="weight 'w' has NaN or infinite values"):
+        quantized(array, dtype)
+
+
+@pytest.mark.parametrize(("value", "fits"), [(65504, True), (65519.996, True), (65520, False)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_float16_refuses_what_would_become_infinite(value, fits, sign):
+    array = np.float32([0, sign * value])
+    if fits:
+        assert np.isfinite(quantized(array, "float16")[0]).all()
+        return
+    with pytest.raises(UsageError, match="float16 cannot hold"):
+        quantized(array, "float16")
+
+
+@pytest.mark.parametrize("dtype", [*AFFINE, "float16"])
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
+def test_empty_tensors(dtype, shape):
+    data, *_, loss = quantized(np.zeros(shape), dtype)
+    assert data.shape == shape
+    assert loss.max_error == 0
+
+
+@pytest.mark.parametrize("dtype", [*AFFINE, "float16"])
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("size", [15, 16, 17, 31, 32, 33])
+def test_pieces_of_any_size_are_the_same(monkeypatch, dtype, kept, size):
+    array = np.random.default_rng(size).normal(size=size).astype(np.float32)
+    want, *rest = quantized(array, dtype)
+    monkeypatch.setattr(quantize, "_CHUNK_BYTES", 64)  # 16 values
+    if not kept:
+        monkeypatch.setattr(quantize, "_KEEP_BYTES", 0)
+    got, *other = quantized(array, dtype)
+    np.testing.assert_array_equal(got, want, strict=True)
+    assert other == rest
+
+
+# --- which weights ---------------------------------------------------------------------------
+
+NAMES = ["a/kernel", "a/bias", "b/kernel", "b/[x]"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        ({}, {}),
+        ({"uint8": True}, dict.fromkeys(NAMES, "uint8")),
+        ({"uint8": False}, {}),
+        ({"uint8": ("*/kernel",)}, {"a/kernel": "uint8", "b/kernel": "uint8"}),
+        ({"uint8": ("a/*",), "float16": ("b/*",)}, dict.fromkeys(NAMES[:2], "uint8")
+         | dict.fromkeys(NAMES[2:], "float16")),
+        ({"uint8": ("a/*",), "float16": True}, dict.fromkeys(NAMES[:2], "uint8")
+         | dict.fromkeys(NAMES[2:], "float16")),
+        ({"uint8": ("a/*", "*/bias")}, dict.fromkeys(NAMES[:2], "uint8")),
+        ({"uint8": ("A/*",)}, {}),
+    ],
+)  # fmt: skip
+def test_choices(wanted, chosen):
+    assert choose_dtypes(NAMES, wanted)[0] == chosen
+
+
+def test_globs_without_match_are_returned():
+    assert choose_dtypes(NAMES, {"uint8": ("c/*", "a/*"), "uint16": ("d",)})[1] == ["c/*", "d"]
