@@ -308,5 +308,5 @@ def _flat_names(manifest: object) -> Iterator[str]:
     for group in manifest if isinstance(manifest, list) else ():
         paths = group.get("paths") if isinstance(group, dict) else None
         for name in paths if isinstance(paths, list) else ():
-            if isinstance(name, str) and name == Path(name).name and not name.startswith("."):
+            if isinstance(name, str) and Path(name).name == name != "" and name[0] != ".":
                 yield name

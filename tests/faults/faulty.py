@@ -1,0 +1,91 @@
+"""Convert in child processes whose system calls fail or kill them.
+
+Reads requests from standard input, one JSON object a line, and answers each with one:
+``source``, ``destination``, ``action``, ``number``, ``call``, ``exchange``. The *action* is what
+happens at the *number*-th (from 1) system call that changes the disk, or the *number*-th *call* if
+that is not empty: ``kill`` (the process is gone, as by SIGKILL) or the name of an error such as
+``ENOSPC``. Without *exchange* directories cannot be swapped, as on other systems than Linux.
+
+The answer has the ``calls`` that were made, in order, and ``error``: class and text of what was
+raised, None if nothing was or the child is gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from typing import Any
+
+import tfjs_codec
+from tfjs_codec.files import sink
+
+CALLS = (
+    "mkdir", "open", "write", "copy_file_range", "fsync", "rename", "replace", "link", "unlink",
+    "rmdir",
+)  # fmt: skip
+SHARD_BYTES = 60
+
+
+class Faults:
+    """Counts calls; the *number*-th fails or kills."""
+
+    def __init__(self, request: dict[str, Any], answers: int) -> None:
+        self._action, self._number, self._call = (request[k] for k in ("action", "number", "call"))
+        self._answers = answers
+        self._calls: list[str] = []
+        os.fsync = lambda _: None  # only its place among the calls matters here
+        for name in CALLS:
+            setattr(os, name, self._counted(name, getattr(os, name)))
+        swap = sink._exchange if request["exchange"] else lambda *_: False
+        sink._exchange = self._counted("exchange", swap)
+
+    def _counted(self, name: str, function: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if name == "open" and not args[1] & (os.O_WRONLY | os.O_RDWR):
+                return function(*args, **kwargs)
+            self._calls.append(name)
+            at = self._calls.count(name) if name == self._call else len(self._calls)
+            if at == self._number and self._call in ("", name):
+                if self._action == "kill":
+                    self.answer(None)
+                    os._exit(137)
+                code = getattr(errno, self._action)
+                raise OSError(code, os.strerror(code))
+            return function(*args, **kwargs)
+
+        return call
+
+    def answer(self, error: str | None) -> None:
+        line = json.dumps({"calls": self._calls, "error": error}) + "\n"
+        WRITE(self._answers, line.encode())
+
+
+WRITE = os.write
+
+
+def convert(request: dict[str, Any]) -> None:
+    faults = Faults(request, 1)
+    error = None
+    try:
+        tfjs_codec.convert(
+            request["source"], request["destination"], shard_size_bytes=SHARD_BYTES, force=True
+        )
+    except Exception as caught:  # noqa: BLE001  the test says which are allowed
+        error = f"{type(caught).__name__}: {caught}"
+    faults.answer(error)
+
+
+def main() -> None:
+    tfjs_codec.plan(sys.argv[1])  # all is imported before the first fork
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            convert(json.loads(line))
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    main()
