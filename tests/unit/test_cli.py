@@ -388,7 +388,8 @@ def test_any_locale_can_be_printed_to(tmp_path):
 
 SLOW = """
 import sys, tfjs_codec.cli as cli
-cli._QUIET_S = 0
+from tfjs_codec.commands import shared
+shared.QUIET_S = 0
 raise SystemExit(cli.main(sys.argv[1:]))
 """
 

@@ -16,12 +16,22 @@ import tfjs_codec
 PACKAGE = Path(tfjs_codec.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# A part may import parts with a smaller number, and itself.
-LAYERS = {
-    "options": 0, "limits": 0, "errors": 0, "__init__": 0, "ir": 1, "pb": 2, "files": 3,
-    "readers": 4, "lowering": 4, "graph": 4, "writers": 4, "report": 5, "api": 6, "cli": 7,
-    "compat": 7, "__main__": 8,
-}  # fmt: skip
+# Parts (files or directories of the package) may import those of the lines above them. Those of
+# the first line may import each other.
+ORDER = (
+    "options limits errors __init__",
+    "ir",
+    "pb",
+    "files",
+    "readers lowering graph writers",
+    "report",
+    "targets",
+    "api",
+    "commands",
+    "cli compat",
+    "__main__",
+)
+LAYERS = {part: number for number, line in enumerate(ORDER) for part in line.split()}
 ONLY_IN = {"h5py": "files/", "google": "pb/", "tensorflow": "-", "keras": "-"}
 NEVER = {"pickle", "marshal", "shelve", "runpy", "code", "codeop", "mmap", "tempfile", "socket"}
 WRITING_CALLS = {
