@@ -77,7 +77,9 @@ graph_file("garbage", b"\xff" * 500, "CorruptFileError", "not a SavedModel messa
 graph_file("truncated", field(2, b"\x0a\x05abcde")[:-1], "CorruptFileError", "truncated")
 graph_file("text", b"meta_graphs {}", "CorruptFileError", "not a SavedModel message")
 graph_file("sparse", b"", "CorruptFileError", "no field at byte 0", (2 << 30) - 1)
-graph_file("too_large", b"", "LimitExceededError", "pb_bytes", 3 << 30)
+graph_file(
+    "too_large", b"", "CorruptFileError", "3,221,225,472 bytes, more than the 2 GiB", 3 << 30
+)
 graph_file("deep", nested(5000), "CorruptFileError", "not a valid SavedModel message")
 graph_file("bad_child", field(2, field(7, field(1, field(1, b"\x08\x07")))), "CorruptFileError",
            "object graph, node 0")  # fmt: skip

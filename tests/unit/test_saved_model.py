@@ -203,13 +203,15 @@ def test_assets_outside(tmp_path, name):
         tfjs_codec.load(model)
 
 
-@pytest.mark.parametrize("name", ["tf2.19_compiled", "tf1.15_tags", "tf2.19_pbtxt"])
-def test_only_our_errors_escape_from_damage(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "rounds"), [("tf2.19_compiled", 12), ("tf1.15_tags", 12), ("tf2.19_pbtxt", 3)]
+)
+def test_only_our_errors_escape_from_damage(tmp_path, name, rounds):
     model = copied(tmp_path, name)
     rng = np.random.default_rng(0)
     for file in sorted(path for path in model.rglob("*") if path.is_file()):
         data = file.read_bytes()
-        for _ in range(12):
+        for _ in range(rounds):
             changed = bytearray(data)
             for position in rng.integers(len(data), size=3):
                 changed[position] ^= 1 << int(rng.integers(8))

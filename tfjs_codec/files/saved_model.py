@@ -33,6 +33,7 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 _BINARY, _TEXT, _CHUNKED = "saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"
 _METADATA = "keras_metadata.pb"
 _PREFIX = "variables/variables"
+_MAX_MESSAGE_BYTES = (2 << 30) - 1
 DEFAULT_TAGS = ("serve",)
 
 
@@ -134,6 +135,9 @@ def _read_message(path: Path, limits: Limits) -> tuple[Path, Any]:
     binary = safe_child(path, _BINARY, path=path, limits=limits)
     if binary.exists():
         source = open_source(binary)
+        if source.size > _MAX_MESSAGE_BYTES:
+            what = f"{source.size:,} bytes, more than the 2 GiB that a protobuf message can have"
+            raise CorruptFileError(what, path=binary)
         limits.check("pb_bytes", source.size, "the file's size in bytes", path=binary)
         with source.open() as file:
             _check_fields(file, source.size, binary)
@@ -182,13 +186,13 @@ def _choose(
 ) -> tuple[Any, tuple[tuple[str, ...], ...]]:
     """Return the MetaGraph with exactly *tags*, and the tags of all."""
     all_tags = tuple(tuple(graph.meta_info_def.tags) for graph in graphs)
-    listed = "; ".join(_tag_text(each) for each in all_tags[:20])
+    listed = "; ".join(tag_text(each) for each in all_tags[:20])
     wanted = set(DEFAULT_TAGS if tags is None else tags)
     found = [graph for graph, each in zip(graphs, all_tags, strict=True) if set(each) == wanted]
     if tags is None and len(graphs) == 1:
         found = list(graphs)
     if len(found) > 1:
-        text = f"{len(found)} MetaGraphs have the tags {_tag_text(tuple(sorted(wanted)))}"
+        text = f"{len(found)} MetaGraphs have the tags {tag_text(tuple(sorted(wanted)))}"
         raise UnsupportedModelError(text, path=file)
     if found:
         return found[0], all_tags
@@ -199,13 +203,14 @@ def _choose(
             hint="Choose one with --tags.",
         )
     raise UsageError(
-        f"no MetaGraph has the tags {_tag_text(tuple(tags))}",
+        f"no MetaGraph has the tags {tag_text(tuple(tags))}",
         path=file,
         hint=f"There are: {listed}.",
     )
 
 
-def _tag_text(tags: tuple[str, ...]) -> str:
+def tag_text(tags: tuple[str, ...]) -> str:
+    """Return the tags of a MetaGraph for a message."""
     return ",".join(quote(tag) for tag in tags) or "none"
 
 
@@ -297,6 +302,13 @@ class Signature:
     name: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+    def __str__(self) -> str:
+        return f"{_listed(self.inputs)} -> {_listed(self.outputs)}"
+
+
+def _listed(specs: Sequence[TensorSpec]) -> str:
+    return ", ".join(map(str, specs[:10])) + (", …" if len(specs) > 10 else "")
 
 
 def signatures(model: SavedModelDir) -> list[Signature]:

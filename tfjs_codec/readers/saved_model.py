@@ -129,18 +129,11 @@ def _loose(path: str, kind: str, tensors: Mapping[str, LazyTensor]) -> KerasMode
 
 def _not_keras(model: SavedModelDir, metadata: Any) -> UnsupportedModelError:
     """Return the error for a SavedModel without a usable Keras architecture."""
-    offered = [
-        f"{quote(signature.name)} ({_listed(signature.inputs)} -> {_listed(signature.outputs)})"
-        for signature in signatures(model)[:10]
-    ]
+    offered = [f"{quote(signature.name)} ({signature})" for signature in signatures(model)[:10]]
     text = f"{what_is_it(model, metadata)}, so there is nothing to make tfjs layers from; "
     text += f"it offers the signatures {', '.join(offered)}" if offered else "it has no signatures"
     hint = "A tfjs graph model is the way for it (a Layers model needs a Keras architecture)."
     return UnsupportedModelError(text, path=model.path, hint=hint)
-
-
-def _listed(specs: Sequence[Any]) -> str:
-    return ", ".join(map(str, specs[:10])) + (", …" if len(specs) > 10 else "")
 
 
 def what_is_it(model: SavedModelDir, metadata: Any) -> str:
