@@ -75,16 +75,18 @@ class Problem:
     """One reason why a model cannot be converted.
 
     ``layer`` is the Keras layer's name (with the names of the models around it, joined by
-    ``/``), ``class_name`` its Keras class, ``reason`` one clause, ``hint`` the way out.
+    ``/``), ``class_name`` its Keras class, ``reason`` one clause, ``hint`` the way out. With
+    ``kind`` "node" the first two are a graph node's name and op.
     """
 
     layer: str
     class_name: str
     reason: str
     hint: str = ""
+    kind: str = "layer"
 
     def __str__(self) -> str:
-        text = f"layer {quote(self.layer)} ({self.class_name}): {self.reason.rstrip('.')}."
+        text = f"{self.kind} {quote(self.layer)} ({self.class_name}): {self.reason.rstrip('.')}."
         return f"{text} {self.hint}" if self.hint else text
 
 

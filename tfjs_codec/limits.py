@@ -37,6 +37,7 @@ class Limits:
     h5_objects: int = 1_000_000  # groups and datasets; a weight needs about 3
     h5_depth: int = 64  # nested groups; a layer inside nested models needs about 3 per level
     pb_bytes: int = (2 << 30) - 1  # the protobuf wire format ends here
+    graph_nodes: int = 300_000  # functions inlined; the largest real graphs have some 10,000
     index_bytes: int = 64 << 20  # variables.index; a tensor's entry takes about 100 bytes
     shards: int = 100_000  # files of a tfjs model; the official size is 4 MiB each
     path_chars: int = 255  # one component of a path; more cannot exist on common file systems

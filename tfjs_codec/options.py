@@ -25,7 +25,8 @@ class ConvertOptions:
     Attributes:
         to: What to write, one of :data:`TARGETS`. By default the destination's suffix says it,
             and anything without ``.h5``, ``.keras``, ``.weights.h5`` or ``.npz`` is the directory
-            of a tfjs Layers model (or of a graph model, if the source is one).
+            of a tfjs Layers model, or of a graph model if the source is a graph or has no exact
+            layers.
         shard_size_bytes: Size of the weight files, except the last of a group.
         single_shard: One weight file per group, whatever its size.
         split_weights_by_layer: A group, and so files of its own, for every layer with weights.
@@ -37,6 +38,10 @@ class ConvertOptions:
         architecture: For weights-only files: a JSON file as ``model.to_json()`` writes it.
         tags: Which MetaGraph of a SavedModel is meant, by all its tags. By default the only one,
             or the one tagged ``serve``.
+        signature_name: Which signature of a SavedModel becomes a graph model. By default
+            ``serving_default``, or the only one.
+        output_node_names: What a frozen graph returns: ``node`` or ``node:1``.
+        structured_outputs: ``model.predict`` of a graph model returns a map by output keys.
         verify_checksums: Compare the values of a SavedModel with the checksums in it.
         allow_approximate: Accept lowerings that are only nearly exact; the report names them.
         force: Write into a directory that holds other things than a tfjs model.
@@ -56,6 +61,9 @@ class ConvertOptions:
     training_config: bool = False
     architecture: str | os.PathLike[str] | None = None
     tags: Sequence[str] | None = None
+    signature_name: str | None = None
+    output_node_names: Sequence[str] | None = None
+    structured_outputs: bool = False
     verify_checksums: bool = True
     allow_approximate: bool = False
     force: bool = False
@@ -72,8 +80,9 @@ class ConvertOptions:
             raise UsageError(f"shard_size_bytes must be a positive integer, not {quote(size)}")
         object.__setattr__(self, "quantize", _checked_quantize(self.quantize))
         _check_metadata(self.metadata)
-        if isinstance(self.tags, str):
-            raise UsageError("tags must be a list of strings", hint=f"Write [{self.tags!r}].")
+        for name in ("tags", "output_node_names"):
+            if isinstance(given := getattr(self, name), str):
+                raise UsageError(f"{name} must be a list of strings", hint=f"Write [{given!r}].")
 
 
 def _checked_quantize(value: Any) -> dict[str, bool | tuple[str, ...]]:

@@ -14,9 +14,11 @@ from tfjs_codec.options import ConvertOptions
 from tfjs_codec.report.report import Report
 
 if TYPE_CHECKING:
+    from tfjs_codec.files.sink import Stage
     from tfjs_codec.ir.keras import KerasModel
     from tfjs_codec.ir.tfjs import TfjsModel
     from tfjs_codec.lowering.support import LoweringLog
+    from tfjs_codec.writers.weights import Plan, Written
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
 Progress = Callable[[int, int], None]
@@ -85,9 +87,9 @@ def run(
 
 
 def target_of(destination: str | os.PathLike[str] | None) -> str:
-    """Return which target the suffix of *destination* asks for."""
+    """Return which target the suffix of *destination* asks for, "" for a tfjs directory."""
     name = "" if destination is None else os.fspath(destination).lower()
-    return next((target for suffix, target in _SUFFIXES if name.endswith(suffix)), "layers")
+    return next((target for suffix, target in _SUFFIXES if name.endswith(suffix)), "")
 
 
 # ---------------------------------------------------------------------------- tfjs directories
@@ -152,26 +154,42 @@ def _restored(model: TfjsModel, options: ConvertOptions) -> tuple[TfjsModel, Seq
 def _write_tfjs(
     job: Job, keras: KerasModel, model: TfjsModel, log: LoweringLog | None, dropped: Sequence[str]
 ) -> Report:
-    from tfjs_codec.files.sink import check_destination, staged
     from tfjs_codec.writers import tfjs_layers
 
-    force, owned = job.options.force, tfjs_layers.model_files
-    target = job.destination and check_destination(job.destination, owned, force=force)
     planned = tfjs_layers.plan(model, job.options)
-    written = None
-    if target:
-        with staged(target, owned, force=force) as stage:
-            written = tfjs_layers.write(model, planned, stage, job.progress)
+    written = _staged(job, lambda stage: tfjs_layers.write(model, planned, stage, job.progress))
+    report = _report(job, keras.path, keras.format, planned, written)
+    if log is None:
+        return replace(report, dropped=tuple(dropped), warnings=(*keras.warnings, *report.warnings))
+    return replace(
+        report,
+        lowered=tuple((name, kind, tuple(into)) for name, kind, into in log.lowered),
+        renamed=tuple(log.renamed),
+        dropped=(*dropped, *log.dropped),
+        warnings=(*log.warnings, *report.warnings),
+    )
+
+
+def _staged(job: Job, write: Callable[[Stage], Written]) -> Written | None:
+    """Write a tfjs directory at once, or nothing if only the plan is wanted."""
+    from tfjs_codec.files.sink import check_destination, staged
+    from tfjs_codec.writers.tfjs_layers import model_files
+
+    if job.destination is None:
+        return None
+    target = check_destination(job.destination, model_files, force=job.options.force)
+    with staged(target, model_files, force=job.options.force) as stage:
+        return write(stage)
+
+
+def _report(job: Job, path: str, kind: str, planned: Plan, written: Written | None) -> Report:
     return Report(
-        source=keras.path,
+        source=path,
         destination=str(job.destination or ""),
-        format=keras.format,
+        format=kind,
         files=tuple(written.files if written else ((s.name, s.nbytes) for s in planned.shards)),
         weights=len(planned.entries),
-        lowered=tuple((name, kind, tuple(into)) for name, kind, into in log.lowered) if log else (),
-        renamed=tuple(log.renamed) if log else (),
-        dropped=(*dropped, *(log.dropped if log else ())),
-        warnings=(*(log.warnings if log else keras.warnings), *planned.warnings),
+        warnings=planned.warnings,
         quantization=tuple(
             (loss.name, loss.dtype, loss.max_error, loss.step)
             for loss in (written.losses if written else ())
@@ -179,7 +197,50 @@ def _write_tfjs(
     )
 
 
+def _to_graph(job: Job) -> Report:
+    """Write the graph of a TensorFlow model as a tfjs graph model."""
+    from tfjs_codec.graph.passes import run as converted
+    from tfjs_codec.graph.sources import read
+    from tfjs_codec.writers import tfjs_graph
+
+    kind, graph = read(job.source, job.options, job.stack)
+    graph = converted(graph, job.options.limits)
+    planned = tfjs_graph.plan(graph, job.options)
+
+    def write(stage: Stage) -> Written:
+        return tfjs_graph.write(graph, planned, stage, job.options, job.progress)
+
+    report = _report(job, graph.path, kind, planned, _staged(job, write))
+    return replace(report, warnings=(*graph.warnings, *report.warnings))
+
+
+def _to_any(job: Job) -> Report:
+    """Write layers if the model has them and they are exact, else its graph if it has one."""
+    from tfjs_codec.graph.sources import holds_graph
+
+    if not holds_graph(job.source):
+        return _to_layers(job)
+    try:
+        return _to_layers(job)
+    except UnsupportedModelError as error:
+        refusal = error
+    try:
+        report = _to_graph(job)
+    except UnsupportedModelError as error:
+        if not refusal.problems:
+            raise
+        raise UnsupportedModelError(
+            f"neither a Layers model ({refusal.what}) nor a graph model ({error.what})",
+            path=error.path, hint=error.hint, problems=(*refusal.problems, *error.problems),
+        ) from error  # fmt: skip
+    reason = refusal.what if refusal.problems else "the source has no exact Keras layers"
+    warning = f"a graph model (tf.loadGraphModel) and not a Layers model: {reason}"
+    return replace(report, warnings=(warning, *report.warnings))
+
+
 # By names of options.TARGETS.
 WRITERS: dict[str, Callable[[Job], Report]] = {
+    "": _to_any,
     "layers": _to_layers,
+    "graph": _to_graph,
 }

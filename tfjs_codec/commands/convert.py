@@ -31,6 +31,9 @@ def add_parser(commands: shared.Commands) -> None:
     add("--metadata", metavar="KEY=FILE", action="append", default=[], help="JSON to store as KEY")
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
     add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
+    add("--signature-name", metavar="NAME", help="the signature that becomes a graph model")
+    add("--output-node-names", metavar="NAMES", help="what a frozen graph returns: y,boxes:1")
+    add("--structured-outputs", action="store_true", help="a graph model returns a map by keys")
     add("--no-checksums", action="store_true", help="trust the values of a SavedModel unread")
     add(
         "--replace",
@@ -66,7 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
         or None,
         training_config=arguments.training_config,
         architecture=arguments.architecture,
-        tags=None if arguments.tags is None else [t for t in arguments.tags.split(",") if t],
+        tags=_listed(arguments.tags),
+        signature_name=arguments.signature_name,
+        output_node_names=_listed(arguments.output_node_names),
+        structured_outputs=arguments.structured_outputs,
         verify_checksums=not arguments.no_checksums,
         allow_approximate=arguments.allow_approximate,
         force=arguments.force,
@@ -83,3 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     shared.show(report, arguments)
     return 0
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else [item for item in text.split(",") if item]

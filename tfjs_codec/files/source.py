@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError
+from tfjs_codec.files.varint import read_varint
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _ZIP_END = b"PK\x05\x06"
 _ZIP_TAIL_BYTES = 22 + 0xFFFF
+_GZIP = b"\x1f\x8b"
+_FIELDS_LOOKED_AT = 1000
 TABLE_MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")  # the end of a checkpoint's index
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -36,7 +39,6 @@ _MISTAKES = (
     (b"<!doctype", "an HTML page, probably an error page", "Download the model again."),
     (b"<html", "an HTML page, probably an error page", "Download the model again."),
     (b"\x89png", "a PNG image", ""),
-    (b"\x1f\x8b", "a gzip file", "Unpack it first."),
     (b"bzh", "a bzip2 file", "Unpack it first."),
     (b"\xfd7zxz", "an xz file", "Unpack it first."),
     (b"\x80\x02", "a Python pickle, which is never loaded", "Save the model with Keras."),
@@ -230,7 +232,11 @@ def sniff(source: Source) -> str:
     if source.is_dir:
         return "directory"
     with source.open() as file:
-        head = file.read(64)
+        head = file.read(512)
+        if head.startswith(_GZIP) or head[257:262] == b"ustar":
+            return "tar"
+        if _is_graph_def(file, source.size):
+            return "graph_def"
         if head[:8] == HDF5_MAGIC[: len(head)] and len(head) >= 4:
             return "hdf5"
         if head.startswith(_ZIP_MAGICS):
@@ -249,6 +255,33 @@ def sniff(source: Source) -> str:
         return "checkpoint"
     end = tail.rfind(_ZIP_END)
     return "zip" if end >= 0 and len(tail) - end >= 22 else "unknown"
+
+
+def _is_graph_def(file: BinaryIO, size: int) -> bool:
+    """Tell whether the fields of *file* are those of a GraphDef, which has no signature.
+
+    They are nodes (field 1, which begin with their name, again field 1), a library, versions.
+    """
+    position, nodes = 0, 0
+    for _ in range(_FIELDS_LOOKED_AT):
+        file.seek(position)
+        head = file.read(12)
+        if not head or head[0] not in (0x0A, 0x12, 0x18, 0x22):
+            break
+        try:
+            value, used = read_varint(head, 1)
+        except ValueError:
+            break
+        if head[0] == 0x0A:
+            if head[used : used + 1] != b"\x0a":
+                return False
+            nodes += 1
+        position += used if head[0] == 0x18 else used + value
+        if position >= size:
+            return position == size and nodes > 0
+    else:
+        return nodes > 0
+    return False
 
 
 def unknown_format(source: Source) -> UnknownFormatError:

@@ -114,3 +114,11 @@ def dtype_name(number: int) -> str:
         return f"{dtype_name(number - REF)}_ref"
     known = TF_DTYPES.get(number)
     return known.name if known else _OTHER.get(number, f"type {number}")
+
+
+def enum_name(name: str) -> str:
+    """Return the name in ``types.proto`` of the dtype that :func:`dtype_name` calls *name*."""
+    return _ENUM_NAMES.get(name, f"DT_{name.upper()}")
+
+
+_ENUM_NAMES = {"float32": "DT_FLOAT", "float64": "DT_DOUBLE", "float16": "DT_HALF"}

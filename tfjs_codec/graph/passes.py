@@ -14,26 +14,47 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tfjs_codec.graph.affine import affine_folded
+from tfjs_codec.graph.check import checked
+from tfjs_codec.graph.expand import expanded
 from tfjs_codec.graph.fold import folded
 from tfjs_codec.graph.fuse import fused, prelus_found
+from tfjs_codec.graph.loops import carried
+from tfjs_codec.graph.narrow import narrowed
+from tfjs_codec.graph.rewrite import rewritten
+from tfjs_codec.graph.simplify import forwarded, outputs_apart
 from tfjs_codec.graph.tables import lookups_shaped, tables_filled
-from tfjs_codec.ir.graph import Graph, pruned
+from tfjs_codec.graph.variables import bound
+from tfjs_codec.ir.graph import Graph
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 Pass = Callable[[Graph], Graph]
 
 PASSES: tuple[Pass, ...] = (
-    pruned,
+    bound,
     tables_filled,
+    forwarded,
     lookups_shaped,
+    rewritten,
     folded,
     prelus_found,
     affine_folded,
     fused,
+    carried,
+    narrowed,
+    outputs_apart,
+    checked,
 )
 
 
-def run(graph: Graph) -> Graph:
-    """Return *graph* after all passes."""
+def run(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
+    """Return *graph*, as it was read, as tfjs can execute it.
+
+    Raises:
+        UnsupportedModelError: tfjs cannot; ``problems`` lists every reason of the first pass that
+            finds any.
+        CorruptFileError, LimitExceededError: The graph makes no sense, or grows without end.
+    """
+    graph = expanded(graph, limits)
     for one in PASSES:
         graph = one(graph)
     return graph

@@ -80,6 +80,13 @@ def _read_checkpoint(source: Source, request: Request, stack: ExitStack) -> Kera
     )
 
 
+def _refuse_graph(source: Source, request: Request, stack: ExitStack) -> KerasModel:
+    raise UnsupportedModelError(
+        "a TensorFlow graph, which has no Keras layers", path=source.path,
+        hint="Convert it to a graph model: --to graph.",
+    )  # fmt: skip
+
+
 _SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 # By what files.source.sniff says the content is.
 READERS: dict[str, Reader] = {
@@ -88,6 +95,8 @@ READERS: dict[str, Reader] = {
     "json": _read_json,
     "directory": _read_directory,
     "checkpoint": _read_checkpoint,
+    "graph_def": _refuse_graph,
+    "tar": _refuse_graph,
 }
 
 

@@ -1,0 +1,118 @@
+"""SavedModels in tar archives, as TensorFlow Hub hands them out (``.tar.gz``).
+
+A checkpoint is read at random places, which a compressed stream does not allow, so the model is
+unpacked into a private temporary directory. Only regular files and directories are taken, only
+those that belong to a SavedModel, under names of our own checking; sizes are limited while they
+are read, as they are not known before.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UnsafeFileError, quote
+from tfjs_codec.files.paths import unsafe_reason
+from tfjs_codec.files.source import Source
+from tfjs_codec.limits import Limits, limit_error
+
+_MESSAGES = ("saved_model.pb", "saved_model.pbtxt")
+_KEPT = frozenset(("variables", "assets"))
+_BLOCK_BYTES = 1 << 20
+
+
+@contextmanager
+def unpacked_saved_model(source: Source, limits: Limits) -> Iterator[Path]:
+    """Unpack the SavedModel in *source*; the directory is gone when the context ends.
+
+    Raises:
+        UnknownFormatError: The archive holds no SavedModel.
+        UnsafeFileError: A member is a link or device, or its name reaches out of the archive.
+        LimitExceededError: ``zip_members``, ``inflated_bytes`` for all files, or ``zip_ratio``.
+        CorruptFileError: The archive is truncated or damaged.
+    """
+    with TemporaryDirectory(prefix="tfjs-codec-") as scratch:
+        target = Path(scratch)
+        try:
+            with source.open() as file, tarfile.open(fileobj=file, mode="r:*") as archive:
+                root = _unpack(archive, target, source, limits)
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise CorruptFileError(
+                f"not a complete tar archive ({quote(str(error))})", path=source.path
+            ) from error
+        yield target / root
+
+
+def _unpack(archive: tarfile.TarFile, target: Path, source: Source, limits: Limits) -> str:
+    """Unpack the files of the SavedModel; return the directory it has in the archive."""
+    budget = _Budget(source, limits)
+    roots = []
+    for member in archive:
+        budget.count()
+        name = str(PurePosixPath(member.name))
+        if name == "." or member.isdir():
+            continue
+        reason = unsafe_reason(name, limits)
+        if reason or not member.isfile():
+            raise UnsafeFileError(
+                reason or "is a link or a device", path=source.path, where=quote(member.name)
+            )
+        path = PurePosixPath(name)
+        if path.name in _MESSAGES:
+            roots.append(str(path.parent))
+        elif path.parent.name not in _KEPT and path.suffix != ".pb":
+            budget.spend(member.size)
+            continue
+        file = archive.extractfile(member)
+        if file is not None:
+            _write(target / path, _blocks(file, budget))
+    if not roots:
+        raise UnknownFormatError("the archive holds no saved_model.pb", path=source.path)
+    if len(roots) > 1:
+        raise UnknownFormatError(f"the archive holds {len(roots)} models", path=source.path)
+    return roots[0]
+
+
+def _write(path: Path, blocks: Iterator[bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        for block in blocks:
+            file.write(block)
+
+
+def _blocks(file: IO[bytes], budget: _Budget) -> Iterator[bytes]:
+    while block := file.read(_BLOCK_BYTES):
+        budget.spend(len(block))
+        yield block
+
+
+class _Budget:
+    """What an archive may still unpack to."""
+
+    def __init__(self, source: Source, limits: Limits) -> None:
+        self._source = source
+        self._limits = limits
+        self._members = 0
+        self._spent = 0
+
+    def count(self) -> None:
+        self._members += 1
+        self._limits.check("zip_members", self._members, "the archive", path=self._source.path)
+
+    def spend(self, nbytes: int) -> None:
+        self._spent += nbytes
+        path = self._source.path
+        self._limits.check(
+            "inflated_bytes", self._spent, "the size of the unpacked archive in bytes", path=path
+        )
+        limit = max(self._limits.zip_floor_bytes, self._limits.zip_ratio * self._source.size)
+        if self._spent > limit:
+            text = f"the archive unpacks from {self._source.size:,} to over {limit:,} bytes"
+            raise limit_error("zip_ratio", text, path=path, where="")

@@ -1,0 +1,68 @@
+"""The last look at a graph: can tfjs 4.22 execute every operation in it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tfjs_codec.errors import Problem, UnsupportedModelError
+from tfjs_codec.graph.op_table import in_tfjs
+from tfjs_codec.ir.graph import Graph, Node
+
+_NAMED = 3  # nodes of an op that a message names
+# What to do about ops people meet; the rest get no advice but the general one.
+_HINTS = {
+    "XlaCallModule": "The model was exported from JAX as StableHLO: export it with "
+    "native_serialization=False, or rebuild it in Keras.",
+    "Cholesky": "Compute it outside of the model.",
+    "PyFunc": "Python code is not in the file: express it in TensorFlow operations.",
+    "EagerPyFunc": "Python code is not in the file: express it in TensorFlow operations.",
+    **dict.fromkeys(
+        ("StringLower", "StringUpper", "StringSplitV2", "RegexReplace", "RegexFullMatch"),
+        "Prepare the text in JavaScript and start the model at the tokens or numbers.",
+    ),
+    **dict.fromkeys(
+        ("DecodeJpeg", "DecodePng", "DecodeImage", "DecodeBmp", "DecodeGif", "DecodeRaw"),
+        "Decode in the browser (tf.browser.fromPixels) and start the model at the pixels.",
+    ),
+    **dict.fromkeys(
+        ("CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"), "Save the model on a machine without GPU."
+    ),
+    "ResizeBicubic": "Use bilinear or nearest resizing.",
+}
+
+
+def checked(graph: Graph) -> Graph:
+    """Return *graph* if tfjs has all its operations.
+
+    Raises:
+        UnsupportedModelError: It lacks some; every one is listed with the nodes that use it.
+    """
+    problems = [*_unknown(graph.nodes.values()), *_unknown(graph.initializer.values())]
+    if problems:
+        ops = ", ".join(problem.class_name for problem in problems)
+        raise UnsupportedModelError(
+            f"tfjs has no operation for {ops}", path=graph.path, problems=tuple(problems),
+            hint="Leave these operations out of the signature, or choose other ones.",
+        )  # fmt: skip
+    return graph
+
+
+def _unknown(nodes: Iterable[Node]) -> list[Problem]:
+    users: dict[str, list[str]] = {}
+    for node in nodes:
+        if not in_tfjs(node.op):
+            users.setdefault(node.op, []).append(node.name)
+    return [
+        Problem(names[0], op, _reason(names), _HINTS.get(op, ""), kind="node")
+        for op, names in sorted(users.items())
+    ]
+
+
+def _reason(names: list[str]) -> str:
+    others = names[1:_NAMED]
+    text = "tfjs cannot execute this operation"
+    if others:
+        text += "; also in " + ", ".join(others)
+    if len(names) > _NAMED:
+        text += f" and {len(names) - _NAMED} more"
+    return text

@@ -1,0 +1,107 @@
+"""Constants in the dtypes that tfjs has: float32, int32, bool, complex64 and string.
+
+Floats become float32, integers int32. An int64 that does not fit is refused, except the far ends
+of slices, where any number beyond the tensor means the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from tfjs_codec.errors import Problem, UnsupportedModelError
+from tfjs_codec.ir.graph import Graph, Node, consumers
+from tfjs_codec.ir.tensors import Array, LazyTensor, as_float32
+
+_INT32 = np.iinfo(np.int32)
+_FLOATS = frozenset(("float16", "bfloat16", "float64"))
+_INTS = frozenset(("int8", "int16", "uint8", "uint16", "uint32", "uint64", "int64"))
+_READ_AS: dict[str, str] = {  # dtypes in attributes that tfjs takes for "any"
+    "bfloat16": "float32",
+    **dict.fromkeys(("int16", "uint16", "uint32", "uint64"), "int32"),
+}
+_CLAMPED = frozenset(("StridedSlice", "Slice", "Range", "ClipByValue"))
+_CHECKED_BYTES = 1 << 20
+
+
+def narrowed(graph: Graph) -> Graph:
+    """Return *graph* with all constants and types as tfjs reads them.
+
+    Raises:
+        UnsupportedModelError: An integer does not fit into 32 bits, or a constant is quantised.
+    """
+    problems: list[Problem] = []
+    nodes = _narrowed(graph.nodes, problems)
+    initializer = _narrowed(graph.initializer, problems)
+    if problems:
+        raise UnsupportedModelError(
+            "constants that tfjs cannot hold", path=graph.path, problems=tuple(problems)
+        )
+    return replace(graph, nodes=nodes, initializer=initializer)
+
+
+def _narrowed(nodes: Mapping[str, Node], problems: list[Problem]) -> dict[str, Node]:
+    users = consumers(nodes)
+    found = {}
+    for name, node in nodes.items():
+        attrs = {key: _read_as(value) for key, value in node.attrs.items()}
+        if node.op == "Const":
+            clamp = all(nodes[user].op in _CLAMPED for user in users[name])
+            attrs["value"] = _tensor(node, problems, clamp=clamp)
+        found[name] = replace(node, attrs=attrs) if attrs != node.attrs else node
+    return found
+
+
+def _read_as(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(_read_as, value))
+    return _READ_AS.get(value, value) if isinstance(value, str) else value
+
+
+def _tensor(node: Node, problems: list[Problem], *, clamp: bool) -> LazyTensor:
+    tensor, dtype = node.value, str(node.attrs["dtype"])
+    kind = tensor.dtype
+    if dtype.startswith(("q", "float8")):
+        problems.append(Problem(node.name, node.op, f"its type is {dtype}", kind="node"))
+    if kind.kind == "f":
+        return as_float32(tensor)
+    if kind.kind == "c":
+        return _Cast(tensor, np.dtype(np.complex64), lambda chunk: chunk.astype(np.complex64))
+    if kind.kind not in "iu" or kind == np.int32:
+        return tensor
+    if kind.itemsize >= 4 and not clamp and not _fits(tensor):
+        reason = f"a value of its {dtype} does not fit into int32, the only integers of tfjs"
+        problems.append(Problem(node.name, node.op, reason, kind="node"))
+    return _Cast(tensor, np.dtype(np.int32), _to_int32)
+
+
+def _fits(tensor: LazyTensor) -> bool:
+    return all(
+        chunk.min(initial=0) >= _INT32.min and chunk.max(initial=0) <= _INT32.max
+        for chunk in tensor.chunks(_CHECKED_BYTES)
+    )
+
+
+def _to_int32(chunk: Array) -> Array:
+    return np.clip(chunk, _INT32.min, _INT32.max).astype(np.int32)
+
+
+class _Cast(LazyTensor):
+    """Another tensor in a narrower type, piece by piece."""
+
+    def __init__(
+        self, source: LazyTensor, dtype: np.dtype[np.generic], cast: Callable[[Array], Array]
+    ) -> None:
+        self.name = source.name
+        self.shape = source.shape
+        self.dtype = dtype
+        self._source = source
+        self._cast = cast
+
+    def numpy(self) -> Array:
+        return self._cast(self._source.numpy())
+
+    def chunks(self, max_bytes: int) -> Iterator[Array]:
+        return map(self._cast, self._source.chunks(max_bytes))

@@ -1,0 +1,225 @@
+"""Operations that tfjs lacks or gets wrong, in operations that it has.
+
+One rule for each op: ``rule(build, node)`` returns what the node's results become, or None to leave
+the node as it is. A rule says what it needs by :class:`Build`, whose nodes are named after the one
+they replace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.errors import Problem, UnsupportedModelError
+from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names, pruned, redirected
+
+
+class Build:
+    """Makes nodes for a rule; *dtype* is the type of what the replaced node works on."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.nodes = dict(graph.nodes)
+        self.problems: list[Problem] = []
+        self._names = fresh_names(graph)
+        self._node = Node("", "")
+
+    def begin(self, node: Node) -> None:
+        """Name the nodes that follow after *node*."""
+        self._node = node
+
+    @property
+    def dtype(self) -> str:
+        """The attribute T of the node that is replaced."""
+        return str(self._node.attrs.get("T", "float32"))
+
+    def op(self, op: str, *inputs: Ref, **attrs: Any) -> Ref:
+        """Add a node of *op* with the type of the replaced one."""
+        name = self._names.fresh(f"{self._node.name}/{op}")
+        self.nodes[name] = Node(name, op, inputs, {"T": self.dtype, **attrs})
+        return Ref(name)
+
+    def number(self, value: float) -> Ref:
+        """Add a scalar of the type of the replaced node."""
+        return self.const(np.array(value, _numpy(self.dtype)), self.dtype)
+
+    def ints(self, *values: int) -> Ref:
+        """Add a vector of int32."""
+        return self.const(np.array(values, np.int32), "int32")
+
+    def const(self, array: Any, dtype: str) -> Ref:
+        """Add a Const."""
+        name = self._names.fresh(f"{self._node.name}/Const")
+        self.nodes[name] = const(name, array, dtype)
+        return Ref(name)
+
+    def same(self, op: str, *inputs: Ref, **attrs: Any) -> list[Ref]:
+        """Put a node of *op* with the name of the replaced one in its place."""
+        name = self._node.name
+        self.nodes[name] = Node(name, op, inputs, {"T": self.dtype, **attrs})
+        return [Ref(name)]
+
+    def refuse(self, reason: str, hint: str = "") -> None:
+        """Note that the node cannot be expressed."""
+        node = self._node
+        self.problems.append(Problem(node.name, node.op, reason, hint, kind="node"))
+
+
+Rule = Callable[[Build, Node], list[Ref] | None]
+
+
+def rewritten(graph: Graph) -> Graph:
+    """Return *graph* with the operations of :data:`RULES` expressed by others.
+
+    Raises:
+        UnsupportedModelError: A form of an operation that tfjs would compute wrongly.
+    """
+    build = Build(graph)
+    moved: dict[Ref, Ref] = {}
+    for node in graph.nodes.values():
+        rule = RULES.get(node.op)
+        if rule is None:
+            continue
+        build.begin(node)
+        results = rule(build, node)
+        for number, ref in enumerate(results or ()):
+            if ref != Ref(node.name, number):
+                moved[Ref(node.name, number)] = ref
+    if build.problems:
+        raise UnsupportedModelError(
+            "operations in forms that tfjs lacks", path=graph.path, problems=tuple(build.problems)
+        )
+    return pruned(redirected(replace(graph, nodes=build.nodes), moved))
+
+
+def _numpy(dtype: str) -> np.dtype[Any]:
+    return np.dtype("float32" if dtype == "bfloat16" else dtype)
+
+
+def _renamed(op: str) -> Rule:
+    def rule(build: Build, node: Node) -> list[Ref]:
+        return build.same(op, *node.inputs)
+
+    return rule
+
+
+def _erfc(build: Build, node: Node) -> list[Ref]:
+    return build.same("Sub", build.number(1), build.op("Erf", node.inputs[0]))
+
+
+def _softsign(build: Build, node: Node) -> list[Ref]:
+    (x,) = node.inputs
+    size = build.op("AddV2", build.number(1), build.op("Abs", x))
+    return build.same("RealDiv", x, size)
+
+
+def _logical_xor(build: Build, node: Node) -> list[Ref]:
+    return build.same("NotEqual", *node.inputs, T="bool", incompatible_shape_error=True)
+
+
+def _xlogy(build: Build, node: Node) -> list[Ref]:
+    """x·log(y), 0 where x is 0, whatever y."""
+    x, y = node.inputs
+    product = build.op("Mul", x, build.op("Log", y))
+    zero = build.op("Equal", x, build.number(0), incompatible_shape_error=True)
+    return build.same("SelectV2", zero, build.op("Mul", x, build.number(0)), product)
+
+
+def _batch_matmul(build: Build, node: Node) -> list[Ref] | None:
+    kinds = {node.attrs.get(key) for key in ("Ta", "Tb", "Tout")}
+    if len(kinds) != 1:
+        return None
+    flags = {key: node.attrs.get(key, False) for key in ("adj_x", "adj_y")}
+    return build.same("BatchMatMulV2", *node.inputs, T=kinds.pop(), **flags)
+
+
+def _batch_norm(build: Build, node: Node) -> list[Ref] | None:
+    """Spell out what tfjs gets wrong: training, and channels that are not last."""
+    first = node.attrs.get("data_format", b"NHWC").startswith(b"NC")
+    training = node.attrs.get("is_training", True)
+    if not first and not training:
+        return None
+    x, scale, offset, mean, variance = node.inputs
+    axes = (0, 2, 3) if first else (0, 1, 2)
+    shape = build.ints(1, -1, 1, 1) if first else build.ints(1, 1, 1, -1)
+
+    def spread(ref: Ref) -> Ref:
+        return build.op("Reshape", ref, shape, Tshape="int32")
+
+    results = [mean, variance]
+    if training:
+        over = build.ints(*axes)
+        mean = build.op("Mean", x, over, keep_dims=True, Tidx="int32")
+        squares = build.op("SquaredDifference", x, mean)
+        variance = build.op("Mean", squares, over, keep_dims=True, Tidx="int32")
+        flat = build.ints(-1)
+        results = [build.op("Reshape", each, flat, Tshape="int32") for each in (mean, variance)]
+    else:
+        mean, variance = spread(mean), spread(variance)
+    epsilon = build.number(node.attrs.get("epsilon", 1e-4))
+    factor = build.op("Mul", build.op("Rsqrt", build.op("AddV2", variance, epsilon)), spread(scale))
+    centred = build.op("Mul", build.op("Sub", x, mean), factor)
+    return [*build.same("AddV2", centred, spread(offset)), *results]
+
+
+def _roll(build: Build, node: Node) -> list[Ref] | None:
+    """Shifts that are constant: cut off the end and put it in front."""
+    shift, axis = (build.nodes[ref.node] for ref in node.inputs[1:])
+    if shift.op != "Const" or axis.op != "Const":
+        return None
+    x = node.inputs[0]
+    axes, shifts = (np.ravel(each.value.numpy()).tolist() for each in (axis, shift))
+    for dim, by in zip(axes, shifts, strict=True):
+        if dim < 0:
+            return None
+        x = _rolled(build, x, dim, by)
+    return [x]
+
+
+def _rolled(build: Build, x: Ref, axis: int, shift: int) -> Ref:
+    """Return *x* rolled along *axis*: the part from -shift on, then the part before it."""
+    if shift == 0:
+        return x
+
+    def part(start: int, stop: int, *, to_end: bool, from_start: bool) -> Ref:
+        # Masks: earlier axes whole; of this one, an open end where there is one.
+        earlier = (1 << axis) - 1
+        begin, end = build.ints(*[0] * axis, start), build.ints(*[0] * axis, stop)
+        return build.op(
+            "StridedSlice", x, begin, end, build.ints(*[1] * (axis + 1)), Index="int32",
+            begin_mask=earlier | (from_start << axis), end_mask=earlier | (to_end << axis),
+            ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0,
+        )  # fmt: skip
+
+    last = part(-shift, 0, to_end=True, from_start=False)
+    before = part(0, -shift, to_end=False, from_start=True)
+    dim = build.const(np.array(axis, np.int32), "int32")
+    return build.op("ConcatV2", last, before, dim, N=2, Tidx="int32")
+
+
+def _channels_last_only(build: Build, node: Node) -> list[Ref] | None:
+    if node.attrs.get("data_format", b"NHWC").startswith(b"NC"):
+        build.refuse("tfjs has it only for channels_last", "Save the model with channels_last.")
+    return None
+
+
+RULES: dict[str, Rule] = {
+    "Erfc": _erfc,
+    "Softsign": _softsign,
+    "Inv": _renamed("Reciprocal"),
+    "Rint": _renamed("Round"),
+    "LogicalXor": _logical_xor,
+    "Xlogy": _xlogy,
+    "BatchMatMulV3": _batch_matmul,
+    **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), _batch_norm),
+    "Roll": _roll,
+    **dict.fromkeys(
+        (
+            *("Conv2D", "DepthwiseConv2dNative", "Conv3D", "MaxPool", "AvgPool", "MaxPool3D"),
+            *("AvgPool3D", "Conv2DBackpropInput", "BiasAdd", "SpaceToDepth", "DepthToSpace"),
+        ),
+        _channels_last_only,
+    ),
+}

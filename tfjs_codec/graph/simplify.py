@@ -1,0 +1,56 @@
+"""Removes what does nothing in inference, and gives every output a node of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, fresh_names, pruned, redirected
+
+_FORWARD = frozenset(
+    (
+        *("Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "EnsureShape"),
+        *("CheckNumerics", "CheckNumericsV2", "Print", "DebugIdentityV2", "DebugGradientIdentity"),
+        *("RefIdentity", "ReadVariableXlaSplitND", "OptimizationBarrier"),
+    )
+)
+_NEVER_ITSELF = frozenset(("Placeholder", "PlaceholderWithDefault", "Const"))
+
+
+def forwarded(graph: Graph) -> Graph:
+    """Return *graph* without identities and debug operations; what they pass on takes their place.
+
+    An Identity that is an output stays, because its name is known outside.
+    """
+    kept = {tensor.ref.node for tensor in graph.outputs.values()}
+    moved: dict[Ref, Ref] = {}
+    for node in graph.nodes.values():
+        same_cast = node.op == "Cast" and node.attrs.get("SrcT") == node.attrs.get("DstT")
+        if (node.op not in _FORWARD and not same_cast) or not node.inputs:
+            continue
+        if node.op == "Identity" and node.name in kept:
+            continue
+        count = len(node.inputs) if node.op == "IdentityN" else 1
+        moved.update((Ref(node.name, number), node.inputs[number]) for number in range(count))
+    return pruned(redirected(graph, moved))
+
+
+def outputs_apart(graph: Graph) -> Graph:
+    """Return *graph* with every output as the first result of a node that is no other output.
+
+    tfjs keeps one signature key per node, and an input or weight must not be disposed of with the
+    results.
+    """
+    names = fresh_names(graph)
+    nodes = dict(graph.nodes)
+    outputs: dict[str, Tensor] = {}
+    taken: set[str] = set()
+    for key, tensor in graph.outputs.items():
+        ref = tensor.ref
+        if ref.output or ref.node in taken or nodes[ref.node].op in _NEVER_ITSELF:
+            attrs = {"T": tensor.dtype}
+            identity = Node(names.fresh("Identity"), "Identity", (ref,), attrs)
+            nodes[identity.name] = identity
+            ref = Ref(identity.name)
+        taken.add(ref.node)
+        outputs[key] = replace(tensor, ref=ref)
+    return replace(graph, nodes=nodes, outputs=outputs)

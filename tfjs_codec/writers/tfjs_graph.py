@@ -1,0 +1,166 @@
+"""Writes a tfjs graph model: ``model.json`` and its weight files.
+
+``model.json`` holds ``format``, ``generatedBy``, ``convertedBy``, ``signature``,
+``userDefinedMetadata``, ``modelTopology``, ``modelInitializer`` (if there are hash tables) and
+``weightsManifest``. The topology is a GraphDef in protobuf's JSON form: 64-bit integers and bytes
+(base64) are strings, enums their names, fields with their default value are absent except in
+attributes. A weight is called like its Const, whose values are only in the manifest. The order of
+the signature's keys is the order of ``model.inputs`` and ``model.outputs``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tfjs_codec import __version__
+from tfjs_codec.files.sink import Stage
+from tfjs_codec.files.tf_dtypes import enum_name
+from tfjs_codec.ir.graph import Func, Graph, Node, Ref, Shape, Tensor, ordered
+from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.ir.tfjs import Weight
+from tfjs_codec.options import ConvertOptions
+from tfjs_codec.writers.topology import Json
+from tfjs_codec.writers.weights import (
+    Plan,
+    Progress,
+    Written,
+    plan_weights,
+    write_index,
+    write_weights,
+)
+
+_PRODUCER = 1882  # GraphDef version of TensorFlow 2.19; tfjs wants one, and reads none of it
+_STRUCTURE = "structuredOutputKeys"
+
+
+def plan(graph: Graph, options: ConvertOptions) -> Plan:
+    """Decide which weight goes where, from names, shapes and dtypes alone.
+
+    Raises:
+        UsageError: The quantisation options contradict each other.
+    """
+    consts = [node for node in _ordered(graph) if node.op == "Const"]
+    groups: list[list[Weight]]
+    if options.split_weights_by_layer:
+        scopes: dict[str, list[Weight]] = {}
+        for node in consts:
+            scope = node.name.rpartition("/")[0]
+            scopes.setdefault(scope, []).append(Weight(node.name, node.value))
+        groups = list(scopes.values())
+    else:
+        groups = [[Weight(node.name, node.value) for node in consts]]
+    return plan_weights(groups or [[]], options)
+
+
+def write(
+    graph: Graph,
+    planned: Plan,
+    stage: Stage,
+    options: ConvertOptions,
+    progress: Progress | None = None,
+) -> Written:
+    """Write *graph*, which *planned* was made of, into *stage*, the weights first.
+
+    Raises:
+        UsageError, OutputError, InputError: See :func:`tfjs_codec.writers.weights.write_weights`.
+    """
+    manifest, written = write_weights(planned, stage, progress)
+    write_index(index_json(graph, manifest, options), stage, written)
+    return written
+
+
+def index_json(graph: Graph, manifest: Sequence[Json], options: ConvertOptions) -> bytes:
+    """Return the bytes of ``model.json``: ASCII, without white space, same input same bytes."""
+    content: Json = {
+        "format": "graph-model",
+        "generatedBy": graph.version or None,
+        "convertedBy": f"tfjs_codec {__version__}",
+        "signature": {
+            "inputs": {key: _tensor_info(tensor) for key, tensor in graph.inputs.items()},
+            "outputs": {key: _tensor_info(tensor) for key, tensor in graph.outputs.items()},
+        },
+    }
+    metadata = dict(options.metadata or {})
+    if options.structured_outputs:
+        metadata[_STRUCTURE] = list(graph.outputs)
+    if metadata:
+        content["userDefinedMetadata"] = metadata
+    content["modelTopology"] = _graph_def(ordered(graph.nodes))
+    if graph.initializer:
+        content["modelInitializer"] = _graph_def(graph.initializer.values())
+    content["weightsManifest"] = list(manifest)
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return text.encode("ascii")
+
+
+def _ordered(graph: Graph) -> list[Node]:
+    """Return all nodes in the order in which they are written."""
+    return [*ordered(graph.nodes), *graph.initializer.values()]
+
+
+def _graph_def(nodes: Iterable[Node]) -> Json:
+    return {"node": [_node(node) for node in nodes], "versions": {"producer": _PRODUCER}}
+
+
+def _node(node: Node) -> Json:
+    described: Json = {"name": node.name, "op": node.op}
+    if node.inputs:
+        described["input"] = [str(ref) for ref in node.inputs]
+    attrs = {key: _attr(node.attrs[key]) for key in sorted(node.attrs)}
+    if node.op == "Const":
+        shape = _shape(Shape(node.value.shape))
+        attrs["value"] = {"tensor": {"dtype": attrs["dtype"]["type"], "tensorShape": shape}}
+    if attrs:
+        described["attr"] = attrs
+    return described
+
+
+def _attr(value: Any) -> Json:
+    """Return an attribute as an AttrValue, see :mod:`tfjs_codec.ir.graph` for the types."""
+    if isinstance(value, tuple) and not isinstance(value, Ref):
+        listed: dict[str, list[Any]] = {}
+        for item in value:
+            ((kind, one),) = _attr(item).items()
+            listed.setdefault(kind, []).append(one)
+        return {"list": listed}
+    for kinds, key, form in _FORMS:
+        if isinstance(value, kinds):
+            return {key: form(value)}
+    raise AssertionError(f"an attribute is a {type(value).__name__}")
+
+
+def _float(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _shape(shape: Shape) -> Json:
+    if shape.dims is None:
+        return {"unknownRank": True}
+    return {"dim": [{"size": str(size)} for size in shape.dims]} if shape.dims else {}
+
+
+def _tensor_info(tensor: Tensor) -> Mapping[str, Any]:
+    return {
+        "name": f"{tensor.ref.node}:{tensor.ref.output}",
+        "dtype": enum_name(tensor.dtype),
+        "tensorShape": _shape(tensor.shape),
+    }
+
+
+# By the Python type of the value (bool before int): the field of AttrValue, and how to write it.
+_FORMS: tuple[tuple[type, str, Any], ...] = (
+    (bool, "b", bool),
+    (int, "i", str),
+    (float, "f", _float),
+    (bytes, "s", lambda value: base64.b64encode(value).decode()),
+    (str, "type", enum_name),
+    (Shape, "shape", _shape),
+    (Func, "func", lambda value: {"name": value.name}),
+    (LazyTensor, "tensor", lambda tensor: {"tensorShape": _shape(Shape(tensor.shape))}),
+)

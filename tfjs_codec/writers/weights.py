@@ -1,0 +1,215 @@
+"""The weights of a tfjs model of either kind: its manifest and its shards.
+
+The manifest is a list of groups ``{"paths": [file…], "weights": [entry…]}``; an entry is
+``{"name", "shape", "dtype"}`` and, if quantised, ``"quantization": {"dtype", "min", "scale",
+"original_dtype"}``. tfjs has float32, int32, bool, complex64 and string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tfjs_codec.files.sink import INDEX, Stage
+from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, as_float32
+from tfjs_codec.ir.tfjs import Weight
+from tfjs_codec.options import ConvertOptions
+from tfjs_codec.writers.quantize import Loss, Quantizer, choose_dtypes
+from tfjs_codec.writers.shards import Shard, ShardWriter, plan_shards
+from tfjs_codec.writers.topology import Json
+
+Progress = Callable[[int, int], None]
+
+_DTYPES = ("float32", "int32", "bool", "complex64")  # other numbers are cast to float32
+_CHUNK_BYTES = 1 << 20  # read, converted and written at a time
+_COPY_BYTES = 64 << 20  # copied inside the kernel between two signs of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A weight as it will be stored.
+
+    ``quantize`` is the dtype to quantise it to, if any; ``kept`` the quantisation its tensor
+    already has. Strings are a tensor of their encoded bytes, with their ``shape``.
+    """
+
+    name: str
+    tensor: LazyTensor
+    dtype: str
+    shape: tuple[int, ...]
+    quantize: str | None = None
+    kept: Json | None = None
+    optimizer: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the shards."""
+        return self.tensor.size * np.dtype(self.quantize or self.tensor.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Weights that share files."""
+
+    entries: tuple[Entry, ...]
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be written, known before any weight is read."""
+
+    groups: tuple[Group, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All weights, in manifest order."""
+        return tuple(entry for group in self.groups for entry in group.entries)
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """All weight files."""
+        return tuple(shard for group in self.groups for shard in group.shards)
+
+
+@dataclass(slots=True)
+class Written:
+    """What was written: file names with sizes, and what quantisation cost."""
+
+    files: list[tuple[str, int]] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+
+
+def plan_weights(groups: Sequence[Sequence[Weight]], options: ConvertOptions) -> Plan:
+    """Decide which weight goes where, from names, shapes and dtypes alone.
+
+    *groups* are the weights in manifest order, those together that are to share files.
+
+    Raises:
+        UsageError: The quantisation options contradict each other.
+    """
+    names = [weight.name for group in groups for weight in group]
+    if len(set(names)) != len(names):
+        raise AssertionError("weight names repeat: " + ", ".join(sorted(_repeated(names))))
+    dtypes, unmatched = choose_dtypes(names, options.quantize)
+    size = None if options.single_shard else options.shard_size_bytes
+    planned = []
+    for number, group in enumerate(groups, start=1):
+        entries = tuple(_entry(weight, dtypes, options) for weight in group)
+        nbytes = sum(entry.nbytes for entry in entries)
+        planned.append(Group(entries, plan_shards(number, nbytes, size)))
+    warnings = tuple(f"quantize: {glob!r} matches no weight" for glob in unmatched)
+    return Plan(tuple(planned), warnings)
+
+
+def _repeated(names: Sequence[str]) -> set[str]:
+    seen: set[str] = set()
+    return {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value]
+
+
+def _entry(weight: Weight, dtypes: dict[str, str], options: ConvertOptions) -> Entry:
+    tensor, shape = weight.tensor, weight.tensor.shape
+    quantize = dtypes.get(weight.name) if tensor.dtype.kind == "f" else None
+    if weight.quantized is not None and not quantize and not options.dequantize:
+        stored, kept = weight.quantized.tensor, weight.quantized.entry
+        return Entry(weight.name, stored, tensor.dtype.name, shape, None, kept, weight.optimizer)
+    dtype = tensor.dtype.name
+    if tensor.dtype.kind == "O":
+        tensor, dtype = _encoded(tensor), "string"
+    elif dtype not in _DTYPES:
+        tensor, dtype = as_float32(tensor), "float32"
+    return Entry(weight.name, tensor, dtype, shape, quantize, None, weight.optimizer)
+
+
+def _encoded(strings: LazyTensor) -> LazyTensor:
+    """Return the bytes of *strings*: each one's length as uint32, then itself."""
+    values = strings.numpy().reshape(-1).tolist()
+    data = b"".join(len(value).to_bytes(4, "little") + value for value in values)
+    return ArrayTensor(strings.name, np.frombuffer(data, np.uint8))
+
+
+def write_weights(
+    planned: Plan, stage: Stage, progress: Progress | None
+) -> tuple[list[Json], Written]:
+    """Write the shards of *planned* into *stage*; return the manifest and what was written.
+
+    Memory is bounded by the largest weight that is computed. *progress* is called with the weight
+    bytes done and to do, after every piece.
+
+    Raises:
+        UsageError: A weight to be quantised has values its dtype cannot hold.
+        OutputError: Writing failed.
+        InputError: Reading a weight failed.
+    """
+    written = Written()
+    meter = _Meter(progress, sum(entry.tensor.nbytes for entry in planned.entries))
+    manifest = []
+    for group in planned.groups:
+        writer = ShardWriter(stage, group.shards)
+        try:
+            weights = [_write_entry(entry, writer, written, meter) for entry in group.entries]
+            writer.finish()
+        finally:
+            writer.close()
+        manifest.append({"paths": [shard.name for shard in group.shards], "weights": weights})
+        written.files += [(shard.name, shard.nbytes) for shard in group.shards]
+    return manifest, written
+
+
+def write_index(index: bytes, stage: Stage, written: Written) -> None:
+    """Write *index* as the ``model.json`` of *stage*, and note it in *written*."""
+    file = stage.create(INDEX)
+    try:
+        file.write(index)
+    finally:
+        file.close()
+    written.files.append((INDEX, len(index)))
+
+
+def _write_entry(entry: Entry, writer: ShardWriter, written: Written, meter: _Meter) -> Json:
+    """Write the data of *entry*; return its manifest entry."""
+    tensor = entry.tensor
+    described: Json = {"name": entry.name, "shape": list(entry.shape), "dtype": entry.dtype}
+    if entry.optimizer:
+        described["group"] = "optimizer"
+    if entry.kept is not None:
+        described["quantization"] = entry.kept
+    extent = tensor.extent
+    if entry.quantize:
+        quantizer = Quantizer(entry.name, tensor, entry.quantize)
+        described["quantization"] = quantizer.entry
+        count = 0
+        for chunk in quantizer.chunks():
+            writer.write(chunk)
+            meter.add(chunk.size * tensor.dtype.itemsize)
+            count += chunk.size
+        written.losses.append(quantizer.loss)
+    elif extent is not None:
+        for start in range(0, extent.nbytes, _COPY_BYTES):
+            nbytes = min(_COPY_BYTES, extent.nbytes - start)
+            writer.copy(replace(extent, offset=extent.offset + start, nbytes=nbytes))
+            meter.add(nbytes)
+        count = extent.nbytes // tensor.dtype.itemsize
+    else:
+        count = 0
+        for chunk in tensor.chunks(_CHUNK_BYTES):
+            data = np.ascontiguousarray(chunk, dtype=tensor.dtype.newbyteorder("<"))
+            writer.write(data)
+            meter.add(data.nbytes)
+            count += data.size
+    if count != tensor.size:
+        raise AssertionError(f"{entry.name}: {count} values came, {tensor.size} were declared")
+    return described
+
+
+class _Meter:
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def add(self, nbytes: int) -> None:
+        self._done += nbytes
+        if self._progress:
+            self._progress(self._done, self._total)
