@@ -216,9 +216,9 @@ def _to_graph(job: Job) -> Report:
 
 def _to_any(job: Job) -> Report:
     """Write layers if the model has them and they are exact, else its graph if it has one."""
-    from tfjs_codec.graph.sources import holds_graph
+    from tfjs_codec.files import source
 
-    if not holds_graph(job.source):
+    if not source.graph_kind(source.open_source(job.source)):
         return _to_layers(job)
     try:
         return _to_layers(job)

@@ -32,8 +32,11 @@ ORDER = (
     "__main__",
 )
 LAYERS = {part: number for number, line in enumerate(ORDER) for part in line.split()}
-ONLY_IN = {"h5py": "files/", "google": "pb/", "tensorflow": "-", "keras": "-"}
-NEVER = {"pickle", "marshal", "shelve", "runpy", "code", "codeop", "mmap", "tempfile", "socket"}
+ONLY_IN = {
+    "h5py": "files/", "google": "pb/", "tensorflow": "-", "keras": "-",
+    "tempfile": "files/tarball.py",
+}  # fmt: skip
+NEVER = {"pickle", "marshal", "shelve", "runpy", "code", "codeop", "mmap", "socket"}
 WRITING_CALLS = {
     "copy", "copy2", "copyfile", "copymode", "link", "makedirs", "mkdir", "remove", "rename",
     "replace", "rmdir", "rmtree", "symlink", "touch", "truncate", "unlink", "write_bytes",
@@ -110,7 +113,7 @@ def test_foreign_packages_are_imported_in_one_place(path):
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_the_sink_writes(path):
     name = name_of(path)
-    if name == "files/sink.py":
+    if name in ("files/sink.py", "files/tarball.py"):  # the result; a private copy
         return
     for node in ast.walk(parsed(path)):
         if not isinstance(node, ast.Call):

@@ -20,6 +20,7 @@ from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError
 from tfjs_codec.files.varint import read_varint
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
+SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _ZIP_END = b"PK\x05\x06"
@@ -255,6 +256,15 @@ def sniff(source: Source) -> str:
         return "checkpoint"
     end = tail.rfind(_ZIP_END)
     return "zip" if end >= 0 and len(tail) - end >= 22 else "unknown"
+
+
+def graph_kind(source: Source) -> str:
+    """Return what :func:`sniff` says of a source that holds a TensorFlow graph, "" of others."""
+    found = sniff(source)
+    if found == "directory":
+        path = Path(source.path)
+        return found if any((path / name).exists() for name in SAVED_MODEL_FILES) else ""
+    return found if found in ("graph_def", "tar") else ""
 
 
 def _is_graph_def(file: BinaryIO, size: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tfjs_codec import pb
 from tfjs_codec.errors import UnknownFormatError, UnsupportedModelError, UsageError, quote
-from tfjs_codec.files.source import Source, open_source, sniff, unknown_format
+from tfjs_codec.files.source import Source, graph_kind, open_source, sniff, unknown_format
 from tfjs_codec.files.tarball import unpacked_saved_model
 from tfjs_codec.graph import saved_model
 from tfjs_codec.graph.graph_def import GraphReader
@@ -17,23 +17,9 @@ from tfjs_codec.graph.op_table import op_def
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, consumers, reachable
 from tfjs_codec.options import ConvertOptions
 
-_SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 _INPUTS = frozenset(("Placeholder", "PlaceholderWithDefault"))
 _PLACEHOLDER = (("dtype", "float32"), ("shape", Shape()))
 _LISTED = 10
-
-
-def holds_graph(source: Any) -> bool:
-    """Tell whether *source* (a path, bytes or open file) is one of the kinds read here."""
-    return _kind(open_source(source)) != ""
-
-
-def _kind(source: Source) -> str:
-    found = sniff(source)
-    if found == "directory":
-        path = Path(source.path)
-        return found if any((path / name).exists() for name in _SAVED_MODEL) else ""
-    return found if found in ("graph_def", "tar") else ""
 
 
 def read(source: Any, options: ConvertOptions, stack: ExitStack) -> tuple[str, Graph]:
@@ -45,7 +31,7 @@ def read(source: Any, options: ConvertOptions, stack: ExitStack) -> tuple[str, G
             there are several.
     """
     opened = open_source(source)
-    kind = _kind(opened)
+    kind = graph_kind(opened)
     if kind == "graph_def":
         return "tf-frozen-graph", _frozen(opened, options)
     if not kind:

@@ -13,7 +13,13 @@ from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.archive import open_archive
 from tfjs_codec.files.hdf5 import H5File, open_hdf5
-from tfjs_codec.files.source import Source, open_source, sniff, unknown_format
+from tfjs_codec.files.source import (
+    SAVED_MODEL_FILES,
+    Source,
+    open_source,
+    sniff,
+    unknown_format,
+)
 from tfjs_codec.ir.keras import KerasModel
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.readers import keras_h5, keras_v3, tfjs_layers
@@ -57,7 +63,7 @@ def _read_directory(source: Source, request: Request, stack: ExitStack) -> Keras
     from tfjs_codec.readers import saved_model  # noqa: PLC0415  (protobuf is only needed here)
 
     path = Path(source.path)
-    if not any((path / name).exists() for name in _SAVED_MODEL_FILES):
+    if not any((path / name).exists() for name in SAVED_MODEL_FILES):
         index = path / "model.json"
         if not index.exists():
             raise unknown_format(source)
@@ -87,7 +93,6 @@ def _refuse_graph(source: Source, request: Request, stack: ExitStack) -> KerasMo
     )  # fmt: skip
 
 
-_SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 # By what files.source.sniff says the content is.
 READERS: dict[str, Reader] = {
     "hdf5": _read_h5,
