@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tfjs_codec.ir.keras import KerasGraph, KerasModel
+    from tfjs_codec.ir.keras import KerasModel
+    from tfjs_codec.report.inspection import Inspection
     from tfjs_codec.report.report import Report
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
@@ -92,7 +93,7 @@ class LoadedModel:
     ) -> None:
         tensors = dict(keras.loose_weights)
         if keras.graph is not None:
-            tensors.update(_named(keras.graph, ""))
+            tensors.update(keras.graph.named_weights())
         self.format = keras.format
         self.keras_version = keras.keras_version
         self.weights: Mapping[str, NDArray[np.generic]] = _Weights(tensors)
@@ -148,13 +149,21 @@ def load(source: Source, **choices: Any) -> LoadedModel:
         return LoadedModel(source, options, keras, stack.pop_all())
 
 
-def _named(graph: KerasGraph, prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    stack = [(layer, prefix) for layer in reversed(graph.layers)]
-    while stack:
-        layer, before = stack.pop()
-        path = f"{before}{layer.name}/"
-        found.update((f"{path}{role}", tensor) for role, tensor in layer.weights.items())
-        inner = layer.graph.layers if layer.graph else list(layer.children.values())
-        stack.extend((child, path) for child in reversed(inner))
-    return found
+def inspect(source: Source, **choices: Any) -> Inspection:
+    """Return what *source* is and holds, without reading any values.
+
+    Any format that is read will do: Keras files and SavedModels, checkpoints, mere weights, tfjs
+    models of every kind. For Keras models the result also says what a conversion would do; what
+    tfjs cannot express is listed in ``problems`` and is no error. For a ``model.json`` its text
+    alone is read.
+
+    Args:
+        source: A path, bytes, or an open binary file.
+        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
+
+    Raises:
+        InputError: The source is damaged, unsafe, or none we read.
+    """
+    from tfjs_codec.report.inspect import inspect as describe
+
+    return describe(source, ConvertOptions(**choices))

@@ -69,9 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         or None,
         training_config=arguments.training_config,
         architecture=arguments.architecture,
-        tags=_listed(arguments.tags),
+        tags=shared.listed(arguments.tags),
         signature_name=arguments.signature_name,
-        output_node_names=_listed(arguments.output_node_names),
+        output_node_names=shared.listed(arguments.output_node_names),
         structured_outputs=arguments.structured_outputs,
         verify_checksums=not arguments.no_checksums,
         allow_approximate=arguments.allow_approximate,
@@ -88,7 +88,6 @@ def run(arguments: argparse.Namespace) -> int:
             source, arguments.destination, options=options, replace=replace, progress=progress
         )
     shared.show(report, arguments)
-    return 0
 
 
 def _listed(text: str | None) -> list[str] | None:

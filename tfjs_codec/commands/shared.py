@@ -59,6 +59,11 @@ def source(text: str) -> str | bytes:
     return sys.stdin.buffer.read() if text == "-" else text
 
 
+def listed(text: str | None) -> list[str] | None:
+    """Return the names that *text* lists with commas."""
+    return None if text is None else [name for name in text.split(",") if name]
+
+
 def pairs(items: Sequence[str]) -> list[tuple[str, str]]:
     """Return the (NAME, VALUE) of each ``NAME=VALUE``."""
     pairs = [item.partition("=") for item in items]

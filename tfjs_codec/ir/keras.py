@@ -100,6 +100,18 @@ class KerasGraph:
                 )
             ]
 
+    def named_weights(self) -> dict[str, LazyTensor]:
+        """Return all variables by ``layer/role``; inside nested models ``model/layer/role``."""
+        found: dict[str, LazyTensor] = {}
+        stack = [(layer, "") for layer in reversed(self.layers)]
+        while stack:
+            layer, before = stack.pop()
+            path = f"{before}{layer.name}/"
+            found.update((f"{path}{role}", tensor) for role, tensor in layer.weights.items())
+            inner = layer.graph.layers if layer.graph else list(layer.children.values())
+            stack.extend((child, path) for child in reversed(inner))
+        return found
+
 
 @dataclass(slots=True)
 class KerasModel:

@@ -171,6 +171,7 @@ def nested(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor
             result,
             dtype=tensor.dtype,
             mask=outer.get(tensor.mask, tensor.mask) if tensor.mask else None,
+            poisoned=result.poisoned or tensor.poisoned,
         )
         for result, tensor in zip(results, outputs, strict=True)
     ]

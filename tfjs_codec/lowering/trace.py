@@ -248,7 +248,8 @@ class Tracer:
         elif entry.mask == "drop":
             outputs = [replace(tensor, mask=None) for tensor in outputs]
         name = "/".join([*self._path, layer.name])
-        self.session.log.shapes.setdefault(name, [tensor.shape for tensor in outputs])
+        if not any(tensor.poisoned for tensor in outputs):
+            self.session.log.shapes.setdefault(name, [tensor.shape for tensor in outputs])
         if scope.used_classes != [layer.class_name]:
             self.session.log.lowered.append((name, layer.class_name, scope.used_classes))
         return outputs

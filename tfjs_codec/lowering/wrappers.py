@@ -28,7 +28,8 @@ def time_distributed(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     made, output = b.once("inner", lambda: b.tracer.inner(inner, step, x.dtype))
     wrapper = TfjsLayer("", "TimeDistributed", children={"layer": made})
     shape = (x.shape[0], x.shape[1], *output.shape[1:])
-    return replace(b.add_wrapper(wrapper, x, [shape])[0], dtype=output.dtype)
+    result = b.add_wrapper(wrapper, x, [shape])[0]
+    return replace(result, dtype=output.dtype, poisoned=x.poisoned or output.poisoned)
 
 
 @rule("SpectralNormalization", mask="pass")

@@ -1,0 +1,50 @@
+"""``inspect``: says what a file is and holds, without reading any values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from tfjs_codec.files.source import Source, open_source, sniff, unknown_format
+from tfjs_codec.options import ConvertOptions
+from tfjs_codec.report.inspection import Inspection
+
+
+def _read(source: Source, options: ConvertOptions) -> Inspection:
+    from tfjs_codec.report.inspect_keras import describe  # noqa: PLC0415  (imports numpy, h5py)
+
+    return describe(source, options)
+
+
+def _json(source: Source, options: ConvertOptions) -> Inspection:
+    from tfjs_codec.report.inspect_tfjs import describe  # noqa: PLC0415  (not for other formats)
+
+    return describe(source, options)
+
+
+def _directory(source: Source, options: ConvertOptions) -> Inspection:
+    index = Path(source.path) / "model.json"
+    return _json(open_source(index), options) if index.exists() else _read(source, options)
+
+
+# By what files.source.sniff says the content is.
+DESCRIBERS: dict[str, Callable[[Source, ConvertOptions], Inspection]] = {
+    "hdf5": _read,
+    "zip": _read,
+    "checkpoint": _read,
+    "json": _json,
+    "directory": _directory,
+}
+
+
+def inspect(
+    source: str | os.PathLike[str] | bytes | BinaryIO, options: ConvertOptions
+) -> Inspection:
+    """Return what *source* holds; see :func:`tfjs_codec.inspect`."""
+    opened = open_source(source)
+    describe = DESCRIBERS.get(sniff(opened))
+    if describe is None:
+        raise unknown_format(opened)
+    return describe(opened, options)

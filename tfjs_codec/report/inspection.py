@@ -1,0 +1,168 @@
+"""What is in a model file: its layers, its tensors, and what a conversion would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
+
+from tfjs_codec.errors import Problem, quote, visible
+
+Shape = tuple[int | None, ...]
+
+_NAME_CHARS = 60  # of a name in the text; JSON has all of it
+
+
+@dataclass(frozen=True, slots=True)
+class LayerInfo:
+    """A layer, an operation or a nested model.
+
+    Attributes:
+        name: Its name.
+        class_name: Its class (of Keras, or of tfjs in tfjs models).
+        shapes: Output shapes of its first call, with the batch; empty if they are not known.
+        parameters: Number of values of all its variables, those of the layers inside included.
+        frozen: How many of these training does not change.
+        inputs: Names of the layers it is called on, call by call.
+        layers: The layers inside a nested model or wrapper.
+        becomes: The tfjs classes it is lowered into, if not the one of its own name.
+    """
+
+    name: str
+    class_name: str
+    shapes: tuple[Shape, ...] = ()
+    parameters: int = 0
+    frozen: int = 0
+    inputs: tuple[str, ...] = ()
+    layers: tuple[LayerInfo, ...] = ()
+    becomes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """A tensor of a file.
+
+    ``stored`` is the dtype there if it is quantised, ``nbytes`` what it takes there; None for
+    strings, whose size their values tell.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    nbytes: int | None
+    stored: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What :func:`tfjs_codec.inspect` found.
+
+    Attributes:
+        path: The source as it was named.
+        format: What it is: ``keras-h5``, ``tfjs-layers``, ``tfjs-graph``, ….
+        facts: ``(what, value)`` that the file says of itself: versions, signatures, metadata.
+        layers: The architecture; empty for mere weights.
+        tensors: All tensors, in the file's order.
+        problems: Why tfjs cannot express the model as a Layers model; empty if it can.
+        dropped: State needed only for training that a conversion leaves out.
+        warnings: What the reader should know.
+    """
+
+    path: str
+    format: str
+    facts: tuple[tuple[str, str], ...] = ()
+    layers: tuple[LayerInfo, ...] = ()
+    tensors: tuple[TensorInfo, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    dropped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> int:
+        """Number of values of all tensors."""
+        return sum(tensor.size for tensor in self.tensors)
+
+    @property
+    def frozen(self) -> int:
+        """How many of them training does not change, as far as the layers tell."""
+        return sum(layer.frozen for layer in self.layers)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors in the file; without strings, whose size only their values tell."""
+        return sum(tensor.nbytes or 0 for tensor in self.tensors)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the inspection as what JSON can express."""
+        totals = {"parameters": self.parameters, "frozen": self.frozen, "nbytes": self.nbytes}
+        return {**asdict(self), "facts": dict(self.facts), **totals}
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: {self.format}"]
+        lines += [f"  {what}: {_cut(value)}" for what, value in self.facts]
+        lines += ["", *_table(_layer_rows(self.layers))] if self.layers else []
+        lines += ["", *_table(_tensor_rows(self.tensors))] if self.tensors else []
+        total = f"{self.parameters:,} parameters ({self.frozen:,} frozen)"
+        lines += ["", f"{total}, {len(self.tensors)} tensors, {self.nbytes:,} bytes"]
+        lines += [f"  {_cut(name)} ({kind}) becomes {', '.join(into)}"
+                  for name, kind, into in _lowered(self.layers)]  # fmt: skip
+        lines += [f"  left out: {text}" for text in self.dropped]
+        lines += [f"  problem: {problem}" for problem in self.problems]
+        lines += [f"  warning: {text}" for text in self.warnings]
+        return "\n".join(map(visible, lines))
+
+
+def _cut(text: str) -> str:
+    """Return *text* bounded and on one line."""
+    return text if text.isprintable() and len(text) <= _NAME_CHARS else quote(text[:_NAME_CHARS])
+
+
+def _layer_rows(layers: Sequence[LayerInfo], depth: int = 0) -> Iterator[tuple[str, ...]]:
+    if not depth:
+        yield "layer", "class", "output", "parameters", "inputs"
+    for layer in layers:
+        shapes = " ".join(_shape(shape) for shape in layer.shapes)
+        inputs = _cut(", ".join(layer.inputs))
+        name = "  " * depth + _cut(layer.name)
+        yield name, _cut(layer.class_name), shapes, f"{layer.parameters:,}", inputs
+        yield from _layer_rows(layer.layers, depth + 1)
+
+
+def _tensor_rows(tensors: Sequence[TensorInfo]) -> Iterator[tuple[str, ...]]:
+    yield "tensor", "dtype", "shape", "bytes", ""
+    for tensor in tensors:
+        dtype = f"{tensor.dtype} as {tensor.stored}" if tensor.stored else tensor.dtype
+        nbytes = "?" if tensor.nbytes is None else f"{tensor.nbytes:,}"
+        yield _cut(tensor.name), dtype, _shape(tensor.shape), nbytes, ""
+
+
+def _shape(shape: Shape) -> str:
+    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
+
+
+def _lowered(
+    layers: Sequence[LayerInfo], prefix: str = ""
+) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    for layer in layers:
+        if layer.becomes:
+            yield prefix + layer.name, layer.class_name, layer.becomes
+        yield from _lowered(layer.layers, f"{prefix}{layer.name}/")
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return *rows* as lines with aligned columns; the fourth column holds numbers."""
+    rows = list(rows)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column == 3 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
