@@ -81,6 +81,7 @@ graph_file(
     "too_large", b"", "CorruptFileError", "3,221,225,472 bytes, more than the 2 GiB", 3 << 30
 )
 graph_file("deep", nested(5000), "CorruptFileError", "not a valid SavedModel message")
+graph_file("twins", GOOD + field(2, b""), None, "")  # ambiguous, but it has no variables
 graph_file("bad_child", field(2, field(7, field(1, field(1, b"\x08\x07")))), "CorruptFileError",
            "object graph, node 0")  # fmt: skip
 

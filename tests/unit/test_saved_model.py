@@ -219,3 +219,19 @@ def test_only_our_errors_escape_from_damage(tmp_path, name, rounds):
             with suppress(TfjsCodecError):
                 dict(tfjs_codec.load(model).weights)
         file.write_bytes(data)
+
+
+# --- what is written -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fixture",
+    sorted(path.parent for path in FIXTURES.glob("savedmodel_*/model.h5")),
+    ids=lambda path: path.name,
+)
+def test_bytes_are_those_of_the_same_model_from_hdf5(fixture, tmp_path):
+    tfjs_codec.convert(fixture / "model", tmp_path / "saved_model")
+    tfjs_codec.convert(fixture / "model.h5", tmp_path / "hdf5")
+    ours = {path.name: path.read_bytes() for path in (tmp_path / "saved_model").iterdir()}
+    theirs = {path.name: path.read_bytes() for path in (tmp_path / "hdf5").iterdir()}
+    assert ours == theirs
