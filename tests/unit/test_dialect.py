@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.files.place import Place
 from tfjs_codec.readers.dialect import activation, canonical_class, dtype_name, layer_config, plain
 from tfjs_codec.readers.keras1 import convert_entry
-from tfjs_codec.readers.place import Place
 
 PLACE = Place("model.h5", "config")
 

@@ -9,10 +9,10 @@ import pytest
 from keras_files import call3, entry, functional, input_entry, tensor3
 
 from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Call, KerasGraph, Ref
 from tfjs_codec.readers.architecture import detect_generation, read_architecture
 from tfjs_codec.readers.nodes import parse_call
-from tfjs_codec.readers.place import Place
 
 PLACE = Place("model.h5", "node")
 

@@ -88,7 +88,4 @@ def run(arguments: argparse.Namespace) -> int:
             source, arguments.destination, options=options, replace=replace, progress=progress
         )
     shared.show(report, arguments)
-
-
-def _listed(text: str | None) -> list[str] | None:
-    return None if text is None else [item for item in text.split(",") if item]
+    return 0

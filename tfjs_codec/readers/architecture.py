@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfjs_codec.errors import Problem, UnsupportedModelError, quote
+from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Ref
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.readers import keras1
@@ -21,7 +22,6 @@ from tfjs_codec.readers.dialect import (
 from tfjs_codec.readers.input_shape import UNKNOWN
 from tfjs_codec.readers.nodes import Linker, flat_refs, parse_call
 from tfjs_codec.readers.ops import TF_OP_CLASSES, is_op, op_call, op_config, op_name
-from tfjs_codec.readers.place import Place
 
 _MODEL_KEYS = frozenset(("layers", "input_layers", "output_layers"))
 _MODEL_CLASSES = frozenset(("Functional", "Model", "Sequential"))

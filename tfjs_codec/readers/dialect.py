@@ -15,8 +15,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Config
-from tfjs_codec.readers.place import Place
 
 # Other names under which Keras itself has written or accepted a class.
 ALIASES = {

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Config, KerasLayer
 from tfjs_codec.ir.tensors import Array, DerivedTensor, LazyTensor
 from tfjs_codec.readers.dialect import ALIASES, plain
-from tfjs_codec.readers.place import Place
 
 # Keys of layer configs that only Keras 1 writes, and such that it never writes.
 MARKERS = frozenset(

@@ -29,8 +29,8 @@ import re
 from itertools import accumulate
 from typing import Any
 
+from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Call, Config
-from tfjs_codec.readers.place import Place
 
 # Operands of operations that do not take just ``x``, in order.
 OPERANDS: dict[str, tuple[str, ...]] = {

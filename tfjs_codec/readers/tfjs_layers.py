@@ -14,6 +14,7 @@ from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, quote
 from tfjs_codec.files import strict_json
+from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import Source, unknown_format
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
 from tfjs_codec.ir.tensors import LazyTensor
@@ -21,7 +22,6 @@ from tfjs_codec.ir.tfjs import TfjsModel, Weight
 from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import read_architecture
 from tfjs_codec.readers.manifest import read_manifest
-from tfjs_codec.readers.place import Place
 from tfjs_codec.readers.tfjs_gru import restore_grus
 from tfjs_codec.readers.variables import own_variables
 
