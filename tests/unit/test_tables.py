@@ -52,7 +52,7 @@ def contents(made: Graph) -> tuple:
 
 def from_file(text, kinds=KINDS, **attrs):
     nodes = [
-        const("f", np.array(b"/somewhere/words.txt", object)),
+        const("f", np.array(b"words.txt", object)),
         Node(
             "init", "InitializeTableFromTextFileV2", (Ref("t"), Ref("f")), {**FILE, **attrs},
         ),

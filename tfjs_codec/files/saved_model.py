@@ -33,6 +33,7 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 _BINARY, _TEXT, _CHUNKED = "saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"
 _METADATA = "keras_metadata.pb"
 _PREFIX = "variables/variables"
+_ASSETS_V1 = "saved_model_assets"
 _MAX_MESSAGE_BYTES = (2 << 30) - 1
 DEFAULT_TAGS = ("serve",)
 
@@ -97,6 +98,7 @@ def open_saved_model(
     if not message.meta_graphs:
         raise CorruptFileError("the file holds no MetaGraph (empty or truncated?)", path=file)
     graph, all_tags = _choose(message.meta_graphs, tags, file)
+    _add_assets_v1(graph, file)
     for asset in graph.asset_file_def:
         _check_asset(asset.filename, path, file, limits)
     nodes = graph.object_graph_def.nodes
@@ -212,6 +214,15 @@ def _choose(
 def tag_text(tags: tuple[str, ...]) -> str:
     """Return the tags of a MetaGraph for a message."""
     return ",".join(quote(tag) for tag in tags) or "none"
+
+
+def _add_assets_v1(graph: Any, file: Path) -> None:
+    """Put the assets where TensorFlow 2 has them; TensorFlow 1 lists them in a collection."""
+    if graph.asset_file_def or _ASSETS_V1 not in graph.collection_def:
+        return
+    where = f"collection {_ASSETS_V1}"
+    for item in graph.collection_def[_ASSETS_V1].any_list.value:
+        graph.asset_file_def.append(pb.parse("AssetFileDef", item.value, path=file, where=where))
 
 
 def _check_asset(name: str, path: Path, file: Path, limits: Limits) -> None:

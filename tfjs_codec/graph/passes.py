@@ -34,6 +34,7 @@ PASSES: tuple[Pass, ...] = (
     tables_filled,
     forwarded,
     lookups_shaped,
+    folded,
     rewritten,
     folded,
     prelus_found,

@@ -1,73 +1,25 @@
 """Operations that tfjs lacks or gets wrong, in operations that it has.
 
 One rule for each op: ``rule(build, node)`` returns what the node's results become, or None to leave
-the node as it is. A rule says what it needs by :class:`Build`, whose nodes are named after the one
-they replace.
+the node as it is. A rule says what it needs by :class:`~tfjs_codec.graph.build.Build`, whose nodes
+are named after the one they replace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from tfjs_codec.errors import Problem, UnsupportedModelError
-from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names, pruned, redirected
-
-
-class Build:
-    """Makes nodes for a rule; *dtype* is the type of what the replaced node works on."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.nodes = dict(graph.nodes)
-        self.problems: list[Problem] = []
-        self._names = fresh_names(graph)
-        self._node = Node("", "")
-
-    def begin(self, node: Node) -> None:
-        """Name the nodes that follow after *node*."""
-        self._node = node
-
-    @property
-    def dtype(self) -> str:
-        """The attribute T of the node that is replaced."""
-        return str(self._node.attrs.get("T", "float32"))
-
-    def op(self, op: str, *inputs: Ref, **attrs: Any) -> Ref:
-        """Add a node of *op* with the type of the replaced one."""
-        name = self._names.fresh(f"{self._node.name}/{op}")
-        self.nodes[name] = Node(name, op, inputs, {"T": self.dtype, **attrs})
-        return Ref(name)
-
-    def number(self, value: float) -> Ref:
-        """Add a scalar of the type of the replaced node."""
-        return self.const(np.array(value, _numpy(self.dtype)), self.dtype)
-
-    def ints(self, *values: int) -> Ref:
-        """Add a vector of int32."""
-        return self.const(np.array(values, np.int32), "int32")
-
-    def const(self, array: Any, dtype: str) -> Ref:
-        """Add a Const."""
-        name = self._names.fresh(f"{self._node.name}/Const")
-        self.nodes[name] = const(name, array, dtype)
-        return Ref(name)
-
-    def same(self, op: str, *inputs: Ref, **attrs: Any) -> list[Ref]:
-        """Put a node of *op* with the name of the replaced one in its place."""
-        name = self._node.name
-        self.nodes[name] = Node(name, op, inputs, {"T": self.dtype, **attrs})
-        return [Ref(name)]
-
-    def refuse(self, reason: str, hint: str = "") -> None:
-        """Note that the node cannot be expressed."""
-        node = self._node
-        self.problems.append(Problem(node.name, node.op, reason, hint, kind="node"))
-
+from tfjs_codec.errors import UnsupportedModelError
+from tfjs_codec.graph.build import Build
+from tfjs_codec.graph.einsum import einsum
+from tfjs_codec.ir.graph import Graph, Node, Ref, pruned, redirected
 
 Rule = Callable[[Build, Node], list[Ref] | None]
+
+_INTS = frozenset(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"))
 
 
 def rewritten(graph: Graph) -> Graph:
@@ -92,10 +44,6 @@ def rewritten(graph: Graph) -> Graph:
             "operations in forms that tfjs lacks", path=graph.path, problems=tuple(build.problems)
         )
     return pruned(redirected(replace(graph, nodes=build.nodes), moved))
-
-
-def _numpy(dtype: str) -> np.dtype[Any]:
-    return np.dtype("float32" if dtype == "bfloat16" else dtype)
 
 
 def _renamed(op: str) -> Rule:
@@ -127,6 +75,23 @@ def _xlogy(build: Build, node: Node) -> list[Ref]:
     return build.same("SelectV2", zero, build.op("Mul", x, build.number(0)), product)
 
 
+def _truncated_quotient(build: Build, node: Node) -> list[Ref] | None:
+    """Whole numbers rounded towards zero; tfjs rounds their quotients down."""
+    if build.dtype not in _INTS:
+        return None if node.op == "Div" else build.same("RealDiv", *node.inputs)
+    x, y = node.inputs
+    size = build.op("FloorDiv", build.op("Abs", x), build.op("Abs", y))
+    sign = build.op("Mul", build.op("Sign", x), build.op("Sign", y))
+    return build.same("Mul", sign, size)
+
+
+def _truncated_remainder(build: Build, node: Node) -> list[Ref]:
+    """The remainder with the sign of x; that of tfjs has the sign of y."""
+    x, y = node.inputs
+    size = build.op("FloorMod", build.op("Abs", x), build.op("Abs", y))
+    return build.same("Mul", build.op("Sign", x), size)
+
+
 def _batch_matmul(build: Build, node: Node) -> list[Ref] | None:
     kinds = {node.attrs.get(key) for key in ("Ta", "Tb", "Tout")}
     if len(kinds) != 1:
@@ -154,14 +119,25 @@ def _batch_norm(build: Build, node: Node) -> list[Ref] | None:
         mean = build.op("Mean", x, over, keep_dims=True, Tidx="int32")
         squares = build.op("SquaredDifference", x, mean)
         variance = build.op("Mean", squares, over, keep_dims=True, Tidx="int32")
+        count = build.op("RealDiv", *(_count(build, each) for each in (x, mean)))
+        unbiased = build.op("RealDiv", count, build.op("Sub", count, build.number(1)))
         flat = build.ints(-1)
-        results = [build.op("Reshape", each, flat, Tshape="int32") for each in (mean, variance)]
+        results = [
+            build.op("Reshape", each, flat, Tshape="int32")
+            for each in (mean, build.op("Mul", variance, unbiased))
+        ]
     else:
         mean, variance = spread(mean), spread(variance)
     epsilon = build.number(node.attrs.get("epsilon", 1e-4))
     factor = build.op("Mul", build.op("Rsqrt", build.op("AddV2", variance, epsilon)), spread(scale))
     centred = build.op("Mul", build.op("Sub", x, mean), factor)
     return [*build.same("AddV2", centred, spread(offset)), *results]
+
+
+def _count(build: Build, x: Ref) -> Ref:
+    """Return how many elements *x* has, in its type."""
+    size = build.op("Size", x, out_type="int32")
+    return build.op("Cast", size, SrcT="int32", DstT=build.dtype, Truncate=False)
 
 
 def _roll(build: Build, node: Node) -> list[Ref] | None:
@@ -206,10 +182,15 @@ def _channels_last_only(build: Build, node: Node) -> list[Ref] | None:
 
 
 RULES: dict[str, Rule] = {
+    "Div": _truncated_quotient,
+    "Einsum": einsum,
     "Erfc": _erfc,
     "Softsign": _softsign,
     "Inv": _renamed("Reciprocal"),
+    "Mod": _truncated_remainder,
     "Rint": _renamed("Round"),
+    "TruncateDiv": _truncated_quotient,
+    "TruncateMod": _truncated_remainder,
     "LogicalXor": _logical_xor,
     "Xlogy": _xlogy,
     "BatchMatMulV3": _batch_matmul,

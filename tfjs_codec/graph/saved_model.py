@@ -185,7 +185,13 @@ def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> G
     graph = fed(replace(base, outputs=outputs), inputs)
     fillers = table_initializers(model.meta_graph, base.nodes)
     needed = reachable(base.nodes, fillers)
-    graph = replace(graph, initializer={n: base.nodes[n] for n in base.nodes if n in needed})
+    initializer = {name: node for name, node in base.nodes.items() if name in needed}
+    for asset in model.meta_graph.asset_file_def:
+        # The Const holds the path that the file had when the graph was made.
+        name = asset.tensor_info.name.partition(":")[0]
+        if name in initializer:
+            initializer[name] = const(name, np.array(asset.filename.encode(), object))
+    graph = replace(graph, initializer=initializer)
     return bound_v1(graph, model, model.tensors(verify=verify))
 
 

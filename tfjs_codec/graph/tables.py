@@ -109,7 +109,7 @@ def _read(
 ) -> tuple[Node, Node]:
     """Return the keys and values that *node* reads from a file of one record per line."""
     name = bytes(_constant(graph, constants, node.inputs[1], node).value.numpy().item())
-    asset = name.rpartition(b"/")[2].decode("utf-8", "replace")
+    asset = name.decode("utf-8", "replace")
     if asset not in graph.assets:
         raise CorruptFileError(
             f"the vocabulary file {quote(asset)} is missing", path=graph.path, where=_where(node)

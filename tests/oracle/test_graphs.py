@@ -1,0 +1,104 @@
+"""TensorFlow graphs: what TensorFlow computed is what tfjs computes, in all runs of a fixture."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compare import assert_close
+from tfjs_node import BACKENDS, TfjsNode
+
+import tfjs_codec
+
+pytestmark = pytest.mark.node
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+CASES = sorted(path.parent.name for path in FIXTURES.glob("graph_*/case.json"))
+# Cases that use kernels which tfjs has for other backends only.
+NOT_ON_WASM = {"graph_spectrum", "graph_texts"}
+
+Converted = Callable[..., Path]
+
+
+def case(name: str) -> dict:
+    return json.loads((FIXTURES / name / "case.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory) -> Converted:
+    """Convert a fixture, once for the same options; returns the directory of the graph model."""
+    done: dict[str, Path] = {}
+
+    def convert(name: str, **options) -> Path:
+        key = f"{name} {options}"
+        if key not in done:
+            folder = tmp_path_factory.mktemp(name)
+            source = FIXTURES / name / "model.pb"
+            if source.exists():
+                options["output_node_names"] = case(name)["outputs"]
+            else:
+                source = folder / "model"
+                zipfile.ZipFile(FIXTURES / name / "model.zip").extractall(source)
+            tfjs_codec.convert(source, folder / "web", to="graph", **options)
+            done[key] = folder / "web"
+        return done[key]
+
+    return convert
+
+
+def runs(name: str):
+    """Inputs and outputs of every run, by key."""
+    arrays = np.load(FIXTURES / name / "io.npz")
+    known = case(name)
+    for run in range(known["runs"]):
+        given = {key: arrays[f"{run}.in.{key}"] for key in known["inputs"]}
+        yield given, {key: arrays[f"{run}.out.{key}"] for key in known["outputs"]}
+
+
+def same(got: list[np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    for ours, (key, theirs) in zip(got, expected.items(), strict=True):
+        if theirs.dtype.kind in "fc":
+            assert_close([ours], [theirs])
+        else:
+            assert ours.tolist() == theirs.tolist(), key
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", CASES)
+def test_computes_the_same(name: str, backend: str, converted: Converted, tfjs: TfjsNode):
+    if backend == "wasm" and name in NOT_ON_WASM:
+        return
+    model = converted(name)
+    for given, expected in runs(name):
+        same(tfjs.execute(model, given, list(expected), backend), expected)
+
+
+@pytest.mark.parametrize("name", ["graph_ports", "graph_v1_variables", "graph_keras3_conv"])
+def test_order_is_that_of_the_signature(name: str, converted: Converted, tfjs: TfjsNode):
+    """Pages that give a list of inputs get a list of outputs."""
+    for given, expected in runs(name):
+        same(tfjs.predict(converted(name), list(given.values())), expected)
+
+
+@pytest.mark.parametrize("name", ["graph_keras3_conv", "graph_conv_bn"])
+def test_quantised(name: str, converted: Converted, tfjs: TfjsNode):
+    model = converted(name, quantize={"float16": True})
+    manifest = json.loads((model / "model.json").read_text())["weightsManifest"]
+    assert any("quantization" in weight for group in manifest for weight in group["weights"])
+    for given, expected in runs(name):
+        got = tfjs.execute(model, given, list(expected))
+        assert_close(got, list(expected.values()), atol=5e-3, rtol=5e-3)
+
+
+def test_conv_net_has_no_batch_norm_left(converted: Converted):
+    """Thirteen operations of Keras's twelve layers: what can be fused is."""
+    topology = json.loads((converted("graph_keras3_conv") / "model.json").read_text())
+    ops = [node["op"] for node in topology["modelTopology"]["node"]]
+    assert ops.count("_FusedConv2D") == 3
+    assert ops.count("FusedDepthwiseConv2dNative") == 1
+    assert ops.count("_FusedMatMul") == 2
+    assert not {"FusedBatchNormV3", "Rsqrt", "Relu6", "Neg", "BiasAdd"} & set(ops)

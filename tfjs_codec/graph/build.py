@@ -1,0 +1,64 @@
+"""Makes the nodes that replace another one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.errors import Problem
+from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names
+
+
+class Build:
+    """Makes nodes for a rule; *dtype* is the type of what the replaced node works on."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.nodes = dict(graph.nodes)
+        self.problems: list[Problem] = []
+        self._names = fresh_names(graph)
+        self._node = Node("", "")
+
+    def begin(self, node: Node) -> None:
+        """Name the nodes that follow after *node*."""
+        self._node = node
+
+    @property
+    def dtype(self) -> str:
+        """The attribute T of the node that is replaced."""
+        return str(self._node.attrs.get("T", "float32"))
+
+    def op(self, op: str, *inputs: Ref, **attrs: Any) -> Ref:
+        """Add a node of *op* with the type of the replaced one."""
+        name = self._names.fresh(f"{self._node.name}/{op}")
+        self.nodes[name] = Node(name, op, inputs, {"T": self.dtype, **attrs})
+        return Ref(name)
+
+    def number(self, value: float) -> Ref:
+        """Add a scalar of the type of the replaced node."""
+        return self.const(np.array(value, _numpy(self.dtype)), self.dtype)
+
+    def ints(self, *values: int) -> Ref:
+        """Add a vector of int32."""
+        return self.const(np.array(values, np.int32), "int32")
+
+    def const(self, array: Any, dtype: str) -> Ref:
+        """Add a Const."""
+        name = self._names.fresh(f"{self._node.name}/Const")
+        self.nodes[name] = const(name, array, dtype)
+        return Ref(name)
+
+    def same(self, op: str, *inputs: Ref, **attrs: Any) -> list[Ref]:
+        """Put a node of *op* with the name of the replaced one in its place."""
+        name = self._node.name
+        self.nodes[name] = Node(name, op, inputs, {"T": self.dtype, **attrs})
+        return [Ref(name)]
+
+    def refuse(self, reason: str, hint: str = "") -> None:
+        """Note that the node cannot be expressed."""
+        node = self._node
+        self.problems.append(Problem(node.name, node.op, reason, hint, kind="node"))
+
+
+def _numpy(dtype: str) -> np.dtype[Any]:
+    return np.dtype("float32" if dtype == "bfloat16" else dtype)
