@@ -235,3 +235,45 @@ def test_bytes_are_those_of_the_same_model_from_hdf5(fixture, tmp_path):
     ours = {path.name: path.read_bytes() for path in (tmp_path / "saved_model").iterdir()}
     theirs = {path.name: path.read_bytes() for path in (tmp_path / "hdf5").iterdir()}
     assert ours == theirs
+
+
+# --- what inspect says ---------------------------------------------------------------------
+
+
+def test_inspect_tells_signatures_tags_and_operations():
+    found = tfjs_codec.inspect(model_of("tf1.15_tags"))
+    facts = dict(found.facts)
+    assert facts["tags"] == "'serve'; 'serve','gpu'"
+    assert facts["tensorflow version"] == "1.15.5"
+    assert facts["signature 'serving_default'"] == "'x' float32[?,5] -> 'y' float32[?,4]"
+    assert "3 VariableV2" in facts["operations"].split(", ")
+    assert [(tensor.name, tensor.shape) for tensor in found.tensors] == [
+        ("bias", (4,)),
+        ("kernel", (5, 4)),
+    ]
+    assert "without Keras architecture" in str(found)
+
+
+def test_inspect_shows_layers_of_keras_models_and_their_signatures():
+    text = str(tfjs_codec.inspect(model_of("tf2.19_compiled")))
+    assert "'serving_default': 'dense_input' float32[?,3] -> 'dense_1' float32[?,1]" in text
+    assert "dense/kernel" in text
+
+
+def test_inspect_shows_stored_types_and_sizes():
+    tensors = tfjs_codec.inspect(model_of("checkpoint_dtypes") / "ckpt-7").tensors
+    found = {tensor.name: (tensor.dtype, tensor.stored, tensor.nbytes) for tensor in tensors}
+    assert found["bfloat16"] == ("float32", "bfloat16", 12)
+    assert found["float64"] == ("float64", None, 48)
+    assert found["strings"] == ("string", None, 314)
+
+
+def test_inspect_of_several_metagraphs_to_choose_from(tmp_path):
+    model = copied(tmp_path, "tf1.15_tags")
+    data = (model / "saved_model.pb").read_bytes()
+    (model / "saved_model.pb").write_bytes(data.replace(b"serve", b"other"))
+    found = tfjs_codec.inspect(model)
+    assert "'other'; 'other','gpu'" in str(found.problems[0])
+    assert len(found.tensors) == 2
+    chosen = dict(tfjs_codec.inspect(model, tags=["other"]).facts)
+    assert "signature 'serving_default'" in chosen

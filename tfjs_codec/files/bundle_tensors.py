@@ -36,7 +36,7 @@ class Place:
 
 
 class BundleTensor(LazyTensor):
-    """A tensor of a checkpoint; ``tf_dtype`` is the name of its type there.
+    """A tensor of a checkpoint; ``tf_dtype`` and ``stored_bytes`` are its type and size there.
 
     Values of a type that numpy lacks (bfloat16, float8) come as float32. Unless the bundle was
     opened with ``verify=False``, a read that does not match the checksum raises CorruptFileError;
@@ -48,6 +48,7 @@ class BundleTensor(LazyTensor):
         self.shape = shape
         self.tf_dtype = tf_dtype
         self.dtype = np.dtype(dtype)
+        self.stored_bytes = 0
 
     def numpy(self) -> Array:
         pieces = list(self.chunks(max(1, self.nbytes)))
@@ -62,6 +63,7 @@ class PlainTensor(BundleTensor):
         super().__init__(name, shape, kind.name, kind.numpy)
         self._kind = kind
         self._place = place
+        self.stored_bytes = place.size
 
     @property
     def extent(self) -> Extent | None:
@@ -84,6 +86,7 @@ class StringTensor(BundleTensor):
     def __init__(self, name: str, shape: tuple[int, ...], place: Place) -> None:
         super().__init__(name, shape, "string", object)
         self._place = place
+        self.stored_bytes = place.size
 
     def chunks(self, max_bytes: int) -> Iterator[Array]:
         place = self._place
@@ -109,6 +112,7 @@ class SlicedTensor(BundleTensor):
     ) -> None:
         super().__init__(name, shape, parts[0][1].tf_dtype, parts[0][1].dtype)
         self._parts = parts
+        self.stored_bytes = sum(part.stored_bytes for _, part in parts)
 
     def chunks(self, max_bytes: int) -> Iterator[Array]:
         rows = [part for start, part in self._parts if not any(start[1:])]

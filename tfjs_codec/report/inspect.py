@@ -26,7 +26,11 @@ def _json(source: Source, options: ConvertOptions) -> Inspection:
 
 def _directory(source: Source, options: ConvertOptions) -> Inspection:
     index = Path(source.path) / "model.json"
-    return _json(open_source(index), options) if index.exists() else _read(source, options)
+    if index.exists():
+        return _json(open_source(index), options)
+    from tfjs_codec.report.inspect_saved_model import describe  # noqa: PLC0415  (and protobuf)
+
+    return describe(source, options)
 
 
 # By what files.source.sniff says the content is.

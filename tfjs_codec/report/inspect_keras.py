@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tfjs_codec.errors import Problem, UnsupportedModelError
+from tfjs_codec.files.bundle_tensors import BundleTensor
 from tfjs_codec.files.source import Source, sniff
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel, Ref
 from tfjs_codec.ir.tensors import LazyTensor
@@ -84,6 +85,9 @@ def _facts(model: KerasModel) -> Iterator[tuple[str, str]]:
 def _tensor(name: str, tensor: LazyTensor) -> TensorInfo:
     is_text = tensor.dtype.kind == "O"
     dtype = "string" if is_text else tensor.dtype.name
+    if isinstance(tensor, BundleTensor):
+        stored = tensor.tf_dtype if tensor.tf_dtype != dtype else None
+        return TensorInfo(name, tensor.shape, dtype, tensor.stored_bytes, stored)
     return TensorInfo(name, tensor.shape, dtype, None if is_text else tensor.nbytes)
 
 

@@ -12,6 +12,7 @@ from tfjs_codec.errors import Problem, quote, visible
 Shape = tuple[int | None, ...]
 
 _NAME_CHARS = 60  # of a name in the text; JSON has all of it
+_FACT_CHARS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class LayerInfo:
 class TensorInfo:
     """A tensor of a file.
 
-    ``stored`` is the dtype there if it is quantised, ``nbytes`` what it takes there; None for
+    ``stored`` is the dtype there if that is another, ``nbytes`` what it takes there; None for
     strings, whose size their values tell.
     """
 
@@ -105,7 +106,7 @@ class Inspection:
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.format}"]
-        lines += [f"  {what}: {_cut(value)}" for what, value in self.facts]
+        lines += [f"  {what}: {_cut(value, _FACT_CHARS)}" for what, value in self.facts]
         lines += ["", *_table(_layer_rows(self.layers))] if self.layers else []
         lines += ["", *_table(_tensor_rows(self.tensors))] if self.tensors else []
         total = f"{self.parameters:,} parameters ({self.frozen:,} frozen)"
@@ -118,9 +119,9 @@ class Inspection:
         return "\n".join(map(visible, lines))
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, chars: int = _NAME_CHARS) -> str:
     """Return *text* bounded and on one line."""
-    return text if text.isprintable() and len(text) <= _NAME_CHARS else quote(text[:_NAME_CHARS])
+    return text if text.isprintable() and len(text) <= chars else quote(text[:chars])
 
 
 def _layer_rows(layers: Sequence[LayerInfo], depth: int = 0) -> Iterator[tuple[str, ...]]:
