@@ -223,7 +223,8 @@ class _Reader:
         inner = layers[0].graph if layers else None
         if shape is None and inner is not None and len(inner.inputs) == 1:
             source = next(item for item in inner.layers if item.name == inner.inputs[0].layer)
-            shape, dtype = source.config["batch_shape"], source.config["dtype"]
+            dtype = source.config["dtype"]
+            shape = None if UNKNOWN in source.config else source.config["batch_shape"]
         if shape is None:
             shape = plain(config.get("build_input_shape"))
         if shape is None and isinstance(entry.get("build_config"), dict):

@@ -25,7 +25,7 @@ def infer_input_shapes(graph: KerasGraph, path: str) -> list[str]:
         UnsupportedModelError: the first layers do not tell.
     """
     warnings = []
-    for layer in graph.walk():
+    for layer in reversed(list(graph.walk())):  # the innermost first: others may begin with it
         if layer.graph is not None:
             warnings += _infer(layer.graph, path)
     return warnings + _infer(graph, path)
@@ -55,6 +55,8 @@ def _shape_before(layers: list[KerasLayer]) -> list[int | None] | None:
             for role, tensor in child.weights.items()
         }
         kind = layer.class_name
+        if layer.graph is not None:
+            return _own_input_shape(layer.graph)
         kernel = weights.get("kernel") or weights.get("depthwise_kernel")
         if kind == "Embedding":
             return [None, None]
@@ -70,3 +72,11 @@ def _shape_before(layers: list[KerasLayer]) -> list[int | None] | None:
         if kind not in _TRANSPARENT:
             return None
     return None
+
+
+def _own_input_shape(graph: KerasGraph) -> list[int | None] | None:
+    if len(graph.inputs) != 1:
+        return None
+    source = next(layer for layer in graph.layers if layer.name == graph.inputs[0].layer)
+    shape: list[int | None] = source.config["batch_shape"]
+    return shape
