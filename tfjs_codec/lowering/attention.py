@@ -59,7 +59,8 @@ def _softmax(b: Scope, scores: Tensor, keep: Tensor | None) -> Tensor:
 def multi_head_attention(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor | list[Tensor]:
     """Dense, Dot, softmax and Dot for each head, then Concatenate and Dense."""
     query, value, key = _sources(b, x)
-    if any(t.rank != 3 for t in (query, value, key)) or layer.config.get("attention_axes"):
+    axes = layer.config.get("attention_axes")  # a layer that was called writes [1], not its None
+    if any(t.rank != 3 for t in (query, value, key)) or axes not in (None, 1, [1]):
         raise Refusal("attention over other than (batch, time, features)")
     if b.call.kwargs.get("return_attention_scores"):
         raise Refusal("attention scores as an output")

@@ -167,7 +167,7 @@ class Scope:
         if unknown:
             raise AssertionError(f"tfjs's {class_name} does not read {sorted(unknown)}")
         shapes = [tensor.shape for tensor in inputs]
-        for shape in shapes:
+        for shape in shapes[:1] if spec.takes_states else shapes:
             if len(shape) not in spec.ranks:
                 raise ShapeError(f"tfjs's {class_name} does not take inputs of rank {len(shape)}")
         outputs = spec.shape(config, shapes)

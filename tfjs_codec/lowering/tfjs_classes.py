@@ -29,7 +29,8 @@ class TfjsClass:
     ``keys`` are the config keys it reads (besides initialisers, which follow from the weights);
     ``shape`` and ``weights`` compute the output shapes and the variables' shapes in tfjs's own
     order; ``ranks`` are the input ranks (with batch) it accepts; ``passes_mask`` tells whether
-    the executor hands the mask of the first input on (``supportsMasking``).
+    the executor hands the mask of the first input on (``supportsMasking``); ``takes_states``,
+    whether inputs after the first are initial states, of ranks of their own.
     """
 
     keys: tuple[str, ...]
@@ -37,6 +38,7 @@ class TfjsClass:
     weights: WeightRule
     ranks: range
     passes_mask: bool = False
+    takes_states: bool = False
 
 
 # ------------------------------------------------------------------------------ shape arithmetic
@@ -409,6 +411,11 @@ def _exactly(rank: int) -> range:
     return range(rank, rank + 1)
 
 
+def _recurrent(keys: tuple[str, ...], *, states: int, gates: int) -> TfjsClass:
+    shape, weights = _rnn(states), _rnn_weights(gates)
+    return TfjsClass(keys, shape, weights, _exactly(3), passes_mask=True, takes_states=True)
+
+
 TFJS_CLASSES: dict[str, TfjsClass] = {
     "InputLayer": _plain("batch_input_shape", "dtype"),
     "Dense": TfjsClass(
@@ -513,13 +520,9 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
     "UpSampling2D": _plain(
         "size", "data_format", "interpolation", shape=_upsample2d, ranks=_exactly(4)
     ),
-    "SimpleRNN": TfjsClass(_RNN, _rnn(1), _rnn_weights(1), _exactly(3), passes_mask=True),
-    "LSTM": TfjsClass(
-        (*_GATED, "unit_forget_bias"), _rnn(2), _rnn_weights(4), _exactly(3), passes_mask=True
-    ),
-    "GRU": TfjsClass(
-        (*_GATED, "reset_after"), _rnn(1), _rnn_weights(3), _exactly(3), passes_mask=True
-    ),
+    "SimpleRNN": _recurrent(_RNN, states=1, gates=1),
+    "LSTM": _recurrent((*_GATED, "unit_forget_bias"), states=2, gates=4),
+    "GRU": _recurrent((*_GATED, "reset_after"), states=1, gates=3),
     "ConvLSTM2D": TfjsClass(
         (
             *_CONV,
@@ -536,6 +539,7 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
         _conv_lstm_weights,
         _exactly(5),
         passes_mask=True,
+        takes_states=True,
     ),
 }
 """Classes whose shapes follow from their own config. The wrappers (TimeDistributed,
