@@ -1,0 +1,48 @@
+"""Every fixture, as every writer saved it, predicts in real TensorFlow.js what Keras predicted."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compare import assert_close
+from tfjs_node import BACKENDS
+
+import tfjs_codec
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+WEIGHTS_ONLY = ("weights.h5", "legacy.h5")
+# Keras computed these in float16.
+HALF_PRECISION = {"mixed_precision"}
+
+
+def fixture_files() -> Iterator[tuple[str, str]]:
+    for path in sorted((FIXTURES / "keras").glob("*.zip")):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith((".h5", ".keras")):
+                    yield path.stem, name
+
+
+@pytest.mark.node
+@pytest.mark.parametrize(("case", "file"), list(fixture_files()))
+def test_predicts_what_keras_predicted(case, file, tfjs, tmp_path):
+    writer, form = re.fullmatch(r"([a-z_]+-\d+\.\d+)\.(.+)", file).groups()
+    with zipfile.ZipFile(FIXTURES / "keras" / f"{case}.zip") as archive:
+        archive.extractall(tmp_path)
+    recorded = np.load(tmp_path / "io.npz")
+    inputs = [recorded[key] for key in recorded if key.startswith("in")]
+    outputs = [recorded[key] for key in recorded if key.startswith(f"{writer}/")]
+    tolerance = {"atol": 2e-3, "rtol": 2e-3} if case in HALF_PRECISION else {}
+
+    architecture = tmp_path / f"{writer}.json" if form in WEIGHTS_ONLY else None
+
+    tfjs_codec.convert(tmp_path / file, tmp_path / "web", architecture=architecture)
+
+    for backend in BACKENDS:
+        assert_close(tfjs.predict(tmp_path / "web", inputs, backend), outputs, **tolerance)
