@@ -25,6 +25,7 @@ from tfjs_codec.files.saved_model import (
 )
 from tfjs_codec.files.source import open_source
 from tfjs_codec.files.tf_dtypes import dtype_name
+from tfjs_codec.graph.expand import CALLS
 from tfjs_codec.graph.graph_def import GraphReader, shape_of
 from tfjs_codec.graph.variables_v1 import bound_v1, table_initializers
 from tfjs_codec.ir.graph import (
@@ -160,9 +161,21 @@ def _follow(model: SavedModelDir, number: int, path: Sequence[str]) -> int | Non
     return number
 
 
+def _places(function: Function) -> dict[str, int]:
+    """Return the positions of arguments in the one call that *function* makes.
+
+    A signature sorts its arguments; the function that it calls has them as they were written.
+    """
+    calls = [node for node in function.nodes.values() if node.op in CALLS]
+    if len(calls) != 1:
+        return {}
+    return {ref.node: place for place, ref in reversed(list(enumerate(calls[0].inputs)))}
+
+
 def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> Graph:
     """Return the graph of a signature that names tensors of the main graph (TensorFlow 1)."""
     signature = model.meta_graph.signature_def[name]
+    places = {node: place for place, node in enumerate(base.nodes)}  # a signature has no order
 
     def tensors(infos: Any) -> dict[str, Tensor]:
         found = {}
@@ -182,6 +195,7 @@ def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> G
         return found
 
     inputs, outputs = tensors(signature.inputs), tensors(signature.outputs)
+    inputs = dict(sorted(inputs.items(), key=lambda item: places[item[1].ref.node]))
     graph = fed(replace(base, outputs=outputs), inputs)
     fillers = table_initializers(model.meta_graph, base.nodes)
     needed = reachable(base.nodes, fillers)
@@ -260,7 +274,8 @@ class _Captures:
             attrs = {"dtype": dtype, "shape": shape}
             self.nodes[arg] = Node(arg, "Placeholder", attrs=attrs)
             inputs[key] = Tensor(Ref(arg), dtype, shape)
-        return inputs
+        places = _places(function)
+        return dict(sorted(inputs.items(), key=lambda item: places.get(item[1].ref.node, free)))
 
     def _outputs(self, signature: Any, function: Function) -> dict[str, Tensor]:
         numbered = {}
