@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_files import block, literal, table
+from bundle_files import block, literal, table, write_bundle
 
 from tfjs_codec.errors import CorruptFileError, LimitExceededError, quote
-from tfjs_codec.files.bundle_tensors import UnreadableTensor
+from tfjs_codec.files.bundle_tensors import SlicedTensor, UnreadableTensor
 from tfjs_codec.files.crc32c import crc32c, masked
 from tfjs_codec.files.snappy import decompress
 from tfjs_codec.files.sstable import read_sstable
@@ -210,6 +210,31 @@ def test_slices_may_be_cut_in_any_way_that_covers_once():
 )
 def test_slices_that_leave_a_gap_or_overlap(boxes, shape):
     assert not tiles(boxes, shape)
+
+
+@pytest.mark.parametrize("max_bytes", [4, 12, 1000])
+def test_slices_are_put_together_band_by_band(tmp_path, max_bytes):
+    whole = np.arange(6 * 4, dtype="f4").reshape(6, 4)
+    boxes = [
+        ((0, 0), (2, 4)),
+        ((2, 0), (3, 1)),
+        ((2, 1), (1, 3)),
+        ((3, 1), (2, 3)),
+        ((5, 0), (1, 4)),
+    ]
+    parts = [(str(box), np.ascontiguousarray(whole[cut(box)])) for box in boxes]
+    write_bundle(tmp_path / "ckpt", parts)
+    tensors = open_bundle(tmp_path / "ckpt")
+    sliced = SlicedTensor("w", (6, 4), [(box[0], tensors[str(box)]) for box in boxes])
+    assert [len(band) for band in sliced._bands()] == [1, 3, 1]
+    np.testing.assert_array_equal(sliced.numpy(), whole)
+    chunks = list(sliced.chunks(max_bytes))
+    assert all(chunk.nbytes <= max_bytes for chunk in chunks)
+    np.testing.assert_array_equal(np.concatenate(chunks), whole.reshape(-1))
+
+
+def cut(box: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[slice, ...]:
+    return tuple(slice(start, start + size) for start, size in zip(*box, strict=True))
 
 
 def test_many_slices_are_checked_in_linear_time():

@@ -102,7 +102,11 @@ class StringTensor(BundleTensor):
 
 
 class SlicedTensor(BundleTensor):
-    """A tensor stored in parts: ``parts`` are pairs of the start of a part and the part."""
+    """A tensor stored in parts: ``parts`` are pairs of a start and a part, in order of starts.
+
+    TensorFlow's sharding policies cut along any axis, but what they put in one file are mostly
+    whole rows, so that a large tensor need not be in memory at once.
+    """
 
     def __init__(
         self,
@@ -115,19 +119,35 @@ class SlicedTensor(BundleTensor):
         self.stored_bytes = sum(part.stored_bytes for _, part in parts)
 
     def chunks(self, max_bytes: int) -> Iterator[Array]:
-        rows = [part for start, part in self._parts if not any(start[1:])]
-        if len(rows) == len(self._parts):  # whole rows: the parts one after the other
-            for part in rows:
-                yield from part.chunks(max_bytes)
-            return
-        flat = self._assembled().reshape(-1)
+        """Yield flat pieces; memory is bounded by the largest of :meth:`_bands`."""
         step = max(1, max_bytes // self.dtype.itemsize)
-        yield from (flat[start : start + step] for start in range(0, flat.size, step))
+        for band in self._bands():
+            if len(band) == 1:  # whole rows
+                yield from band[0][1].chunks(max_bytes)
+                continue
+            flat = self._assembled(band).reshape(-1)
+            yield from (flat[start : start + step] for start in range(0, flat.size, step))
 
-    def _assembled(self) -> Array:
-        result = np.empty(self.shape, self.dtype)
+    def _bands(self) -> Iterator[list[tuple[tuple[int, ...], PlainTensor]]]:
+        """Yield the parts in groups that fill whole rows, as few as there can be in a group."""
+        band: list[tuple[tuple[int, ...], PlainTensor]] = []
+        end = 0
         for start, part in self._parts:
-            where = tuple(slice(a, a + n) for a, n in zip(start, part.shape, strict=True))
+            if band and start[0] >= end:
+                yield band
+                band = []
+            band.append((start, part))
+            end = max(end, start[0] + part.shape[0]) if start else 0
+        if band:
+            yield band
+
+    def _assembled(self, band: Sequence[tuple[tuple[int, ...], PlainTensor]]) -> Array:
+        first = band[0][0][0]
+        rows = max(start[0] + part.shape[0] for start, part in band) - first
+        result = np.empty((rows, *self.shape[1:]), self.dtype)
+        for start, part in band:
+            offsets = (start[0] - first, *start[1:])
+            where = tuple(slice(a, a + n) for a, n in zip(offsets, part.shape, strict=True))
             result[where] = part.numpy()
         return result
 
