@@ -46,3 +46,14 @@ def test_predicts_what_keras_predicted(case, file, tfjs, tmp_path):
 
     for backend in BACKENDS:
         assert_close(tfjs.predict(tmp_path / "web", inputs, backend), outputs, **tolerance)
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("file", ["digits.h5", "digits.keras"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_trained_classifier_reads_digits(file, backend, tfjs, tmp_path):
+    recorded = np.load(FIXTURES / "digits" / "io.npz")
+    tfjs_codec.convert(FIXTURES / "digits" / file, tmp_path / "web")
+    (probabilities,) = tfjs.predict(tmp_path / "web", [recorded["in0"]], backend)
+    assert_close([probabilities], [recorded["out0"]])
+    assert np.mean(probabilities.argmax(1) == recorded["labels"]) > 0.9
