@@ -1,8 +1,8 @@
 """TensorFlow.js model files without TensorFlow.
 
 ``convert`` writes a Keras model as a tfjs Layers model, ``load`` reads weights into numpy,
-``inspect`` says what a file holds, ``register_rule`` teaches custom layers. Everything public is
-here; importing this imports nothing else until it is used.
+``inspect`` says what a file holds, ``verify`` checks what was written, ``register_rule`` teaches
+custom layers. Everything public is here; importing this imports nothing else until it is used.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfjs_codec.api import convert, inspect, load, plan
+    from tfjs_codec.api import convert, inspect, load, plan, verify
     from tfjs_codec.lowering.rules import register_rule
     from tfjs_codec.report.inspection import Inspection
     from tfjs_codec.report.report import Report
+    from tfjs_codec.report.verify import Verification
 
 __version__ = "0.1.0"
 __all__ = [
     "Inspection",
     "Report",
+    "Verification",
     "__version__",
     "convert",
     "inspect",
     "load",
     "plan",
     "register_rule",
+    "verify",
 ]
 
 _HOMES = {
@@ -32,9 +35,11 @@ _HOMES = {
     "inspect": "tfjs_codec.api",
     "load": "tfjs_codec.api",
     "plan": "tfjs_codec.api",
+    "verify": "tfjs_codec.api",
     "register_rule": "tfjs_codec.lowering.rules",
     "Inspection": "tfjs_codec.report.inspection",
     "Report": "tfjs_codec.report.report",
+    "Verification": "tfjs_codec.report.verify",
 }
 
 

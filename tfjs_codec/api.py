@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tfjs_codec.ir.keras import KerasModel
     from tfjs_codec.report.inspection import Inspection
     from tfjs_codec.report.report import Report
+    from tfjs_codec.report.verify import Verification
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
 Progress = Callable[[int, int], None]
@@ -167,3 +168,42 @@ def inspect(source: Source, **choices: Any) -> Inspection:
     from tfjs_codec.report.inspect import inspect as describe
 
     return describe(source, ConvertOptions(**choices))
+
+
+def verify(
+    web: str | os.PathLike[str],
+    against: Source | None = None,
+    *,
+    node: bool = False,
+    inputs: str | os.PathLike[str] | None = None,
+    node_modules: str | os.PathLike[str] | None = None,
+    tolerance: float = 1e-4,
+    **choices: Any,
+) -> Verification:
+    """Check a tfjs model, and return what was checked.
+
+    Its weight files must be those of its manifest, to the byte (and to the SHA-256, if
+    ``checksums`` wrote that down), and the manifest's names and shapes those of the variables
+    that tfjs creates from the topology. Memory does not grow with the model.
+
+    Args:
+        web: The directory of the tfjs model, or its ``model.json``.
+        against: What it was made of: every value must be equal, or within half a step of its
+            quantisation.
+        node: Load and run it in TensorFlow.js, which Node and ``@tensorflow/tfjs`` are needed for.
+        inputs: A ``.npz`` file with inputs ``in0``, … and recorded predictions ``out0``, …, which
+            tfjs must predict; else inputs are made up.
+        node_modules: The directory from which ``@tensorflow/tfjs`` is looked for.
+        tolerance: How much predictions may differ, relative to the largest.
+        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions` for *against*.
+
+    Raises:
+        VerificationError: A check failed; the message lists all that did.
+        InputError: *against* is damaged, unsafe, or cannot be converted.
+        UsageError: *web* is no tfjs model; Node or tfjs is missing.
+    """
+    from tfjs_codec.report.node import Predicting
+    from tfjs_codec.report.verify import verify as check
+
+    predicting = Predicting(inputs, node_modules, tolerance) if node else None
+    return check(web, against, ConvertOptions(**choices), predicting)

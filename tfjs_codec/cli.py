@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from tfjs_codec import __version__
-from tfjs_codec.commands import convert, inspect
+from tfjs_codec.commands import convert, inspect, verify
 from tfjs_codec.commands.shared import EPILOG
 from tfjs_codec.errors import TfjsCodecError, visible
 
-_COMMANDS = (convert, inspect)
+_COMMANDS = (convert, inspect, verify)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -42,6 +42,7 @@ class ConvertOptions:
             ``serving_default``, or the only one.
         output_node_names: What a frozen graph returns: ``node`` or ``node:1``.
         structured_outputs: ``model.predict`` of a graph model returns a map by output keys.
+        checksums: Write down the SHA-256 of each weight file, in ``userDefinedMetadata``.
         verify_checksums: Compare the values of a SavedModel with the checksums in it.
         allow_approximate: Accept lowerings that are only nearly exact; the report names them.
         force: Write into a directory that holds other things than a tfjs model.
@@ -64,6 +65,7 @@ class ConvertOptions:
     signature_name: str | None = None
     output_node_names: Sequence[str] | None = None
     structured_outputs: bool = False
+    checksums: bool = False
     verify_checksums: bool = True
     allow_approximate: bool = False
     force: bool = False

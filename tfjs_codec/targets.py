@@ -138,6 +138,8 @@ def lowered(job: Job, keras: KerasModel) -> tuple[TfjsModel, LoweringLog]:
 
 def _restored(model: TfjsModel, options: ConvertOptions) -> tuple[TfjsModel, Sequence[str]]:
     """Return the tfjs *model* as it is to be written again, and what it loses."""
+    from tfjs_codec.writers.weights import CHECKSUMS
+
     dropped = []
     weights, training = model.weights, model.training_config
     if not options.training_config:
@@ -148,6 +150,7 @@ def _restored(model: TfjsModel, options: ConvertOptions) -> tuple[TfjsModel, Seq
             dropped.append("the training config")
         training = None
     metadata = {**(model.metadata or {}), **(options.metadata or {})}
+    metadata.pop(CHECKSUMS, None)  # of the old weight files
     return replace(model, weights=weights, training_config=training, metadata=metadata), dropped
 
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from tfjs_codec.errors import UsageError
 
 EPILOG = """exit codes: 0 done, 1 internal error, 2 wrong usage, 3 damaged or unknown input,
-4 unsafe input, 5 tfjs cannot express the model, 6 output failed, 130 interrupted"""
+4 unsafe input, 5 tfjs cannot express the model, 6 output failed, 7 a check failed,
+130 interrupted"""
 QUIET_S = 0.5  # shorter work shows no progress
 
 Commands = Any  # argparse names the type of add_subparsers() privately

@@ -24,6 +24,7 @@ hold foreign directories.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -79,6 +80,14 @@ class Stage:
                 raise CorruptFileError("is not a regular file", path=path)
             self._sources[path] = fd
         return self._sources[path]
+
+    def sha256(self, name: str) -> str:
+        """Return the hexadecimal digest of the finished file *name*."""
+        digest = hashlib.sha256()
+        with open(self.path / name, "rb") as file:
+            while piece := file.read(_PREAD_BYTES):
+                digest.update(piece)
+        return digest.hexdigest()
 
     def close(self) -> None:
         """Close all sources."""

@@ -9,7 +9,7 @@ variable is tried without its last but one part, as tfjs does (``lstm/lstm_cell/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, quote
@@ -167,7 +167,7 @@ def _assign(graph: KerasGraph, weights: list[Weight], path: str) -> None:
     unknown = {layer.name: layer for layer in graph.walk() if own_variables(layer) is None}
     values: dict[str, LazyTensor] = {}
     for weight in weights:
-        name = _target(weight.name, slots)
+        name = target_name(weight.name, slots)
         if name is None:
             owner, _, role = weight.name.rpartition("/")
             if owner not in unknown:
@@ -189,7 +189,7 @@ def _assign(graph: KerasGraph, weights: list[Weight], path: str) -> None:
         layer.weights[role] = values[name]
 
 
-def _target(name: str, slots: dict[str, Any]) -> str | None:
+def target_name(name: str, slots: Mapping[str, Any]) -> str | None:
     """Return the variable that the manifest's *name* stands for."""
     if name in slots:
         return name

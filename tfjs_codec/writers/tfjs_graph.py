@@ -14,6 +14,7 @@ import base64
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tfjs_codec import __version__
@@ -69,6 +70,8 @@ def write(
         UsageError, OutputError, InputError: See :func:`tfjs_codec.writers.weights.write_weights`.
     """
     manifest, written = write_weights(planned, stage, progress)
+    if written.metadata:
+        options = replace(options, metadata={**(options.metadata or {}), **written.metadata})
     write_index(index_json(graph, manifest, options), stage, written)
     return written
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,8 @@ def write(
         UsageError, OutputError, InputError: See :func:`tfjs_codec.writers.weights.write_weights`.
     """
     manifest, written = write_weights(planned, stage, progress)
+    if written.metadata:
+        model = replace(model, metadata={**(model.metadata or {}), **written.metadata})
     write_index(index_json(model, manifest), stage, written)
     return written
 

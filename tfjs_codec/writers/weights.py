@@ -22,6 +22,8 @@ from tfjs_codec.writers.topology import Json
 
 Progress = Callable[[int, int], None]
 
+CHECKSUMS = "weightsSha256"  # in userDefinedMetadata: hexadecimal digests by file name
+
 _DTYPES = ("float32", "int32", "bool", "complex64")  # other numbers are cast to float32
 _CHUNK_BYTES = 1 << 20  # read, converted and written at a time
 _COPY_BYTES = 64 << 20  # copied inside the kernel between two signs of progress
@@ -63,6 +65,7 @@ class Plan:
 
     groups: tuple[Group, ...]
     warnings: tuple[str, ...]
+    checksums: bool = False
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -77,10 +80,11 @@ class Plan:
 
 @dataclass(slots=True)
 class Written:
-    """What was written: file names with sizes, and what quantisation cost."""
+    """What was written: file names with sizes, what quantisation cost, metadata to add."""
 
     files: list[tuple[str, int]] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
+    metadata: Json = field(default_factory=dict)
 
 
 def plan_weights(groups: Sequence[Sequence[Weight]], options: ConvertOptions) -> Plan:
@@ -102,7 +106,7 @@ def plan_weights(groups: Sequence[Sequence[Weight]], options: ConvertOptions) ->
         nbytes = sum(entry.nbytes for entry in entries)
         planned.append(Group(entries, plan_shards(number, nbytes, size)))
     warnings = tuple(f"quantize: {glob!r} matches no weight" for glob in unmatched)
-    return Plan(tuple(planned), warnings)
+    return Plan(tuple(planned), warnings, options.checksums)
 
 
 def _repeated(names: Sequence[str]) -> set[str]:
@@ -156,6 +160,8 @@ def write_weights(
             writer.close()
         manifest.append({"paths": [shard.name for shard in group.shards], "weights": weights})
         written.files += [(shard.name, shard.nbytes) for shard in group.shards]
+    if planned.checksums:
+        written.metadata[CHECKSUMS] = {name: stage.sha256(name) for name, _ in written.files}
     return manifest, written
 
 

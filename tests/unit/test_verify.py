@@ -1,0 +1,295 @@
+"""``verify``: what it accepts, and every kind of damage it must find."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from keras_files import dense_h5
+from tfjs_files import dense_topology, manifest_model, write_model
+
+import tfjs_codec
+from tfjs_codec import cli
+from tfjs_codec.errors import UnsafeFileError, UsageError, VerificationError
+
+NODE_DIR = Path(__file__).parent.parent / "oracle" / "node"
+NESTED = ("savedmodel_tf2.15_nested", "savedmodel_tf2.15_recurrent", "savedmodel_tf2.4_recurrent",
+          "savedmodel_tf2.19_convolutional", "savedmodel_tf2.19_attention")  # fmt: skip
+
+
+@pytest.fixture
+def web(tmp_path):
+    tfjs_codec.convert(dense_h5(), tmp_path / "web")
+    return tmp_path / "web"
+
+
+def edit(web, change):
+    """Apply *change* to the parsed ``model.json``."""
+    index = json.loads((web / "model.json").read_text())
+    change(index)
+    (web / "model.json").write_text(json.dumps(index))
+
+
+def weights_of(index):
+    return index["weightsManifest"][0]["weights"]
+
+
+def failure(web, *arguments, **options):
+    with pytest.raises(VerificationError) as caught:
+        tfjs_codec.verify(web, *arguments, **options)
+    assert caught.value.exit_code == 7
+    return str(caught.value)
+
+
+def test_what_was_written_is_verified(web):
+    found = tfjs_codec.verify(web, against=dense_h5())
+    assert found.format == "tfjs-layers"
+    assert "2 weights fill the weight files exactly" in str(found)
+    assert "2 variables that tfjs creates have weights of their shape" in str(found)
+    assert "the values of 2 weights are those of the source" in str(found)
+    assert found.notes == ()
+    assert found.to_json()["checks"] == found.checks
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_names_and_shapes_of_all_kinds_of_layers(fixtures_dir, tmp_path, case):
+    source = fixtures_dir / case / "model"
+    tfjs_codec.convert(source, tmp_path / "web", to="layers")
+    assert tfjs_codec.verify(tmp_path / "web", source).notes == ()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float16"])
+def test_quantised_values_are_within_their_step(fixtures_dir, tmp_path, dtype):
+    source = fixtures_dir / "digits" / "digits.h5"
+    tfjs_codec.convert(source, tmp_path / "web", quantize={dtype: True})
+    tfjs_codec.verify(tmp_path / "web", source)
+    shard = tmp_path / "web" / "group1-shard1of1.bin"
+    data = bytearray(shard.read_bytes())
+    data[-1] ^= 2  # one step more or less is allowed nowhere
+    shard.write_bytes(data)
+    text = failure(tmp_path / "web", source)
+    assert ("in 1 of 10 values" if dtype == "float16" else "its quantisation allows") in text
+
+
+def test_a_model_of_another_format_can_be_the_source(fixtures_dir, tmp_path):
+    tfjs_codec.convert(fixtures_dir / "digits" / "digits.h5", tmp_path / "web")
+    tfjs_codec.verify(tmp_path / "web", fixtures_dir / "digits" / "digits.keras")
+    tfjs_codec.verify(tmp_path / "web", tmp_path / "web")
+
+
+def test_graph_models(fixtures_dir, tmp_path):
+    source = fixtures_dir / "graph_frozen" / "model.pb"
+    outputs = json.loads((source.parent / "case.json").read_text())["outputs"]
+    tfjs_codec.convert(source, tmp_path / "web", output_node_names=outputs)
+    found = tfjs_codec.verify(tmp_path / "web", source, output_node_names=outputs)
+    assert found.format == "tfjs-graph"
+
+    def rename(index):
+        weights_of(index)[0]["name"] = "another"
+
+    edit(tmp_path / "web", rename)
+    text = failure(tmp_path / "web", source, output_node_names=outputs)
+    assert "there is no weight for the constant '" in text
+    assert "the source has no weight 'another'" in text
+
+
+def test_a_shard_that_is_cut_off(web):
+    shard = web / "group1-shard1of1.bin"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    assert "60 bytes of weights, found 59" in failure(web)
+
+
+def test_a_shard_that_is_too_long(web):
+    with (web / "group1-shard1of1.bin").open("ab") as file:
+        file.write(b"\0")
+    assert "expected 60 bytes of weights, found 61" in failure(web)
+
+
+def test_a_shard_that_is_missing(web):
+    (web / "group1-shard1of1.bin").unlink()
+    assert "'group1-shard1of1.bin' is missing" in failure(web)
+
+
+def test_values_that_were_changed(web):
+    shard = web / "group1-shard1of1.bin"
+    values = np.frombuffer(shard.read_bytes(), "<f4").copy()
+    values[5] += 0.25
+    values[7] = np.nan
+    shard.write_bytes(values.tobytes())
+    tfjs_codec.verify(web)
+    assert "'d/kernel' differs from the source in 2 of 12 values, by up to inf" in failure(
+        web, dense_h5()
+    )
+
+
+def test_two_shards_that_were_exchanged(tmp_path):
+    tfjs_codec.convert(dense_h5(), tmp_path / "web", shard_size_bytes=16, checksums=True)
+    tfjs_codec.verify(tmp_path / "web")
+    first, second = sorted((tmp_path / "web").glob("*.bin"))[:2]
+    data = first.read_bytes(), second.read_bytes()
+    first.write_bytes(data[1])
+    second.write_bytes(data[0])
+    text = failure(tmp_path / "web")
+    assert "2 checks failed" in text
+    assert "the SHA-256 of 'group1-shard1of4.bin' is not the one written down" in text
+    assert "'d/kernel' differs" in failure(tmp_path / "web", dense_h5())
+
+
+def test_checksums_do_not_outlive_their_files(tmp_path):
+    tfjs_codec.convert(dense_h5(), tmp_path / "a", checksums=True, metadata={"k": 1})
+    tfjs_codec.convert(tmp_path / "a", tmp_path / "b", shard_size_bytes=16)
+    metadata = json.loads((tmp_path / "b" / "model.json").read_text())["userDefinedMetadata"]
+    assert metadata == {"k": 1}
+    tfjs_codec.verify(tmp_path / "b", tmp_path / "a")
+
+
+def test_checksums_of_files_elsewhere_are_not_opened(web):
+    (web.parent / "secret").write_text("x")
+    digests = {"../secret": "0" * 64}
+    edit(web, lambda index: index.update(userDefinedMetadata={"weightsSha256": digests}))
+    with pytest.raises(UnsafeFileError, match="leads out of its directory"):
+        tfjs_codec.verify(web)
+
+
+def test_shapes_that_tfjs_will_not_create(web):
+    def transpose(index):
+        weights_of(index)[0]["shape"] = [3, 4]
+
+    edit(web, transpose)
+    assert "'d/kernel' has shape [3, 4], tfjs creates [4, 3]" in failure(web)
+
+
+def test_names_that_tfjs_will_not_create(web):
+    def rename(index):
+        weights_of(index)[0]["name"] = "d/weight"
+
+    edit(web, rename)
+    text = failure(web)
+    assert "tfjs creates no variable 'd/weight'" in text
+    assert "there is no weight for the variable 'd/kernel'" in text
+
+
+def test_names_with_a_part_more_are_what_tfjs_accepts(web):
+    def rename(index):
+        weights_of(index)[0]["name"] = "d/inner/kernel"
+
+    edit(web, rename)
+    tfjs_codec.verify(web)
+    edit(web, lambda index: weights_of(index)[1].update(name="d/kernel"))
+    assert "two weights are for the variable 'd/kernel'" in failure(web)
+
+
+def test_a_model_of_tfjs_with_its_optimizer(tmp_path):
+    directory = manifest_model(tmp_path / "web", np.random.default_rng(0))
+    assert "3 weights fill" in str(tfjs_codec.verify(directory))
+
+
+def test_custom_layers_are_noted(tmp_path):
+    topology = dense_topology()
+    topology["config"]["layers"].append({"class_name": "Odd", "config": {"name": "o"}})
+    arrays = {"dense_Dense1/kernel": np.ones((4, 3), np.float32),
+              "dense_Dense1/bias": np.ones(3, np.float32),
+              "o/w": np.ones(2, np.float32)}  # fmt: skip
+    write_model(tmp_path / "web", arrays, topology=topology)
+    assert tfjs_codec.verify(tmp_path / "web").notes == ("variables of layer 'o': tfjs has no Odd",)
+
+
+def test_many_failures_are_bounded(tmp_path):
+    topology = {"class_name": "Sequential", "config": {"layers": []}}
+    arrays = {f"w{i}/\x1b[31m": np.ones(1, np.float32) for i in range(50)}
+    write_model(tmp_path / "web", arrays, topology=topology)
+    text = failure(tmp_path / "web")
+    assert "50 checks failed" in text
+    assert text.count("\n") == 21
+    assert "\x1b" not in text
+
+
+def test_only_tfjs_models_can_be_verified(tmp_path):
+    (tmp_path / "m.h5").write_bytes(dense_h5())
+    with pytest.raises(UsageError, match="no tfjs model but keras-h5"):
+        tfjs_codec.verify(tmp_path / "m.h5")
+
+
+def test_the_command_line(web, tmp_path, capsys):
+    (tmp_path / "m.h5").write_bytes(dense_h5())
+    assert cli.main(["verify", str(web), "--against", str(tmp_path / "m.h5"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["format"] == "tfjs-layers"
+    (web / "group1-shard1of1.bin").write_bytes(b"")
+    assert cli.main(["verify", str(web)]) == 7
+    assert capsys.readouterr().err.startswith(f"tfjs-codec: error: {web}/model.json: ")
+    assert cli.main(["verify", str(web), "--inputs", "x.npz"]) == 2
+    assert "need --node" in capsys.readouterr().err
+
+
+# --- real TensorFlow.js ----------------------------------------------------------------------
+
+
+@pytest.mark.node
+def test_predictions_in_tfjs(fixtures_dir, tmp_path):
+    case = fixtures_dir / "digits"
+    tfjs_codec.convert(case / "digits.h5", tmp_path / "web")
+    how = {"node": True, "node_modules": NODE_DIR}
+    found = tfjs_codec.verify(tmp_path / "web", inputs=case / "io.npz", **how)
+    assert "TensorFlow.js 4.22.0 loads and runs the model" in found.checks
+    assert "predictions differ from the recorded ones by at most" in found.checks[-1]
+    assert len(tfjs_codec.verify(tmp_path / "web", **how).checks) == 3
+    with np.load(case / "io.npz") as file:
+        wrong = dict(file)
+    wrong["out0"] = wrong["out0"] + 0.5
+    np.savez(tmp_path / "wrong.npz", **wrong)
+    text = failure(tmp_path / "web", inputs=tmp_path / "wrong.npz", **how)
+    assert "output 0 differs from the recorded one by 0.5, allowed are" in text
+    wrong["out0"] = wrong["out0"][:, :3]
+    np.savez(tmp_path / "wrong.npz", **wrong)
+    text = failure(tmp_path / "web", inputs=tmp_path / "wrong.npz", **how)
+    assert "tfjs predicts shapes [[24, 10]], recorded are [[24, 3]]" in text
+
+
+@pytest.mark.node
+def test_graph_models_in_tfjs(fixtures_dir, tmp_path):
+    source = fixtures_dir / "graph_frozen" / "model.pb"
+    outputs = json.loads((source.parent / "case.json").read_text())["outputs"]
+    tfjs_codec.convert(source, tmp_path / "web", output_node_names=outputs)
+    found = tfjs_codec.verify(tmp_path / "web", node=True, node_modules=NODE_DIR)
+    assert "loads and runs the model" in found.checks[-1]
+
+
+@pytest.mark.node
+def test_models_that_tfjs_cannot_load(tmp_path):
+    topology = {"class_name": "Sequential", "config": {"name": "s", "layers": [
+        {"class_name": "Odd", "config": {"name": "o"}}]}}  # fmt: skip
+    write_model(tmp_path / "web", {}, topology=topology)
+    text = failure(tmp_path / "web", node=True, node_modules=NODE_DIR)
+    assert "tfjs fails to load the model: " in text
+    assert "Odd" in text
+
+
+@pytest.mark.node
+def test_tfjs_that_is_not_there(web, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="npm install @tensorflow/tfjs"):
+        tfjs_codec.verify(web, node=True)
+    monkeypatch.setenv("NODE_PATH", os.fspath(NODE_DIR / "node_modules"))
+    tfjs_codec.verify(web, node=True)
+
+
+def test_node_that_is_not_there(web, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError, match="Node is not installed"):
+        tfjs_codec.verify(web, node=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no zip", b"\x80\x04pickle"])
+def test_recorded_files_that_are_none(web, tmp_path, content):
+    (tmp_path / "io.npz").write_bytes(content)
+    with pytest.raises(UsageError, match=r"no \.npz file of numbers"):
+        tfjs_codec.verify(web, node=True, inputs=tmp_path / "io.npz")
+
+
+def test_recorded_files_without_inputs(web, tmp_path):
+    np.savez(tmp_path / "io.npz", x=np.ones(3))
+    with pytest.raises(UsageError, match="needs numbers called in0"):
+        tfjs_codec.verify(web, node=True, inputs=tmp_path / "io.npz")

@@ -1,0 +1,148 @@
+"""Predicts with real TensorFlow.js, if Node and tfjs are there: ``verify --node``."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfjs_codec.errors import UsageError, quote
+
+_SCRIPT = Path(__file__).with_name("predict.mjs")
+_TIMEOUT_S = 600.0  # a reference to a layer that is not there makes tfjs loop for ever
+_WIRE = {"f": "float32", "i": "int32", "u": "int32", "b": "bool"}  # all numbers tfjs has
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Predicting:
+    """How to predict.
+
+    Attributes:
+        inputs: A ``.npz`` file with the inputs ``in0``, ``in1``, … in the model's order, and what
+            the source predicts for them, ``out0``, …. By default inputs are made up, and only
+            whether tfjs can load and run the model is checked.
+        modules: The directory from which tfjs is looked for, by default the current one.
+        tolerance: By how much outputs may differ, relative to the largest value of an output or
+            to 1 if that is greater.
+    """
+
+    inputs: str | os.PathLike[str] | None = None
+    modules: str | os.PathLike[str] | None = None
+    tolerance: float = 1e-4
+
+
+def check(web: Path, how: Predicting, checks: list[str], failures: list[str]) -> None:
+    """Load and run the model *web* in tfjs; tell what was found in *checks* and *failures*.
+
+    Raises:
+        UsageError: Node or tfjs is missing, or the recorded file is not as described.
+    """
+    recorded = None if how.inputs is None else _recorded(how.inputs)
+    request = {
+        "model": str((web / "model.json" if web.is_dir() else web).resolve()),
+        "modules": str(Path(how.modules or ".").resolve()),
+        "inputs": None if recorded is None else [_encode(value) for value in recorded[0]],
+    }
+    reply = _ask(request)
+    if reply.get("stage") == "find":
+        raise UsageError(
+            f"tfjs was not found from {request['modules']} ({quote(reply['error'])})",
+            hint="Run npm install @tensorflow/tfjs, or name its directory with --node-modules.",
+        )
+    if "error" in reply:
+        failures.append(f"tfjs fails to {reply['stage']} the model: {quote(reply['error'])}")
+        return
+    outputs = [_decode(value) for value in reply["outputs"]]
+    checks.append(f"TensorFlow.js {reply['version']} loads and runs the model")
+    if recorded is not None:
+        _compare(outputs, recorded[1], how.tolerance, checks, failures)
+
+
+def _ask(request: dict[str, Any]) -> dict[str, Any]:
+    program = shutil.which("node")
+    if program is None:
+        raise UsageError("Node is not installed", hint="Install it, or leave out --node.")
+    try:
+        done = subprocess.run(  # noqa: S603  our own script; what it reads comes by stdin
+            [program, str(_SCRIPT)],
+            input=json.dumps(request),
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            timeout=_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return {"stage": "load", "error": f"no answer in {_TIMEOUT_S:g} s"}
+    if done.returncode or not done.stdout:
+        return {"stage": "load", "error": f"Node ended: {done.stderr[-500:]}"}
+    reply: dict[str, Any] = json.loads(done.stdout)
+    return reply
+
+
+def _recorded(path: str | os.PathLike[str]) -> tuple[list[Array], list[Array]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = file.files
+            inputs, outputs = (
+                [file[f"{kind}{i}"] for i in range(len(names)) if f"{kind}{i}" in names]
+                for kind in ("in", "out")
+            )
+    except (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UsageError(f"this is no .npz file of numbers ({error})", path=path) from None
+    if not inputs or not outputs or any(a.dtype.kind not in _WIRE for a in (*inputs, *outputs)):
+        raise UsageError("the file needs numbers called in0, … and out0, …", path=path)
+    return inputs, outputs
+
+
+def _compare(
+    got: Sequence[Array],
+    wanted: Sequence[Array],
+    tolerance: float,
+    checks: list[str],
+    failures: list[str],
+) -> None:
+    if [a.shape for a in got] != [a.shape for a in wanted]:
+        shapes = [list(a.shape) for a in got], [list(a.shape) for a in wanted]
+        failures.append(f"tfjs predicts shapes {shapes[0]}, recorded are {shapes[1]}")
+        return
+    worst = 0.0
+    for index, (ours, theirs) in enumerate(zip(got, wanted, strict=True)):
+        a, b = ours.astype(np.float64), theirs.astype(np.float64)
+        equal = (a == b) | (np.isnan(a) & np.isnan(b))
+        with np.errstate(invalid="ignore"):
+            distance = np.where(equal, 0.0, np.abs(a - b))
+        distance[np.isnan(distance)] = np.inf
+        scale = max(1.0, float(np.abs(b[np.isfinite(b)]).max(initial=0.0)))
+        largest = float(distance.max(initial=0.0))
+        worst = max(worst, largest)
+        if largest > tolerance * scale:
+            failures.append(
+                f"output {index} differs from the recorded one by {largest:.3g}, "
+                f"allowed are {tolerance * scale:.3g}"
+            )
+    checks.append(f"predictions differ from the recorded ones by at most {worst:.3g}")
+
+
+def _encode(value: Array) -> dict[str, Any]:
+    dtype = _WIRE[value.dtype.kind]
+    data = np.ascontiguousarray(value, dtype=dtype)
+    text = base64.b64encode(data.tobytes()).decode("ascii")
+    return {"dtype": dtype, "shape": list(value.shape), "data": text}
+
+
+def _decode(value: dict[str, Any]) -> Array:
+    array: Array = np.frombuffer(base64.b64decode(value["data"]), value["dtype"])
+    result: Array = array.reshape(value["shape"])
+    return result
