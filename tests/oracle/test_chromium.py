@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compare import assert_close
+from graph_fixtures import convert, runs
 from playwright.sync_api import Browser, Page, sync_playwright
 from tfjs_node import NODE_DIR
 
@@ -48,6 +49,19 @@ SNIPPET = """async ({url, backend, images, size}) => {
   return predictions;
 }"""
 
+# A graph model with inputs and outputs by the keys of its signature.
+EXECUTE = """async ({url, inputs, outputs}) => {
+  await tf.setBackend('webgl');
+  const model = await tf.loadGraphModel(url);
+  const fed = {};
+  for (const [key, {values, shape, dtype}] of Object.entries(inputs)) {
+    fed[key] = tf.tensor(values, shape, dtype);
+  }
+  const results = [await model.executeAsync(fed, outputs)].flat();
+  return Promise.all(results.map(async each => [each.shape, Array.from(await each.data())]));
+}"""
+GRAPHS = ("graph_control", "graph_keras3_attention", "graph_keras3_conv", "graph_keras3_recurrent")
+
 # Paints a small image over the whole sheet of fixtures/digits/index.html and asks the page.
 PAINT_AND_PREDICT = """greys => {
   const sheet = document.getElementById('paper'), ink = sheet.getContext('2d');
@@ -74,6 +88,8 @@ def site(tmp_path_factory, fixtures_dir) -> Iterator[str]:
     digits = fixtures_dir / "digits" / "digits.keras"
     tfjs_codec.convert(digits, root / "web_model")
     tfjs_codec.convert(digits, root / "sharded", shard_size_bytes=4096)
+    for name in GRAPHS:
+        (root / name).symlink_to(convert(name, tmp_path_factory.mktemp(name)))
     handler = functools.partial(_Quiet, directory=str(root))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -123,6 +139,24 @@ def test_predicts_from_a_canvas_what_keras_predicted(backend, model, site, page,
     }
     predictions = page.evaluate(SNIPPET, argument)
     assert_close([np.array(predictions)], [recorded["out0"]])
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs_compute_what_tensorflow_computed(name, site, page):
+    page.goto(f"{site}/blank.html")
+    for given, expected in runs(name):
+        inputs = {
+            key: {
+                "values": value.ravel().tolist(),
+                "shape": value.shape,
+                "dtype": value.dtype.name,
+            }
+            for key, value in given.items()
+        }
+        argument = {"url": f"{site}/{name}/model.json", "inputs": inputs, "outputs": [*expected]}
+        got = page.evaluate(EXECUTE, argument)
+        results = [np.array(values).reshape(shape) for shape, values in got]
+        assert_close(results, [value.astype(float) for value in expected.values()])
 
 
 def test_the_readme_page_reads_digits(site, page, recorded):

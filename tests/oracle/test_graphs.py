@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from compare import assert_close
+from graph_fixtures import CASES, convert, runs
 from tfjs_node import BACKENDS, TfjsNode
-
-import tfjs_codec
 
 pytestmark = pytest.mark.node
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
-CASES = sorted(path.parent.name for path in FIXTURES.glob("graph_*/case.json"))
 # Cases that use kernels which tfjs has for other backends only.
 NOT_ON_WASM = {"graph_spectrum", "graph_texts"}
 
 Converted = Callable[..., Path]
-
-
-def case(name: str) -> dict:
-    return json.loads((FIXTURES / name / "case.json").read_text())
 
 
 @pytest.fixture(scope="session")
@@ -33,30 +25,13 @@ def converted(tmp_path_factory) -> Converted:
     """Convert a fixture, once for the same options; returns the directory of the graph model."""
     done: dict[str, Path] = {}
 
-    def convert(name: str, **options) -> Path:
+    def converted(name: str, **options) -> Path:
         key = f"{name} {options}"
         if key not in done:
-            folder = tmp_path_factory.mktemp(name)
-            source = FIXTURES / name / "model.pb"
-            if source.exists():
-                options["output_node_names"] = case(name)["outputs"]
-            else:
-                source = folder / "model"
-                zipfile.ZipFile(FIXTURES / name / "model.zip").extractall(source)
-            tfjs_codec.convert(source, folder / "web", to="graph", **options)
-            done[key] = folder / "web"
+            done[key] = convert(name, tmp_path_factory.mktemp(name), **options)
         return done[key]
 
-    return convert
-
-
-def runs(name: str):
-    """Inputs and outputs of every run, by key."""
-    arrays = np.load(FIXTURES / name / "io.npz")
-    known = case(name)
-    for run in range(known["runs"]):
-        given = {key: arrays[f"{run}.in.{key}"] for key in known["inputs"]}
-        yield given, {key: arrays[f"{run}.out.{key}"] for key in known["outputs"]}
+    return converted
 
 
 def same(got: list[np.ndarray], expected: dict[str, np.ndarray]) -> None:
@@ -95,7 +70,7 @@ def test_quantised(name: str, converted: Converted, tfjs: TfjsNode):
 
 
 def test_conv_net_has_no_batch_norm_left(converted: Converted):
-    """Thirteen operations of Keras's twelve layers: what can be fused is."""
+    """What can be folded and fused is."""
     topology = json.loads((converted("graph_keras3_conv") / "model.json").read_text())
     ops = [node["op"] for node in topology["modelTopology"]["node"]]
     assert ops.count("_FusedConv2D") == 3
