@@ -45,6 +45,7 @@ class Session:
 
     path: str
     generation: int
+    version: tuple[int, int]
     allow_approximate: bool
     backend: str = "tensorflow"
     masked: bool = False
@@ -124,6 +125,11 @@ class Scope:
         """The Keras generation whose formulas apply: 1, 2 or 3."""
         return self.session.generation
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """The first two numbers of the Keras version; of an unknown one, the generation's last."""
+        return self.session.version
+
     # -------------------------------------------------------------------------- adding layers
 
     def add(
@@ -194,7 +200,17 @@ class Scope:
         inputs = [self.concrete(t) for t in ([x] if isinstance(x, Tensor) else x)]
         if class_name in _MERGES and any(tensor.tfjs_mask for tensor in inputs):
             inputs = [masks.strip(self, tensor) for tensor in inputs]
-        return inputs
+        return [self._again(t) if t in inputs[:i] else t for i, t in enumerate(inputs)]
+
+    def _again(self, x: Tensor) -> Tensor:
+        """Return a copy of *x* for a layer that takes it twice.
+
+        tfjs counts such a layer once among the users of *x* but subtracts it twice, and disposes
+        of *x* too early (tfjs-layers/src/engine/executor.ts).
+        """
+        if x.layer is not None and x.layer.class_name == "InputLayer":  # never disposed of
+            return x
+        return self.add("Activation", x, {"activation": "linear"}, part="again")
 
     def _place(
         self, new: TfjsLayer, inputs: list[Tensor], shapes: list[Shape], part: str, passes: bool

@@ -9,46 +9,63 @@ import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
-from tfjs_codec.lowering.activation import split
+from tfjs_codec.lowering.activation import apply, split
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.core import regularizers
-from tfjs_codec.lowering.primitives import affine, matrix_on_axis, permute, reshape
+from tfjs_codec.lowering.primitives import affine, channels_last, matrix_on_axis, per_axis, reshape
+from tfjs_codec.lowering.resize import pad
 from tfjs_codec.lowering.rules import rule
 from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
-
-
-def _list(value: Any, rank: int) -> list[int]:
-    """Return one number per spatial axis."""
-    return [value] * rank if isinstance(value, int) else list(value)
 
 
 def _options(b: Scope, layer: KerasLayer, rank: int) -> dict[str, Any]:
     """Return the config that all convolutions share; the activation is left to the caller."""
     config = layer.config
-    if b.session.backend == "theano":
-        _check_theano(b, layer, rank)
     return {
-        "kernel_size": _list(config["kernel_size"], rank),
-        "strides": _list(config.get("strides", 1), rank),
+        "kernel_size": per_axis(config["kernel_size"], rank),
+        "strides": per_axis(config.get("strides", 1), rank),
         "padding": config["padding"],
         "data_format": config.get("data_format") or "channels_last",
+        "dilation_rate": [1] * rank,  # depthwise and transposed ones widen their kernels
         "use_bias": bool(config["use_bias"]),
     }
 
 
-def _check_theano(b: Scope, layer: KerasLayer, rank: int) -> None:
-    kernel = _list(layer.config["kernel_size"], rank)
-    if layer.config["padding"] == "same" and any(size % 2 == 0 for size in kernel):
-        raise Refusal(
-            "Theano pads 'same' convolutions with even kernels on the other side than tfjs",
-            "Load the model with TensorFlow, check its predictions and save it again.",
-        )
+def _same_padding(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
+    """Pad *x* and make *config* 'valid' where tfjs's 'same' does not do what Keras's does.
 
-
-def channels_last(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
-    """Apply *run* to channels_first *x* with the channels moved last, and move them back."""
-    back = [x.rank - 1, *range(1, x.rank - 1)]
-    return permute(b, run(permute(b, x, [*range(2, x.rank), 1])), back)
+    tfjs's wasm backend (XNNPACK) counts the padding in unsigned numbers, which overflow where the
+    stride skips more than the kernel reaches. Theano pads all kernels alike, whatever the stride.
+    """
+    if config["padding"] != "same":
+        return x
+    spatial = 2 if config["data_format"] == "channels_first" else 1
+    strides, dilation = config["strides"], config["dilation_rate"]
+    theano, differs = b.session.backend == "theano", False
+    pads: list[list[int] | None] = []
+    for axis, kernel in enumerate(config["kernel_size"]):
+        reach, stride = (kernel - 1) * dilation[axis] + 1, strides[axis]
+        size = x.shape[spatial + axis]
+        total = reach - 1
+        if theano:
+            before = reach // 2
+            differs |= stride > 1 or reach % 2 == 0
+        else:
+            differs |= stride > reach
+            if size is not None:
+                total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+            before = total // 2
+            if size is None and stride > 1 and before:  # depends on the size
+                pads.append(None)
+                continue
+        pads.append([before, total - before])
+    if not differs:
+        return x
+    config["padding"] = "valid"
+    amounts = [pair for pair in pads if pair is not None]
+    if len(amounts) < len(pads):
+        raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+    return pad(b, config, x, amounts, part="same_padding") if any(map(any, amounts)) else x
 
 
 @rule("Conv1D", "Conv2D", "Conv3D")
@@ -57,7 +74,7 @@ def conv(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     rank = int(layer.class_name[4])
     config = _options(b, layer, rank)
     config["filters"] = layer.config["filters"]
-    config["dilation_rate"] = _list(layer.config.get("dilation_rate", 1), rank)
+    config["dilation_rate"] = per_axis(layer.config.get("dilation_rate", 1), rank)
     config.update(regularizers(layer, "kernel", "bias"))
     config["activation"], tail = split(b, layer.config["activation"])
     groups = layer.config.get("groups") or 1
@@ -66,6 +83,7 @@ def conv(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         if config["padding"] == "causal":
             x = _pad_left(b, x, (config["kernel_size"][0] - 1) * config["dilation_rate"][0])
             config["padding"] = "valid"
+        x = _same_padding(b, x, config)
         weights = dict(layer.weights)
         if groups > 1:
             weights["kernel"] = _block_diagonal(weights["kernel"], groups)
@@ -107,12 +125,22 @@ def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The same class; output_padding by cropping or padding, dilation by a widened kernel."""
     rank = int(layer.class_name[4])
     config = _options(b, layer, rank)
+    del config["dilation_rate"]
     config["filters"] = layer.config["filters"]
     config.update(regularizers(layer, "kernel", "bias"))
+    shifts = [
+        max(size - stride, 0) // 2 != size // 2
+        for size, stride in zip(config["kernel_size"], config["strides"], strict=True)
+    ]
+    if b.session.backend == "theano" and config["padding"] == "same" and any(shifts):
+        raise Refusal(
+            "Theano's transposed convolutions pad 'same' differently",
+            "Load the model with TensorFlow, check its predictions and save it again.",
+        )
     if (layer.config.get("groups") or 1) > 1:
         raise Refusal("a grouped transposed convolution")
     weights = dict(layer.weights)
-    dilation = _list(layer.config.get("dilation_rate") or 1, rank)
+    dilation = per_axis(layer.config.get("dilation_rate") or 1, rank)
     if any(d > 1 for d in dilation):
         weights["kernel"] = dilate(weights["kernel"], dilation)
         config["kernel_size"] = list(weights["kernel"].shape[:rank])
@@ -122,9 +150,15 @@ def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         return tail(_stuffed_transpose(b, x, config, weights, extra))
     if extra is None:
         return tail(b.add(layer.class_name, x, config, weights))
+    config["activation"] = "linear"  # comes after what is done to the output
+
+    def run(x: Tensor) -> Tensor:
+        return _padded_transpose(b, x, config, weights, per_axis(extra, rank))
+
     if config["data_format"] == "channels_first":
-        raise Refusal("output_padding with channels first")
-    return tail(_padded_transpose(b, x, config, weights, _list(extra, rank)))
+        config["data_format"] = "channels_last"
+        return apply(b, channels_last(b, x, run), layer.config["activation"])
+    return apply(b, run(x), layer.config["activation"])
 
 
 def _padded_transpose(
@@ -147,7 +181,7 @@ def _padded_transpose(
         have = (size - 1) * stride + max(kernel, stride)
         cuts.append([start, max(have - start - wanted, 0)])
         pads.append([0, max(start + wanted - have, 0)])
-    config = {**config, "padding": "valid", "activation": "linear"}
+    config = {**config, "padding": "valid"}
     late = any(after for _, after in pads) and config["use_bias"]
     bias = weights.pop("bias") if late else None
     y = b.add(
@@ -170,7 +204,7 @@ def _stuffed_transpose(
     if config["data_format"] == "channels_first":
         config = {**config, "data_format": "channels_last"}
         return channels_last(b, x, lambda x: _stuffed_transpose(b, x, config, weights, extra))
-    more = None if extra is None else _list(extra, 3)
+    more = None if extra is None else per_axis(extra, 3)
     same = config["padding"] == "same"
     for axis in range(3):
         size, kernel = x.shape[axis + 1], config["kernel_size"][axis]
@@ -198,7 +232,7 @@ def _stuffed_transpose(
 
     unit = {"strides": [1, 1, 1], "dilation_rate": [1, 1, 1], "padding": "valid"}
     new = {**weights, "kernel": mapped(kernel_tensor, shape, mirror)}
-    return b.add("Conv3D", x, {**config, **unit, "activation": "linear"}, new)
+    return b.add("Conv3D", x, {**config, **unit}, new)
 
 
 def _as_image(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
@@ -218,18 +252,18 @@ def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The two-dimensional class between two Reshapes."""
     config = layer.config
     first = config.get("data_format") == "channels_first"
-    stride = _list(config.get("strides", 1), 1)[0]
-    dilation = _list(config.get("dilation_rate") or 1, 1)[0]
+    stride = per_axis(config.get("strides", 1), 1)[0]
+    dilation = per_axis(config.get("dilation_rate") or 1, 1)[0]
     padding = config["padding"]
     transposed = layer.class_name == "Conv1DTranspose"
     extra = config.get("output_padding")
     wide = {
-        "kernel_size": [_list(config["kernel_size"], 1)[0], 1],
+        "kernel_size": [per_axis(config["kernel_size"], 1)[0], 1],
         "strides": [stride, 1 if transposed else stride],
         "padding": "valid" if padding == "causal" else padding,
         "dilation_rate": [dilation, 1],
         "data_format": "channels_last",
-        "output_padding": None if extra is None else [_list(extra, 1)[0], 0],
+        "output_padding": None if extra is None else [per_axis(extra, 1)[0], 0],
     }
     weights = {
         name: _widened(tensor) if name.endswith("kernel") else tensor
@@ -241,7 +275,7 @@ def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 
     def run(x: Tensor) -> Tensor:
         if padding == "causal":
-            x = _pad_left(b, x, (_list(config["kernel_size"], 1)[0] - 1) * dilation)
+            x = _pad_left(b, x, (per_axis(config["kernel_size"], 1)[0] - 1) * dilation)
         return _as_image(b, x, lambda image: rules[class_name[0]](b, alias, image))
 
     return channels_last(b, x, run) if first else run(x)
@@ -254,11 +288,12 @@ def depthwise_conv2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     config["depth_multiplier"] = layer.config.get("depth_multiplier", 1)
     config.update(regularizers(layer, "depthwise", "bias"))
     weights = dict(layer.weights)
-    dilation = _list(layer.config.get("dilation_rate", 1), 2)
+    dilation = per_axis(layer.config.get("dilation_rate", 1), 2)
     if any(d > 1 for d in dilation):  # tfjs ignores it
         weights["depthwise_kernel"] = dilate(weights["depthwise_kernel"], dilation)
         config["kernel_size"] = list(weights["depthwise_kernel"].shape[:2])
     config["activation"], tail = split(b, layer.config["activation"])
+    x = _same_padding(b, x, config)
     return tail(b.add("DepthwiseConv2D", x, config, weights))
 
 
@@ -270,14 +305,14 @@ def separable_conv2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     config["depth_multiplier"] = layer.config.get("depth_multiplier", 1)
     config.update(regularizers(layer, "depthwise", "pointwise", "bias"))
     weights = dict(layer.weights)
-    dilation = _list(layer.config.get("dilation_rate", 1), 2)
+    dilation = per_axis(layer.config.get("dilation_rate", 1), 2)
     if any(d > 1 for d in dilation):
         weights["depthwise_kernel"] = dilate(weights["depthwise_kernel"], dilation)
         config["kernel_size"] = list(weights["depthwise_kernel"].shape[:2])
     config["activation"], tail = split(b, layer.config["activation"])
 
     def run(x: Tensor) -> Tensor:
-        return b.add("SeparableConv2D", x, config, weights)
+        return b.add("SeparableConv2D", _same_padding(b, x, config), config, weights)
 
     if config["data_format"] == "channels_first":
         config["data_format"] = "channels_last"

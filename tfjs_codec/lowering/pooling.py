@@ -4,35 +4,62 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.tensors import Array
 from tfjs_codec.lowering.attention import masked_mean
 from tfjs_codec.lowering.builder import Scope
-from tfjs_codec.lowering.conv import _list, channels_last
 from tfjs_codec.lowering.ops_shape import reduce
-from tfjs_codec.lowering.primitives import permute, reshape
+from tfjs_codec.lowering.primitives import (
+    channels_last,
+    matrix_on_axis,
+    per_axis,
+    permute,
+    reshape,
+    slice_axis,
+)
 from tfjs_codec.lowering.resize import on_spatial_axes
 from tfjs_codec.lowering.rules import rule
-from tfjs_codec.lowering.symbolic import Refusal, Tensor
+from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
 
 
 @rule(*(f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))
 def pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The same class; channels_first 1D by permuting, MaxPooling3D as two MaxPooling2D."""
     rank = int(layer.class_name[-2])
-    size = _list(layer.config["pool_size"], rank)
+    size = per_axis(layer.config["pool_size"], rank)
     strides = layer.config.get("strides")
     config = {
         "pool_size": size,
-        "strides": size if strides is None else _list(strides, rank),
+        "strides": size if strides is None else per_axis(strides, rank),
         "padding": layer.config["padding"],
         "data_format": layer.config.get("data_format") or "channels_last",
     }
     if layer.class_name == "MaxPooling3D" and None not in x.shape[1:]:
         return _max_pooling_3d(b, layer, x, config)
+
+    def run(x: Tensor) -> Tensor:
+        return b.add(layer.class_name, _within_windows(b, x, config) if rank == 3 else x, config)
+
     if config["data_format"] == "channels_first" and rank != 2:
         config["data_format"] = "channels_last"
-        return channels_last(b, x, lambda x: b.add(layer.class_name, x, config))
-    return b.add(layer.class_name, x, config)
+        return channels_last(b, x, run)
+    return run(x)
+
+
+def _within_windows(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
+    """Cut off what no window reaches: tfjs's cpu backend would start 'same' windows before it."""
+    for axis, (window, stride) in enumerate(
+        zip(config["pool_size"], config["strides"], strict=True), 1
+    ):
+        size = x.shape[axis]
+        if config["padding"] == "same" and stride > window:
+            if size is None:
+                raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+            reached = (-(-size // stride) - 1) * stride + window
+            x = slice_axis(b, x, axis, 0, min(size, reached))
+    return x
 
 
 def _max_pooling_3d(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, Any]) -> Tensor:
@@ -45,7 +72,7 @@ def _max_pooling_3d(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, An
         return b.add("MaxPooling2D", x, {**options, **fixed})
 
     windows = list(zip(config["pool_size"], config["strides"], strict=True))
-    return on_spatial_axes(b, layer, x, windows, (1, 1), step)
+    return on_spatial_axes(b, layer.config, x, windows, (1, 1), step)
 
 
 @rule(*(f"Global{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2)))
@@ -81,6 +108,37 @@ def _masked(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     else:
         pooled = masked_mean(b, x, x.mask)
     return _keepdims(b, layer, pooled, 1)
+
+
+@rule(*(f"Adaptive{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))
+def adaptive_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """For each axis a matrix (average), or the maximum of each slice, concatenated."""
+    sizes = per_axis(layer.config["output_size"], int(layer.class_name[-2]))
+
+    def run(x: Tensor) -> Tensor:
+        b.static(x)
+        for axis, count in enumerate(sizes, 1):
+            size = x.shape[axis] or 0
+            bins = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+            if "Average" in layer.class_name:
+                x = matrix_on_axis(b, x, _shares(size, bins), axis, part="means")
+            else:
+                pieces = [slice_axis(b, x, axis, *edges, part="bin") for edges in bins]
+                tops = [reduce(b, piece, "Max", axis, keepdims=True) for piece in pieces]
+                x = tops[0] if count == 1 else b.add("Concatenate", tops, {"axis": axis})
+        return x
+
+    if layer.config.get("data_format") == "channels_first":
+        return channels_last(b, x, run)
+    return run(x)
+
+
+def _shares(size: int, bins: list[tuple[int, int]]) -> Array:
+    """Return the matrix ``[size, bins]`` that takes the mean of each bin."""
+    matrix = np.zeros((size, len(bins)), np.float32)
+    for column, (start, stop) in enumerate(bins):
+        matrix[start:stop, column] = 1 / (stop - start)
+    return matrix
 
 
 @rule("GlobalAveragePooling3D", "GlobalMaxPooling3D")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,11 @@ import numpy as np
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.symbolic import StaticShapeNeeded, Tensor
+
+
+def per_axis(value: Any, rank: int) -> list[int]:
+    """Return one number for each of *rank* axes."""
+    return [value] * rank if isinstance(value, int) else list(value)
 
 
 def number(value: Any) -> Any:
@@ -83,6 +88,12 @@ def dense(
     return b.add("Dense", x, config, weights, part=part)
 
 
+def channels_last(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply *run* to channels_first *x* with the channels moved last, and move them back."""
+    back = [x.rank - 1, *range(1, x.rank - 1)]
+    return permute(b, run(permute(b, x, [*range(2, x.rank), 1])), back)
+
+
 def matrix_on_axis(b: Scope, x: Tensor, matrix: Array, axis: int, *, part: str = "") -> Tensor:
     """Return *x* with *axis* mapped by *matrix* ``[in, out]``."""
     moved = move_axis_last(b, x, axis)
@@ -98,7 +109,7 @@ def slice_axis(b: Scope, x: Tensor, axis: int, start: int, stop: int, *, part: s
         return x
     # Cropping2D crops axes 2 and 3 of channels_first data: view x as [A, axis, B] or [A, B, axis]
     before, after = x.shape[1:axis], x.shape[axis + 1 :]
-    shape = (_product(before), size, _product(after))
+    shape = (product(before), size, product(after))
     folded = reshape(b, x, shape)
     crop = {"cropping": [[start, size - stop], [0, 0]], "data_format": "channels_first"}
     cropped = b.add("Cropping2D", folded, crop, part=part or "slice")
@@ -110,7 +121,8 @@ def constant(b: Scope, like: Tensor, value: Any) -> Tensor:
     return affine(b, like, 0, value, part="constant")
 
 
-def _product(sizes: Sequence[int | None]) -> int | None:
+def product(sizes: Sequence[int | None]) -> int | None:
+    """Return the product of *sizes*, None if one is unknown."""
     total = 1
     for size in sizes:
         if size is None:

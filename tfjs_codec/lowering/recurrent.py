@@ -12,9 +12,8 @@ from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
 from tfjs_codec.ir.tfjs import TfjsLayer
 from tfjs_codec.lowering import activation
 from tfjs_codec.lowering.builder import Scope
-from tfjs_codec.lowering.conv import _list
 from tfjs_codec.lowering.core import regularizers
-from tfjs_codec.lowering.primitives import affine, dense
+from tfjs_codec.lowering.primitives import affine, dense, per_axis
 from tfjs_codec.lowering.rules import refuse, rule
 from tfjs_codec.lowering.symbolic import Refusal, Tensor
 from tfjs_codec.lowering.tfjs_classes import TFJS_CLASSES, Shape
@@ -364,9 +363,9 @@ def conv_lstm_2d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
         raise Refusal("a ConvLSTM2D with initial states or an activation that tfjs does not have")
     result = {
         "filters": config["filters"],
-        "kernel_size": _list(config["kernel_size"], 2),
-        "strides": _list(config.get("strides", 1), 2),
-        "dilation_rate": _list(config.get("dilation_rate", 1), 2),
+        "kernel_size": per_axis(config["kernel_size"], 2),
+        "strides": per_axis(config.get("strides", 1), 2),
+        "dilation_rate": per_axis(config.get("dilation_rate", 1), 2),
         "padding": config["padding"],
         "data_format": config.get("data_format") or "channels_last",
         "use_bias": bool(config["use_bias"]),

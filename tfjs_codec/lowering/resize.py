@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,15 @@ import numpy as np
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.lowering.builder import Scope
-from tfjs_codec.lowering.conv import _list, channels_last
-from tfjs_codec.lowering.primitives import matrix_on_axis, reshape, slice_axis
+from tfjs_codec.lowering.primitives import (
+    affine,
+    channels_last,
+    matrix_on_axis,
+    per_axis,
+    reshape,
+    slice_axis,
+)
+from tfjs_codec.lowering.resampling import resize_matrix
 from tfjs_codec.lowering.rules import rule
 from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
 
@@ -27,7 +34,7 @@ def pairs(value: Any, rank: int) -> list[list[int]]:
 
 
 def on_spatial_axes(
-    b: Scope, layer: KerasLayer, x: Tensor, amounts: list[Any], neutral: Any,
+    b: Scope, config: Mapping[str, Any], x: Tensor, amounts: list[Any], neutral: Any,
     step: Callable[[Tensor, list[Any]], Tensor],
 ) -> Tensor:  # fmt: skip
     """Apply a 2D layer (*step*) to the 1, 2 or 3 spatial axes of *x*."""
@@ -47,7 +54,7 @@ def on_spatial_axes(
         y = step(reshape(b, y, (depth * height, width, channels)), [neutral, amounts[2]])
         return reshape(b, y, (depth, height, y.shape[2], channels))
 
-    if layer.config.get("data_format") == "channels_first":
+    if config.get("data_format") == "channels_first":
         return channels_last(b, x, run)
     return run(x)
 
@@ -56,16 +63,18 @@ def on_spatial_axes(
 def zero_padding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """ZeroPadding2D; for 1D and 3D between two Reshapes."""
     amounts = pairs(layer.config["padding"], int(layer.class_name[-2]))
-    return pad(b, layer, x, amounts)
+    return pad(b, layer.config, x, amounts)
 
 
-def pad(b: Scope, layer: KerasLayer, x: Tensor, amounts: list[list[int]]) -> Tensor:
+def pad(
+    b: Scope, config: Mapping[str, Any], x: Tensor, amounts: list[list[int]], *, part: str = ""
+) -> Tensor:
     """Pad the spatial axes of *x* with zeros."""
 
     def step(x: Tensor, both: list[Any]) -> Tensor:
-        return b.add("ZeroPadding2D", x, {"padding": both, **_LAST})
+        return b.add("ZeroPadding2D", x, {"padding": both, **_LAST}, part=part)
 
-    return on_spatial_axes(b, layer, x, amounts, [0, 0], step)
+    return on_spatial_axes(b, config, x, amounts, [0, 0], step)
 
 
 @rule("Cropping1D", "Cropping2D", "Cropping3D")
@@ -76,13 +85,13 @@ def cropping(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         return b.add("Cropping2D", x, {"cropping": both, **_LAST})
 
     amounts = pairs(layer.config["cropping"], int(layer.class_name[-2]))
-    return on_spatial_axes(b, layer, x, amounts, [0, 0], step)
+    return on_spatial_axes(b, layer.config, x, amounts, [0, 0], step)
 
 
 @rule("UpSampling1D", "UpSampling2D", "UpSampling3D")
 def upsampling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """UpSampling2D; other interpolations by a matrix for each axis."""
-    factors = _list(layer.config["size"], int(layer.class_name[-2]))
+    factors = per_axis(layer.config["size"], int(layer.class_name[-2]))
     method = layer.config.get("interpolation") or "nearest"
 
     def step(x: Tensor, both: list[Any]) -> Tensor:
@@ -93,7 +102,7 @@ def upsampling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         return resize(b, x, (height * factors[0], width * factors[1]), method)
 
     if method == "nearest":
-        return on_spatial_axes(b, layer, x, factors, 1, step)
+        return on_spatial_axes(b, layer.config, x, factors, 1, step)
     if layer.config.get("data_format") == "channels_first":
         return channels_last(b, x, run)
     return run(x)
@@ -107,7 +116,7 @@ def resizing(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 
     def run(x: Tensor) -> Tensor:
         if config.get("pad_to_aspect_ratio"):
-            raise Refusal("resizing that pads to the aspect ratio")
+            x = _pad_to_ratio(b, x, target, config.get("fill_value") or 0)
         if config.get("crop_to_aspect_ratio"):
             x = _crop_to_ratio(b, x, target)
         method = config.get("interpolation") or "bilinear"
@@ -127,52 +136,53 @@ def _crop_to_ratio(b: Scope, x: Tensor, target: tuple[int, int]) -> Tensor:
     return slice_axis(b, x, 2, left, left + crop_width)
 
 
+def _pad_to_ratio(b: Scope, x: Tensor, target: tuple[int, int], fill: float) -> Tensor:
+    height, width = b.static(x)[:2]
+    top = int((max(height, int(float(width * target[0]) / target[1])) - height) / 2)
+    left = int((max(width, int(float(height * target[1]) / target[0])) - width) / 2)
+    padding = [[top, top], [0, 0]] if top else [[0, 0], [left, left]]
+    if not top and not left:
+        return x
+    level = affine(b, x, 1, -fill) if fill else x
+    padded = b.add("ZeroPadding2D", level, {"padding": padding, **_LAST})
+    return affine(b, padded, 1, fill) if fill else padded
+
+
 def resize(
     b: Scope, x: Tensor, target: tuple[int, int], method: str, *, antialias: bool = False
 ) -> Tensor:
     """Resize the axes 1 and 2 of *x* ``(batch, height, width, channels)`` to *target*."""
-    if method not in ("nearest", "bilinear"):
-        raise Refusal(f"resizing by '{method}' interpolation")
-    if antialias:
-        raise Refusal("resizing with antialias")
     for axis, size in zip((1, 2), target, strict=True):
         now = x.shape[axis]
         if now is None:
             raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
         if now != size:
             part = "rows" if axis == 1 else "columns"
-            x = matrix_on_axis(b, x, resize_matrix(now, size, method), axis, part=part)
+            x = matrix_on_axis(b, x, _matrix(b, now, size, method, antialias), axis, part=part)
     return x
 
 
-def resize_matrix(size: int, target: int, method: str) -> Array:
-    """Return the float32 matrix ``[size, target]`` of a one-dimensional resize.
-
-    ``tf.image.resize``: half-pixel centres, edges clamped.
-    """
-    matrix = np.zeros((size, target), np.float32)
-    columns = np.arange(target)
-    position = (columns + 0.5) * (size / target)
-    if method == "nearest":
-        matrix[np.minimum(np.floor(position).astype(int), size - 1), columns] = 1
+def _matrix(b: Scope, size: int, target: int, method: str, antialias: bool) -> Array:
+    matrix = resize_matrix(size, target, method, antialias=antialias)
+    if method != "bicubic" or antialias:
         return matrix
-    position = position - 0.5
-    low = np.floor(position).astype(int)
-    share = (position - low).astype(np.float32)
-    np.add.at(matrix, (np.clip(low, 0, size - 1), columns), 1 - share)
-    np.add.at(matrix, (np.clip(low + 1, 0, size - 1), columns), share)
-    return matrix
+    tabled = resize_matrix(size, target, method, grid=1024)
+    if b.generation == 3 and np.abs(tabled - matrix).max() > 1e-5:
+        b.approximate("TensorFlow rounds the positions of bicubic resizing, JAX does not")
+    return tabled
 
 
 @rule("RandomCrop")
 def random_crop(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
-    """As Resizing with crop_to_aspect_ratio, which it is when predicting."""
+    """Predicting: identity from Keras 3.8 on; before, Resizing with crop_to_aspect_ratio."""
     if b.trains:
         raise Refusal("it is called with training=True", "Build the model without training=True.")
-    if b.generation == 3 and x.shape[1:3] != (layer.config["height"], layer.config["width"]):
+    if b.version >= (3, 8):
+        return x
+    if b.version >= (3, 6):
         raise Refusal(
-            "versions of Keras 3 disagree on what it does when predicting",
-            "Replace it by CenterCrop or Resizing and save the model again.",
+            "Keras 3.6 and 3.7 crop at another place than other versions",
+            "Load the model with another version of Keras and save it again.",
         )
     config = {**layer.config, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
     return resizing(b, KerasLayer(layer.name, "Resizing", config), x)
@@ -180,15 +190,22 @@ def random_crop(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 
 @rule("CenterCrop")
 def center_crop(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
-    """Cropping2D around the centre."""
+    """Cropping2D around the centre; of smaller images, as Resizing with crop_to_aspect_ratio."""
     target = (layer.config["height"], layer.config["width"])
-    if layer.config.get("data_format") == "channels_first" or x.rank != 4:
-        raise Refusal("a centre crop of other than channels_last images")
-    height, width = b.static(x)[:2]
-    if height < target[0] or width < target[1]:
-        raise Refusal("a centre crop larger than its input")
-    cuts = []
-    for size, wanted in ((height, target[0]), (width, target[1])):
-        before = int((size - wanted) / 2)
-        cuts.append([before, size - wanted - before])
-    return b.add("Cropping2D", x, {"cropping": cuts, **_LAST})
+    if x.rank != 4:
+        raise Refusal("a centre crop of other than (batch, height, width, channels)")
+
+    def run(x: Tensor) -> Tensor:
+        sizes = b.static(x)[:2]
+        if sizes[0] < target[0] or sizes[1] < target[1]:
+            return resize(b, _crop_to_ratio(b, x, target), target, "bilinear")
+        starts = [int((size - wanted) / 2) for size, wanted in zip(sizes, target, strict=True)]
+        cuts = [
+            [start, size - wanted - start]
+            for start, size, wanted in zip(starts, sizes, target, strict=True)
+        ]
+        return b.add("Cropping2D", x, {"cropping": cuts, **_LAST})
+
+    if layer.config.get("data_format") == "channels_first":
+        return channels_last(b, x, run)
+    return run(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -46,9 +47,13 @@ def lower(
         CorruptFileError: Weights, shapes or configs that contradict each other.
     """
     session = Session(
-        model.path, model.generation, allow_approximate, model.backend or "tensorflow",
+        model.path,
+        model.generation,
+        _version(model),
+        allow_approximate,
+        model.backend or "tensorflow",
         log=log or LoweringLog(),
-    )  # fmt: skip
+    )
     session.log.warnings.extend(model.warnings)
     if model.graph is None:
         weights = [Weight(name, as_float32(t)) for name, t in model.loose_weights.items()]
@@ -78,6 +83,12 @@ def lower(
     weights = [Weight(name, tensor) for name, tensor in graph_weights(graph)]
     version = f"keras v{model.keras_version}" if model.keras_version else None
     return TfjsModel(graph, weights, training, None, version), session.log
+
+
+def _version(model: KerasModel) -> tuple[int, int]:
+    """Return the first two numbers of the Keras version; the generation's last if unknown."""
+    numbers = re.findall(r"\d+", model.keras_version or "")[:2]
+    return (int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else (model.generation, 99)
 
 
 def _flat_sizes(graph: KerasGraph) -> dict[KerasLayer, int]:
