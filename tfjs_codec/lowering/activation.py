@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.lowering import functions
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.primitives import (
     affine,
@@ -52,6 +53,8 @@ def split(b: Scope, activation: Any) -> tuple[str, Callable[[Tensor], Tensor]]:
 def apply(b: Scope, x: Tensor, activation: Any) -> Tensor:
     """Apply *activation* (a name, or a layer's ``{class_name, config}``) with layers of its own."""
     name = fused(b, activation)
+    if name == "linear":
+        return x
     if name is not None:
         return b.add("Activation", x, {"activation": name})
     if isinstance(activation, str):
@@ -85,8 +88,16 @@ def _above(b: Scope, x: Tensor, edge: float) -> Tensor:
     return b.add("ReLU", affine(b, x, 1, -edge), {"max_value": None})
 
 
-def _above_minus(b: Scope, x: Tensor) -> Tensor:
-    return _above(b, negate(b, x), 0.5)
+def soft_shrink(b: Scope, x: Tensor, edge: float = 0.5) -> Tensor:
+    """Return x moved towards 0 by *edge*, 0 where it is nearer."""
+    return b.add("Add", [_above(b, x, edge), negate(b, _above(b, negate(b, x), edge))])
+
+
+def hard_shrink(b: Scope, x: Tensor, edge: float = 0.5) -> Tensor:
+    """Return x, and 0 where it is within *edge* of 0."""
+    upper = b.add("ThresholdedReLU", x, {"theta": edge})
+    lower = b.add("ThresholdedReLU", negate(b, x), {"theta": edge})
+    return b.add("Add", [upper, negate(b, lower)])
 
 
 def _sparse_plus(b: Scope, x: Tensor) -> Tensor:
@@ -105,6 +116,13 @@ def _glu(b: Scope, x: Tensor) -> Tensor:
     return b.add("Multiply", [first, function(b, second, "sigmoid")])
 
 
+def squareplus(b: Scope, x: Tensor, constant: float) -> Tensor:
+    """Return (x + √(x² + constant)) / 2."""
+    if constant <= 0:
+        raise Refusal(f"squareplus with b={constant}", "Use relu, or another b.")
+    return affine(b, b.add("Add", [x, functions.root_of_square(b, x, constant**0.5)]), 0.5)
+
+
 FORMULAS: dict[str, Formula] = {
     "hard_sigmoid": hard_sigmoid,
     "hard_silu": lambda b, x: b.add("Multiply", [x, hard_sigmoid(b, x)]),
@@ -113,17 +131,13 @@ FORMULAS: dict[str, Formula] = {
     "leaky_relu": lambda b, x: b.add("LeakyReLU", x, {"alpha": 0.2}),
     "log_sigmoid": lambda b, x: negate(b, function(b, negate(b, x), "softplus")),
     "celu": lambda b, x: b.add("ELU", x, {"alpha": 1}),
-    "soft_shrink": lambda b, x: b.add("Add", [_above(b, x, 0.5), negate(b, _above_minus(b, x))]),
-    "hard_shrink": lambda b, x: b.add(
-        "Add",
-        [
-            b.add("ThresholdedReLU", x, {"theta": 0.5}),
-            negate(b, b.add("ThresholdedReLU", negate(b, x), {"theta": 0.5})),
-        ],
-    ),
+    "soft_shrink": soft_shrink,
+    "hard_shrink": hard_shrink,
     "sparse_sigmoid": lambda b, x: clip(b, affine(b, x, 0.5, 0.5), 0, 1),
     "sparse_plus": _sparse_plus,
     "glu": _glu,
+    "exponential": functions.exponential,
+    "squareplus": lambda b, x: squareplus(b, x, 4),
     "tanh_shrink": lambda b, x: b.add("Add", [x, negate(b, function(b, x, "tanh"))]),
 }
 

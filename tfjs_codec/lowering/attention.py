@@ -1,7 +1,9 @@
-"""Attention and EinsumDense. Recipes: layers-format.md §3.2."""
+"""Attention. Recipes: layers-format.md §3.2."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -10,11 +12,19 @@ import numpy as np
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
 from tfjs_codec.lowering import masks
-from tfjs_codec.lowering.activation import apply, function
+from tfjs_codec.lowering.activation import function
 from tfjs_codec.lowering.builder import Scope
-from tfjs_codec.lowering.primitives import affine, constant, dense, permute, reshape
+from tfjs_codec.lowering.primitives import (
+    affine,
+    constant,
+    dense,
+    permute,
+    product,
+    reshape,
+    slice_axis,
+)
 from tfjs_codec.lowering.rules import rule
-from tfjs_codec.lowering.symbolic import Mask, Refusal, Tensor
+from tfjs_codec.lowering.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor
 
 _BIG = 1e9  # what Keras adds (negative) to the scores it masks
 
@@ -58,17 +68,38 @@ def _softmax(b: Scope, scores: Tensor, keep: Tensor | None) -> Tensor:
 @rule("MultiHeadAttention", "GroupQueryAttention", mask="pass")
 def multi_head_attention(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor | list[Tensor]:
     """Dense, Dot, softmax and Dot for each head, then Concatenate and Dense."""
-    query, value, key = _sources(b, x)
-    axes = layer.config.get("attention_axes")  # a layer that was called writes [1], not its None
-    if any(t.rank != 3 for t in (query, value, key)) or axes not in (None, 1, [1]):
-        raise Refusal("attention over other than (batch, time, features)")
-    if b.call.kwargs.get("return_attention_scores"):
-        raise Refusal("attention scores as an output")
+    sources = _sources(b, x)
     if layer.config.get("use_gate") or layer.config.get("sliding_window_size"):
         raise Refusal("gated or windowed attention")
-    weights = layer.weights
-    _, heads, width = weights["query/kernel"].shape
-    shared = weights["key/kernel"].shape[1]
+    axes = layer.config.get("attention_axes")
+    axes = [axes] if isinstance(axes, int) else axes or range(1, x.rank - 1)
+    axes = [axis % x.rank for axis in axes]
+    shares: list[Tensor] = []
+    if x.rank == 3 and axes == [1]:
+        joined = _heads(b, layer, sources, shares)
+    else:
+        joined = _over_axes(b, layer, sources, axes)
+    out = layer.weights["attention_output/kernel"]
+    shape = (out.shape[0] * out.shape[1], prod(out.shape[2:]))
+    kernel = mapped(out, shape, lambda values: values.reshape(shape))
+    bias = layer.weights.get("attention_output/bias")
+    if bias is not None:
+        bias = mapped(bias, (shape[1],), lambda values: values.reshape(-1))
+    y = dense(b, joined, kernel, bias)
+    y = reshape(b, y, (*y.shape[1:-1], *out.shape[2:]))
+    if not b.call.kwargs.get("return_attention_scores"):
+        return y
+    if not shares:
+        raise Refusal("attention scores over other than (batch, time, features)")
+    each = [reshape(b, share, (1, *share.shape[1:])) for share in shares]
+    return [y, each[0] if len(each) == 1 else b.add("Concatenate", each, {"axis": 1})]
+
+
+def _heads(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], shares: list[Tensor]) -> Tensor:
+    """Return the heads' results side by side; *shares* collects where they looked."""
+    query, value, key = sources
+    _, heads, width = layer.weights["query/kernel"].shape
+    shared = layer.weights["key/kernel"].shape[1]
     keep: Tensor | None = None
     results = []
     for head in range(heads):
@@ -82,18 +113,33 @@ def multi_head_attention(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor | lis
                 b, scores, query.mask, value.mask or key.mask,
                 bool(b.call.kwargs.get("use_causal_mask")), b.call.kwargs.get("attention_mask"),
             )  # fmt: skip
-        results.append(_dot(b, _softmax(b, scores, keep), v, [2, 1], "context"))
-    joined = results[0]
-    if heads > 1:
-        joined = b.add("Concatenate", results, {"axis": 2}, part="heads")
-    out = weights["attention_output/kernel"]
-    shape = (out.shape[0] * out.shape[1], prod(out.shape[2:]))
-    kernel = mapped(out, shape, lambda values: values.reshape(shape))
-    bias = weights.get("attention_output/bias")
-    if bias is not None:
-        bias = mapped(bias, (shape[1],), lambda values: values.reshape(-1))
-    y = dense(b, joined, kernel, bias)
-    return y if len(out.shape) == 3 else reshape(b, y, (y.shape[1], *out.shape[2:]))
+        shares.append(_softmax(b, scores, keep))
+        results.append(_dot(b, shares[-1], v, [2, 1], "context"))
+    return results[0] if heads == 1 else b.add("Concatenate", results, {"axis": 2}, part="heads")
+
+
+def _over_axes(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], axes: list[int]) -> Tensor:
+    """Attend along *axes* of tensors of more than three axes, for each place on the others."""
+    rank = sources[0].rank
+    others = [i for i in range(1, rank - 1) if i not in axes]
+    given = b.call.kwargs.get("attention_mask"), b.call.kwargs.get("use_causal_mask")
+    if any(given) or any(t.mask or t.rank != rank for t in sources):
+        raise Refusal("masked attention over other than (batch, time, features)")
+    order = [*others, *axes, rank - 1]
+    moved = [permute(b, t, order) for t in sources]
+    split = len(others) + 1
+    pieces = product(moved[0].shape[1:split])
+    if pieces is None:
+        raise StaticShapeNeeded(f"its input shape {list(sources[0].shape)} must be known")
+    flat = [reshape(b, t, (pieces, product(t.shape[split:-1]), t.shape[-1])) for t in moved]
+    results = []
+    for i in range(pieces):
+        cut = [slice_axis(b, t, 1, i, i + 1, part="place") for t in flat]
+        joined = _heads(b, layer, [reshape(b, t, t.shape[2:]) for t in cut], [])
+        results.append(reshape(b, joined, (1, *joined.shape[1:])))
+    y = results[0] if pieces == 1 else b.add("Concatenate", results, {"axis": 1})
+    y = reshape(b, y, (*moved[0].shape[1:-1], y.shape[-1]))
+    return permute(b, y, [order.index(i) + 1 for i in range(1, rank)])
 
 
 def _sources(b: Scope, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -130,85 +176,46 @@ def _head(b: Scope, layer: KerasLayer, role: str, x: Tensor, head: int, scale: f
 
 
 @rule("Attention", "AdditiveAttention", mask="own")
-def attention(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
+def attention(b: Scope, layer: KerasLayer, x: list[Tensor]) -> list[Tensor]:
     """Dot (or tanh of a sum, and Dense), softmax, Dot."""
     query, value, *rest = x
     key = rest[0] if rest else value
-    if any(t.rank != 3 for t in x) or b.call.kwargs.get("return_attention_scores"):
-        raise Refusal("attention over other than (batch, time, features), or its scores")
+    if any(t.rank != 3 for t in x):
+        raise Refusal("attention over other than (batch, time, features)")
     if isinstance(b.call.kwargs.get("mask"), Tensor | list):
         raise Refusal("attention masks given as tensors")
     weights = {name: tensor.numpy() for name, tensor in layer.weights.items()}
+    ones = np.ones(query.shape[-1] or 0, np.float32)
     if layer.class_name == "AdditiveAttention":
-        scale = weights.get("scale", np.ones(query.shape[-1] or 0, np.float32))
-        scores = _additive(b, query, key, np.asarray(scale).reshape(-1, 1))
+        scores = _additive(b, query, key, weights.get("scale", ones))
     elif layer.config.get("score_mode", "dot") == "concat":
-        raise Refusal("attention with score_mode='concat'")
+        inner = weights.get("scale", np.float32(1))
+        weight = np.multiply(ones, weights["concat_score_weight"])
+        scores = _additive(b, query, key, weight, inner)
     else:
         scores = _dot(b, query, key, [2, 2], "scores")
         if "scale" in weights:
             scores = affine(b, scores, weights["scale"])
     causal = bool(b.call.kwargs.get("use_causal_mask") or layer.config.get("causal"))
-    keep = _keep(b, scores, None, value.mask, causal, None)
+    shares = _softmax(b, scores, _keep(b, scores, None, value.mask, causal, None))
+    y = _dot(b, shares, value, [2, 1], "context")
     if query.mask is not None:
-        raise Refusal("attention whose query is masked")
-    return _dot(b, _softmax(b, scores, keep), value, [2, 1], "context")
+        kept = reshape(b, masks.compute(b, query.mask), (query.shape[1], 1))
+        y = b.add("Multiply", [y, kept], part="kept")
+    y = replace(y, mask=query.mask)
+    return [y, shares] if b.call.kwargs.get("return_attention_scores") else [y]
 
 
-def _additive(b: Scope, query: Tensor, key: Tensor, scale: Array) -> Tensor:
-    """Return Σ scale·tanh(query + key) for every pair of places."""
+def _additive(b: Scope, query: Tensor, key: Tensor, weight: Array, scale: Any = 1) -> Tensor:
+    """Return Σ weight·tanh(scale·(query + key)) for every pair of places."""
     steps, places, width = query.shape[1], key.shape[1], query.shape[2]
     b.static(query)
     b.static(key)
     total = b.add(
         "Add", [reshape(b, query, (steps, 1, width)), reshape(b, key, (1, places, width))]
     )
-    return reshape(b, dense(b, function(b, total, "tanh"), scale, part="scores"), (steps, places))
-
-
-# --------------------------------------------------------------------------------- EinsumDense
-
-
-@rule("EinsumDense", mask="pass")
-def einsum_dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
-    """Permute, Dense and Permute, if no kernel axis is shared with the output's other axes."""
-    inputs, kernel, outputs = _letters(layer.config["equation"], x.rank)
-    summed = [letter for letter in kernel if letter in inputs]
-    made = [letter for letter in kernel if letter not in inputs]
-    kept = [letter for letter in inputs if letter not in summed]
-    if set(summed) & set(outputs) or inputs[0] in summed or set(outputs) != {*kept, *made}:
-        raise Refusal(f"the equation '{layer.config['equation']}' is not a product with a matrix")
-    sizes = dict(zip(inputs, x.shape, strict=True))
-    weight = layer.weights["kernel"]
-    sizes.update(zip(kernel, weight.shape, strict=True))
-    order = [kernel.index(letter) for letter in (*summed, *made)]
-    shape = (prod(sizes[s] or 0 for s in summed), prod(sizes[m] or 0 for m in made))
-
-    def matrix(values: Array) -> Array:
-        flat: Array = values.transpose(order).reshape(shape)
-        return flat
-
-    moved = permute(b, x, [inputs.index(letter) for letter in (*kept[1:], *summed)])
-    flat = reshape(b, moved, (*[sizes[letter] for letter in kept[1:]], shape[0]))
-    y = dense(b, flat, mapped(weight, shape, matrix))
-    y = reshape(b, y, [sizes[letter] for letter in (*kept[1:], *made)])
-    y = permute(b, y, [[*kept, *made].index(letter) for letter in outputs[1:]])
-    bias = layer.weights.get("bias")
-    if bias is not None:
-        y = affine(b, y, 1, bias.numpy())
-    return apply(b, y, layer.config["activation"])
-
-
-def _letters(equation: str, rank: int) -> tuple[str, str, str]:
-    """Return the letters of input, kernel and output, with an ellipsis spelled out."""
-    left, _, output = equation.replace(" ", "").partition("->")
-    inputs, _, kernel = left.partition(",")
-    spare = "".join(c for c in "ABCDEFGH" if c not in equation)
-    dots = spare[: rank - len(inputs.replace("...", ""))]
-    inputs, output = inputs.replace("...", dots), output.replace("...", dots)
-    if len(inputs) != rank or not output or output[0] != inputs[0]:
-        raise Refusal(f"the equation '{equation}' on {rank} axes")
-    return inputs, kernel, output
+    curve = function(b, affine(b, total, scale), "tanh")
+    return reshape(b, dense(b, curve, weight.reshape(-1, 1), part="scores"), (steps, places))
 
 
 def masked_mean(b: Scope, x: Tensor, mask: Mask) -> Tensor:

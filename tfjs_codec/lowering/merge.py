@@ -46,14 +46,3 @@ def concatenate(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
             raise Refusal("a concatenation of masked inputs in time")
         return y
     return replace(y, mask=merged_mask(b, x) if all(t.mask for t in x) else None)
-
-
-@rule("Dot")
-def dot(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
-    """Dot."""
-    axes = layer.config["axes"]
-    pair = [axes, axes] if isinstance(axes, int) else list(axes)
-    pair = [axis % tensor.rank for axis, tensor in zip(pair, x, strict=True)]
-    if any(tensor.rank > 3 for tensor in x):
-        raise Refusal("a Dot of tensors of more than 3 axes")
-    return b.add("Dot", x, {"axes": pair, "normalize": bool(layer.config.get("normalize"))})

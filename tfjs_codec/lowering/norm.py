@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -15,6 +16,8 @@ from tfjs_codec.lowering.primitives import (
     move_axis_last,
     move_last_axis_to,
     negate,
+    permute,
+    product,
     reshape,
     slice_axis,
 )
@@ -24,14 +27,18 @@ from tfjs_codec.lowering.symbolic import Refusal, Tensor
 _STATS = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
+def _axes(layer: KerasLayer, x: Tensor) -> list[int]:
+    """Return the axes a layer works on, as positive numbers in the order of its config."""
+    axes = layer.config["axis"]
+    return [int(axis) % x.rank for axis in (axes if isinstance(axes, list) else [axes])]
+
+
 def _axis(layer: KerasLayer, x: Tensor) -> int:
     """Return the one axis a layer works on, as a positive number."""
-    axis = layer.config["axis"]
-    if isinstance(axis, list):
-        if len(axis) != 1:
-            raise Refusal("a normalisation over several axes")
-        axis = axis[0]
-    return int(axis) % x.rank
+    axis, *more = _axes(layer, x)
+    if more:
+        raise Refusal("a normalisation over several axes")
+    return axis
 
 
 @rule("BatchNormalization", mask="pass")
@@ -68,22 +75,36 @@ def layer_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         raise Refusal(
             "rms_scaling, whose formula differs between Keras versions", "Use RMSNormalization."
         )
-    axes = layer.config["axis"]
-    axes = [a % x.rank for a in ([axes] if isinstance(axes, int) else axes)]
+    axes = _axes(layer, x)
+    epsilon = layer.config["epsilon"]
+    if x.rank > 4:  # tfjs takes ranks 2 to 4
+        y = over_axes(b, x, axes, lambda flat: _standardised(b, flat, [flat.rank - 1], epsilon))
+        for name, tensor in layer.weights.items():
+            along = tensor.numpy().reshape(
+                [x.shape[i] if i in axes else 1 for i in range(1, x.rank)]
+            )
+            y = affine(b, y, along) if name == "gamma" else affine(b, y, 1, along)
+        return y
     config: dict[str, Any] = {
-        "epsilon": layer.config["epsilon"],
+        "axis": axes,
+        "epsilon": epsilon,
         "center": bool(layer.config["center"]),
         "scale": bool(layer.config["scale"]),
     }
-    flat, first = x, 1
-    if x.rank > 4:
-        first = min(axes)
-        if 0 in axes or axes != list(range(first, x.rank)) or x.rank - first > 2:
-            raise Refusal("a layer normalisation of rank 5 over these axes")
-        flat = reshape(b, x, (prod(b.static(x)[: first - 1]), *x.shape[first:]))
-        axes = [a - first + 2 for a in axes]
-    y = b.add("LayerNormalization", flat, {"axis": axes, **config}, layer.weights)
-    return reshape(b, y, x.shape[1:])
+    return b.add("LayerNormalization", x, config, layer.weights)
+
+
+def over_axes(b: Scope, x: Tensor, axes: list[int], run: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply *run*, which works on the last axis, to *axes* of *x* at once."""
+    order = [*(i for i in range(1, x.rank) if i not in axes), *axes]
+    moved = permute(b, x, order)
+    flat = moved
+    if len(axes) > 1 or x.rank > 4:
+        split = x.rank - len(axes)
+        rest = [product(moved.shape[1:split])] if split > 1 else []
+        flat = reshape(b, moved, (*rest, product(moved.shape[split:])))
+    y = reshape(b, run(flat), moved.shape[1:])
+    return permute(b, y, [order.index(i) + 1 for i in range(1, x.rank)])
 
 
 @rule("GroupNormalization", "InstanceNormalization", mask="pass")
@@ -119,7 +140,7 @@ def _scaled(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return affine(b, x, 1 if gamma is None else gamma.numpy(), 0 if beta is None else beta.numpy())
 
 
-def _divided_by_rms(b: Scope, x: Tensor, epsilon: float) -> Tensor:
+def divided_by_rms(b: Scope, x: Tensor, epsilon: float) -> Tensor:
     """Return ``x / sqrt(mean(x²) + epsilon)`` over the last axis.
 
     The mean of [x, -x] is 0 and its variance mean(x²), so LayerNormalization of it does that.
@@ -134,22 +155,26 @@ def _divided_by_rms(b: Scope, x: Tensor, epsilon: float) -> Tensor:
 @rule("RMSNormalization", mask="pass")
 def rms_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """LayerNormalization of [x, -x], half of it, Rescaling."""
-    axis = _axis(layer, x)
-    y = _divided_by_rms(b, move_axis_last(b, x, axis), layer.config["epsilon"])
-    scale = layer.weights.get("scale")
-    if scale is not None:
-        y = affine(b, y, scale.numpy())
-    return move_last_axis_to(b, y, axis)
+    epsilon = layer.config["epsilon"]
+    y = over_axes(b, x, _axes(layer, x), lambda flat: divided_by_rms(b, flat, epsilon))
+    scale = layer.weights.get("scale")  # Keras broadcasts it from the last axis, whatever the axis
+    return y if scale is None else affine(b, y, scale.numpy())
 
 
 @rule("UnitNormalization", mask="pass")
 def unit_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """LayerNormalization of [x, -x], half of it, Rescaling."""
-    axis = _axis(layer, x)
-    moved = move_axis_last(b, x, axis)
-    size = moved.shape[-1] or 1
-    y = affine(b, _divided_by_rms(b, moved, 1e-12 / size), 1 / np.sqrt(size))
-    return move_last_axis_to(b, y, axis)
+    return over_norm(b, x, _axes(layer, x), 1e-12)
+
+
+def over_norm(b: Scope, x: Tensor, axes: list[int], epsilon: float) -> Tensor:
+    """Return *x* divided by its norm over *axes*, ``√(Σx² + epsilon)``."""
+    size = product([x.shape[axis] for axis in axes]) or 1
+
+    def run(flat: Tensor) -> Tensor:
+        return affine(b, divided_by_rms(b, flat, epsilon / size), 1 / np.sqrt(size))
+
+    return over_axes(b, x, axes, run)
 
 
 @rule("Normalization")

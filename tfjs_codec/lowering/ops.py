@@ -6,37 +6,44 @@ Operands are tensors or constants; ``keras.ops`` broadcasts as numpy does, from 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.lowering import activation, masks
+from tfjs_codec.lowering import functions, masks
 from tfjs_codec.lowering.builder import Scope
-from tfjs_codec.lowering.primitives import affine, clip, constant, negate
+from tfjs_codec.lowering.primitives import affine, clip, constant, matrix_on_axis, negate
 from tfjs_codec.lowering.rules import op
 from tfjs_codec.lowering.symbolic import Mask, Refusal, Tensor
 from tfjs_codec.lowering.tfjs_classes import broadcast
 
 
-def as_constant(value: Any, x: Tensor) -> NDArray[np.float32]:
-    """Return a constant operand as float32, without the batch axis, to broadcast against *x*."""
-    array = np.asarray(value, dtype=np.float32)
+def with_constant(b: Scope, x: Tensor, value: Any) -> tuple[Tensor, NDArray[np.float32]]:
+    """Return *x* and a constant operand as float32, without the batch axis, to broadcast on it.
+
+    Axes of size 1 of *x* along which the constant is longer are repeated.
+    """
+    x, array = b.concrete(x), np.asarray(value, dtype=np.float32)
     if array.ndim == x.rank:
         if array.shape[0] != 1:
             raise Refusal("a constant that differs along the batch")
         array = array[0]
     if array.ndim > x.rank - 1 and array.ndim > 0:
         raise Refusal("a constant with more axes than the tensor")
-    for size, other in zip(array.shape[::-1], x.shape[:0:-1], strict=False):
-        if size != 1 and other is not None and size != other:
-            raise Refusal("a constant that widens the tensor")
-        if size != 1 and other is None:
-            raise Refusal("a constant along an axis of unknown size")
     if not np.all(np.isfinite(array)):
         raise Refusal("a constant that is not finite")
-    return array
+    for axis, size in zip(range(x.rank - 1, 0, -1), array.shape[::-1], strict=False):
+        if size == 1 or x.shape[axis] == size:
+            continue
+        if x.shape[axis] is None:
+            raise Refusal("a constant along an axis of unknown size")
+        if x.shape[axis] != 1:
+            raise Refusal(f"a constant of shape {list(array.shape)} on {list(x.shape)}")
+        x = matrix_on_axis(b, x, np.ones((1, size), np.float32), axis, part="repeated")
+    return x, array
 
 
 def align(b: Scope, x1: Tensor, x2: Tensor) -> list[Tensor]:
@@ -61,15 +68,16 @@ def add(b: Scope, x1: Any, x2: Any) -> Tensor:
         x1, x2 = x2, x1
     if isinstance(x2, Tensor):
         return _merge("Add")(b, x1, x2)
-    return affine(b, x1, 1, as_constant(x2, x1))
+    x1, offset = with_constant(b, x1, x2)
+    return affine(b, x1, 1, offset)
 
 
 def subtract(b: Scope, x1: Any, x2: Any) -> Tensor:
     """Return ``x1 - x2``."""
     if not isinstance(x2, Tensor):
-        return affine(b, x1, 1, -as_constant(x2, x1))
+        return add(b, x1, -np.asarray(x2, np.float32))
     if not isinstance(x1, Tensor):
-        return affine(b, x2, -1, as_constant(x1, x2))
+        return add(b, negate(b, b.concrete(x2)), x1)
     return _merge("Add")(b, x1, negate(b, x2))
 
 
@@ -79,7 +87,8 @@ def multiply(b: Scope, x1: Any, x2: Any) -> Tensor:
         x1, x2 = x2, x1
     if isinstance(x2, Tensor):
         return _merge("Multiply")(b, x1, x2)
-    return affine(b, x1, as_constant(x2, x1))
+    x1, scale = with_constant(b, x1, x2)
+    return affine(b, x1, scale)
 
 
 @op("add")
@@ -114,13 +123,29 @@ def _multiply(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
 
 @op("true_divide")
 def _true_divide(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
-    """Rescaling by the reciprocal of a constant; refused for tensors."""
+    """Rescaling by the reciprocal of a constant; of a tensor, Multiply by its reciprocal."""
     if isinstance(x2, Tensor):
-        raise Refusal("a division by a tensor; tfjs layers only multiply")
-    divisor = as_constant(x2, x1).astype(np.float64)
+        b.warn("where Keras divides by 0 and gets inf or nan, tfjs gets 0")
+        return multiply(b, x1, functions.reciprocal(b, x2))
+    x1, value = with_constant(b, x1, x2)
+    divisor = value.astype(np.float64)
     if np.any(divisor == 0):
         raise Refusal("a division by zero")
     return affine(b, x1, 1 / divisor)
+
+
+@op("rtruediv")
+def _rtruediv(b: Scope, node: KerasLayer, x: Any, y: Any) -> Tensor:
+    """As true_divide, the other way round."""
+    return _true_divide(b, node, y, x)
+
+
+@op("divide_no_nan")
+def _divide_no_nan(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+    """Multiply by the reciprocal, which is 0 for 0."""
+    if not isinstance(x2, Tensor):
+        return _true_divide(b, node, x1, x2)
+    return multiply(b, x1, functions.reciprocal(b, x2))
 
 
 @op("negative")
@@ -150,14 +175,16 @@ def _squared_difference(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
 
 @op("power")
 def _power(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
-    """Repeated Multiply for small whole exponents; refused otherwise."""
+    """Repeated Multiply for small whole exponents, of the reciprocal for negative ones."""
     if isinstance(x2, Tensor) or not isinstance(x1, Tensor):
         raise Refusal("a power whose exponent is a tensor")
     exponent = float(np.asarray(x2)) if np.size(x2) == 1 else 0.5
-    if exponent != int(exponent) or not 1 <= exponent <= 16:
-        raise Refusal(f"a power of {exponent}; only whole exponents from 1 to 16 are products")
-    result = x1
-    for _ in range(int(exponent) - 1):
+    if exponent != int(exponent) or not 1 <= abs(exponent) <= 16:
+        raise Refusal(f"a power of {exponent}; only whole exponents up to 16 are products")
+    if exponent < 0:
+        x1 = _true_divide(b, node, 1, x1)
+    result: Tensor = x1
+    for _ in range(int(abs(exponent)) - 1):
         result = b.add("Multiply", [result, x1])
     return result
 
@@ -170,7 +197,7 @@ def _extremum(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
     largest = node.class_name == "maximum"
     if isinstance(x2, Tensor):
         return b.add("Maximum" if largest else "Minimum", align(b, x1, x2))
-    bound = as_constant(x2, x1)
+    x1, bound = with_constant(b, x1, x2)
     return b.add("Maximum" if largest else "Minimum", [x1, constant(b, x1, bound)])
 
 
@@ -204,11 +231,6 @@ def _bool(x: Tensor, meaning: Mask) -> Tensor:
     return Tensor(x.shape, "bool", None, meaning=meaning)
 
 
-def _step(b: Scope, x1: Any, x2: Any) -> Tensor:
-    """Return 1 where ``x1 > x2``."""
-    return masks.positive(b, subtract(b, x1, x2))
-
-
 @op("not_equal", "equal")
 def _not_equal(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
     """1 or 0: the difference, scaled up and clipped."""
@@ -229,8 +251,8 @@ def _compare(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
     name = node.class_name
     if name in ("less", "greater_equal"):
         x1, x2 = x2, x1
-    step = _step(b, x1, x2)
-    return step if name in ("greater", "less") else affine(b, step, -1, 1)
+    step = masks.positive(b, subtract(b, x1, x2))
+    return replace(step if name in ("greater", "less") else affine(b, step, -1, 1), dtype="bool")
 
 
 def _meaning(b: Scope, x: Tensor) -> Mask:
@@ -251,15 +273,6 @@ def _logical_not(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
     return _bool(x, Mask("not", (_meaning(b, x),)))
 
 
-@op("any")
-def _any(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """Whether a count of 1s is above 0; over the last axis."""
-    axes = axis if isinstance(axis, list) else [axis]
-    if keepdims or x.meaning is None or axes not in ([-1], [x.rank - 1]):
-        raise Refusal("'any' over other than the last axis of a comparison")
-    return Tensor(x.shape[:-1], "bool", None, meaning=Mask("any", (x.meaning,)))
-
-
 @op("where")
 def _where(b: Scope, node: KerasLayer, condition: Tensor, x1: Any, x2: Any) -> Tensor:
     """condition·x1 + (1 - condition)·x2."""
@@ -268,49 +281,6 @@ def _where(b: Scope, node: KerasLayer, condition: Tensor, x1: Any, x2: Any) -> T
         raise Refusal("'where' on something that is not a comparison")
     no = affine(b, yes, -1, 1)
     return add(b, multiply(b, yes, x1), multiply(b, no, x2))
-
-
-# -------------------------------------------------------------------------------- activations
-
-
-@op(
-    "relu", "relu6", "sigmoid", "tanh", "softplus", "softsign", "silu", "selu", "mish",
-    "hard_sigmoid", "hard_silu", "hard_tanh", "log_sigmoid", "tanh_shrink",
-)  # fmt: skip
-def _activation(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
-    """The activation of that name."""
-    return activation.apply(b, x, node.class_name)
-
-
-@op("leaky_relu")
-def _leaky_relu(b: Scope, node: KerasLayer, x: Tensor, negative_slope: float = 0.2) -> Tensor:
-    """LeakyReLU."""
-    return b.add("LeakyReLU", x, {"alpha": float(negative_slope)})
-
-
-@op("elu", "celu")
-def _elu(b: Scope, node: KerasLayer, x: Tensor, alpha: float = 1.0) -> Tensor:
-    """ELU; celu only where it is the same."""
-    if node.class_name == "celu" and alpha != 1:
-        raise Refusal("celu with alpha other than 1")
-    return activation.elu(b, KerasLayer(node.name, "ELU", {"alpha": alpha}), x)
-
-
-@op("gelu")
-def _gelu(b: Scope, node: KerasLayer, x: Tensor, approximate: Any = True) -> Tensor:
-    """gelu; its tanh form from products and a sigmoid."""
-    if not approximate:
-        return activation.function(b, x, "gelu")
-    c = 2 * np.sqrt(2 / np.pi)
-    inner = affine(b, b.add("Multiply", [x, x]), 0.044715 * c, c)
-    gate = activation.function(b, b.add("Multiply", [inner, x]), "sigmoid")
-    return b.add("Multiply", [x, gate])
-
-
-@op("softmax", "log_softmax")
-def _softmax(b: Scope, node: KerasLayer, x: Tensor, axis: Any = -1) -> Tensor:
-    """softmax; over another axis than the last by permuting."""
-    return activation.over_axis(b, x, axis, node.class_name)
 
 
 def sum_of(b: Scope, terms: Sequence[Tensor]) -> Tensor:

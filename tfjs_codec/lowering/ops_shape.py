@@ -5,7 +5,6 @@ The batch axis is never touched; an operation that would is refused.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -16,7 +15,6 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import ArrayTensor
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.core import reshape_to
-from tfjs_codec.lowering.ops import align, sum_of
 from tfjs_codec.lowering.primitives import (
     affine,
     dense,
@@ -33,8 +31,8 @@ from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
 def axes_of(x: Tensor, axis: Any, extra: int = 0) -> list[int]:
     """Return *axis* (an int or a list) as sorted positive axes; not the batch."""
     given = axis if isinstance(axis, list | tuple) else [axis]
-    axes = sorted({int(a) % (x.rank + extra) for a in given})
-    if axis is None or 0 in axes:
+    axes = sorted({0 if a is None else int(a) % (x.rank + extra) for a in given})
+    if 0 in axes:
         raise Refusal("the operation works along the batch")
     return axes
 
@@ -333,41 +331,53 @@ def _reduce(
         return reduce(b, x, "Max", axis, keepdims)
     if kind in ("min", "amin"):
         return negate(b, reduce(b, negate(b, x), "Max", axis, keepdims))
+    return sum_over(b, x, axis, keepdims)
+
+
+def sum_over(b: Scope, x: Tensor, axis: Any, keepdims: Any = False) -> Tensor:
+    """Return the sum of *x* over axes."""
     axes = axes_of(x, axis)
-    if axes == [x.rank - 1]:
-        size = x.shape[-1] or 0
-        y = dense(b, x, np.ones((size, 1), np.float32))
-        return y if keepdims else reshape(b, y, x.shape[1:-1])
-    count = _flat(tuple(x.shape[a] for a in axes))
-    if count is None:
-        raise StaticShapeNeeded("the sizes of the summed axes must be known")
-    return affine(b, reduce(b, x, "Average", axis, keepdims), count)
+    kept = [1 if i in axes else size for i, size in enumerate(x.shape) if i]
+    left = [size for i, size in enumerate(x.shape) if i and i not in axes]
+    if axes == [x.rank - 1] and x.shape[-1] is not None:
+        y = dense(b, x, np.ones((x.shape[-1], 1), np.float32))
+    elif axes == [1] and x.rank == 3:  # of any length
+        width = x.shape[2] or 0
+        ones = dense(b, x, np.zeros((width, 1), np.float32), np.ones(1, np.float32), part="ones")
+        y = b.add("Dot", [ones, x], {"axes": [1, 1], "normalize": False})
+    else:
+        count = _flat(tuple(x.shape[a] for a in axes))
+        if count is None:
+            raise StaticShapeNeeded("the sizes of the summed axes must be known")
+        y = affine(b, reduce(b, x, "Average", axis, keepdims), count)
+    return reshape(b, y, kept if keepdims else left)
 
 
-@op("var")
-def _var(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """The mean of the squared differences from the mean."""
-    if axis is None:
-        raise Refusal("a reduction over the batch")
-    off = sum_of(b, align(b, x, negate(b, reduce(b, x, "Average", axis, keepdims=True))))
-    return reduce(b, b.add("Multiply", [off, off]), "Average", axis, keepdims)
+@op("moveaxis")
+def _moveaxis(b: Scope, node: KerasLayer, x: Tensor, source: Any, destination: Any) -> Tensor:
+    """Permute."""
+    pairs = zip(np.atleast_1d(destination) % x.rank, np.atleast_1d(source) % x.rank, strict=True)
+    places = {int(to): int(at) for to, at in pairs}
+    rest = iter(i for i in range(x.rank) if i not in places.values())
+    return _transpose(b, node, x, [places[i] if i in places else next(rest) for i in range(x.rank)])
 
 
-# ---------------------------------------------------------------------------- matrix products
+@op("roll")
+def _roll(b: Scope, node: KerasLayer, x: Tensor, shift: Any, axis: Any = None) -> Tensor:
+    """A selection matrix."""
+    if not isinstance(shift, int):
+        raise Refusal("a roll along several axes")
+    (at,) = axes_of(x, axis)
+    size = x.shape[at] or 0
+    return select(b, x, at, [(i - shift) % size for i in range(size)])
 
 
-@op("matmul", "dot")
-def _matmul(
-    b: Scope, node: KerasLayer, x1: Any, x2: Any, transpose_a: Any = False, transpose_b: Any = False
-) -> Tensor:
-    """Dot of two tensors of three axes; Dense for a constant matrix."""
-    if isinstance(x1, Tensor) and not isinstance(x2, Tensor):
-        matrix = np.asarray(x2, np.float32)
-        if matrix.ndim != 2 or transpose_a:
-            raise Refusal("a product with a constant that is not a matrix")
-        return dense(b, x1, matrix.T if transpose_b else matrix)
-    both = isinstance(x1, Tensor) and isinstance(x2, Tensor)
-    if not both or x1.rank != 3 or x2.rank != 3 or node.class_name == "dot":
-        raise Refusal("a matrix product of other than two tensors of three axes")
-    axes = [1 if transpose_a else 2, 2 if transpose_b else 1]
-    return replace(b.add("Dot", [x1, x2], {"axes": axes, "normalize": False}), mask=None)
+@op("broadcast_to")
+def _broadcast_to(b: Scope, node: KerasLayer, x: Tensor, shape: Any) -> Tensor:
+    """A selection matrix for each axis that grows."""
+    if len(shape) != x.rank or shape[0] != x.shape[0]:
+        raise Refusal("a broadcast of or in front of the batch")
+    for at, size in enumerate(shape):
+        if at and size != x.shape[at]:
+            x = select(b, x, at, [0] * (size or 0))
+    return x
