@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from programs import layer, numbers, op, program, ref
 
@@ -13,3 +14,74 @@ def test_recurrent_layer_and_operation(exact):
         [[5, 4]], layer("LSTM", units=3, return_sequences=True), op("mean", ref(1), axis=1)
     )
     exact(model, [numbers(2, 5, 4)])
+
+
+@pytest.mark.parametrize("activation", ["exponential", "squareplus", "gelu", "glu", "celu"])
+@pytest.mark.parametrize("backend", ["wasm", "cpu"])
+def test_activations_from_other_layers(exact, activation, backend):
+    model = program([[4]], layer("Dense", units=6), op(activation, ref(1)) if activation == "gelu"
+                    else layer("Activation", ref(1), activation=activation))  # fmt: skip
+    exact(model, [4 * numbers(5, 4)], backend=backend)
+
+
+def test_exponential_from_0_to_overflow(exact):
+    values = np.concatenate([np.linspace(-80, 87, 201), [-1e4, 95, 1e4]]).astype(np.float32)
+    model = program([[1]], layer("Activation", activation="exponential"))
+    exact(model, [values[:, None]], atol=0)
+
+
+def test_a_tensor_used_twice_by_one_layer_and_once_more(exact):
+    model = program(
+        [[4]],
+        layer("Dense", units=4),
+        layer("Multiply", [ref(1), ref(1)]),
+        layer("Dense", ref(1), units=4),
+        layer("Add", [ref(1), ref(2), ref(3)]),
+    )
+    exact(model, [numbers(3, 4)])
+
+
+@pytest.mark.parametrize("backend", ["wasm", "cpu"])
+def test_division_by_tensors_of_any_size(exact, backend):
+    divisor = np.float32(10.0) ** np.arange(-12, 13, 3).repeat(2).reshape(-1, 2).astype(np.float32)
+    divisor *= np.array([1, -3], np.float32)
+    model = program([[2], [2]], op("divide", ref(0), ref(1)))
+    exact(model, [numbers(len(divisor), 2), divisor], backend=backend, atol=0)
+
+
+@pytest.mark.parametrize("size", [3, 4, 7])
+@pytest.mark.parametrize("class_name", ["Conv1D", "Conv2D", "DepthwiseConv2D", "SeparableConv2D"])
+def test_same_padding_where_the_stride_skips_steps(exact, class_name, size):
+    rank = int(class_name[-2])
+    config = {} if class_name[0] == "D" else {"filters": 2}
+    shape = [*[size] * rank, 2]
+    model = program([shape], layer(class_name, kernel_size=2, strides=3, padding="same", **config))
+    exact(model, [numbers(2, *shape)])
+
+
+@pytest.mark.parametrize("output_padding", [None, 0, 1])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_transposed_convolutions_keep_their_activation(exact, rank, output_padding):
+    shape = [*[3] * rank, 2]
+    step = layer(
+        f"Conv{rank}DTranspose", filters=2, kernel_size=3, strides=2, activation="silu",
+        output_padding=output_padding,
+    )  # fmt: skip
+    exact(program([shape], step), [numbers(2, *shape)])
+
+
+def test_average_of_windows_that_skip_steps_in_three_dimensions(exact):
+    step = layer("AveragePooling3D", pool_size=[2, 3, 2], strides=[1, 4, 2], padding="same")
+    for backend in ("wasm", "cpu"):
+        exact(program([[4, 4, 4, 2]], step), [numbers(2, 4, 4, 4, 2)], backend=backend)
+
+
+def test_rms_normalisation_scales_along_the_last_axis(exact):
+    model = program([[4, 4, 4]], layer("RMSNormalization", axis=1))
+    exact(model, [numbers(2, 4, 4, 4)])
+
+
+@pytest.mark.parametrize("size", [None, 5])
+def test_sums_over_steps(exact, size):
+    model = program([[size, 3]], layer("Dense", units=2), op("sum", ref(1), axis=1))
+    exact(model, [numbers(2, 5, 3)])

@@ -80,7 +80,7 @@ def argument(value: Any, values: list[Any]) -> Any:
     if "ref" in value:
         found = values[value["ref"]]
         return found[value["item"]] if "item" in value else found
-    if "layer" in value:
+    if isinstance(value.get("layer"), str):
         make = getattr(keras.layers, value["layer"])
         return make(**argument(value.get("config", {}), values))
     if "slice" in value:
