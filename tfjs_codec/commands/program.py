@@ -1,0 +1,54 @@
+"""What every program of the package does around its work: streams, errors, exit codes."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+
+from tfjs_codec.errors import TfjsCodecError, visible
+
+
+def guarded(name: str, work: Callable[[], int]) -> int:
+    """Run *work* of the program *name*; return its exit code, or that of the error it raises."""
+    code = 0
+    _prepare_streams()
+    try:
+        try:
+            code = work()
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader of our output has left
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except TfjsCodecError as error:
+        _complain(name, str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        _complain(name, f"{error.filename or 'system'}: {error.strerror or error}")
+        return 3
+    except Exception as error:  # the last resort: one line, no traceback
+        if os.environ.get("TFJS_CODEC_DEBUG"):
+            raise
+        _complain(
+            name,
+            f"internal error: {type(error).__name__}: {error}. Please report it; "
+            "TFJS_CODEC_DEBUG=1 shows where it happened.",
+        )
+        return 1
+    return code
+
+
+def _prepare_streams() -> None:
+    """Make the standard streams usable, whatever is closed and whatever the locale can encode."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # else the next file we open took its descriptor
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _complain(name: str, text: str) -> None:
+    print(f"{name}: error:", visible(text, keep="\n"), file=sys.stderr)
