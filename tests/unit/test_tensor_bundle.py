@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_files import block, literal, table, write_bundle
+from bundle_files import block, entry, header, literal, table, write_bundle, write_index
 
 from tfjs_codec.errors import CorruptFileError, LimitExceededError, quote
 from tfjs_codec.files.bundle_tensors import SlicedTensor, UnreadableTensor
@@ -151,6 +151,22 @@ def test_an_index_of_several_blocks():
     tensors = open_bundle(FIXTURES / "savedmodel_checkpoint_many" / "model" / "ckpt-7")
     assert len(tensors) == 540
     assert all(tensor.numpy() == int(name[:4]) for name, tensor in tensors.items())
+
+
+def test_a_bundle_of_a_big_endian_machine(tmp_path):
+    numbers, wide = np.arange(3, dtype="f4"), np.array([1, -2], "i8")
+    data = numbers.astype(">f4").tobytes() + wide.astype(">i8").tobytes()
+    (tmp_path / "ckpt.data-00000-of-00001").write_bytes(data)
+    entries = {
+        b"": header(endianness=1),
+        b"numbers": entry([3], 12, crc32c=masked(crc32c(data[:12]))),
+        b"wide": entry([2], 16, dtype=9, offset=12, crc32c=masked(crc32c(data[12:]))),
+    }
+    write_index(tmp_path / "ckpt", entries)
+    tensors = open_bundle(tmp_path / "ckpt")
+    np.testing.assert_array_equal(tensors["numbers"].numpy(), numbers)
+    np.testing.assert_array_equal(tensors["wide"].numpy(), wide)
+    assert open_bundle(tmp_path / "ckpt", verify=False)["numbers"].extent is None
 
 
 def test_extent_only_without_verification():
