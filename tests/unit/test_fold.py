@@ -110,6 +110,11 @@ def test_folds_what_depends_on_constants_only():
     assert made.nodes["z"].inputs == (Ref("x"), Ref("split/1"))
 
 
+def test_scalars_stay_scalars():
+    nodes = [const("a", np.int32(3)), Node("y", "Neg", (Ref("a"),), {"T": "int32"})]
+    assert folded(graph(nodes, ["y"])).nodes["y"].value.numpy().shape == ()
+
+
 def test_keeps_types_that_numpy_lacks():
     nodes = [
         const("a", np.float32([2.0]), "bfloat16"),

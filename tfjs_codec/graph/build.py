@@ -48,6 +48,17 @@ class Build:
         self.nodes[name] = const(name, array, dtype)
         return Ref(name)
 
+    def sizes(self, x: Ref, first: int, count: int) -> Ref:
+        """Return a vector of the sizes at run time of *count* axes of *x* from *first* on."""
+        shape = self.op("Shape", x, out_type="int32")
+        begin, size = self.ints(first), self.ints(count)
+        return self.op("Slice", shape, begin, size, T="int32", Index="int32")
+
+    def concat(self, *vectors: Ref) -> Ref:
+        """Join vectors of int32."""
+        axis = self.const(np.array(0, np.int32), "int32")
+        return self.op("ConcatV2", *vectors, axis, T="int32", N=len(vectors), Tidx="int32")
+
     def same(self, op: str, *inputs: Ref, **attrs: Any) -> list[Ref]:
         """Put a node of *op* with the name of the replaced one in its place."""
         name = self._node.name

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-import numpy as np
-
 from tfjs_codec.errors import quote
 from tfjs_codec.graph.build import Build
 from tfjs_codec.ir.graph import Node, Ref
@@ -184,16 +182,13 @@ class _Einsum:
             else:
                 pieces.append((source, [number]))
         parts = [self._sizes_of(source, numbers) for source, numbers in pieces]
-        axis = self.build.const(np.array(0, np.int32), "int32")
-        return self.build.op("ConcatV2", *parts, axis, T="int32", N=len(parts), Tidx="int32")
+        return self.build.concat(*parts)
 
     def _sizes_of(self, source: _Operand | None, numbers: list[int]) -> Ref:
         """Return *numbers* themselves, or the sizes of these consecutive axes of *source*."""
         if source is None:
             return self.build.ints(*numbers)
-        shape = self.build.op("Shape", source.ref, out_type="int32")
-        begin, size = self.build.ints(numbers[0]), self.build.ints(len(numbers))
-        return self.build.op("Slice", shape, begin, size, T="int32", Index="int32")
+        return self.build.sizes(source.ref, numbers[0], len(numbers))
 
 
 def _continues(piece: tuple[_Operand | None, list[int]], number: int) -> bool:

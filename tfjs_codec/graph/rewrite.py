@@ -7,7 +7,7 @@ are named after the one they replace.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -175,6 +175,29 @@ def _rolled(build: Build, x: Ref, axis: int, shift: int) -> Ref:
     return build.op("ConcatV2", last, before, dim, N=2, Tidx="int32")
 
 
+def _max_pool_3d(build: Build, node: Node) -> list[Ref] | None:
+    """Pool the last two axes, then the first: the wasm backend gets three at once wrong."""
+    if node.attrs.get("data_format", b"NDHWC") != b"NDHWC":
+        return _channels_last_only(build, node)
+    (x,) = node.inputs
+    (_, *sizes, _), (_, *strides, _) = node.attrs["ksize"], node.attrs["strides"]
+    rest = build.ints(-1)
+
+    def pool(x: Ref, size: Sequence[int], stride: Sequence[int]) -> Ref:
+        return build.op(
+            "MaxPool", x, ksize=(1, *size, 1), strides=(1, *stride, 1),
+            padding=node.attrs["padding"], data_format=b"NHWC", explicit_paddings=(),
+        )  # fmt: skip
+
+    def reshape(x: Ref, *parts: Ref) -> Ref:
+        return build.op("Reshape", x, build.concat(*parts), Tshape="int32")
+
+    images = pool(reshape(x, rest, build.sizes(x, 2, 3)), sizes[1:], strides[1:])
+    columns = reshape(images, build.sizes(x, 0, 2), rest, build.sizes(x, 4, 1))
+    pooled = pool(columns, (sizes[0], 1), (strides[0], 1))
+    return [reshape(pooled, build.sizes(pooled, 0, 2), build.sizes(images, 1, 3))]
+
+
 def _channels_last_only(build: Build, node: Node) -> list[Ref] | None:
     if node.attrs.get("data_format", b"NHWC").startswith(b"NC"):
         build.refuse("tfjs has it only for channels_last", "Save the model with channels_last.")
@@ -187,6 +210,7 @@ RULES: dict[str, Rule] = {
     "Erfc": _erfc,
     "Softsign": _softsign,
     "Inv": _renamed("Reciprocal"),
+    "MaxPool3D": _max_pool_3d,
     "Mod": _truncated_remainder,
     "Rint": _renamed("Round"),
     "TruncateDiv": _truncated_quotient,
@@ -198,8 +222,8 @@ RULES: dict[str, Rule] = {
     "Roll": _roll,
     **dict.fromkeys(
         (
-            *("Conv2D", "DepthwiseConv2dNative", "Conv3D", "MaxPool", "AvgPool", "MaxPool3D"),
-            *("AvgPool3D", "Conv2DBackpropInput", "BiasAdd", "SpaceToDepth", "DepthToSpace"),
+            *("Conv2D", "DepthwiseConv2dNative", "Conv3D", "MaxPool", "AvgPool", "AvgPool3D"),
+            *("Conv2DBackpropInput", "BiasAdd", "SpaceToDepth", "DepthToSpace"),
         ),
         _channels_last_only,
     ),

@@ -74,7 +74,7 @@ class ArrayTensor(LazyTensor):
         self._array = array
 
     def numpy(self) -> Array:
-        return np.ascontiguousarray(self._array)
+        return np.asarray(self._array, order="C")  # np.ascontiguousarray has no scalars
 
 
 class DerivedTensor(LazyTensor):
@@ -91,7 +91,7 @@ class DerivedTensor(LazyTensor):
         self._compute = compute
 
     def numpy(self) -> Array:
-        array = np.ascontiguousarray(self._compute(), dtype=np.float32)
+        array = np.asarray(self._compute(), dtype=np.float32, order="C")
         if array.shape != self.shape:
             raise AssertionError(f"{self.name}: computed {array.shape}, declared {self.shape}")
         return array
