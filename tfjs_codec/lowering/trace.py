@@ -97,8 +97,9 @@ def _flat_sizes(graph: KerasGraph) -> dict[KerasLayer, int]:
     found: dict[KerasLayer, int] = {}
     for layer in reversed(graph.layers):
         size = sizes.get(layer.name)
-        if layer.class_name == "Dense" and "kernel" in layer.weights:
-            size = layer.weights["kernel"].shape[0]
+        kernel = layer.weights.get("kernel")
+        if layer.class_name == "Dense" and kernel is not None and kernel.shape:
+            size = kernel.shape[0]
         elif layer.class_name == "Flatten" and size is not None:
             found[layer] = size
         elif layer.class_name not in _KEEPS_SIZE:
