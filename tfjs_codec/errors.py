@@ -13,8 +13,13 @@ _QUOTE_CHARS = 80
 
 def quote(value: object) -> str:
     """Return *value* as a bounded, printable, single-line literal for a message."""
-    text = f"'{visible(value[:_QUOTE_CHARS])}'" if isinstance(value, str) else ascii(value)
-    return text if len(text) <= _QUOTE_CHARS else text[: _QUOTE_CHARS - 1] + "…"
+    return brief(f"'{value[:_QUOTE_CHARS]}'" if isinstance(value, str) else ascii(value))
+
+
+def brief(text: str) -> str:
+    """Return *text* bounded and printable."""
+    shown = visible(text[: _QUOTE_CHARS + 2])
+    return shown if len(shown) <= _QUOTE_CHARS else shown[: _QUOTE_CHARS - 1] + "…"
 
 
 def visible(text: str, keep: str = "") -> str:
@@ -86,7 +91,8 @@ class Problem:
     kind: str = "layer"
 
     def __str__(self) -> str:
-        text = f"{self.kind} {quote(self.layer)} ({self.class_name}): {self.reason.rstrip('.')}."
+        what = f"{self.kind} {quote(self.layer)} ({brief(self.class_name)})"
+        text = f"{what}: {self.reason.rstrip('.')}."
         return f"{text} {self.hint}" if self.hint else text
 
 

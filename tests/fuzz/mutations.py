@@ -96,7 +96,20 @@ def mutated_file(rng: random.Random, data: bytes, other: bytes) -> bytes:
             return _mutated_hdf5(rng, data)
         if data.startswith(b"{"):
             return json.dumps(mutated_json(rng, json.loads(data))).encode()
-    return mutated_bytes(rng, data, other)
+    return _with_heaps(mutated_bytes(rng, data, other), data)
+
+
+def _with_heaps(data: bytes, original: bytes) -> bytes:
+    """Put HDF5's global heaps back: libhdf5 2.0 loops for ever over damaged ones."""
+    if not original.startswith(b"\x89HDF"):
+        return data
+    out = bytearray(data)
+    at = original.find(b"GCOL")
+    while at >= 0:
+        size = int.from_bytes(original[at + 8 : at + 16], "little")
+        out[at : at + size] = original[at : at + size]
+        at = original.find(b"GCOL", at + size)
+    return bytes(out)
 
 
 def _mutated_zip(rng: random.Random, data: bytes, other: bytes) -> bytes:

@@ -4,7 +4,7 @@
 
 PATHs are models or directories of them, by default the fixtures. Exits with 1 if anything else
 than a ``TfjsCodecError`` escaped or a file took too long; what did it is kept in DIR. A run that
-hangs in libhdf5 ends; ``--seed`` with the number it shows makes the file again.
+hangs in libhdf5 is ended; the file stays in its temporary directory.
 """
 
 from __future__ import annotations
@@ -80,7 +80,6 @@ def main() -> int:
         for number in range(options.seed, options.seed + options.count):
             if time.monotonic() > end:
                 break
-            print(number, end="\r", file=sys.stderr)
             rng = random.Random(number)
             seed, other = rng.choice(files), rng.choice(files).read_bytes()
             source = mutant(rng, seed, other, work / "in")

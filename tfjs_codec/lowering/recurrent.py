@@ -159,7 +159,15 @@ def _gru(b: Scope, layer: KerasLayer, x: Tensor, state: Tensor) -> Tensor:
     """One step of a GRU: z = σ(xz+sz), r = σ(xr+sr), h = tanh(xh + r·sh), z·s + (1-z)·h."""
     if layer.class_name != "GRU" or not layer.config.get("reset_after"):
         raise Refusal("an activation that tfjs's recurrent layers do not have")
-    units, weights = layer.config["units"], layer.weights
+    units = layer.config["units"]
+    expected: dict[str, Shape] = {
+        "kernel": (x.shape[-1], 3 * units),
+        "recurrent_kernel": (units, 3 * units),
+        "bias": (2, 3 * units),
+    }
+    if not layer.config.get("use_bias", True):
+        del expected["bias"]
+    weights = b.checked(expected, layer.weights, layer.name)
 
     def block(source: LazyTensor, index: int, row: int | None = None) -> LazyTensor:
         columns = slice(index * units, (index + 1) * units)

@@ -106,7 +106,7 @@ def _revive_kwarg(value: Any, place: Place) -> Any:
             return ref_of(value, place)
         return [_revive_kwarg(item, place.at(i)) for i, item in enumerate(value)]
     if isinstance(value, dict):
-        if value.get("class_name") in _REVIVERS:
+        if _reviver(value):
             return _revive(value, place)
         return {key: _revive_kwarg(item, place.at(key)) for key, item in value.items()}
     return value
@@ -118,11 +118,16 @@ def _revive(value: Any, place: Place) -> Any:
         return [_revive(item, place.at(i)) for i, item in enumerate(value)]
     if not isinstance(value, dict):
         return value
-    reviver = _REVIVERS.get(value.get("class_name", ""))
+    reviver = _reviver(value)
     if reviver is not None:
         config = value.get("config")
         return reviver(config if config is not None else value.get("items", {}), place.at("config"))
     return {key: _revive(item, place.at(key)) for key, item in value.items()}
+
+
+def _reviver(value: dict[str, Any]) -> Callable[[Any, Place], Any] | None:
+    name = value.get("class_name")
+    return _REVIVERS.get(name) if isinstance(name, str) else None
 
 
 def _keras_tensor(config: Any, place: Place) -> Ref:
@@ -137,7 +142,7 @@ def _slice(config: Any, place: Place) -> slice:
 
 def _array(config: Any, place: Place) -> Any:
     parts = place.mapping(config)
-    dtype = parts.get("dtype", "float32")
+    dtype = place.at("dtype").text(parts.get("dtype", "float32"))
     if dtype not in _NUMPY_KINDS and dtype != "bfloat16":
         raise place.at("dtype").expect("a dtype", dtype)
     try:
