@@ -115,6 +115,28 @@ def test_scalars_stay_scalars():
     assert folded(graph(nodes, ["y"])).nodes["y"].value.numpy().shape == ()
 
 
+@pytest.mark.parametrize(
+    ("op", "inputs", "shape", "goes"),
+    [
+        ("Mul", ("x", "c"), (), True),
+        ("Mul", ("c", "x"), (), True),
+        ("RealDiv", ("x", "c"), (), True),
+        ("RealDiv", ("c", "x"), (), False),
+        ("Mul", ("x", "c"), (1, 1), False),
+        ("AddV2", ("x", "c"), (), False),
+    ],
+)
+def test_operands_that_change_nothing(op, inputs, shape, goes):
+    nodes = [
+        Node("x", "Placeholder", (), {"dtype": "float32"}),
+        const("c", np.ones(shape, np.float32)),
+        Node("m", op, tuple(map(Ref, inputs)), {"T": "float32"}),
+        Node("y", "Sigmoid", (Ref("m"),), {"T": "float32"}),
+    ]
+    made = folded(graph(nodes, ["y"], ["x"]))
+    assert made.nodes["y"].inputs == ((Ref("x"),) if goes else (Ref("m"),))
+
+
 def test_keeps_types_that_numpy_lacks():
     nodes = [
         const("a", np.float32([2.0]), "bfloat16"),

@@ -30,6 +30,10 @@ from tfjs_codec.ir.tensors import Array, LazyTensor
 # below twice their weights, but a small file can ask for any number of operations on a large one.
 _WORK_BYTES, _WORK_RATIO = 256 << 20, 8
 
+# Operands that change nothing: Keras's swish is x · sigmoid(1 · x).
+_NEUTRAL = {"Add": 0, "AddV2": 0, "Mul": 1, "RealDiv": 1, "Sub": 0}
+_COMMUTATIVE = frozenset({"Add", "AddV2", "Mul"})
+
 # These look at shapes only; their inputs need not be read.
 _SHAPE_OPS = frozenset({"Rank", "Shape", "ShapeN", "Size"})
 
@@ -46,6 +50,8 @@ def folded(graph: Graph) -> Graph:
             continue
         sources = [moved.get(ref, ref).node for ref in node.inputs]
         if not all(name in constants for name in sources):
+            if node.op in _NEUTRAL and (same := _unchanged(node, constants)) is not None:
+                moved[Ref(node.name)] = moved.get(same, same)
             continue
         inputs = [constants[name] for name in sources]
         budget -= sum(each.value.nbytes for each in inputs)
@@ -58,6 +64,21 @@ def folded(graph: Graph) -> Graph:
             if each.name != node.name:
                 moved[Ref(node.name, index)] = Ref(each.name)
     return pruned(redirected(replace(graph, nodes=nodes), moved))
+
+
+def _unchanged(node: Node, constants: Mapping[str, Node]) -> Ref | None:
+    """Return what *node* passes on if its other operand is a scalar that changes nothing."""
+    first, second = node.inputs
+    candidates = (
+        [(second, first), (first, second)] if node.op in _COMMUTATIVE else [(second, first)]
+    )
+    for scalar, other in candidates:
+        found = constants.get(scalar.node)
+        if found is None or found.value.shape != ():
+            continue
+        if found.value.numpy().item() == _NEUTRAL[node.op]:
+            return other
+    return None
 
 
 def _results(node: Node, inputs: list[Node], names: Names) -> list[Node]:
