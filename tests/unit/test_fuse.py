@@ -202,6 +202,9 @@ def test_bias_and_activation_are_fused(op, into, activation):
     last = node("y", activation, "a", *["s"] * prelu, attrs={**FLOAT, "alpha": 0.3})
     base = linear(op)
     made = fused(graph(*base, *BIAS, const("s", floats(6)), last)).nodes["y"]
+    if (op, activation) == ("DepthwiseConv2dNative", "LeakyRelu"):  # tfjs would lose its slope
+        assert made == last
+        return
     assert made.op == into
     assert [ref.node for ref in made.inputs] == ["x", "w", "b", *["s"] * prelu]
     assert made.attrs["fused_ops"] == (b"BiasAdd", activation.encode())

@@ -33,6 +33,9 @@ _FUSED = {
 }
 _ACTIVATIONS = frozenset({"Elu", "LeakyRelu", "Prelu", "Relu", "Relu6"})
 
+# tfjs's converter does not pass the slope on, and every backend takes another number for it.
+_UNFUSED = {("DepthwiseConv2dNative", "LeakyRelu")}
+
 
 def prelus_found(graph: Graph) -> Graph:
     """Return *graph* with ``relu(x) + c · relu(-x)``, which is Keras's PReLU, as ``Prelu(x, -c)``.
@@ -89,6 +92,8 @@ def fused(graph: Graph) -> Graph:
         bias = _bias(graph, uses.only(node.name), node.name, channels)
         last = node if bias is None else graph.nodes[bias.name]
         activation = _activation(graph, uses.only(last.name), last.name, channels)
+        if activation is not None and (node.op, activation.op) in _UNFUSED:
+            activation = None
         if bias is None and activation is None:
             continue
         one = _fused(node, bias, activation)

@@ -53,7 +53,7 @@ class _Carrying:
             frame = self._frames[node.name]
             if node.op == "Enter":
                 frame = frame[:-1]
-            if not frame or node.op == "Const":
+            if not frame or node.op in ("Const", "Exit"):
                 continue
             inputs = tuple(self._inside(ref, node, frame) for ref in node.inputs)
             if inputs != node.inputs:

@@ -92,7 +92,31 @@ def graph_of(
     concrete = _concrete_function(model, name)
     if concrete is None:
         return _main_graph(model, base, name, verify)
-    return _Captures(model, base, verify).graph(meta.signature_def[name], *concrete)
+    graph = _Captures(model, base, verify).graph(meta.signature_def[name], *concrete)
+    return replace(
+        graph,
+        inputs=_in_keras_order(model, graph.inputs, "input_layers"),
+        outputs=_in_keras_order(model, graph.outputs, "output_layers"),
+    )
+
+
+def _in_keras_order(
+    model: SavedModelDir, tensors: Mapping[str, Tensor], role: str
+) -> Mapping[str, Tensor]:
+    """Return *tensors* in the order in which the Keras model that was saved lists them.
+
+    Keras makes dicts of its inputs and outputs, by the names of their layers, and TensorFlow
+    sorts dicts.
+    """
+    metadata = model.json(0)
+    config = metadata.get("config") if isinstance(metadata, dict) else None
+    listed = config.get(role) if isinstance(config, dict) else None
+    if not isinstance(listed, list):
+        return tensors
+    names = [each[0] for each in listed if isinstance(each, list) and each]
+    if sorted(map(str, names)) != sorted(tensors):
+        return tensors
+    return {name: tensors[name] for name in names}
 
 
 def choose_signature(model: SavedModelDir, wanted: str | None) -> str:
