@@ -78,8 +78,11 @@ class Checker:
         suffix: str = ".keras",
         backend: str = "wasm",
         atol: float = 1e-5,
+        **choices: Any,
     ) -> tfjs_codec.Report:
         """Fail unless *model* predicts in tfjs what it predicts in Keras.
+
+        *choices* are options of the conversion.
 
         Raises:
             KerasError: Keras takes no such model.
@@ -88,7 +91,7 @@ class Checker:
         name = hashlib.sha256(json.dumps(model).encode()).hexdigest()[:16]
         source = self._directory / f"{name}{suffix}"
         want = self._keras.make(model, inputs, source)
-        report = tfjs_codec.convert(source, self._directory / name)
+        report = tfjs_codec.convert(source, self._directory / name, **choices)
         source.unlink()
         assert_close(self._tfjs.predict(self._directory / name, inputs, backend), want, atol=atol)
         return report

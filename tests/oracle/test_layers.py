@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from programs import layer, numbers, op, program, ref
 
+from tfjs_codec.errors import UnsupportedModelError
+
 pytestmark = [pytest.mark.oracle, pytest.mark.node]
 
 
@@ -85,3 +87,29 @@ def test_rms_normalisation_scales_along_the_last_axis(exact):
 def test_sums_over_steps(exact, size):
     model = program([[size, 3]], layer("Dense", units=2), op("sum", ref(1), axis=1))
     exact(model, [numbers(2, 5, 3)])
+
+
+@pytest.mark.parametrize("sequences", [True, False])
+def test_conv_lstm_1d(exact, sequences):
+    step = layer("ConvLSTM1D", filters=2, kernel_size=3, return_sequences=sequences)
+    exact(program([[3, 6, 2]], step), [numbers(2, 3, 6, 2)])
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_reversible_embedding(exact, tied):
+    first = layer("ReversibleEmbedding", input_dim=5, output_dim=3, tie_weights=tied)
+    again = {"again": 1, "args": [ref(1)], "kwargs": {"reverse": True}}
+    model = program([[4]], first, again, outputs=[ref(1), ref(2)], dtype="int32")
+    exact(model, [np.array([[0, 4, 2, 1]], np.int32)])
+
+
+def test_int8_embedding(exact):
+    model = program([[4]], layer("Embedding", input_dim=5, output_dim=3), dtype="int32")
+    exact({**model, "quantize": "int8"}, [np.array([[0, 4, 2, 1]], np.int32)])
+
+
+def test_int8_dense_is_only_approximate(exact):
+    model = {**program([[4]], layer("Dense", units=3)), "quantize": "int8"}
+    with pytest.raises(UnsupportedModelError, match="rounds the inputs"):
+        exact(model, [numbers(2, 4)])
+    exact(model, [numbers(2, 4)], atol=0.05, allow_approximate=True)

@@ -6,11 +6,15 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
 from tfjs_codec.lowering import masks
 from tfjs_codec.lowering.activation import split
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.primitives import affine
+from tfjs_codec.lowering.primitives import dense as linear
 from tfjs_codec.lowering.rules import refuse, rule
 from tfjs_codec.lowering.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor
 
@@ -30,6 +34,27 @@ def _l1l2(value: Any) -> dict[str, Any] | None:
     return {"class_name": "L1L2", "config": factors} if any(factors.values()) else None
 
 
+def _stored(b: Scope, layer: KerasLayer) -> dict[str, LazyTensor]:
+    """Return the layer's weights, int8 ones as the numbers they stand for."""
+    weights = dict(layer.weights)
+    for name in list(weights):
+        scale = weights.pop(name) if name.endswith("_scale") else None
+        if scale is None:
+            continue
+        if str(layer.config.get("dtype")).startswith("int4"):
+            raise Refusal("packed 4-bit weights", "Save the model before it is quantised.")
+        if layer.class_name == "Dense":
+            b.approximate("Keras rounds the inputs of an int8 layer too, tfjs does not")
+        role = name.removesuffix("_scale")
+        steps = scale.numpy() if layer.class_name == "Dense" else scale.numpy()[:, None]
+        weights[role] = _divided(weights[role], steps)
+    return weights
+
+
+def _divided(stored: LazyTensor, steps: Array) -> LazyTensor:
+    return mapped(stored, stored.shape, lambda v: np.divide(v.astype(np.float32), steps))
+
+
 @rule("Dense", mask="pass")
 def dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Dense."""
@@ -40,7 +65,7 @@ def dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         "activation": name,
         **regularizers(layer, "kernel", "bias"),
     }
-    return tail(b.add("Dense", x, config, layer.weights))
+    return tail(b.add("Dense", x, config, _stored(b, layer)))
 
 
 @rule("Embedding", mask="own")
@@ -52,8 +77,27 @@ def embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         "mask_zero": bool(layer.config.get("mask_zero")),
         **regularizers(layer, "embeddings"),
     }
-    y = b.add("Embedding", x, config, layer.weights)
+    y = b.add("Embedding", x, config, _stored(b, layer))
     return replace(y, mask=Mask("not_equal", (x, 0)) if config["mask_zero"] else None)
+
+
+@rule("ReversibleEmbedding", mask="own")
+def reversible_embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Embedding; called with reverse=True, Dense."""
+    embeddings = layer.weights["embeddings"]
+    if not (b.call.kwargs.get("reverse") or True in b.call.args[1:]):
+        return embedding(
+            b,
+            KerasLayer(layer.name, "Embedding", layer.config, weights={"embeddings": embeddings}),
+            x,
+        )
+    if layer.config.get("logit_soft_cap"):
+        raise Refusal("capped logits")
+    back = layer.weights.get("reverse_embeddings")
+    if back is None:
+        shape = embeddings.shape[::-1]
+        back = mapped(embeddings, shape, lambda values: values.T)
+    return linear(b, x, back)
 
 
 @rule("Flatten")
@@ -181,6 +225,11 @@ refuse(
     "Lambda",
     reason="its Python code is not part of what can be converted, and is not looked into",
     hint="Replace it: --replace NAME=submodel.h5, or a rule (tfjs_codec.register_rule).",
+)
+refuse(
+    "DenseFeatures",
+    reason="its feature columns are Python code",
+    hint="Feed the model from the next layer on.",
 )
 refuse(
     "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer",

@@ -71,12 +71,22 @@ refuse(
     hint="Look the numbers up in JavaScript and feed the model from the next layer on.",
 )  # fmt: skip
 refuse(
+    "MelSpectrogram", "STFTSpectrogram",
+    reason="tfjs layers have no Fourier transform, and no logarithm",
+    hint="Compute it with tf.signal in JavaScript and feed the model from the next layer on.",
+)  # fmt: skip
+refuse(
+    "Pipeline", "MaxNumBoundingBoxes",
+    reason="it prepares training data, or dictionaries, which tfjs layers do not take",
+    hint="Save the model without it.",
+)  # fmt: skip
+refuse(
     "IntegerLookup",
     reason="looking up arbitrary integers needs a table that tfjs layers do not have",
     hint="Map the values in JavaScript and feed the model from the next layer on.",
 )
 refuse(
-    "AutoContrast", "Equalization", "Solarization",
+    "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization", "Solarization",
     reason="it works on the histogram or range of an image, which tfjs layers cannot",
     hint="Do it in JavaScript before the model.",
 )  # fmt: skip

@@ -13,7 +13,7 @@ from tfjs_codec.ir.tfjs import TfjsLayer
 from tfjs_codec.lowering import activation
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.core import regularizers
-from tfjs_codec.lowering.primitives import affine, dense, per_axis
+from tfjs_codec.lowering.primitives import affine, dense, per_axis, reshape
 from tfjs_codec.lowering.rules import refuse, rule
 from tfjs_codec.lowering.symbolic import Refusal, Tensor
 from tfjs_codec.lowering.tfjs_classes import TFJS_CLASSES, Shape
@@ -351,6 +351,25 @@ def _stacked(b: Scope, layer: KerasLayer, cells: list[KerasLayer], x: Tensor) ->
         else:
             x = composed(b.beneath(alias), alias, b.consume_mask(x)[0])[0]
     return [x]
+
+
+@rule("ConvLSTM1D")
+def conv_lstm_1d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
+    """ConvLSTM2D of images one pixel wide, between Reshapes."""
+    config = layer.config
+    if not isinstance(x, Tensor) or config.get("data_format") == "channels_first":
+        raise Refusal("a ConvLSTM1D with initial states, or with channels first")
+    wide = {key: [*per_axis(config.get(key, 1), 1), 1] for key in ("kernel_size", "dilation_rate")}
+    wide["strides"] = per_axis(config.get("strides", 1), 1) * 2
+    weights = {
+        name: mapped(t, (t.shape[0], 1, *t.shape[1:]), lambda v: v[:, None])
+        if t.shape[1:] else t
+        for name, t in layer.weights.items()
+    }  # fmt: skip
+    alias = KerasLayer(layer.name, "ConvLSTM2D", {**config, **wide}, weights=weights)
+    image = reshape(b, x, (*x.shape[1:3], 1, x.shape[3]))
+    made = conv_lstm_2d(b, alias, replace(image, mask=x.mask))
+    return [reshape(b, y, (*y.shape[1:-2], y.shape[-1])) for y in made]
 
 
 @rule("ConvLSTM2D")

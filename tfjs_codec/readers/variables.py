@@ -78,6 +78,10 @@ VARIABLES: dict[str, tuple[Variable, ...]] = {
     **{f"DepthwiseConv{n}D": _DEPTHWISE for n in (1, 2)},
     **{f"SeparableConv{n}D": _SEPARABLE for n in (1, 2)},
     "Embedding": (Variable("embeddings"),),
+    "ReversibleEmbedding": (
+        Variable("embeddings"),
+        Variable("reverse_embeddings", present=lambda config: not config.get("tie_weights", True)),
+    ),
     "BatchNormalization": (
         _GAMMA,
         _BETA,

@@ -5,13 +5,14 @@ its own (``requirements.txt``), so it shares only ``json_lines`` with the tests.
 
 Request: ``{"program": ..., "seed": int, "path": where to save, "inputs": [tensor, ...]}``. A
 program is ``{"inputs": [keras.Input's arguments, ...], "steps": [step, ...], "outputs": [ref,
-...]}`` or ``{"application": name, "config": {...}}``. Values are numbered: the inputs, then one
-for each step. A step is ``{"layer": class, "config", "args", "kwargs"}``, ``{"again": number of a
-layer's step, "args"}`` to share that layer, ``{"op": "keras.ops name", "args", "kwargs"}`` or
-``{"model": {"inputs", "steps", "outputs"}, "args"}`` for a nested model. Among the arguments,
-``{"ref": n}`` is a value, ``{"ref": n, "item": i}`` one of several, ``{"slice": [start, stop,
-step]}`` and ``{"ellipsis": true}`` index, ``{"layer": class, "config": {...}}`` is a layer,
-``{"array": [...]}`` a float32 constant and ``{"tuple": [...]}`` a tuple.
+...]}`` or ``{"application": name, "config": {...}}``, and ``"quantize": mode`` in either. Values
+are numbered: the inputs, then one for each step. A step is ``{"layer": class, "config", "args",
+"kwargs"}``, ``{"again": number of a layer's step, "args"}`` to share that layer, ``{"op":
+"keras.ops name", "args", "kwargs"}`` or ``{"model": {"inputs", "steps", "outputs"}, "args"}`` for
+a nested model. Among the arguments, ``{"ref": n}`` is a value, ``{"ref": n, "item": i}`` one of
+several, ``{"slice": [start, stop, step]}`` and ``{"ellipsis": true}`` index, ``{"layer": class,
+"config": {...}}`` is a layer, ``{"array": [...]}`` a float32 constant and ``{"tuple": [...]}`` a
+tuple.
 
 Reply: ``{"outputs": [tensor, ...]}``, or ``{"error": text}`` if Keras takes no such model.
 """
@@ -115,6 +116,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         model = build(request["program"])
         randomise(model, request["seed"])
+        if "quantize" in request["program"]:
+            model.quantize(request["program"]["quantize"])
         inputs = [decode(value) for value in request["inputs"]]
         outputs = model(inputs, training=False)
         flat = keras.tree.flatten(outputs)

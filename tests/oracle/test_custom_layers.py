@@ -1,0 +1,77 @@
+"""Custom layers and Lambda: rules of a user's own, and layers replaced by models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from keras_files import entry, functional, h5_model, input_entry
+
+import tfjs_codec
+from tfjs_codec.errors import UnsupportedModelError
+from tfjs_codec.lowering.rules import USER_RULES
+
+pytestmark = pytest.mark.node
+
+
+@pytest.fixture(autouse=True)
+def _forget_rules() -> Iterator[None]:
+    yield
+    USER_RULES.clear()
+
+
+def _model(class_name: str, weights: list[tuple[str, Any]], **config: Any) -> bytes:
+    layers = [
+        input_entry("x", [None, 3]),
+        entry(class_name, "custom", [[["x", 0, 0, {}]]], **config),
+    ]
+    return h5_model(functional(layers, [["x", 0, 0]], [["custom", 0, 0]]), {"custom": weights})
+
+
+X = np.array([[1, -2, 3], [0.5, 0, -1]], np.float32)
+GAINS = np.array([2, 3, 4], np.float32)
+
+
+def test_a_rule_of_ones_own(tfjs, tmp_path):
+    @tfjs_codec.register_rule("MyPackage>Gain")
+    def gain(b, layer, x):
+        """Rescaling by the layer's gains."""
+        gains = layer.weights["gains"].numpy() * layer.config["strength"]
+        return b.add("Rescaling", x, {"scale": gains.tolist(), "offset": 0})
+
+    model = _model("MyPackage>Gain", [("custom/gains:0", GAINS)], strength=0.5)
+    tfjs_codec.convert(model, tmp_path / "web")
+    (y,) = tfjs.predict(tmp_path / "web", [X])
+    np.testing.assert_allclose(y, X * GAINS / 2)
+
+
+def test_without_a_rule_it_is_refused_with_the_way_out(tmp_path):
+    with pytest.raises(UnsupportedModelError, match="register_rule"):
+        tfjs_codec.convert(_model("MyPackage>Gain", []), tmp_path / "web")
+
+
+def test_a_lambda_replaced_by_a_model(tfjs, tmp_path):
+    layers = [
+        input_entry("v", [None, 3]),
+        entry("Rescaling", "twice", [[["v", 0, 0, {}]]], scale=2.0, offset=1.0),
+    ]
+    submodel = functional(layers, [["v", 0, 0]], [["twice", 0, 0]], name="submodel")
+    model = _model("Lambda", [], function=["4wEAAA==", None, None], function_type="lambda")
+    with pytest.raises(UnsupportedModelError, match="--replace NAME"):
+        tfjs_codec.convert(model, tmp_path / "web")
+    replace = {"custom": h5_model(submodel, {})}
+    tfjs_codec.convert(model, tmp_path / "web", replace=replace)
+    (y,) = tfjs.predict(tmp_path / "web", [X])
+    np.testing.assert_allclose(y, 2 * X + 1)
+
+
+def test_a_rule_replaces_that_of_a_class_of_keras(tfjs, tmp_path):
+    @tfjs_codec.register_rule("Lambda")
+    def double(b, layer, x):
+        return b.add("Add", [x, x])
+
+    tfjs_codec.convert(_model("Lambda", [], function=["4wEAAA==", None, None]), tmp_path / "web")
+    (y,) = tfjs.predict(tmp_path / "web", [X])
+    np.testing.assert_allclose(y, 2 * X)
