@@ -99,6 +99,7 @@ DEFAULTS: dict[str, Config] = {
     "EinsumDense": {"activation": "linear", "bias_axes": None},
     "Activation": {"activation": "linear"},
     "Embedding": {"mask_zero": False},
+    "ReversibleEmbedding": {"mask_zero": False, "tie_weights": True},
     **{f"Conv{n}D": _CONV for n in (1, 2, 3)},
     **{f"Conv{n}DTranspose": _CONV_TRANSPOSE for n in (1, 2, 3)},
     **{f"DepthwiseConv{n}D": {**_CONV, "depth_multiplier": 1} for n in (1, 2)},
