@@ -1,8 +1,9 @@
 """TensorFlow.js model files without TensorFlow.
 
 ``convert`` writes a Keras model as a tfjs Layers model, ``load`` reads weights into numpy,
-``inspect`` says what a file holds, ``verify`` checks what was written, ``register_rule`` teaches
-custom layers. Everything public is here; importing this imports nothing else until it is used.
+``inspect`` says what a file holds, ``diff`` compares two, ``verify`` checks what was written,
+``register_rule`` teaches custom layers. Everything public is here; importing this imports nothing
+else until it is used.
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfjs_codec.api import convert, inspect, load, plan, verify
+    from tfjs_codec.api import convert, diff, inspect, load, plan, verify
     from tfjs_codec.lowering.rules import register_rule
+    from tfjs_codec.report.diff import Diff
     from tfjs_codec.report.inspection import Inspection
     from tfjs_codec.report.report import Report
     from tfjs_codec.report.verify import Verification
 
 __version__ = "0.1.0"
 __all__ = [
+    "Diff",
     "Inspection",
     "Report",
     "Verification",
     "__version__",
     "convert",
+    "diff",
     "inspect",
     "load",
     "plan",
@@ -32,11 +36,13 @@ __all__ = [
 
 _HOMES = {
     "convert": "tfjs_codec.api",
+    "diff": "tfjs_codec.api",
     "inspect": "tfjs_codec.api",
     "load": "tfjs_codec.api",
     "plan": "tfjs_codec.api",
     "verify": "tfjs_codec.api",
     "register_rule": "tfjs_codec.lowering.rules",
+    "Diff": "tfjs_codec.report.diff",
     "Inspection": "tfjs_codec.report.inspection",
     "Report": "tfjs_codec.report.report",
     "Verification": "tfjs_codec.report.verify",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tfjs_codec.ir.keras import KerasModel
+    from tfjs_codec.report.diff import Diff
     from tfjs_codec.report.inspection import Inspection
     from tfjs_codec.report.report import Report
     from tfjs_codec.report.verify import Verification
@@ -168,6 +169,28 @@ def inspect(source: Source, **choices: Any) -> Inspection:
     from tfjs_codec.report.inspect import inspect as describe
 
     return describe(source, ConvertOptions(**choices))
+
+
+def diff(a: Source, b: Source, *, tolerance: float = 0.0, **choices: Any) -> Diff:
+    """Compare the layers and the weights of two models of any formats.
+
+    Two Keras models are compared as such. A Keras model and a tfjs model are compared as what a
+    conversion writes, so a source and its conversion are equal; likewise a TensorFlow graph and a
+    tfjs graph model. What has no layers, or none that tfjs can express, is compared by its weights
+    alone. Memory does not grow with the models.
+
+    Args:
+        a: A path, bytes, or an open binary file.
+        b: Another one.
+        tolerance: Tensors whose values differ by no more than this count as equal.
+        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`, for both.
+
+    Raises:
+        InputError: One of the two is damaged, unsafe, or none we read.
+    """
+    from tfjs_codec.report.diff import diff as compare
+
+    return compare(a, b, ConvertOptions(**choices), tolerance)
 
 
 def verify(

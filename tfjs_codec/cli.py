@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Sequence
 
 from tfjs_codec import __version__
-from tfjs_codec.commands import convert, inspect, verify
+from tfjs_codec.commands import convert, diff, inspect, verify
 from tfjs_codec.commands.program import guarded
 from tfjs_codec.commands.shared import EPILOG
 
-_COMMANDS = (convert, inspect, verify)
+_COMMANDS = (convert, inspect, diff, verify)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ variable is tried without its last but one part, as tfjs does (``lstm/lstm_cell/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, quote
@@ -189,7 +189,7 @@ def _assign(graph: KerasGraph, weights: list[Weight], path: str) -> None:
         layer.weights[role] = values[name]
 
 
-def target_name(name: str, slots: Mapping[str, Any]) -> str | None:
+def target_name(name: str, slots: Collection[str]) -> str | None:
     """Return the variable that the manifest's *name* stands for."""
     if name in slots:
         return name

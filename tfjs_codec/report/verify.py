@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from tfjs_codec.readers import open_model
 from tfjs_codec.readers.tfjs_layers import target_name
 from tfjs_codec.report import node
 from tfjs_codec.report.compare import compare
-from tfjs_codec.report.topology import infer, read_topology
+from tfjs_codec.report.topology import infer, nodes_of, read_topology
 from tfjs_codec.writers.weights import CHECKSUMS
 
 _LISTED = 20  # failures in a message
@@ -93,9 +93,10 @@ def verify(
         weights = [weight for weight in model.tfjs.weights if not weight.optimizer]
         found.checks.append(f"{len(model.tfjs.weights)} weights fill the weight files exactly")
         _check_checksums(path, model.tfjs, found)
-        _check_variables(model, weights, found)
+        variables = _check_variables(model, weights, found)
         if against is not None:
-            _check_values(weights, _expected(model, against, options, stack), found)
+            expected = _expected(model, against, options, stack)
+            _check_values(weights, expected, variables, found)
     if predicting is not None and not found.failures:
         node.check(Path(path), predicting, found.checks, found.failures)
     if found.failures:
@@ -126,8 +127,10 @@ def _check_checksums(path: str, model: TfjsModel, found: _Findings) -> None:
     found.checks.append(f"the SHA-256 of {len(listed)} weight files is as written down")
 
 
-def _check_variables(model: KerasModel, weights: Sequence[Weight], found: _Findings) -> None:
-    """Compare the manifest with what tfjs creates from the topology."""
+def _check_variables(
+    model: KerasModel, weights: Sequence[Weight], found: _Findings
+) -> Collection[str]:
+    """Compare the manifest with what tfjs creates from the topology; return variables' names."""
     assert model.tfjs is not None  # noqa: S101  the caller looked
     topology = model.tfjs.topology
     if topology is None:
@@ -135,10 +138,13 @@ def _check_variables(model: KerasModel, weights: Sequence[Weight], found: _Findi
     elif model.format == "tfjs-graph":
         _check_constants(topology, weights, found)
     else:
-        _check_layers(topology, model.path, weights, found)
+        return _check_layers(topology, model.path, weights, found)
+    return ()
 
 
-def _check_layers(topology: Any, path: str, weights: Sequence[Weight], found: _Findings) -> None:
+def _check_layers(
+    topology: Any, path: str, weights: Sequence[Weight], found: _Findings
+) -> Collection[str]:
     graph = read_topology(topology, Place(path, "modelTopology"))
     inferred = infer(graph)
     wanted: dict[str, tuple[int | None, ...]] = {}
@@ -169,6 +175,7 @@ def _check_layers(topology: Any, path: str, weights: Sequence[Weight], found: _F
             )
     found.failures += [f"there is no weight for the variable {quote(name)}" for name in missing]
     found.checks.append(f"{len(wanted)} variables that tfjs creates have weights of their shape")
+    return wanted
 
 
 def _check_constants(topology: Any, weights: Sequence[Weight], found: _Findings) -> None:
@@ -176,7 +183,7 @@ def _check_constants(topology: Any, weights: Sequence[Weight], found: _Findings)
     names = {weight.name for weight in weights}
     constants = {
         str(item.get("name"))
-        for item in _nodes(topology)
+        for item in nodes_of(topology)
         if item.get("op") == "Const"
     }  # fmt: skip
     missing, spare = sorted(constants - names), sorted(names - constants)
@@ -184,15 +191,6 @@ def _check_constants(topology: Any, weights: Sequence[Weight], found: _Findings)
     if spare:
         found.notes.append(f"{len(spare)} weights that no constant has the name of")
     found.checks.append(f"{len(constants)} constants have weights")
-
-
-def _nodes(topology: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    library = topology.get("library")
-    functions = library.get("function") if isinstance(library, Mapping) else None
-    lists = [topology.get("node")]
-    lists += [f.get("nodeDef") for f in functions or () if isinstance(f, Mapping)]
-    for nodes in lists:
-        yield from (item for item in nodes or () if isinstance(item, Mapping))
 
 
 # ------------------------------------------------------------------------------------ the source
@@ -234,13 +232,19 @@ def tfjs_weights(
 
 
 def _check_values(
-    weights: Sequence[Weight], expected: Mapping[str, LazyTensor], found: _Findings
+    weights: Sequence[Weight],
+    expected: Mapping[str, LazyTensor],
+    variables: Collection[str],
+    found: _Findings,
 ) -> None:
     """Compare every value: equal, or within the step that its quantisation has."""
-    names = {weight.name for weight in weights}
-    found.failures += [f"the weight {quote(name)} is missing" for name in expected.keys() - names]
-    for weight in weights:
-        source = expected.get(weight.name)
+    expected = {target_name(name, variables) or name: one for name, one in expected.items()}
+    names = [target_name(weight.name, variables) or weight.name for weight in weights]
+    known = set(names)
+    missing = [name for name in expected if name not in known]
+    found.failures += [f"the weight {quote(name)} is missing" for name in missing]
+    for name, weight in zip(names, weights, strict=True):
+        source = expected.get(name)
         if source is None:
             found.failures.append(f"the source has no weight {quote(weight.name)}")
         elif source.shape != weight.tensor.shape:
