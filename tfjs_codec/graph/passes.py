@@ -21,6 +21,7 @@ from tfjs_codec.graph.fuse import fused, prelus_found
 from tfjs_codec.graph.loops import carried
 from tfjs_codec.graph.narrow import narrowed
 from tfjs_codec.graph.rewrite import rewritten
+from tfjs_codec.graph.shapes import shapes_folded
 from tfjs_codec.graph.simplify import forwarded, outputs_apart
 from tfjs_codec.graph.tables import lookups_shaped, tables_filled
 from tfjs_codec.graph.variables import bound
@@ -36,6 +37,7 @@ PASSES: tuple[Pass, ...] = (
     lookups_shaped,
     folded,
     rewritten,
+    shapes_folded,
     folded,
     prelus_found,
     affine_folded,

@@ -1,0 +1,296 @@
+"""Shapes, as far as they are known before the graph runs, and what follows from them.
+
+Keras computes shapes while a model runs (``Shape``, ``StridedSlice``, ``Pack``, ``Prod``, … into
+``Reshape``), although often only the batch size is unknown. A shape here is a tuple with None for
+an unknown size, or None if not even the rank is known. Small tensors of whole numbers are followed
+through arithmetic too: their *contents* are int64 arrays with :data:`UNKNOWN` in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfjs_codec.graph.affine import channel_shape
+from tfjs_codec.graph.kernels import Unfoldable, compute
+from tfjs_codec.graph.op_table import op_def
+from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names, ordered, pruned
+
+Dims = tuple["int | None", ...]
+Content = NDArray[np.int64]
+
+UNKNOWN = -(1 << 40)  # no size, and small enough that sums of it do not overflow
+_MOST = 64  # elements of a tensor whose contents are followed
+
+
+def shapes_folded(graph: Graph) -> Graph:
+    """Return *graph* with sizes that are known as constants.
+
+    A ``Reshape`` to a shape with one unknown size gets a constant with -1 in its place.
+    """
+    known = _Known()
+    names = fresh_names(graph)
+    nodes = dict(graph.nodes)
+    for node in ordered(graph.nodes, path=graph.path):
+        known.learn(node)
+        if node.op == "Const":
+            continue
+        content = known.contents.get(Ref(node.name))
+        if content is not None and (content != UNKNOWN).all():
+            dtype = known.dtype(node)
+            if dtype in ("int32", "int64"):
+                nodes[node.name] = const(node.name, content.astype(dtype))
+        if node.op == "Reshape" and graph.nodes[node.inputs[1].node].op != "Const":
+            sizes = known.contents.get(node.inputs[1])
+            if sizes is not None and (sizes < 0).sum() <= 1:
+                target = np.maximum(sizes, -1).astype(np.int32)
+                shape = const(names.fresh(f"{node.name}/shape"), target)
+                nodes[shape.name] = shape
+                nodes[node.name] = replace(node, inputs=(node.inputs[0], Ref(shape.name)))
+    return pruned(replace(graph, nodes=nodes))
+
+
+class _Known:
+    """What is known of the first results of the nodes seen so far."""
+
+    def __init__(self) -> None:
+        self.shapes: dict[Ref, Dims] = {}
+        self.contents: dict[Ref, Content] = {}
+
+    @staticmethod
+    def dtype(node: Node) -> str:
+        """Return the dtype of the first result of *node*, "" if the table does not tell."""
+        definition = op_def(node.op)
+        return next(iter(definition.output_dtypes(node.attrs)), "") if definition else ""
+
+    def learn(self, node: Node) -> None:
+        """Note the shape and content of *node*, whose inputs were learnt before."""
+        ref = Ref(node.name)
+        content = self._content(node)
+        if content is not None and content.size <= _MOST:
+            self.contents[ref] = content
+        rule = _SHAPES.get(node.op)
+        try:
+            shape = rule(self, node) if rule else None
+        except (LookupError, TypeError, ValueError):  # the graph makes no sense: not found out here
+            shape = None
+        if content is not None:
+            shape = content.shape
+        if shape is not None:
+            self.shapes[ref] = shape
+
+    def of(self, node: Node, position: int = 0) -> Dims:
+        """Return the shape of an input; raises LookupError if its rank is unknown."""
+        return self.shapes[node.inputs[position]]
+
+    def ints(self, node: Node, position: int) -> list[int]:
+        """Return the content of an input if all of it is known, else raise LookupError."""
+        content = self.contents[node.inputs[position]]
+        if (content == UNKNOWN).any():
+            raise LookupError
+        return [int(item) for item in content.reshape(-1)]
+
+    def _content(self, node: Node) -> Content | None:
+        if node.op == "Const":
+            tensor = node.value
+            if tensor.size > _MOST or tensor.dtype.kind not in "iu":
+                return None
+            return tensor.numpy().astype(np.int64)
+        if node.op == "Shape":
+            dims = self.shapes.get(node.inputs[0])
+            return (
+                None
+                if dims is None
+                else np.array([UNKNOWN if size is None else size for size in dims], np.int64)
+            )
+        if not all(ref in self.contents for ref in node.inputs):
+            return None
+        inputs = [self.contents[ref] for ref in node.inputs]
+        try:
+            return _computed(node, inputs)
+        except Unfoldable:
+            return None
+
+
+def _computed(node: Node, inputs: Sequence[Content]) -> Content | None:
+    """Return the content of *node*; what an unknown size goes into is unknown."""
+    if node.op == "Cast":
+        return inputs[0] if _Known.dtype(node).startswith("int") else None
+    if node.op not in _MOVING | _ARITHMETIC | {"Prod"}:
+        return None
+    if node.op == "Prod" and (inputs[0] == UNKNOWN).any():
+        return np.array(UNKNOWN) if inputs[0].ndim == 1 and not node.attrs["keep_dims"] else None
+    result = np.asarray(compute(node.op, node.attrs, inputs)[0], np.int64)
+    if node.op in _ARITHMETIC:
+        unknown = [(each == UNKNOWN) & np.ones(result.shape, bool) for each in inputs]
+        return np.where(np.logical_or(*unknown), UNKNOWN, result)
+    return result
+
+
+_MOVING = frozenset(
+    ("ConcatV2", "ExpandDims", "GatherV2", "Pack", "Reshape", "Slice", "Squeeze",
+     "StridedSlice")
+)  # fmt: skip
+_ARITHMETIC = frozenset(("Add", "AddV2", "Maximum", "Minimum", "Mul", "Sub"))
+
+# --- Shapes of results -------------------------------------------------------------------------
+
+_Rule = Callable[[_Known, Node], "Dims | None"]
+
+
+def _same(known: _Known, node: Node) -> Dims:
+    return known.of(node)
+
+
+def _placeholder(_: _Known, node: Node) -> Dims | None:
+    dims = node.attrs["shape"].dims
+    return None if dims is None else tuple(None if size < 0 else size for size in dims)
+
+
+def _broadcast(known: _Known, node: Node) -> Dims:
+    shapes = [known.of(node, position) for position in range(len(node.inputs))]
+    return _together(shapes)
+
+
+def _together(shapes: Sequence[Dims]) -> Dims:
+    columns = zip_longest(*(shape[::-1] for shape in shapes), fillvalue=1)
+    return tuple(map(_widest, columns))[::-1]
+
+
+def _widest(sizes: Sequence[int | None]) -> int | None:
+    """Return the size of a dimension that *sizes* are broadcast to."""
+    large = {size for size in sizes if size is not None and size != 1}
+    if len(large) > 1:
+        raise ValueError
+    return large.pop() if large else None if None in sizes else 1
+
+
+def _product(known: _Known, node: Node) -> Dims:
+    left, right = known.of(node), known.of(node, 1)
+    first, second = ("transpose_a", "transpose_b") if node.op == "MatMul" else ("adj_x", "adj_y")
+    rows = left[-1] if node.attrs[first] else left[-2]
+    columns = right[-2] if node.attrs[second] else right[-1]
+    return (*_together([left[:-2], right[:-2]]), rows, columns)
+
+
+def _convolution(known: _Known, node: Node) -> Dims:
+    x, weights = known.of(node), known.of(node, 1)
+    channels = channel_shape(node, tuple(size or 0 for size in weights))
+    if channels is None or None in weights:
+        raise LookupError
+    windows = [size or 0 for size in weights[: len(x) - 2]]
+    dilations = node.attrs["dilations"][1:-1]
+    windows = [(size - 1) * by + 1 for size, by in zip(windows, dilations, strict=True)]
+    return (x[0], *_slid(x, node, windows), prod(channels))
+
+
+def _pooling(known: _Known, node: Node) -> Dims:
+    x = known.of(node)
+    if not node.attrs["data_format"].endswith(b"C"):
+        raise LookupError
+    return (x[0], *_slid(x, node, node.attrs["ksize"][1:-1]), x[-1])
+
+
+def _slid(x: Dims, node: Node, windows: Sequence[int]) -> list[int | None]:
+    """Return the sizes of *x*'s spatial dimensions after *windows* slid over them."""
+    padding = node.attrs["padding"]
+    if padding not in (b"SAME", b"VALID"):
+        raise LookupError
+    steps = node.attrs["strides"][1:-1]
+    return [
+        None if size is None else -(-(size if padding == b"SAME" else size - window + 1) // step)
+        for size, window, step in zip(x[1:-1], windows, steps, strict=True)
+    ]
+
+
+def _reshape(known: _Known, node: Node) -> Dims:
+    sizes = [int(size) for size in known.contents[node.inputs[1]]]
+    target: list[int | None] = [None if size < 0 else size for size in sizes]
+    x = known.shapes.get(node.inputs[0])
+    if sizes.count(-1) == 1 and UNKNOWN not in sizes and x is not None and None not in x:
+        rest = prod(size for size in sizes if size >= 0)
+        target[sizes.index(-1)] = prod(size or 0 for size in x) // rest if rest else None
+    return tuple(target)
+
+
+def _transpose(known: _Known, node: Node) -> Dims:
+    x = known.of(node)
+    return tuple(x[axis] for axis in known.ints(node, 1))
+
+
+def _expand_dims(known: _Known, node: Node) -> Dims:
+    x, (axis,) = list(known.of(node)), known.ints(node, 1)
+    x.insert(axis if axis >= 0 else axis + len(x) + 1, 1)
+    return tuple(x)
+
+
+def _squeeze(known: _Known, node: Node) -> Dims:
+    x, axes = known.of(node), node.attrs["squeeze_dims"]
+    if not axes:
+        raise LookupError
+    gone = {axis % len(x) for axis in axes}
+    return tuple(size for axis, size in enumerate(x) if axis not in gone)
+
+
+def _reduced(known: _Known, node: Node) -> Dims:
+    x = known.of(node)
+    over = {axis % len(x) for axis in known.ints(node, 1)}
+    if node.attrs["keep_dims"]:
+        return tuple(1 if axis in over else size for axis, size in enumerate(x))
+    return tuple(size for axis, size in enumerate(x) if axis not in over)
+
+
+def _padded(known: _Known, node: Node) -> Dims:
+    x, widths = known.of(node), known.ints(node, 1)
+    around = zip(x, widths[::2], widths[1::2], strict=True)
+    return tuple(None if size is None else size + a + b for size, a, b in around)
+
+
+def _concatenated(known: _Known, node: Node) -> Dims:
+    count = len(node.inputs) - 1
+    (axis,) = known.ints(node, count)
+    shapes = [known.of(node, position) for position in range(count)]
+    first = list(shapes[0])
+    along = [shape[axis] for shape in shapes]
+    first[axis] = None if None in along else sum(size or 0 for size in along)
+    return tuple(first)
+
+
+def _gathered(known: _Known, node: Node) -> Dims:
+    x, indices, (axis,) = known.of(node), known.of(node, 1), known.ints(node, 2)
+    if node.attrs["batch_dims"]:
+        raise LookupError
+    axis %= len(x)
+    return (*x[:axis], *indices, *x[axis + 1 :])
+
+
+_SHAPES: dict[str, _Rule] = {
+    "Const": lambda _, node: tuple(node.value.shape),
+    "Placeholder": _placeholder,
+    **dict.fromkeys(
+        ("Abs", "BiasAdd", "Cast", "Elu", "Erf", "Exp", "Floor", "FusedBatchNormV3", "Identity",
+         "LeakyRelu", "Log", "LogSoftmax", "Neg", "Prelu", "Relu", "Relu6", "Rsqrt", "Selu",
+         "Sigmoid", "Softmax", "Softplus", "Sqrt", "Square", "Tanh"),
+        _same,
+    ),
+    **dict.fromkeys(
+        ("Add", "AddV2", "Maximum", "Minimum", "Mul", "RealDiv", "SquaredDifference", "Sub"),
+        _broadcast,
+    ),
+    **dict.fromkeys(("MatMul", "BatchMatMulV2"), _product),
+    **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative"), _convolution),
+    **dict.fromkeys(("AvgPool", "AvgPool3D", "MaxPool"), _pooling),
+    **dict.fromkeys(("Max", "Mean", "Min", "Prod", "Sum"), _reduced),
+    "ConcatV2": _concatenated,
+    "ExpandDims": _expand_dims,
+    "GatherV2": _gathered,
+    "Pad": _padded,
+    "Reshape": _reshape,
+    "Squeeze": _squeeze,
+    "Transpose": _transpose,
+}  # fmt: skip
