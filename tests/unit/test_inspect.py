@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_a_tfjs_model(tmp_path):
     dense = by_name(found)["dense_Dense1"]
     assert (dense.class_name, dense.shapes, dense.parameters) == ("Dense", ((None, 3),), 15)
     assert "metadata 'packageName': 'test'" in str(found)
-    assert found.warnings == ("the weight 'iter' belongs to no layer by its name",)
+    assert found.warnings == ("1 weights belong to no layer by their names: 'iter'",)
 
 
 def test_shapes_and_parameters_are_those_of_the_source(fixtures_dir, tmp_path):
@@ -153,6 +154,46 @@ def test_a_graph_model(tmp_path):
     assert found.format == "tfjs-graph"
     assert ("input", "x: float [?, 4]") in found.facts
     assert ("  'Relu'", "1") in found.facts
+
+
+def test_a_frozen_graph(fixtures_dir):
+    found = tfjs_codec.inspect(fixtures_dir / "graph_frozen" / "model.pb")
+    assert found.format == "tf-frozen-graph"
+    assert "Name it with --output-node-names" in str(found)
+    found = tfjs_codec.inspect(
+        fixtures_dir / "graph_frozen" / "model.pb", output_node_names=["norm"]
+    )
+    facts = dict(found.facts)
+    assert facts["input 'x'"].startswith("float32")
+    assert "output 'norm'" in facts
+    assert " Placeholder" in facts["operations"]
+    assert found.problems == ()
+
+
+def test_a_saved_model_in_a_tar_archive(fixtures_dir, tmp_path):
+    with tarfile.open(tmp_path / "m.tar.gz", "w:gz") as file:
+        file.add(fixtures_dir / "savedmodel_tf2.15_nested" / "model", ".")
+    found = tfjs_codec.inspect(tmp_path / "m.tar.gz")
+    assert found.format == "keras-savedmodel"
+    assert found.path == str(tmp_path / "m.tar.gz")
+    assert found.parameters == 73
+
+
+def test_models_in_models_take_no_time(tmp_path):
+    name = "m0"
+    inner = {"class_name": "Functional", "config": {"name": name, "layers": []}}
+    for depth in range(1, 14):
+        calls = [[["i", 0, 0, {}]]] * 10
+        layers = [
+            {"class_name": "Odd", "name": "i", "config": {"name": "i"}, "inbound_nodes": []},
+            {**inner, "name": name, "inbound_nodes": calls},
+        ]
+        name = f"m{depth}"
+        inner = {"class_name": "Functional", "config": {
+            "name": name, "layers": layers, "input_layers": [["i", 0, 0]],
+            "output_layers": [[f"m{depth - 1}", 0, 0]]}}  # fmt: skip
+    (tmp_path / "model.json").write_text(json.dumps({"modelTopology": inner}))
+    assert tfjs_codec.inspect(tmp_path / "model.json").parameters == 0
 
 
 def test_json_is_the_same_content(tmp_path, capsys):

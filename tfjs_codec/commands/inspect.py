@@ -14,6 +14,7 @@ def add_parser(commands: shared.Commands) -> None:
     add("source", metavar="PATH", help="a model of any format we read; - is standard input")
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
     add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
+    add("--output-node-names", metavar="NAMES", help="what a frozen graph returns: y,boxes:1")
     add("--allow-approximate", action="store_true", help="accept nearly exact lowerings")
 
 
@@ -25,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         shared.source(arguments.source),
         architecture=arguments.architecture,
         tags=shared.listed(arguments.tags),
+        output_node_names=shared.listed(arguments.output_node_names),
         allow_approximate=arguments.allow_approximate,
         limits=shared.limits(arguments.limit),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +25,20 @@ def _json(source: Source, options: ConvertOptions) -> Inspection:
     return describe(source, options)
 
 
+def _graph(source: Source, options: ConvertOptions) -> Inspection:
+    from tfjs_codec.report.inspect_graph import describe  # noqa: PLC0415  (imports protobuf)
+
+    return describe(source, options)
+
+
+def _tar(source: Source, options: ConvertOptions) -> Inspection:
+    from tfjs_codec.files.tarball import unpacked_saved_model  # noqa: PLC0415  (rarely needed)
+
+    with unpacked_saved_model(source, options.limits) as directory:
+        found = _directory(open_source(directory), options)
+    return replace(found, path=source.path)
+
+
 def _directory(source: Source, options: ConvertOptions) -> Inspection:
     index = Path(source.path) / "model.json"
     if index.exists():
@@ -40,6 +55,8 @@ DESCRIBERS: dict[str, Callable[[Source, ConvertOptions], Inspection]] = {
     "checkpoint": _read,
     "json": _json,
     "directory": _directory,
+    "graph_def": _graph,
+    "tar": _tar,
 }
 
 

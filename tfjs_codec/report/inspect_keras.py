@@ -64,7 +64,7 @@ def describe_model(model: KerasModel, options: ConvertOptions) -> Inspection:
         model.format,
         tuple(_facts(model)),
         layers,
-        tuple(_tensor(name, tensor) for name, tensor in tensors.items()),
+        tuple(tensor_info(name, tensor) for name, tensor in tensors.items()),
         problems,
         tuple(log.dropped),
         tuple(dict.fromkeys(log.warnings)),
@@ -82,7 +82,8 @@ def _facts(model: KerasModel) -> Iterator[tuple[str, str]]:
         yield "compiled", "yes"
 
 
-def _tensor(name: str, tensor: LazyTensor) -> TensorInfo:
+def tensor_info(name: str, tensor: LazyTensor) -> TensorInfo:
+    """Return what is known of *tensor* without its values."""
     is_text = tensor.dtype.kind == "O"
     dtype = "string" if is_text else tensor.dtype.name
     if isinstance(tensor, BundleTensor):

@@ -17,6 +17,7 @@ from tfjs_codec.report.topology import Shapes, infer, read_topology
 
 _ITEM_BYTES = {"float32": 4, "int32": 4, "bool": 1, "complex64": 8, "uint8": 1, "uint16": 2,
                "float16": 2}  # fmt: skip
+_LISTED = 5
 _FACTS = ("format", "generatedBy", "convertedBy")
 _FROZEN = ("moving_mean", "moving_variance")  # no other variables of tfjs are untrained
 
@@ -107,9 +108,11 @@ def _graph_facts(content: dict[str, Any], topology: dict[str, Any]) -> Iterator[
 def _unplaced(graph: TfjsGraph, tensors: list[TensorInfo]) -> Iterator[str]:
     """Say which weights belong to no layer."""
     owners = {scope for layer in graph.layers for scope, _ in scopes(layer)}
-    for tensor in tensors:
-        if tensor.name.rpartition("/")[0] not in owners:
-            yield f"the weight {quote(tensor.name)} belongs to no layer by its name"
+    names = [t.name for t in tensors if t.name.rpartition("/")[0] not in owners]
+    if names:
+        more = ", …" if len(names) > _LISTED else ""
+        listed = ", ".join(map(quote, names[:_LISTED]))
+        yield f"{len(names)} weights belong to no layer by their names: {listed}{more}"
 
 
 class _Layers:

@@ -121,10 +121,12 @@ class Shapes:
 
     ``outputs`` are the output shapes of a layer's first call, ``variables`` the shapes of its own
     variables by short name; both by the layer's ``id`` and missing where they are not known.
+    ``seen`` are the nested models that were looked into.
     """
 
     outputs: dict[int, list[Shape]] = field(default_factory=dict)
     variables: dict[int, dict[str, Shape]] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
 
 
 def infer(graph: TfjsGraph) -> Shapes:
@@ -189,8 +191,12 @@ def _in_order(graph: TfjsGraph) -> Iterator[tuple[TfjsLayer, int]]:
 
 def _apply(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> list[Shape] | None:
     """Return the outputs of *layer*, None if unknown; what its first call shows is kept."""
-    if id(layer) in found.outputs and (layer.graph is not None or shapes is None):
+    if id(layer) in found.outputs and shapes is None:
         return found.outputs[id(layer)]
+    if layer.graph is not None:  # once: models of models are called more often than they are many
+        if id(layer) in found.seen:
+            return found.outputs.get(id(layer))
+        found.seen.add(id(layer))
     try:
         if layer.graph is not None:
             outputs = _infer_graph(layer.graph, shapes or (), found)
