@@ -360,7 +360,9 @@ class H5Tensor(LazyTensor):
                 if count != self.shape:
                     space.select_hyperslab(start, count)
                 memory = h5s.create_simple(count) if count else h5s.create(h5s.SCALAR)
-                self._id.read(memory, space, values, h5t.py_create(self._raw_dtype))
+                # A name of its own: what ends with the call would run Python and swallow Ctrl-C.
+                kind = h5t.py_create(self._raw_dtype)
+                self._id.read(memory, space, values, kind)
             self._file.source.check_unchanged()
         return _from_bfloat16(values) if self._bfloat16 else values
 

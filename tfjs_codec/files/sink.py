@@ -255,11 +255,11 @@ def _make_stage(destination: Path, owned: Owned, always: ExitStack) -> Path:
     exists = destination.is_dir()
     inside = exists and (os.path.ismount(destination) or not _writable(destination.parent))
     path = (destination if inside else destination.parent) / name
+    always.callback(_discard, path, destination, owned)  # first: Ctrl-C may come at once
     os.mkdir(path)
     lock = _lock(path)
     if lock is not None:
         always.callback(os.close, lock)
-    always.callback(_discard, path, destination, owned)
     if exists:
         shutil.copymode(destination, path)
     return path

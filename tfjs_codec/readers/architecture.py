@@ -270,6 +270,8 @@ class _Reader:
             layer.config = {"name": name, "trainable": layer.graph.trainable}
         elif isinstance(config, list):
             raise place.at("config").expect("an object", config)
+        elif class_name in _MODEL_CLASSES:
+            raise place.at("config").expect("a model with layers, inputs and outputs", config)
         elif class_name in TF_OP_CLASSES or (self.generation == 3 and is_op(entry)):
             layer.is_op = True
             layer.class_name = op_name(python_name, config, place)
