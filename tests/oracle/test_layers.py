@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from programs import layer, numbers, op, program, ref
+from programs import inner, layer, numbers, op, program, ref
 
 from tfjs_codec.errors import UnsupportedModelError
 
@@ -113,3 +113,50 @@ def test_int8_dense_is_only_approximate(exact):
     with pytest.raises(UnsupportedModelError, match="rounds the inputs"):
         exact(model, [numbers(2, 4)])
     exact(model, [numbers(2, 4)], atol=0.05, allow_approximate=True)
+
+
+RECURRENT = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
+
+
+@pytest.mark.parametrize("class_name", RECURRENT)
+@pytest.mark.parametrize("activation", ["tanh", "leaky_relu"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_initial_states_and_activations_that_tfjs_lacks(exact, class_name, activation, backwards):
+    count = RECURRENT[class_name]
+    states = [ref(1 + i) for i in range(count)]
+    step = layer(
+        class_name, units=3, activation=activation, go_backwards=backwards, return_state=True,
+        return_sequences=True, call={"initial_state": states},
+    )  # fmt: skip
+    outputs = [ref(1 + count, i) for i in range(1 + count)]
+    model = program([[5, 4], *[[3]] * count], step, outputs=outputs)
+    exact(model, [numbers(2, 5, 4), *(numbers(2, 3, seed=i) for i in range(count))])
+
+
+@pytest.mark.parametrize("class_name", RECURRENT)
+@pytest.mark.parametrize("masked", [False, True])
+def test_bidirectional_layers(exact, class_name, masked):
+    x = numbers(3, 5, 4)
+    x[:, 0] = x[1, 4] = 0
+    first = [layer("Masking")] if masked else []
+    cell = inner(class_name, units=3, return_sequences=True)
+    steps = [*first, layer("Bidirectional", ref(len(first)), layer=cell)]
+    exact(program([[5, 4]], *steps, layer("GRU", ref(len(steps)), units=2)), [x])
+
+
+@pytest.mark.parametrize("class_name", ["LSTM", "GRU"])
+def test_bidirectional_initial_states(exact, class_name):
+    count = 2 * RECURRENT[class_name]
+    states = [ref(1 + i) for i in range(count)]
+    step = layer("Bidirectional", layer=inner(class_name, units=3), call={"initial_state": states})
+    model = program([[5, 4], *[[3]] * count], step)
+    exact(model, [numbers(2, 5, 4), *(numbers(2, 3, seed=i) for i in range(count))])
+
+
+@pytest.mark.parametrize("class_name", ["LSTM", "GRU"])
+def test_a_mask_that_is_an_input(exact, class_name):
+    step = layer(class_name, units=3, call={"mask": ref(1)})
+    model = program([[5, 4]], step)
+    model["inputs"].append({"shape": [5], "dtype": "bool"})
+    model["outputs"] = [ref(2)]
+    exact(model, [numbers(2, 5, 4), np.array([[1, 1, 1, 0, 0], [0, 1, 0, 1, 1]], bool)])

@@ -8,22 +8,21 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
+from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, mapped
 from tfjs_codec.ir.tfjs import TfjsLayer
-from tfjs_codec.lowering import activation
+from tfjs_codec.lowering import activation, masks
 from tfjs_codec.lowering.builder import Scope
+from tfjs_codec.lowering.cells import FLAGS, composed
 from tfjs_codec.lowering.core import regularizers
-from tfjs_codec.lowering.primitives import affine, dense, per_axis, reshape
+from tfjs_codec.lowering.primitives import per_axis, reshape
 from tfjs_codec.lowering.rules import refuse, rule
-from tfjs_codec.lowering.symbolic import Refusal, Tensor
-from tfjs_codec.lowering.tfjs_classes import TFJS_CLASSES, Shape
+from tfjs_codec.lowering.symbolic import Mask, Refusal, Tensor
+from tfjs_codec.lowering.tfjs_classes import TFJS_CLASSES
 
 Weights = dict[str, LazyTensor]
 _CLASSES = ("SimpleRNN", "LSTM", "GRU")
-_STATES = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
 # Blocks of the kernels' columns that the recurrent activation sees (i, f, o; z, r).
 _GATES = {"LSTM": (4, (0, 1, 3)), "GRU": (3, (0, 1))}
-_FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful")
 
 
 def is_direct(b: Scope, layer: KerasLayer) -> bool:
@@ -40,7 +39,7 @@ def is_direct(b: Scope, layer: KerasLayer) -> bool:
 def direct_config(b: Scope, layer: KerasLayer) -> dict[str, Any]:
     """Return the config of tfjs's class of the same name."""
     config = layer.config
-    result: dict[str, Any] = {key: bool(config.get(key)) for key in _FLAGS}
+    result: dict[str, Any] = {key: bool(config.get(key)) for key in FLAGS}
     result |= {key: config.get(key) or 0 for key in ("dropout", "recurrent_dropout")}
     result |= {
         "units": config["units"],
@@ -77,8 +76,9 @@ def check_options(b: Scope, layer: KerasLayer, x: Tensor) -> None:
     """Refuse what no tfjs layer does."""
     if layer.config.get("time_major"):
         raise Refusal("time_major inputs", "Transpose the input and set time_major=False.")
-    if layer.config.get("zero_output_for_mask") and x.mask is not None:
-        raise Refusal("zero_output_for_mask with a mask")
+    last_only = not layer.config.get("return_sequences")
+    if layer.config.get("zero_output_for_mask") and x.mask is not None and last_only:
+        raise Refusal("zero_output_for_mask with a mask, for the last step alone")
     if layer.config.get("stateful") and x.shape[0] is None:
         raise Refusal("a stateful layer without a fixed batch size")
 
@@ -93,9 +93,7 @@ def call_inputs(b: Scope, x: Tensor | list[Tensor]) -> tuple[Tensor, list[Tensor
         states = [given] if isinstance(given, Tensor) else list(given)
     mask = b.call.kwargs.get("mask")
     if isinstance(mask, Tensor):
-        if mask.meaning is None:
-            raise Refusal("a mask that is a tensor of its own")
-        x = replace(x, mask=mask.meaning)
+        x = replace(x, mask=mask.meaning or Mask("not_equal", (mask, 0)))
     if states and b.session.masked:
         raise Refusal("an initial state in a model with masks; tfjs hands it to other layers too")
     return x, states
@@ -111,93 +109,17 @@ def recurrent(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Ten
         weights = direct_weights(b, layer)
         outputs = b.add_multi(layer.class_name, inputs, direct_config(b, layer), weights)
     else:
-        if states or layer.config.get("stateful"):
-            raise Refusal("tfjs's RNN over a composed cell takes no initial state and keeps none")
-        outputs = composed(b, layer, b.consume_mask(x)[0])
+        outputs = composed(b, layer, b.consume_mask(x)[0], states)
     mask = x.mask if layer.config.get("return_sequences") else None
-    return [replace(outputs[0], mask=mask), *outputs[1:]]
+    return [_finished(b, layer, outputs[0], mask), *outputs[1:]]
 
 
-# ------------------------------------------------------------------------------ composed cells
-
-
-def composed(b: Scope, layer: KerasLayer, x: Tensor) -> list[Tensor]:
-    """Add an RNN whose cell is a Functional model (layers-format.md L2); *x* is settled."""
-    units = layer.config["units"]
-
-    def make() -> TfjsLayer:
-        name = b.session.names.base(layer)
-        graph, cell = b.subgraph(f"{name}_cell")
-        step = graph.input(f"{name}_step", (None, x.shape[-1]), "float32")
-        state = graph.input(f"{name}_state", (None, units), "float32")
-        # the initial state arrives as zeros of shape (batch, 1): adding zeros widens it
-        zeros = dense(cell, step, np.zeros((x.shape[-1] or 0, units), np.float32), part="zeros")
-        state = cell.add("Add", [state, zeros], part="state")
-        new = _gru(cell, layer, step, state)
-        again = cell.add("Activation", new, {"activation": "linear"}, part="output")
-        inner = TfjsLayer(f"{name}_cell", "Functional", graph=cell.model([new, again]))
-        cells = TfjsLayer(f"{name}_cells", "StackedRNNCells", children={"cells": [inner]})
-        flags = {key: bool(layer.config.get(key)) for key in _FLAGS}
-        return TfjsLayer("", "RNN", flags, children={"cell": cells})
-
-    config = layer.config
-    shapes: list[Shape] = [(x.shape[0], units)]
-    if config.get("return_sequences"):
-        shapes = [(x.shape[0], x.shape[1], units)]
-    if config.get("return_state"):
-        shapes.append((x.shape[0], units))
-    raw = b.add_wrapper(b.once("rnn", make), x, shapes, part="rnn", passes_mask=True)
-    # tfjs does not know the last axis of what its RNN returns; Reshape tells it
-    result = []
-    for tensor, shape in zip(raw, shapes, strict=True):
-        target = [-1 if size is None else size for size in shape[1:]]
-        result.append(b.add("Reshape", tensor, {"target_shape": target}))
-    return [replace(t, shape=shape) for t, shape in zip(result, shapes, strict=True)]
-
-
-def _gru(b: Scope, layer: KerasLayer, x: Tensor, state: Tensor) -> Tensor:
-    """One step of a GRU: z = σ(xz+sz), r = σ(xr+sr), h = tanh(xh + r·sh), z·s + (1-z)·h."""
-    if layer.class_name != "GRU" or not layer.config.get("reset_after"):
-        raise Refusal("an activation that tfjs's recurrent layers do not have")
-    units = layer.config["units"]
-    expected: dict[str, Shape] = {
-        "kernel": (x.shape[-1], 3 * units),
-        "recurrent_kernel": (units, 3 * units),
-        "bias": (2, 3 * units),
-    }
-    if not layer.config.get("use_bias", True):
-        del expected["bias"]
-    weights = b.checked(expected, layer.weights, layer.name)
-
-    def block(source: LazyTensor, index: int, row: int | None = None) -> LazyTensor:
-        columns = slice(index * units, (index + 1) * units)
-        shape = (*source.shape[:-1], units) if row is None else (units,)
-
-        def cut(values: Array) -> Array:
-            return values[..., columns] if row is None else values[row, columns]
-
-        return mapped(source, shape, cut)
-
-    def lines(source: Tensor, kernel: str, row: int) -> list[Tensor]:
-        bias = weights.get("bias")
-        return [
-            dense(
-                b, source, block(weights[kernel], i), None if bias is None else block(bias, i, row),
-                part=f"{kernel}_{'zrh'[i]}",
-            )
-            for i in range(3)
-        ]  # fmt: skip
-
-    xz, xr, xh = lines(x, "kernel", 0)
-    sz, sr, sh = lines(state, "recurrent_kernel", 1)
-    gate = layer.config["recurrent_activation"]
-    z = activation.apply(b, b.add("Add", [xz, sz]), gate)
-    r = activation.apply(b, b.add("Add", [xr, sr]), gate)
-    inner = b.add("Add", [xh, b.add("Multiply", [r, sh])])
-    h = activation.apply(b, inner, layer.config["activation"])
-    kept = b.add("Multiply", [z, state])
-    fresh = b.add("Multiply", [affine(b, z, -1, 1), h])
-    return b.add("Add", [kept, fresh])
+def _finished(b: Scope, layer: KerasLayer, y: Tensor, mask: Mask | None) -> Tensor:
+    """Return the output sequence *y* with its mask, and zeros where Keras wants them."""
+    if mask is not None and layer.config.get("zero_output_for_mask"):
+        keep = reshape(b, masks.compute(b, mask), (y.shape[1], 1))
+        y = b.add("Multiply", [y, keep], part="kept")
+    return replace(y, mask=mask)
 
 
 # ------------------------------------------------------------------------------- bidirectional
@@ -212,17 +134,18 @@ def bidirectional(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list
         if inner.class_name not in _CLASSES:
             raise Refusal(f"a bidirectional {inner.class_name}")
         check_options(b, inner, x)
-    if states:
-        raise Refusal("a bidirectional layer with initial states")
     settled = b.consume_mask(x)[0]
     mode = layer.config.get("merge_mode", "concat")
-    if _same(forward, backward) and is_direct(b, forward) and mode is not None:
+    plain = _same(forward, backward) and is_direct(b, forward) and not states
+    if plain and mode is not None:
         outputs = _native(b, layer, settled, mode)
     else:
-        outputs = _explicit(b, layer, settled, mode)
+        outputs = _explicit(b, layer, settled, mode, states)
     mask = x.mask if forward.config.get("return_sequences") else None
     count = 2 if mode is None else 1
-    return [replace(t, mask=mask if i < count else None) for i, t in enumerate(outputs)]
+    return [_finished(b, forward, t, mask) for t in outputs[:count]] + [
+        replace(t, mask=None) for t in outputs[count:]
+    ]
 
 
 def _same(forward: KerasLayer, backward: KerasLayer) -> bool:
@@ -266,11 +189,14 @@ def _native(b: Scope, layer: KerasLayer, x: Tensor, mode: str) -> list[Tensor]:
     return b.add_wrapper(wrapper, x, [shapes[0], *states, *states], passes_mask=True)
 
 
-def _explicit(b: Scope, layer: KerasLayer, x: Tensor, mode: str | None) -> list[Tensor]:
+def _explicit(
+    b: Scope, layer: KerasLayer, x: Tensor, mode: str | None, given: list[Tensor]
+) -> list[Tensor]:
     """Run both directions as layers of their own (layers-format.md L4)."""
     forward, backward = layer.children["forward_layer"], layer.children["backward_layer"]
-    ahead = _one(b, forward, x)
-    behind = _one(b, backward, x)
+    half = len(given) // 2
+    ahead = _one(b, forward, x, given[:half])
+    behind = _one(b, backward, x, given[half:])
     first, second = ahead[0], behind[0]
     if forward.config.get("return_sequences"):
         second = _reverse_time(b, second)
@@ -283,18 +209,17 @@ def _explicit(b: Scope, layer: KerasLayer, x: Tensor, mode: str | None) -> list[
     return [b.add(merges[mode], [first, second]), *states]
 
 
-def _one(b: Scope, inner: KerasLayer, x: Tensor) -> list[Tensor]:
+def _one(b: Scope, inner: KerasLayer, x: Tensor, states: list[Tensor]) -> list[Tensor]:
     part = "backward" if inner.config.get("go_backwards") else "forward"
     if is_direct(b, inner):
         config, weights = direct_config(b, inner), direct_weights(b, inner)
-        return b.add_multi(inner.class_name, x, config, weights, part=part)
-    return composed(b.beneath(inner), inner, x)
+        return b.add_multi(inner.class_name, [x, *states], config, weights, part=part)
+    return composed(b.beneath(inner), inner, x, states)
 
 
 def _reverse_time(b: Scope, x: Tensor) -> Tensor:
     """Reverse *x* ``(batch, time, units)`` in time: an RNN that copies, running backwards."""
-    if x.tfjs_mask is not None or b.session.masked:
-        raise Refusal("a mask in a bidirectional layer that tfjs has no class for")
+    x = b.consume_mask(replace(x, mask=None))[0]  # masked steps are reversed, too
     units = x.shape[-1] or 0
     config = {
         "units": units, "activation": "linear", "use_bias": False, "return_sequences": True,
@@ -318,7 +243,7 @@ def rnn(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
     cell = layer.children["cell"]
     if cell.class_name in ("SimpleRNNCell", "LSTMCell", "GRUCell"):
         class_name = cell.class_name.removesuffix("Cell")
-        flags = {key: layer.config.get(key) for key in _FLAGS}
+        flags = {key: layer.config.get(key) for key in FLAGS}
         alias = KerasLayer(layer.name, class_name, {**cell.config, **flags}, weights=cell.weights)
         outputs: list[Tensor] = recurrent(b, alias, [x, *states] if states else x)
         return outputs
@@ -349,7 +274,7 @@ def _stacked(b: Scope, layer: KerasLayer, cells: list[KerasLayer], x: Tensor) ->
             part = f"cell_{number}"
             x = b.add(class_name, inputs, direct_config(b, alias), weights, part=part)
         else:
-            x = composed(b.beneath(alias), alias, b.consume_mask(x)[0])[0]
+            x = composed(b.beneath(alias), alias, b.consume_mask(x)[0], [])[0]
     return [x]
 
 
@@ -397,7 +322,7 @@ def conv_lstm_2d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
         "data_format": config.get("data_format") or "channels_last",
         "use_bias": bool(config["use_bias"]),
         **written,
-        **{key: bool(config.get(key)) for key in _FLAGS},
+        **{key: bool(config.get(key)) for key in FLAGS},
     }
     return b.add_multi("ConvLSTM2D", b.consume_mask(x), result, weights)
 
