@@ -160,3 +160,8 @@ def test_a_mask_that_is_an_input(exact, class_name):
     model["inputs"].append({"shape": [5], "dtype": "bool"})
     model["outputs"] = [ref(2)]
     exact(model, [numbers(2, 5, 4), np.array([[1, 1, 1, 0, 0], [0, 1, 0, 1, 1]], bool)])
+
+
+def test_one_hot_of_numbers_out_of_range(exact):
+    ids = np.array([[-1, 0, 3], [4, 2, 100]], np.int32)
+    exact(program([[3]], op("one_hot", ref(0), 4), dtype="int32"), [ids])

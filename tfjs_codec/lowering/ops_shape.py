@@ -13,6 +13,7 @@ import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import ArrayTensor
+from tfjs_codec.lowering import masks
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.core import reshape_to
 from tfjs_codec.lowering.primitives import (
@@ -236,10 +237,13 @@ def _lookup(b: Scope, ids: Tensor, table: Any) -> Tensor:
 
 @op("one_hot")
 def _one_hot(b: Scope, node: KerasLayer, x: Tensor, num_classes: int, axis: int = -1) -> Tensor:
-    """Embedding of the identity matrix."""
-    if axis not in (-1, x.rank):
-        raise Refusal("one_hot on another axis than the last")
-    return _lookup(b, x, np.eye(num_classes, dtype=np.float32))
+    """1 where the number minus 0, 1, … is 0: any other number gives zeros, as in Keras."""
+    if axis not in (-1, x.rank) or not x.dtype.startswith(("int", "uint", "bool")):
+        raise Refusal("one_hot on another axis than the last, or of numbers that are not whole")
+    column = reshape(b, affine(b, b.concrete(x)), (*x.shape[1:], 1))
+    classes = np.arange(num_classes, dtype=np.float32)
+    distance = dense(b, column, np.ones((1, num_classes), np.float32), -classes)
+    return affine(b, masks.not_zero(b, distance), -1, 1)
 
 
 @op("flip")
