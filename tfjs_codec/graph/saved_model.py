@@ -111,6 +111,8 @@ def _in_keras_order(
     metadata = model.json(0)
     config = metadata.get("config") if isinstance(metadata, dict) else None
     listed = config.get(role) if isinstance(config, dict) else None
+    if isinstance(listed, dict):
+        listed = [listed[key] for key in sorted(listed)]
     if not isinstance(listed, list):
         return tensors
     names = [each[0] for each in listed if isinstance(each, list) and each]

@@ -35,6 +35,7 @@ _MUTATING = frozenset(
     )
 )
 _READS = frozenset(("ReadVariableOp", "ResourceGather", "ResourceGatherNd"))
+_PASS = frozenset(("Identity", "Switch", "Enter", "RefEnter", "RefIdentity"))
 _WAY_OUT = "Return the state as an output and pass it in as an input instead."
 
 
@@ -54,11 +55,12 @@ def bound(graph: Graph) -> Graph:
 def _check_mutations(graph: Graph, used: set[str]) -> None:
     """Refuse a model whose outputs depend on values that it writes into variables itself."""
     nodes = graph.nodes
+    origin_of = _Origins(nodes)
     writes: dict[str, list[Node]] = {}
     for node in nodes.values():
         if node.inputs and (node.op in _MUTATING or node.op in _FUNCTION_USERS):
             for ref in node.inputs if node.op in _FUNCTION_USERS else node.inputs[:1]:
-                origin = _origin(nodes, ref)
+                origin = origin_of(ref)
                 if nodes[origin].op in VARIABLES:
                     writes.setdefault(origin, []).append(node)
     if not writes:
@@ -69,7 +71,7 @@ def _check_mutations(graph: Graph, used: set[str]) -> None:
         reads = node.op in _READS or node.op in ("Variable", "VariableV2")
         if name not in used or not reads:
             continue
-        variable = _origin(nodes, node.inputs[0]) if node.inputs else name
+        variable = origin_of(node.inputs[0]) if node.inputs else name
         written = {each.name for each in writes.get(variable, ())}
         if written and (_looping(nodes, written) or written & _ancestors(nodes, name)):
             reason = f"variable {quote(variable)} is written before it is read"
@@ -86,17 +88,26 @@ def _check_mutations(graph: Graph, used: set[str]) -> None:
         )  # fmt: skip
 
 
-def _origin(nodes: Mapping[str, Node], ref: Ref) -> str:
-    """Return the node that *ref* comes from through Identities and the like."""
-    name = ref.node
-    for _ in range(len(nodes)):
-        node = nodes[name]
-        if node.op not in ("Identity", "Switch", "Enter", "RefEnter", "RefIdentity"):
-            break
-        if not node.inputs:
-            break
-        name = node.inputs[0].node
-    return name
+class _Origins:
+    """Finds the nodes that references come from through Identities and the like."""
+
+    def __init__(self, nodes: Mapping[str, Node]) -> None:
+        self._nodes = nodes
+        self._known: dict[str, str] = {}
+
+    def __call__(self, ref: Ref) -> str:
+        """Return the node that *ref* comes from."""
+        name = ref.node
+        passed: dict[str, None] = {}
+        while name not in self._known and name not in passed:
+            node = self._nodes[name]
+            if node.op not in _PASS or not node.inputs:
+                break
+            passed[name] = None
+            name = node.inputs[0].node
+        name = self._known.get(name, name)
+        self._known.update(dict.fromkeys(passed, name))
+        return name
 
 
 def _ancestors(nodes: Mapping[str, Node], name: str) -> set[str]:
@@ -125,6 +136,7 @@ class _Binding:
     def __init__(self, graph: Graph, used: set[str]) -> None:
         self._graph = graph
         self._used = used
+        self._origin = _Origins(graph.nodes)
         self._names = fresh_names(graph)
         self._nodes: dict[str, Node] = {}
         self._consts: dict[str, str] = {}  # by variable
@@ -156,7 +168,7 @@ class _Binding:
         if node.op in ("Variable", "VariableV2"):
             self._nodes[node.name] = self._const(node.name, node.name)
             return
-        handles = [_origin(self._graph.nodes, ref) for ref in node.inputs]
+        handles = [self._origin(ref) for ref in node.inputs]
         variables = [name for name in handles if self._graph.nodes[name].op == "VarHandleOp"]
         if not variables or node.op in ("Identity", "Switch", "Enter", "Merge"):
             return

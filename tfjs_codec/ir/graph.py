@@ -247,18 +247,17 @@ def redirected(graph: Graph, moved: Mapping[Ref, Ref]) -> Graph:
     if not moved:
         return graph
 
-    def target(ref: Ref) -> Ref:
-        steps = 0
-        while ref in moved:
+    final: dict[Ref, Ref] = {}
+    for first in moved:
+        ref, passed = first, []
+        while ref in moved and ref not in final:
+            passed.append(ref)
             ref = moved[ref]
-            steps += 1
-            if steps > len(moved):
+            if len(passed) > len(moved):
                 raise CorruptFileError(
                     "the graph has a cycle", path=graph.path, where=f"node {quote(ref.node)}"
                 )
-        return ref
-
-    final = {ref: target(ref) for ref in moved}
+        final.update(dict.fromkeys(passed, final.get(ref, ref)))
     nodes = {
         name: node
         if not any(ref in final for ref in node.inputs)

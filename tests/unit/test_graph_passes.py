@@ -1,0 +1,461 @@
+"""Reading, inlining, lowering and checking of graphs, each pass on a tiny one."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import tfjs_codec
+from tfjs_codec import pb
+from tfjs_codec.errors import (
+    CorruptFileError,
+    InputError,
+    LimitExceededError,
+    UnsupportedModelError,
+    UsageError,
+)
+from tfjs_codec.files.tensor_proto import proto_tensor
+from tfjs_codec.graph.check import checked
+from tfjs_codec.graph.expand import expanded
+from tfjs_codec.graph.graph_def import GraphReader
+from tfjs_codec.graph.loops import carried
+from tfjs_codec.graph.narrow import narrowed
+from tfjs_codec.graph.op_table import in_tfjs, op_def
+from tfjs_codec.graph.simplify import forwarded, outputs_apart
+from tfjs_codec.graph.variables import bound
+from tfjs_codec.ir.graph import (
+    Func,
+    Function,
+    Graph,
+    Node,
+    Ref,
+    Shape,
+    Tensor,
+    const,
+    ordered,
+)
+from tfjs_codec.ir.tensors import ArrayTensor
+from tfjs_codec.limits import Limits
+
+F = {"T": "float32"}
+
+
+def ref(text: str) -> Ref:
+    name, _, number = text.partition(":")
+    return Ref(name, int(number or 0))
+
+
+def node(name: str, op: str, *inputs: str, controls=(), **attrs) -> Node:
+    return Node(name, op, tuple(map(ref, inputs)), attrs or F, controls)
+
+
+X = node("x", "Placeholder", dtype="float32", shape=Shape((2,)))
+
+
+def graph(*nodes: Node, outputs=("y",), **more) -> Graph:
+    found = {each.name: each for each in (X, *nodes)}
+    return Graph(
+        found,
+        {"x": Tensor(Ref("x"), "float32")},
+        {name: Tensor(ref(name), "float32") for name in outputs},
+        **more,
+    )
+
+
+def function(name: str, args: str, returns: str, *nodes: Node, controls=()) -> Function:
+    given = [Node(arg, "_Arg", attrs=F) for arg in args.split()]
+    found = {each.name: each for each in (*given, *nodes)}
+    return Function(name, tuple(args.split()), tuple(map(ref, returns.split())), found, controls)
+
+
+def library(*functions: Function) -> dict[str, Function]:
+    return {each.name: each for each in functions}
+
+
+def ops(made: Graph) -> list[str]:
+    return sorted(each.op for each in made.nodes.values())
+
+
+def values(made: Graph, name: str) -> np.ndarray:
+    return made.nodes[name].value.numpy()
+
+
+# --- the op table and messages -----------------------------------------------------------------
+
+
+def test_op_table():
+    conv = op_def("Conv2D")
+    assert conv.defaults["data_format"] == b"NHWC"
+    assert conv.defaults["dilations"] == (1, 1, 1, 1)
+    split = op_def("Split")
+    assert split.output_dtypes({"num_split": 3, "T": "int32"}) == ("int32",) * 3
+    assert op_def("TopKV2").first_output("indices", {"T": "float32"}) == 1
+    assert op_def("FusedBatchNormV3").defaults["is_training"] is True
+    assert in_tfjs("Prelu")
+    assert not in_tfjs("RaggedRange")  # in the official list, and not in the runtime
+    assert not in_tfjs("Cholesky")
+
+
+def message(*nodes: tuple[str, str, list[str]], name="GraphDef"):
+    made = pb.message_class(name)()
+    for each, op, inputs in nodes:
+        made.node.add(name=each, op=op, input=inputs)
+    return made
+
+
+def test_messages_get_their_default_attributes_and_lose_private_ones():
+    made = message(("x", "Placeholder", []), ("y", "Conv2D", ["x", "x:0", "^x"]))
+    made.node[1].attr["_output_shapes"].i = 1
+    made.node[1].attr["padding"].s = b"SAME"
+    found = GraphReader("file").nodes(made.node)["y"]
+    assert found.inputs == (Ref("x"), Ref("x"))
+    assert found.controls == ("x",)
+    assert found.attrs["padding"] == b"SAME"
+    assert found.attrs["explicit_paddings"] == ()
+    assert "_output_shapes" not in found.attrs
+
+
+@pytest.mark.parametrize(
+    ("nodes", "text"),
+    [
+        ([("y", "Relu", ["z"])], "input 'z' is missing"),
+        ([("y", "Relu", []), ("y", "Relu", [])], "two nodes are called 'y'"),
+        ([("x", "Relu", []), ("y", "Relu", ["x:1"])], "'x:1' does not exist"),
+        ([("", "Relu", [])], "has no name"),
+        ([("y", "Const", [])], "Const without value"),
+        ([("y", "Relu", ["^z"])], "waits for a node that is missing"),
+    ],
+)
+def test_damaged_messages(nodes, text):
+    with pytest.raises(CorruptFileError, match=text):
+        GraphReader("file").nodes(message(*nodes).node)
+
+
+def tensor(dtype: int, shape, **lists):
+    made = pb.message_class("TensorProto")(dtype=dtype, **lists)
+    for size in shape:
+        made.tensor_shape.dim.add(size=size)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (tensor(1, [3], float_val=[1, 2]), np.array([1, 2, 2], "f4")),
+        (tensor(3, [2, 2], int_val=[7]), np.full((2, 2), 7, "i4")),
+        (tensor(9, [2]), np.zeros(2, "i8")),
+        (tensor(10, [], bool_val=[True]), np.array(True)),
+        (tensor(19, [1], half_val=[0x3C00]), np.array([1], "f2")),
+        (tensor(14, [1], half_val=[0x3F80]), np.array([1], "f4")),
+        (tensor(8, [1], scomplex_val=[1, 2]), np.array([1 + 2j], "c8")),
+        (tensor(4, [2], tensor_content=b"\x01\xff"), np.array([1, 255], "u1")),
+        (tensor(7, [2], string_val=[b"a", b"b"]), np.array([b"a", b"b"], object)),
+    ],
+)
+def test_constants(made, expected):
+    got = proto_tensor(made, path="file", where="")
+    assert got.dtype == expected.dtype
+    np.testing.assert_array_equal(got.numpy(), expected)
+    flat = np.concatenate([np.ravel(chunk) for chunk in got.chunks(4)])
+    np.testing.assert_array_equal(flat, expected.ravel())
+
+
+@pytest.mark.parametrize(
+    ("made", "error"),
+    [
+        (tensor(1, [-1]), CorruptFileError),
+        (tensor(1, [2], tensor_content=b"123"), CorruptFileError),
+        (tensor(1, [1], float_val=[1, 2]), CorruptFileError),
+        (tensor(26, [1]), UnsupportedModelError),
+        (tensor(1, [1 << 20, 1 << 20], float_val=[1]), LimitExceededError),
+        (tensor(1, [1 << 28], float_val=[1]), LimitExceededError),
+    ],
+)
+def test_impossible_constants(made, error):
+    with pytest.raises(error):
+        proto_tensor(made, path="file", where="")
+
+
+# --- calls and control flow --------------------------------------------------------------------
+
+
+def call(name: str, target: str, *inputs: str, op="PartitionedCall", **more) -> Node:
+    return node(name, op, *inputs, f=Func(target), **more)
+
+
+def test_calls_are_inlined_however_deep():
+    made = expanded(
+        graph(
+            call("c", "outer", "x"),
+            node("y", "Neg", "c"),
+            functions=library(
+                function("outer", "a", "d", call("d", "inner", "a")),
+                function("inner", "b", "r", node("r", "Relu", "b")),
+            ),
+        )
+    )
+    assert made.nodes["y"].inputs == (Ref("c/d/r"),)
+    assert made.nodes["c/d/r"].inputs == (Ref("x"),)
+    assert not made.functions
+
+
+def test_a_function_that_returns_its_argument():
+    made = expanded(graph(call("y", "same", "x"), functions=library(function("same", "a", "a"))))
+    assert made.outputs["y"].ref == Ref("x")
+
+
+@pytest.mark.parametrize(
+    ("target", "inputs", "text"),
+    [
+        ("loop", ["x"], "calls itself"),
+        ("none", ["x"], "there is no function 'none'"),
+        ("same", ["x", "x"], "with 2 arguments instead of 1"),
+        ("same", ["y"], "cycle"),
+    ],
+)
+def test_wrong_calls(target, inputs, text):
+    functions = library(
+        function("loop", "a", "c", call("c", "loop", "a")), function("same", "a", "a")
+    )
+    with pytest.raises(CorruptFileError, match=text):
+        expanded(graph(call("y", target, *inputs), functions=functions))
+
+
+def test_calls_cannot_multiply_without_end():
+    levels = [
+        function(f"f{n}", "a", "d", call("c", f"f{n + 1}", "a"), call("d", f"f{n + 1}", "c"))
+        for n in range(30)
+    ]
+    functions = library(*levels, function("f30", "a", "r", node("r", "Relu", "a")))
+    with pytest.raises(LimitExceededError, match="graph_nodes"):
+        expanded(graph(call("y", "f0", "x"), functions=functions), Limits(graph_nodes=1000))
+
+
+P = node("p", "Placeholder", dtype="bool", shape=Shape(()))
+
+
+def branch(**more) -> dict:
+    return {"Tcond": "bool", "Tin": ("float32",), "Tout": ("float32",), **more}
+
+
+def test_if():
+    made = expanded(
+        graph(
+            P,
+            node("y", "If", "p", "x", **branch(then_branch=Func("t"), else_branch=Func("e"))),
+            functions=library(
+                function("t", "a", "r", node("r", "Relu", "a")),
+                function("e", "a", "c", const("c", np.zeros(2, "f4"))),
+            ),
+        )
+    )
+    merge = made.nodes[made.outputs["y"].ref.node]
+    assert merge.op == "Merge"
+    no, yes = (made.nodes[each.node] for each in merge.inputs)
+    assert (no.op, merge.inputs[0].output) == ("Switch", 0)  # the constant is gated
+    assert made.nodes[no.inputs[0].node].op == "Const"
+    assert yes.op == "Relu"
+    assert yes.inputs[0].output == 1
+    assert made.nodes[yes.inputs[0].node].inputs == (Ref("x"), Ref("p"))
+
+
+def test_if_with_a_known_predicate_is_its_branch():
+    made = expanded(
+        graph(
+            const("p", np.array(True)),
+            node("y", "If", "p", "x", **branch(then_branch=Func("t"), else_branch=Func("t"))),
+            functions=library(function("t", "a", "r", node("r", "Relu", "a"))),
+        )
+    )
+    assert ops(made).count("Relu") == 1
+    assert "Switch" not in ops(made)
+
+
+def loop(*, result: str, body: tuple[Node, ...]) -> Graph:
+    less = node("l", "Less", "i", "n", T="int32")
+    types = ("int32", "int32", "float32")
+    step = (const("one", np.array(1, "i4")), node("j", "AddV2", "i", "one", T="int32"))
+    return expanded(
+        graph(
+            const("zero", np.array(0, "i4")),
+            const("n", np.array(3, "i4")),
+            node("w", "While", "zero", "n", "x", cond=Func("c"), body=Func("b"), T=types),
+            node("y", "Identity", "w:2"),
+            functions=library(
+                function("c", "i n v", "l", less),
+                function("b", "i n v", f"j n {result}", *step, *body),
+            ),
+        )
+    )
+
+
+def test_while():
+    made = loop(result="r", body=(node("r", "Relu", "v"),))
+    kinds = ops(made)
+    assert kinds.count("Enter") == kinds.count("NextIteration") == 2  # n never changes
+    exit_ = made.nodes[made.nodes["y"].inputs[0].node]
+    assert exit_.op == "Exit"
+    assert {made.nodes[name].op for name in ("w/loop_cond",)} == {"LoopCond"}
+    ordered(made.nodes)
+
+
+def test_a_constant_result_of_a_loop_is_gated_and_carried():
+    body = (const("k", np.ones(2, "f4")), node("r", "Neg", "k"))
+    made = carried(loop(result="r", body=body))
+    back = next(each for each in made.nodes.values() if each.name == "w/next_2")
+    gate = made.nodes[back.inputs[0].node]
+    assert (gate.op, back.inputs[0].output) == ("Switch", 1)
+    assert made.nodes[gate.inputs[0].node].op == "Switch"  # carried: Neg runs once, outside
+    assert made.nodes["w/body/r/carried/enter"].inputs == (Ref("w/body/r"),)
+
+
+# --- variables ---------------------------------------------------------------------------------
+
+
+def variable(*nodes: Node, **more) -> Graph:
+    handle = node("v", "VarHandleOp", dtype="float32")
+    values = {"v": ArrayTensor("v", np.arange(2, dtype="f4"))}
+    return graph(handle, *nodes, variables=values, **more)
+
+
+def test_variables_become_constants_named_like_their_first_read():
+    read = [node(name, "ReadVariableOp", "v", dtype="float32") for name in ("r", "s")]
+    made = bound(variable(*read, node("m", "Mul", "x", "r"), node("y", "AddV2", "m", "s")))
+    assert made.nodes["y"].inputs == (Ref("m"), Ref("r"))
+    np.testing.assert_array_equal(values(made, "r"), [0, 1])
+    assert "v" not in made.nodes
+
+
+def test_gather_from_a_variable():
+    index = const("i", np.array([0], "i4"))
+    gather = node("y", "ResourceGather", "v", "i", dtype="float32", Tindices="int32", batch_dims=0)
+    made = bound(variable(index, gather))
+    assert made.nodes["y"].op == "GatherV2"
+    assert [made.nodes[each.node].op for each in made.nodes["y"].inputs] == ["Const"] * 3
+
+
+def test_a_model_that_changes_its_variables_is_refused():
+    write = node("w", "AssignAddVariableOp", "v", "x", dtype="float32")
+    late = node("y", "ReadVariableOp", "v", controls=("w",), dtype="float32")
+    with pytest.raises(UnsupportedModelError, match="written before it is read") as caught:
+        bound(variable(write, late))
+    assert "node 'y' (ReadVariableOp)" in str(caught.value)
+    early = node("y", "ReadVariableOp", "v", dtype="float32")
+    after = node("w", "AssignAddVariableOp", "v", "x", controls=("y",), dtype="float32")
+    assert ops(bound(variable(early, after))) == ["Const", "Placeholder"]
+
+
+def test_a_variable_without_values():
+    read = node("y", "ReadVariableOp", "v", dtype="float32")
+    with pytest.raises(CorruptFileError, match="no values"):
+        bound(graph(node("v", "VarHandleOp", dtype="float32"), read))
+
+
+# --- the small passes --------------------------------------------------------------------------
+
+
+def test_identities_go_and_outputs_keep_theirs():
+    made = forwarded(
+        graph(
+            node("a", "StopGradient", "x"),
+            node("b", "IdentityN", "a", "x", T=("float32", "float32")),
+            node("c", "Relu", "b:1"),
+            node("y", "Identity", "c"),
+        )
+    )
+    assert set(made.nodes) == {"x", "c", "y"}
+    assert made.nodes["c"].inputs == (Ref("x"),)
+
+
+def test_every_output_is_a_node_of_its_own():
+    top = node("t", "TopKV2", "x", "k", T="float32", sorted=True)
+    made = outputs_apart(
+        graph(const("k", np.array(1, "i4")), top, outputs=("t", "t:1", "x")),
+    )
+    refs = [tensor.ref for tensor in made.outputs.values()]
+    assert refs == [Ref("t"), Ref("Identity"), Ref("Identity_1")]
+    assert made.nodes["Identity"].inputs == (Ref("t", 1),)
+
+
+def test_integers_are_narrowed_or_refused():
+    many = const("m", np.array([1, 2**40], "i8"))
+    with pytest.raises(UnsupportedModelError, match="node 'm'"):
+        narrowed(graph(many, node("y", "Cast", "m", SrcT="int64", DstT="float32")))
+    end = node("y", "Slice", "x", "z", "m", T="float32", Index="int64")
+    made = narrowed(graph(const("z", np.zeros(2, "i8")), many, end))
+    assert values(made, "m").tolist() == [1, 2**31 - 1]
+    made = narrowed(graph(const("d", np.ones(2)), node("y", "Mul", "d", "x", T="bfloat16")))
+    assert values(made, "d").dtype == np.float32
+    assert made.nodes["y"].attrs["T"] == "float32"
+
+
+def test_all_unknown_operations_are_named():
+    made = graph(
+        node("a", "Cholesky", "x"), node("b", "Cholesky", "a"), node("y", "StringLower", "b")
+    )
+    with pytest.raises(UnsupportedModelError, match="Cholesky, StringLower") as caught:
+        checked(made)
+    text = str(caught.value)
+    assert "node 'a' (Cholesky): tfjs cannot execute this operation; also in b." in text
+    assert "Prepare the text in JavaScript" in text
+
+
+# --- frozen graphs, from the file to model.json ------------------------------------------------
+
+
+def frozen(tmp_path, *nodes: tuple[str, str, list[str]]):
+    made = message(("x", "Placeholder", []), *nodes)
+    for each in made.node:
+        each.attr["T" if each.op != "Placeholder" else "dtype"].type = 1
+    path = tmp_path / "model.any"
+    path.write_bytes(made.SerializeToString())
+    return path
+
+
+def test_frozen_graph(tmp_path):
+    path = frozen(tmp_path, ("y", "Relu", ["x"]), ("z", "Neg", ["x"]))
+    names = ["z", "y"]
+    report = tfjs_codec.convert(path, tmp_path / "out", output_node_names=names)
+    assert report.format == "tf-frozen-graph"
+    first = (tmp_path / "out" / "model.json").read_bytes()
+    content = json.loads(first)
+    assert content["format"] == "graph-model"
+    assert list(content["signature"]["outputs"]) == names
+    assert content["signature"]["inputs"]["x"]["name"] == "x:0"
+    found = {each["name"]: each for each in content["modelTopology"]["node"]}
+    assert found["y"] == {
+        "name": "y", "op": "Relu", "input": ["x"], "attr": {"T": {"type": "DT_FLOAT"}},
+    }  # fmt: skip
+    tfjs_codec.convert(path, tmp_path / "out", output_node_names=names)
+    assert (tmp_path / "out" / "model.json").read_bytes() == first
+
+
+def test_frozen_graph_needs_to_know_its_outputs(tmp_path):
+    path = frozen(tmp_path, ("y", "Relu", ["x"]), ("z", "Neg", ["x"]))
+    with pytest.raises(UsageError, match="nothing follows 'y', 'z'"):
+        tfjs_codec.convert(path, tmp_path / "out")
+    with pytest.raises(UsageError, match="no node 'q'"):
+        tfjs_codec.convert(path, tmp_path / "out", output_node_names=["q"])
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [("y", "Identity", ["y"])],
+        [("a", "Identity", ["y"]), ("y", "Identity", ["a"])],
+        [("a", "AddV2", ["x", "y"]), ("y", "AddV2", ["a", "x"])],
+    ],
+)
+def test_cycles(tmp_path, nodes):
+    with pytest.raises(InputError, match="cycle"):
+        tfjs_codec.convert(frozen(tmp_path, *nodes), tmp_path / "out", output_node_names=["y"])
+
+
+@pytest.mark.parametrize("op", ["Identity", "Relu"])
+def test_long_chains_take_linear_time(tmp_path, op):
+    chain = [(f"n{k}", op, [f"n{k - 1}" if k else "x"]) for k in range(20_000)]
+    path = frozen(tmp_path, *chain, ("y", "Relu", ["n19999"]))
+    report = tfjs_codec.convert(path, tmp_path / "out", output_node_names=["y"])
+    assert report.nbytes > 0
