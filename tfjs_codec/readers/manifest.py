@@ -142,7 +142,8 @@ class DequantizedTensor(LazyTensor):
         restored = values.astype(np.float64) * self._scale + self._low
         if self.dtype == np.int32:  # JavaScript's Math.round takes halves up
             restored = np.floor(restored + 0.5)
-        return restored.astype(self.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # as JavaScript, without a word
+            return restored.astype(self.dtype)
 
 
 class StringTensor(LazyTensor):

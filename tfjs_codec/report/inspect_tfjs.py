@@ -99,10 +99,11 @@ def _graph_facts(content: dict[str, Any], topology: dict[str, Any]) -> Iterator[
             known = tensor if isinstance(tensor, dict) else {}
             shape = known.get("tensorShape")
             dims = shape.get("dim") if isinstance(shape, dict) else None
-            sizes = [d.get("size") for d in dims or () if isinstance(d, dict)]
+            listed = dims if isinstance(dims, list) else ()
+            sizes = [str(dim.get("size")) for dim in listed if isinstance(dim, dict)]
             dtype = str(known.get("dtype", "?")).removeprefix("DT_").lower()
-            listed = ", ".join("?" if str(size) == "-1" else str(size) for size in sizes)
-            yield end[:-1], f"{key}: {dtype} [{listed}]"
+            shown = ", ".join("?" if size == "-1" else size for size in sizes)
+            yield end[:-1], f"{key}: {dtype} [{shown}]"
 
 
 def _unplaced(graph: TfjsGraph, tensors: list[TensorInfo]) -> Iterator[str]:
