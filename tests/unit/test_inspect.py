@@ -208,6 +208,12 @@ def test_json_is_the_same_content(tmp_path, capsys):
     }  # fmt: skip
 
 
+def test_a_dash_is_standard_input():
+    line = [sys.executable, "-m", "tfjs_codec", "inspect", "-"]
+    done = subprocess.run(line, input=nested_h5(), capture_output=True, check=True)
+    assert done.stdout.startswith(b"<bytes>: keras-h5\n")
+
+
 def test_a_model_json_needs_no_numpy(tmp_path):
     directory = manifest_model(tmp_path / "web", np.random.default_rng(0))
     code = (

@@ -213,6 +213,14 @@ def test_only_tfjs_models_can_be_verified(tmp_path):
         tfjs_codec.verify(tmp_path / "m.h5")
 
 
+def test_checksums_on_the_command_line(tmp_path, capsys):
+    (tmp_path / "m.h5").write_bytes(dense_h5())
+    files = [str(tmp_path / "m.h5"), str(tmp_path / "web")]
+    assert cli.main(["convert", "--checksums", "--quiet", *files]) == 0
+    assert cli.main(["verify", files[1]]) == 0
+    assert "the SHA-256 of 1 weight files is as written down" in capsys.readouterr().out
+
+
 def test_the_command_line(web, tmp_path, capsys):
     (tmp_path / "m.h5").write_bytes(dense_h5())
     assert cli.main(["verify", str(web), "--against", str(tmp_path / "m.h5"), "--json"]) == 0
