@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +18,8 @@ from tfjs_codec.errors import (
     CorruptFileError,
     InputError,
     LimitExceededError,
+    UnknownFormatError,
+    UnsafeFileError,
     UnsupportedModelError,
     UsageError,
 )
@@ -39,6 +46,7 @@ from tfjs_codec.ir.graph import (
 from tfjs_codec.ir.tensors import ArrayTensor
 from tfjs_codec.limits import Limits
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 F = {"T": "float32"}
 
 
@@ -402,6 +410,13 @@ def test_all_unknown_operations_are_named():
     assert "Prepare the text in JavaScript" in text
 
 
+def test_inputs_are_what_a_tensor_can_hold():
+    made = graph(node("y", "Relu", "x"))
+    made = replace(made, inputs={"x": Tensor(Ref("x"), "resource")})
+    with pytest.raises(UnsupportedModelError, match=r"input 'x' \(Placeholder\): its type is"):
+        checked(made)
+
+
 # --- frozen graphs, from the file to model.json ------------------------------------------------
 
 
@@ -459,3 +474,80 @@ def test_long_chains_take_linear_time(tmp_path, op):
     path = frozen(tmp_path, *chain, ("y", "Relu", ["n19999"]))
     report = tfjs_codec.convert(path, tmp_path / "out", output_node_names=["y"])
     assert report.nbytes > 0
+
+
+# --- SavedModels -------------------------------------------------------------------------------
+
+
+def saved_model(tmp_path, name: str) -> Path:
+    folder = tmp_path / name
+    zipfile.ZipFile(FIXTURES / name / "model.zip").extractall(folder)
+    return folder
+
+
+def signature(folder: Path) -> dict:
+    return json.loads((folder / "model.json").read_text())["signature"]
+
+
+def test_keys_are_the_original_ones_in_the_order_of_arguments(tmp_path):
+    report = tfjs_codec.convert(
+        saved_model(tmp_path, "graph_ports"), tmp_path / "out", structured_outputs=True
+    )
+    assert report.format == "tf-saved-model"
+    assert "not a Layers model" in report.warnings[0]
+    made = signature(tmp_path / "out")
+    assert list(made["inputs"]) == ["left", "alpha"]
+    assert list(made["outputs"]) == ["b", "m", "z"]
+    content = json.loads((tmp_path / "out" / "model.json").read_text())
+    assert content["userDefinedMetadata"] == {"structuredOutputKeys": ["b", "m", "z"]}
+
+
+def test_signatures_are_chosen_by_name(tmp_path):
+    source = FIXTURES / "savedmodel_tf2.19_module" / "model"
+    tfjs_codec.convert(source, tmp_path / "out", signature_name="count")
+    assert list(signature(tmp_path / "out")["inputs"]) == ["n"]
+    with pytest.raises(UsageError, match="There are: 'count', 'serving_default'"):
+        tfjs_codec.convert(source, tmp_path / "out", signature_name="other")
+
+
+def archive(tmp_path, *members: tuple[str, bytes]) -> Path:
+    path = tmp_path / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as file:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    return path
+
+
+def test_archive(tmp_path):
+    folder = saved_model(tmp_path, "graph_ports")
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    members = [(f"./{file.relative_to(folder)}", file.read_bytes()) for file in files]
+    path = archive(tmp_path, *members, ("./notes.txt", b"not unpacked"))
+    report = tfjs_codec.convert(path, tmp_path / "packed")
+    tfjs_codec.convert(folder, tmp_path / "out")
+    assert report.source == str(path)
+    for file in (tmp_path / "out").iterdir():
+        assert file.read_bytes() == (tmp_path / "packed" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("members", "error"),
+    [
+        ([("../saved_model.pb", b"")], UnsafeFileError),
+        ([("/tmp/saved_model.pb", b"")], UnsafeFileError),
+        ([("readme", b"")], UnknownFormatError),
+        ([("a/saved_model.pb", b""), ("b/saved_model.pb", b"")], UnknownFormatError),
+    ],
+)
+def test_archives_that_are_refused(tmp_path, members, error):
+    with pytest.raises(error):
+        tfjs_codec.convert(archive(tmp_path, *members), tmp_path / "out")
+
+
+def test_truncated_archive(tmp_path):
+    path = archive(tmp_path, ("saved_model.pb", bytes(range(256)) * 64))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CorruptFileError, match="tar archive"):
+        tfjs_codec.convert(path, tmp_path / "out")

@@ -8,6 +8,12 @@ from tfjs_codec.errors import Problem, UnsupportedModelError
 from tfjs_codec.graph.op_table import in_tfjs
 from tfjs_codec.ir.graph import Graph, Node
 
+_INPUT_DTYPES = frozenset(
+    (
+        *("float16", "bfloat16", "float32", "float64", "bool", "string", "complex64"),
+        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "complex128"),
+    )
+)
 _NAMED = 3  # nodes of an op that a message names
 # What to do about ops people meet; the rest get no advice but the general one.
 _HINTS = {
@@ -38,8 +44,18 @@ def checked(graph: Graph) -> Graph:
         UnsupportedModelError: It lacks some; every one is listed with the nodes that use it.
     """
     problems = [*_unknown(graph.nodes.values()), *_unknown(graph.initializer.values())]
+    ops = ", ".join(problem.class_name for problem in problems)
+    problems += [
+        Problem(key, graph.nodes[tensor.ref.node].op, f"its type is {tensor.dtype}", kind="input")
+        for key, tensor in graph.inputs.items()
+        if tensor.dtype not in _INPUT_DTYPES
+    ]
+    if problems and not ops:
+        raise UnsupportedModelError(
+            "the model takes what no tfjs tensor can hold", path=graph.path,
+            problems=tuple(problems),
+        )  # fmt: skip
     if problems:
-        ops = ", ".join(problem.class_name for problem in problems)
         raise UnsupportedModelError(
             f"tfjs has no operation for {ops}", path=graph.path, problems=tuple(problems),
             hint="Leave these operations out of the signature, or choose other ones.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def read(source: Any, options: ConvertOptions, stack: ExitStack) -> tuple[str, G
         verify=options.verify_checksums,
         limits=options.limits,
     )
-    return "tf-saved-model", graph
+    return "tf-saved-model", replace(graph, path=opened.path)
 
 
 def _frozen(source: Source, options: ConvertOptions) -> Graph:
