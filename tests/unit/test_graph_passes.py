@@ -31,6 +31,7 @@ from tfjs_codec.graph.loops import carried
 from tfjs_codec.graph.narrow import narrowed
 from tfjs_codec.graph.op_table import in_tfjs, op_def
 from tfjs_codec.graph.simplify import forwarded, outputs_apart
+from tfjs_codec.graph.v1_control import merges_gated
 from tfjs_codec.graph.variables import bound
 from tfjs_codec.ir.graph import (
     Func,
@@ -317,6 +318,24 @@ def test_a_constant_result_of_a_loop_is_gated_and_carried():
     assert (gate.op, back.inputs[0].output) == ("Switch", 1)
     assert made.nodes[gate.inputs[0].node].op == "Switch"  # carried: Neg runs once, outside
     assert made.nodes["w/body/r/carried/enter"].inputs == (Ref("w/body/r"),)
+
+
+def test_constants_in_branches_of_tensorflow_1_are_gated():
+    """Only a control edge from the pivot of its branch holds the constant back."""
+    held = Node("k", "Const", attrs=const("k", np.ones(2, "f4")).attrs, controls=("pivot",))
+    made = merges_gated(
+        graph(
+            P,
+            node("s", "Switch", "p", "p", T="bool"),
+            node("pivot", "Identity", "s:1", T="bool"),
+            node("sx", "Switch", "x", "p"),
+            held,
+            node("y", "Merge", "sx", "k", T="float32", N=2),
+        )
+    )
+    assert made.nodes["y"].inputs == (Ref("sx"), Ref("y/gate_1", 1))
+    assert made.nodes["y/gate_1"].inputs == (Ref("k"), Ref("p"))
+    assert merges_gated(made) == made
 
 
 # --- variables ---------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The passes that turn a TensorFlow graph into one that tfjs executes, in their order.
 
-A pass is a pure function ``pass(graph) -> graph`` of one concern. Every pass but the first two
+A pass is a pure function ``pass(graph) -> graph`` of one concern. Every pass but the first three
 may rely on this: no function is called, ``functions`` is empty, control flow is Switch, Merge,
 Enter, Exit, NextIteration and LoopCond, variables are Consts, ``controls`` are empty, every
 ``Ref`` names a node that exists, attributes are complete. Each keeps ``inputs`` and the keys,
@@ -24,6 +24,7 @@ from tfjs_codec.graph.rewrite import rewritten
 from tfjs_codec.graph.shapes import shapes_folded
 from tfjs_codec.graph.simplify import forwarded, outputs_apart
 from tfjs_codec.graph.tables import lookups_shaped, tables_filled
+from tfjs_codec.graph.v1_control import merges_gated
 from tfjs_codec.graph.variables import bound
 from tfjs_codec.ir.graph import Graph
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
@@ -31,6 +32,7 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 Pass = Callable[[Graph], Graph]
 
 PASSES: tuple[Pass, ...] = (
+    merges_gated,
     bound,
     tables_filled,
     forwarded,
