@@ -11,7 +11,6 @@ NETWORKS = {
     "MobileNet": {"alpha": 0.25},
     "MobileNetV2": {"alpha": 0.35},
     "MobileNetV3Small": {"include_preprocessing": True},
-    "EfficientNetB0": {},
 }
 
 
