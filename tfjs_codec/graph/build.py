@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.errors import Problem
+from tfjs_codec.graph.shapes import known_shapes
 from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names
 
 
@@ -16,6 +17,7 @@ class Build:
     def __init__(self, graph: Graph) -> None:
         self.nodes = dict(graph.nodes)
         self.problems: list[Problem] = []
+        self._shapes = known_shapes(graph)
         self._names = fresh_names(graph)
         self._node = Node("", "")
 
@@ -27,6 +29,11 @@ class Build:
     def dtype(self) -> str:
         """The attribute T of the node that is replaced."""
         return str(self._node.attrs.get("T", "float32"))
+
+    def rank(self, ref: Ref) -> int | None:
+        """Return the number of dimensions of *ref*, if it is known before the graph runs."""
+        shape = self._shapes.get(ref)
+        return None if shape is None else len(shape)
 
     def op(self, op: str, *inputs: Ref, **attrs: Any) -> Ref:
         """Add a node of *op* with the type of the replaced one."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from tfjs_codec.errors import UnsupportedModelError
+from tfjs_codec.graph import quirks
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.einsum import einsum
 from tfjs_codec.ir.graph import Graph, Node, Ref, pruned, redirected
@@ -205,6 +206,19 @@ def _channels_last_only(build: Build, node: Node) -> list[Ref] | None:
 
 
 RULES: dict[str, Rule] = {
+    "BitwiseAnd": quirks.unknown,
+    **dict.fromkeys(("Cumprod", "Cumsum"), quirks.cumulative),
+    **dict.fromkeys(
+        ("FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel"),
+        quirks.fake_quant,
+    ),
+    "IRFFT": quirks.inverse_real_fft,
+    "MatrixBandPart": quirks.band_part,
+    "Mean": quirks.mean,
+    "OneHot": quirks.one_hot,
+    "RFFT": quirks.real_fft,
+    "Select": quirks.select,
+    "StridedSlice": quirks.strided_slice,
     "Div": _truncated_quotient,
     "Einsum": einsum,
     "Erfc": _erfc,

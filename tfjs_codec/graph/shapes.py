@@ -55,6 +55,14 @@ def shapes_folded(graph: Graph) -> Graph:
     return pruned(replace(graph, nodes=nodes))
 
 
+def known_shapes(graph: Graph) -> dict[Ref, Dims]:
+    """Return the shapes of the first results of nodes, those whose rank is known."""
+    known = _Known()
+    for node in ordered(graph.nodes, path=graph.path):
+        known.learn(node)
+    return known.shapes
+
+
 class _Known:
     """What is known of the first results of the nodes seen so far."""
 

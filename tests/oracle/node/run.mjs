@@ -30,7 +30,9 @@ function decode({dtype, shape, data}) {
 async function encode(tensor) {
   const values = await tensor.data();
   if (tensor.dtype === 'string') return {dtype: 'string', shape: tensor.shape, data: values};
-  const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+  // Some kernels keep their results in arrays of another type.
+  const typed = tensor.dtype === 'complex64' ? values : ARRAYS[tensor.dtype].from(values);
+  const bytes = Buffer.from(typed.buffer, typed.byteOffset, typed.byteLength);
   return {dtype: tensor.dtype, shape: tensor.shape, data: bytes.toString('base64')};
 }
 

@@ -1,0 +1,225 @@
+"""Operations that tfjs 4.22 has, and computes differently from TensorFlow.
+
+Rules as in :mod:`tfjs_codec.graph.rewrite`. What is wrong was found by running single operations
+in both: ``MatrixBandPart`` reads its first number twice, ``StridedSlice`` reads past the end when
+it has strides and drops or adds an axis, ``OneHot`` ignores ``axis`` and makes no floats on wasm,
+``Cumsum`` and ``Cumprod`` take no negative axis, ``FakeQuantWithMinMaxVars`` does nothing, ``Mean``
+of whole numbers has a fraction, ``Select`` does not choose rows, Fourier transforms ignore their
+length, ``BitwiseAnd`` fails.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.graph.build import Build
+from tfjs_codec.ir.graph import Node, Ref
+
+_MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+
+
+def _ints(build: Build, ref: Ref) -> list[int] | None:
+    """Return the numbers of *ref* if it is a Const."""
+    node = build.nodes[ref.node]
+    return node.value.numpy().reshape(-1).tolist() if node.op == "Const" else None
+
+
+def band_part(build: Build, node: Node) -> list[Ref]:
+    """Keep where ``row - column <= lower`` and ``column - row <= upper``; negative: all."""
+    x, lower, upper = node.inputs
+    scalars = [build.const(np.array(number, np.int32), "int32") for number in (0, 1)]
+
+    def places(end: int, axis: int) -> Ref:
+        shape = build.op("Shape", x, out_type="int32")
+        masks = {**dict.fromkeys(_MASKS, 0), "shrink_axis_mask": 1}
+        bounds = build.ints(end), build.ints(end + 1), build.ints(1)
+        size = build.op("StridedSlice", shape, *bounds, T="int32", Index="int32", **masks)
+        count = build.op("Range", scalars[0], size, scalars[1], Tidx="int32")
+        at = build.const(np.array(axis, np.int32), "int32")
+        return build.op("ExpandDims", count, at, T="int32", Tdim="int32")
+
+    rows, columns = places(-2, 1), places(-1, 0)
+
+    def within(first: Ref, second: Ref, limit: Ref) -> Ref:
+        limit = build.op("Cast", limit, SrcT="int64", DstT="int32", Truncate=False)
+        distance = build.op("Sub", first, second, T="int32")
+        near = build.op("LessEqual", distance, limit, T="int32")
+        return build.op("LogicalOr", near, build.op("Less", limit, scalars[0], T="int32"))
+
+    kept = build.op("LogicalAnd", within(rows, columns, lower), within(columns, rows, upper))
+    return build.same("SelectV2", kept, x, build.op("ZerosLike", x))
+
+
+def strided_slice(build: Build, node: Node) -> list[Ref] | None:
+    """Slice with the strides first, then drop and add axes."""
+    masks = {name: int(node.attrs[name]) for name in _MASKS}
+    strides = _ints(build, node.inputs[3])
+    if strides is None or not masks["shrink_axis_mask"] | masks["new_axis_mask"]:
+        return None
+    if all(
+        step == 1 or (masks["shrink_axis_mask"] | masks["new_axis_mask"]) >> at & 1
+        for at, step in enumerate(strides)
+    ):
+        return None
+    begin, end = _ints(build, node.inputs[1]), _ints(build, node.inputs[2])
+    if begin is None or end is None:
+        build.refuse("tfjs gets slices with strides wrong that drop or add an axis")
+        return None
+    first = _Bounds()
+    second = _Bounds()
+    for at, step in enumerate(strides):
+        has = {name: masks[name] >> at & 1 for name in _MASKS}
+        if has["new_axis_mask"]:
+            second.add(0, 0, 1, new_axis_mask=1)
+        elif has["ellipsis_mask"]:
+            first.add(0, 0, 1, ellipsis_mask=1)
+            second.add(0, 0, 1, ellipsis_mask=1)
+        elif has["shrink_axis_mask"]:
+            first.add(begin[at], begin[at] + 1, 1, end_mask=int(begin[at] == -1))
+            second.add(0, 1, 1, shrink_axis_mask=1)
+        else:
+            open_ = {name: has[name] for name in ("begin_mask", "end_mask")}
+            first.add(begin[at], end[at], step, **open_)
+            second.add(0, 0, 1, begin_mask=1, end_mask=1)
+    sliced = build.op("StridedSlice", node.inputs[0], *first.refs(build), **first.attrs())
+    return build.same("StridedSlice", sliced, *second.refs(build), **second.attrs())
+
+
+class _Bounds:
+    """The bounds and masks of a StridedSlice, one axis after the other."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[int, int, int]] = []
+        self._masks = dict.fromkeys(_MASKS, 0)
+
+    def add(self, begin: int, end: int, step: int, **masks: int) -> None:
+        for name, value in masks.items():
+            self._masks[name] |= value << len(self._rows)
+        self._rows.append((begin, end, step))
+
+    def refs(self, build: Build) -> list[Ref]:
+        return [build.ints(*column) for column in zip(*self._rows, strict=True)]
+
+    def attrs(self) -> dict[str, int | str]:
+        return {"Index": "int32", **self._masks}
+
+
+def one_hot(build: Build, node: Node) -> list[Ref] | None:
+    """Make whole numbers, with the classes on the last axis; then their type and their place."""
+    indices, depth, on, off = node.inputs
+    axis, rank = int(node.attrs["axis"]), build.rank(indices)
+    last, whole = axis in (-1, rank), build.dtype in ("int32", "int64")
+    if last and whole:
+        return None
+    if not last and rank is None:
+        build.refuse("tfjs ignores its axis", "Use axis=-1.")
+        return None
+    kind = str(node.attrs["TI"])
+    numbers = [build.const(np.array(number, np.int32), "int32") for number in (1, 0)]
+    made = build.op("OneHot", indices, depth, *numbers, T="int32", TI=kind, axis=-1)
+    if [_ints(build, on), _ints(build, off)] == [[1], [0]]:
+        made = build.op("Cast", made, SrcT="int32", DstT=build.dtype, Truncate=False)
+    else:
+        chosen = build.op("Cast", made, SrcT="int32", DstT="bool", Truncate=False)
+        made = build.op("SelectV2", chosen, on, off)
+    if last or rank is None:
+        return [made]
+    order = build.ints(*range(axis), rank, *range(axis, rank))
+    return build.same("Transpose", made, order, Tperm="int32")
+
+
+def cumulative(build: Build, node: Node) -> list[Ref] | None:
+    """Count a negative axis from the front."""
+    axis = _ints(build, node.inputs[1])
+    if axis is not None and axis[0] >= 0:
+        return None
+    rank = build.rank(node.inputs[0])
+    if rank is None or axis is None:
+        build.refuse("tfjs takes no negative axis", "Write the axis as a positive number.")
+        return None
+    place = build.const(np.array(axis[0] + rank, np.int32), "int32")
+    attrs = {**node.attrs, "Tidx": "int32"}
+    return build.same(node.op, node.inputs[0], place, **attrs)
+
+
+def mean(build: Build, node: Node) -> list[Ref] | None:
+    """Round the mean of whole numbers towards zero."""
+    if not build.dtype.startswith(("int", "uint")):
+        return None
+    made = build.op("Mean", *node.inputs, **node.attrs)
+    return build.same("Cast", made, SrcT="float32", DstT=build.dtype, Truncate=False)
+
+
+def fake_quant(build: Build, node: Node) -> list[Ref] | None:
+    """Round to the levels that ``num_bits`` can tell apart, with zero among them."""
+    if node.op == "FakeQuantWithMinMaxArgs":
+        low, high = np.float32(node.attrs["min"]), np.float32(node.attrs["max"])
+    else:
+        ends = [build.nodes[ref.node] for ref in node.inputs[1:]]
+        if any(end.op != "Const" for end in ends):
+            build.refuse("tfjs does not quantise", "Its range must be constant.")
+            return None
+        low, high = (end.value.numpy().astype(np.float32) for end in ends)
+    # In float32, because TensorFlow rounds a number of it.
+    first = np.float32(1 if node.attrs["narrow_range"] else 0)
+    last = np.float32((1 << int(node.attrs["num_bits"])) - 1)
+    scale = (high - low) / (last - first)
+    zero = np.clip(np.floor(first - low / scale + np.float32(0.5)), first, last)
+    bottom, top = (first - zero) * scale, (last - zero) * scale
+
+    def number(value: Any) -> Ref:
+        return build.const(np.asarray(value, np.float32), "float32")
+
+    inside = build.op("Minimum", node.inputs[0], number(top), T="float32")
+    inside = build.op("Maximum", inside, number(bottom), T="float32")
+    steps = build.op("Sub", inside, number(bottom), T="float32")
+    steps = build.op("RealDiv", steps, number(scale), T="float32")
+    level = build.op("AddV2", steps, number(0.5), T="float32")
+    level = build.op("Floor", level, T="float32")
+    level = build.op("Mul", level, number(scale), T="float32")
+    return build.same("AddV2", level, number(bottom), T="float32")
+
+
+def select(build: Build, node: Node) -> list[Ref]:
+    """Give the condition as many axes as the operands: a vector chooses their rows."""
+    condition, x, y = node.inputs
+    ranks = build.rank(condition), build.rank(x)
+    if None in ranks or ranks[0] != ranks[1]:
+        shape = build.op("Shape", condition, T="bool", out_type="int32")
+        rank = build.op("Shape", shape, T="int32", out_type="int32")
+        whole = build.op("Shape", x, out_type="int32")
+        masks = {**dict.fromkeys(_MASKS, 0), "end_mask": 1}
+        bounds = rank, build.ints(0), build.ints(1)
+        rest = build.op("StridedSlice", whole, *bounds, T="int32", Index="int32", **masks)
+        ones = build.op("OnesLike", rest, T="int32")
+        target = build.concat(shape, ones)
+        condition = build.op("Reshape", condition, target, T="bool", Tshape="int32")
+    return build.same("SelectV2", condition, x, y)
+
+
+def real_fft(build: Build, node: Node) -> list[Ref] | None:
+    """Cut to the length of the transform."""
+    length = _ints(build, node.inputs[1])
+    if length is None:
+        build.refuse("tfjs ignores the length of the transform", "Make it constant.")
+        return None
+    masks = {**dict.fromkeys(_MASKS, 0), "begin_mask": 2, "ellipsis_mask": 1}
+    bounds = build.ints(0, 0), build.ints(0, length[0]), build.ints(1, 1)
+    cut = build.op("StridedSlice", node.inputs[0], *bounds, T="float32", Index="int32", **masks)
+    return build.same("RFFT", cut, node.inputs[1], **node.attrs)
+
+
+def inverse_real_fft(build: Build, node: Node) -> list[Ref] | None:
+    """Refuse odd lengths: tfjs takes twice the bins less two, whatever it is told."""
+    length = _ints(build, node.inputs[1])
+    if length is None or length[0] % 2:
+        build.refuse("tfjs has it only for even lengths")
+    return None
+
+
+def unknown(build: Build, _: Node) -> list[Ref] | None:
+    """Refuse what tfjs lists, and fails to execute."""
+    build.refuse("tfjs fails to execute this operation")
+    return None
