@@ -93,12 +93,9 @@ class LoadedModel:
     def __init__(
         self, source: Source, options: ConvertOptions, keras: KerasModel, stack: ExitStack
     ) -> None:
-        tensors = dict(keras.loose_weights)
-        if keras.graph is not None:
-            tensors.update(keras.graph.named_weights())
         self.format = keras.format
         self.keras_version = keras.keras_version
-        self.weights: Mapping[str, NDArray[np.generic]] = _Weights(tensors)
+        self.weights: Mapping[str, NDArray[np.generic]] = _Weights(keras.all_weights())
         self.topology = keras.tfjs.topology if keras.tfjs else None
         self.metadata = keras.tfjs.metadata if keras.tfjs else None
         self.training_config = keras.tfjs.training_config if keras.tfjs else keras.training_config

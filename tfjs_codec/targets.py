@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
 Progress = Callable[[int, int], None]
+ZIP_MAGIC = b"PK"
 
 # The first suffix that fits decides; any other destination is a directory for tfjs.
 _SUFFIXES = (
@@ -80,10 +82,7 @@ def run(
     with ExitStack() as stack:
         where = None if dry or destination is None else Path(destination)
         job = Job(source, where, options, replacements, progress, stack)
-        writer = WRITERS.get(name)
-        if writer is None:
-            raise UsageError(f"{name} is not written by this version")
-        return writer(job)
+        return WRITERS[name](job)
 
 
 def target_of(destination: str | os.PathLike[str] | None) -> str:
@@ -241,9 +240,91 @@ def _to_any(job: Job) -> Report:
     return replace(report, warnings=(warning, *report.warnings))
 
 
+# ------------------------------------------------------------------------------- single files
+
+
+def _to_npz(job: Job) -> Report:
+    """Write the weights that ``load`` gives, under the same names."""
+    from tfjs_codec.writers import npz
+
+    keras = job.open(job.source, weights_only=True)
+    tensors = keras.all_weights()
+    report = Report(keras.path, "", keras.format, weights=len(tensors))
+    report = replace(report, warnings=tuple(keras.warnings))
+    return _write_file(job, report, (ZIP_MAGIC,), partial(npz.write, tensors))
+
+
+def _to_keras(job: Job, target: str) -> Report:
+    """Write the layers of tfjs, or those a Keras model was lowered to, for Keras."""
+    from tfjs_codec.raising.portable import make_portable
+    from tfjs_codec.writers.keras_config import KEYS
+    from tfjs_codec.writers.keras_files import KERAS_WRITERS
+
+    source = job.open(job.source)
+    keras, lowering = _as_layers(job, source)
+    log = make_portable(keras, frozenset(KEYS))
+    graph = keras.graph
+    assert graph is not None  # noqa: S101  _as_layers saw to it
+    report = Report(
+        source.path,
+        "",
+        source.format,
+        weights=sum(len(layer.weights) for layer in graph.walk()),
+        lowered=tuple((name, kind, tuple(into)) for name, kind, into in lowering.lowered),
+        renamed=(*lowering.renamed, *log.renamed),
+        dropped=tuple(lowering.dropped),
+        warnings=(*lowering.warnings, *log.warnings),
+    )
+    magic, write = KERAS_WRITERS[target]
+    return _write_file(job, report, (magic,), partial(write, graph))
+
+
+def _as_layers(job: Job, source: KerasModel) -> tuple[KerasModel, LoweringLog]:
+    """Return *source* as a model of tfjs's layers."""
+    from tfjs_codec.lowering.support import LoweringLog
+    from tfjs_codec.readers.tfjs_layers import keras_model
+    from tfjs_codec.writers.topology import model_topology
+
+    if source.graph is None:
+        what = {"tfjs-graph": "a graph model, which has operations and no layers"}
+        raise UnsupportedModelError(
+            what.get(source.format, "weights without an architecture"),
+            path=source.path,
+            hint="Its weights can be written as .npz.",
+        )
+    if source.tfjs is not None and not job.replacements:
+        log = LoweringLog()
+        log.warnings.extend(source.warnings)
+        if source.training_config is not None:
+            log.dropped.append("the training config")
+        return source, log
+    model, log = lowered(job, source)
+    assert model.graph is not None  # noqa: S101  the source has one
+    model = replace(model, topology=model_topology(model.graph))
+    return keras_model(model, source.path, job.options.limits), log
+
+
+def _write_file(
+    job: Job, report: Report, magics: tuple[bytes, ...], write: Callable[[Stage, str], None]
+) -> Report:
+    """Publish the file that *write* creates; fill in what *report* does not know yet."""
+    from tfjs_codec.files.sink import check_file_destination, staged_file
+
+    if job.destination is None:
+        return report
+    force = job.options.force
+    target = check_file_destination(job.destination, magics, force=force)
+    with staged_file(target, magics, force=force) as stage:
+        write(stage, target.name)
+    files = ((target.name, target.stat().st_size),)
+    return replace(report, destination=str(job.destination), files=files)
+
+
 # By names of options.TARGETS.
 WRITERS: dict[str, Callable[[Job], Report]] = {
     "": _to_any,
     "layers": _to_layers,
     "graph": _to_graph,
+    **{name: partial(_to_keras, target=name) for name in ("h5", "weights-h5", "keras")},
+    "npz": _to_npz,
 }

@@ -64,6 +64,14 @@ class Stage:
         """Return the new file *name*, open for writing."""
         return StagedFile(self, name)
 
+    def patch(self, name: str) -> StagedFile:
+        """Return the file *name*, which is there already, open for writing from its beginning."""
+        return StagedFile(self, name, os.O_WRONLY)
+
+    def remove(self, name: str) -> None:
+        """Remove the file *name*, which was only a step on the way."""
+        os.unlink(self.path / name)
+
     def source(self, path: Path) -> int:
         """Return a file descriptor of the regular file *path*, open until the stage is done."""
         if path not in self._sources:
@@ -97,12 +105,13 @@ class Stage:
 class StagedFile:
     """A file of a stage. Errors of writing are :class:`OutputError`."""
 
-    def __init__(self, stage: Stage, name: str) -> None:
+    def __init__(
+        self, stage: Stage, name: str, flags: int = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    ) -> None:
         self.path = stage.path / name
         self._stage = stage
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
         try:
-            self._fd = os.open(self.path, flags, 0o666)
+            self._fd = os.open(self.path, flags | _BINARY, 0o666)
         except OSError as error:
             _fail(error, self.path)
 
@@ -115,8 +124,12 @@ class StagedFile:
         finally:
             os.close(self._fd)
 
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to byte *offset* and return where that is."""
+        return os.lseek(self._fd, offset, whence)
+
     def write(self, data: bytes | memoryview) -> None:
-        """Append *data*, bytes or a view of bytes."""
+        """Write *data*, bytes or a view of bytes, and move behind it."""
         view = memoryview(data)
         try:
             while view:
@@ -233,6 +246,68 @@ def staged(destination: Path, owned: Owned, *, force: bool = False) -> Iterator[
         with suppress(OSError):  # it is published, whatever a power cut may do now
             _sync_directory(destination)
             _sync_directory(destination.parent)
+
+
+@contextmanager
+def staged_file(destination: Path, magics: tuple[bytes, ...], *, force: bool) -> Iterator[Stage]:
+    """Give a :class:`Stage` for one file, to be created in it under the name of *destination*.
+
+    It is published by one ``rename`` when the block ends without exception.
+
+    Args:
+        destination: The file to create or replace. Parents are created.
+        magics: How files begin that may be replaced; files that are empty may, too.
+        force: Replace any regular file.
+
+    Raises:
+        UsageError: *destination* must not be replaced.
+        OutputError: Writing failed; *destination* is as it was.
+    """
+    destination = check_file_destination(destination, magics, force=force)
+    with ExitStack() as undo, ExitStack() as always:
+        try:
+            _make_parents(destination.parent, undo)
+            _clean_stale(destination, _owns_nothing)
+            path = _make_stage(destination, _owns_nothing, always)
+        except OSError as error:
+            _fail(error, destination)
+        stage = Stage(path)
+        always.callback(stage.close)
+        yield stage
+        try:
+            _sync(path)
+            os.replace(path / destination.name, destination)
+        except OSError as error:
+            _fail(error, destination)
+        undo.pop_all()
+        with suppress(OSError):
+            _sync_directory(destination.parent)
+
+
+def check_file_destination(destination: Path, magics: tuple[bytes, ...], *, force: bool) -> Path:
+    """Return the real path of *destination* if it may become a file: see :func:`staged_file`."""
+    destination = Path(os.path.realpath(destination))
+    try:
+        mode = os.lstat(destination).st_mode
+        if not stat.S_ISREG(mode):
+            raise UsageError("is not a regular file", path=destination, hint="Name a file.")
+        with open(destination, "rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:
+        return destination
+    except OSError as error:
+        _fail(error, destination)
+    if head and not head.startswith(magics) and not force:
+        raise UsageError(
+            "exists and is something else than what is to be written",
+            path=destination,
+            hint="Name another file, or pass --force (force=True) to replace it.",
+        )
+    return destination
+
+
+def _owns_nothing(directory: Path) -> None:
+    """Tell that *directory* holds no model: a single file has no companions."""
 
 
 def _make_parents(parent: Path, undo: ExitStack) -> None:

@@ -132,3 +132,7 @@ class KerasModel:
     loose_weights: dict[str, LazyTensor] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     tfjs: TfjsModel | None = None
+
+    def all_weights(self) -> dict[str, LazyTensor]:
+        """Return all weights: the file's own names without an architecture, else the graph's."""
+        return {**self.loose_weights, **(self.graph.named_weights() if self.graph else {})}

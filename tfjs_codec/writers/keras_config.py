@@ -1,0 +1,231 @@
+"""A Keras model's config: one mapping for two dialects.
+
+Dialect 3 is Keras 3's. Dialect 2 is Keras 2's, so that Keras 3 loads it, too, with what its
+loader of Keras 2 configs gets wrong written another way:
+
+- Layers, not models, carry ``module`` and ``registered_name``. Without, Keras 3 drops an ``axis``
+  of several axes; Keras 2 below 2.13 ignores them.
+- A nested model's k-th call is node k for Keras 3 and node k + 1 for Keras 2, which counts the
+  model's own graph. Every call is written twice and referred to as node 2k + 1, which is the
+  k-th call for both (for ``output_layers`` Keras 3 subtracts one, and hits it as well).
+- In a Sequential, a model's ``output_layers`` are one reference, not a list of one. Keras before
+  3.4 does not read that.
+- ``alpha`` of LeakyReLU is read by both. An ``activation`` may be the dict of a layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
+from tfjs_codec.readers.nodes import refs_in
+
+Json = dict[str, Any]
+
+
+def _trained(*variables: str) -> tuple[str, ...]:
+    return tuple(
+        f"{v}_{what}" for v in variables for what in ("initializer", "regularizer", "constraint")
+    )
+
+
+_KERNEL = ("activation", "use_bias", *_trained("kernel", "bias"))
+_CONV = (
+    "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", *_KERNEL,
+)  # fmt: skip
+_DEPTHWISE = ("depth_multiplier", *_trained("depthwise"))
+_POOL = ("pool_size", "strides", "padding", "data_format")
+_FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
+_RNN = (
+    *_FLAGS, "units", "activation", "use_bias", "dropout", "recurrent_dropout",
+    *_trained("kernel", "recurrent", "bias"),
+)  # fmt: skip
+_GATED = (*_RNN, "recurrent_activation")
+_NORM = ("axis", "epsilon", "center", "scale", *_trained("beta", "gamma"))
+
+# The keys that both Kerases read, per class. What is not here cannot be written.
+KEYS: dict[str, tuple[str, ...]] = {
+    "InputLayer": ("batch_shape", "dtype"),
+    "Dense": ("units", *_KERNEL),
+    "Activation": ("activation",),
+    "Dropout": ("rate", "noise_shape", "seed"),
+    "SpatialDropout1D": ("rate", "seed"),
+    "GaussianNoise": ("stddev",),
+    "GaussianDropout": ("rate",),
+    "Flatten": ("data_format",),
+    "Reshape": ("target_shape",),
+    "Permute": ("dims",),
+    "RepeatVector": ("n",),
+    "Masking": ("mask_value",),
+    "Embedding": ("input_dim", "output_dim", "mask_zero", *_trained("embeddings")),
+    **dict.fromkeys(("Add", "Multiply", "Average", "Maximum", "Minimum", "Subtract"), ()),
+    "Concatenate": ("axis",),
+    "Dot": ("axes", "normalize"),
+    **{f"Conv{n}D": _CONV for n in (1, 2, 3)},
+    "Conv2DTranspose": tuple(key for key in _CONV if key != "dilation_rate"),
+    "Conv3DTranspose": tuple(key for key in _CONV if key != "dilation_rate"),
+    "DepthwiseConv2D": tuple(
+        key for key in (*_CONV, *_DEPTHWISE) if key not in ("filters", *_trained("kernel"))
+    ),
+    "SeparableConv2D": tuple(
+        key
+        for key in (*_CONV, *_DEPTHWISE, *_trained("pointwise"))
+        if key not in _trained("kernel")
+    ),
+    **{f"{kind}Pooling{n}D": _POOL for n in (1, 2, 3) for kind in ("Max", "Average")},
+    **{f"Global{k}Pooling{n}D": ("data_format",) for n in (1, 2) for k in ("Max", "Average")},
+    "BatchNormalization": (
+        *_NORM, "momentum", "moving_mean_initializer", "moving_variance_initializer",
+    ),
+    "LayerNormalization": _NORM,
+    "ReLU": ("max_value", "negative_slope", "threshold"),
+    "LeakyReLU": ("negative_slope",),
+    "PReLU": ("shared_axes", *_trained("alpha")),
+    "ELU": ("alpha",),
+    "Softmax": ("axis",),
+    "Rescaling": ("scale", "offset"),
+    "ZeroPadding2D": ("padding", "data_format"),
+    "Cropping2D": ("cropping", "data_format"),
+    "UpSampling2D": ("size", "data_format", "interpolation"),
+    "SimpleRNN": _RNN,
+    "LSTM": (*_GATED, "unit_forget_bias"),
+    "GRU": (*_GATED, "reset_after"),
+    "SimpleRNNCell": tuple(key for key in _RNN if key not in _FLAGS),
+    "LSTMCell": (*(key for key in _GATED if key not in _FLAGS), "unit_forget_bias"),
+    "GRUCell": (*(key for key in _GATED if key not in _FLAGS), "reset_after"),
+    "ConvLSTM2D": (
+        *_CONV, *_FLAGS, "recurrent_activation", "dropout", "recurrent_dropout",
+        "unit_forget_bias", *_trained("recurrent"),
+    ),
+    "RNN": _FLAGS,
+    "StackedRNNCells": (),
+    "TimeDistributed": (),
+    "Bidirectional": ("merge_mode",),
+}  # fmt: skip
+_MODEL_MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional"}
+# Their inputs after the first are initial states.
+_STATEFUL = ("SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional")
+# Spellings of dialect 2, of which Keras 3 reads the first.
+_SPELLINGS = {
+    ("LeakyReLU", "negative_slope"): "alpha",
+    ("InputLayer", "batch_shape"): "batch_input_shape",
+}
+# Written by tfjs under another name.
+_INITIALIZERS = {"LeCunNormal": "LecunNormal", "LeCunUniform": "LecunUniform"}
+
+
+def model_config(graph: KerasGraph, dialect: int) -> Json:
+    """Return the config of *graph*, all of whose classes and keys must be in :data:`KEYS`."""
+    return _Writer(dialect).model(graph, graph.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    dialect: int
+
+    def model(self, graph: KerasGraph, name: str, *, in_chain: bool = False) -> Json:
+        """Return the entry of a model; *in_chain* tells that a Sequential holds it."""
+        if graph.sequential:
+            layers = [self.layer(one, in_chain=True) for one in graph.layers]
+            config: Json = {"name": name, "layers": layers}
+            return self._model_entry("Sequential", config)
+        by_name = {layer.name: layer for layer in graph.layers}
+        config = {
+            "name": name,
+            "trainable": graph.trainable,
+            "layers": [
+                {
+                    **self.layer(layer),
+                    "name": layer.name,
+                    "inbound_nodes": self._nodes(layer, by_name),
+                }
+                for layer in graph.layers
+            ],
+            "input_layers": [self._end(ref, by_name) for ref in graph.inputs],
+            "output_layers": [self._end(ref, by_name) for ref in graph.outputs],
+        }
+        if in_chain:  # a list of one tensor would be handed to the next layer as such
+            config["output_layers"] = config["output_layers"][0]
+        return self._model_entry("Functional", config)
+
+    def _model_entry(self, class_name: str, config: Json) -> Json:
+        """Return the entry of a model; Keras 2 and 3 know its class by no common module."""
+        if self.dialect == 2:
+            return {"class_name": class_name, "config": config}
+        return _entry(_MODEL_MODULES[class_name], class_name, config)
+
+    def _nodes(self, layer: KerasLayer, by_name: dict[str, KerasLayer]) -> list[Any]:
+        calls = [refs_in(call.args[0]) for call in layer.calls]
+        if self.dialect == 3:
+            return [_keras3_node(layer, list(refs)) for refs in calls]
+        nodes = [[[*self._end(ref, by_name), {}] for ref in refs] for refs in calls]
+        if layer.graph is not None:
+            nodes = [node for node in nodes for _ in range(2)]
+        return nodes
+
+    def _end(self, ref: Ref, by_name: dict[str, KerasLayer]) -> list[Any]:
+        """Return a reference as ``output_layers`` have it, and in dialect 2 all others."""
+        inner = by_name[ref.layer].graph
+        number = ref.call
+        if inner is not None and self.dialect == 2:
+            number = 2 * ref.call + 1
+        elif inner is not None and not inner.sequential:
+            number += 1
+        return [ref.layer, number, ref.tensor]
+
+    def layer(self, layer: KerasLayer, *, in_chain: bool = False) -> Json:
+        """Return the entry of *layer* and the layers inside, without its calls."""
+        if layer.graph is not None:
+            return self.model(layer.graph, layer.name, in_chain=in_chain)
+        kind, given = layer.class_name, layer.config
+        config: Json = {"name": layer.name}
+        if kind != "InputLayer":
+            config |= {"trainable": layer.trainable, "dtype": "float32"}
+        for key in KEYS[kind]:
+            if key in given:
+                spelling = _SPELLINGS.get((kind, key), key) if self.dialect == 2 else key
+                config[spelling] = self._value(key, given[key])
+        for key, child in layer.children.items():
+            if key.startswith("cells/"):
+                config.setdefault("cells", []).append(self.layer(child))
+            elif key == "forward_layer":  # both Kerases make the backward one from it
+                inner = self.layer(child)
+                inner["config"]["name"] = child.name.removeprefix("forward_")
+                config["layer"] = inner
+            elif key != "backward_layer":
+                config[key] = self.layer(child)
+        return _entry("keras.layers", kind, config)
+
+    def _value(self, key: str, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if key in ("activation", "recurrent_activation"):
+            kind, config = value["class_name"], value["config"]
+            return self.layer(KerasLayer(config.get("name", key), kind, config))
+        name = str(value.get("class_name"))
+        if key.endswith("_initializer") and name in _INITIALIZERS:
+            return {**value, "class_name": _INITIALIZERS[name]}
+        return value
+
+
+def _entry(module: str, class_name: str, config: Json) -> Json:
+    return {"module": module, "class_name": class_name, "config": config, "registered_name": None}
+
+
+def _keras3_node(layer: KerasLayer, refs: list[Ref]) -> Json:
+    """Return a call in Keras 3's form; it looks at nothing but the history of the tensors."""
+    tensors = [
+        {
+            "class_name": "__keras_tensor__",
+            "config": {
+                "shape": [None],
+                "dtype": "float32",
+                "keras_history": [ref.layer, ref.call, ref.tensor],
+            },
+        }
+        for ref in refs
+    ]
+    if layer.class_name in _STATEFUL and len(tensors) > 1:
+        return {"args": tensors[:1], "kwargs": {"initial_state": tensors[1:]}}
+    return {"args": [tensors if len(tensors) > 1 else tensors[0]], "kwargs": {}}

@@ -1,0 +1,37 @@
+"""Writes tensors as a numpy ``.npz``: a zip of ``<name>.npy``, which ``numpy.load`` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfjs_codec.errors import UnsupportedModelError, quote
+from tfjs_codec.files.sink import Stage
+from tfjs_codec.files.zip_write import staged_zip
+from tfjs_codec.ir.tensors import LazyTensor
+
+_CHUNK_BYTES = 1 << 20
+
+
+def write(tensors: Mapping[str, LazyTensor], stage: Stage, name: str) -> None:
+    """Write *tensors* by their names into the file *name* of *stage*, in bounded memory.
+
+    Raises:
+        UnsupportedModelError: A tensor of strings, which ``.npy`` can only hold as a pickle.
+        OutputError: Writing failed.
+    """
+    with staged_zip(stage, name) as archive:
+        for key, tensor in tensors.items():
+            if tensor.dtype.kind == "O":
+                raise UnsupportedModelError(f"{quote(key)} holds strings, which .npz does not")
+            wire = tensor.dtype.newbyteorder("<")
+            described = {
+                "descr": np.lib.format.dtype_to_descr(wire),
+                "fortran_order": False,
+                "shape": tensor.shape,
+            }
+            with archive.open(f"{key}.npy") as member:
+                np.lib.format.write_array_header_1_0(member, described)
+                for chunk in tensor.chunks(_CHUNK_BYTES):
+                    member.write(np.ascontiguousarray(chunk, dtype=wire).tobytes())
