@@ -69,6 +69,7 @@ def _activation_layer(graph: KerasGraph, layer: KerasLayer) -> None:
         layer.config = {**value["config"], **base}
     elif value == "hard_sigmoid":
         layer.class_name = "Rescaling"
+        del layer.config["activation"]
         layer.config |= {"scale": _SLOPE, "offset": _OFFSET}
         clip = KerasLayer(f"{layer.name}_clip", "ReLU", dict(_UP_TO_1["config"]))
         insert_after(graph, layer, clip)

@@ -53,6 +53,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "SpatialDropout1D": ("rate", "seed"),
     "GaussianNoise": ("stddev",),
     "GaussianDropout": ("rate",),
+    "AlphaDropout": ("rate",),
     "Flatten": ("data_format",),
     "Reshape": ("target_shape",),
     "Permute": ("dims",),
