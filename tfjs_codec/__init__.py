@@ -1,9 +1,10 @@
 """TensorFlow.js model files without TensorFlow.
 
-``convert`` writes a Keras model as a tfjs Layers model, ``load`` reads weights into numpy,
-``inspect`` says what a file holds, ``diff`` compares two, ``verify`` checks what was written,
-``register_rule`` teaches custom layers. Everything public is here; importing this imports nothing
-else until it is used.
+``convert`` writes a Keras model as a tfjs Layers model and back, ``save_keras_model`` does so with
+a live model, ``load`` reads weights into numpy, ``save`` writes what was loaded, ``inspect`` says
+what a file holds, ``diff`` compares two, ``verify`` checks what was written, ``register_rule``
+teaches custom layers. Everything public is here; importing this imports nothing else until it is
+used.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfjs_codec.api import convert, diff, inspect, load, plan, verify
+    from tfjs_codec.api import (
+        convert,
+        diff,
+        inspect,
+        load,
+        plan,
+        save,
+        save_keras_model,
+        verify,
+    )
     from tfjs_codec.lowering.rules import register_rule
     from tfjs_codec.report.diff import Diff
     from tfjs_codec.report.inspection import Inspection
@@ -31,6 +41,8 @@ __all__ = [
     "load",
     "plan",
     "register_rule",
+    "save",
+    "save_keras_model",
     "verify",
 ]
 
@@ -40,6 +52,8 @@ _HOMES = {
     "inspect": "tfjs_codec.api",
     "load": "tfjs_codec.api",
     "plan": "tfjs_codec.api",
+    "save": "tfjs_codec.api",
+    "save_keras_model": "tfjs_codec.api",
     "verify": "tfjs_codec.api",
     "register_rule": "tfjs_codec.lowering.rules",
     "Diff": "tfjs_codec.report.diff",

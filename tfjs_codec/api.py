@@ -78,6 +78,59 @@ def plan(
     return run(source, destination, options, replace or {}, dry=True)
 
 
+def save_keras_model(
+    model: Any,
+    destination: str | os.PathLike[str],
+    *,
+    options: ConvertOptions | None = None,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> Report:
+    """Write a live Keras model as :func:`convert` would write the file it can be saved to.
+
+    Args:
+        model: A functional or sequential model of Keras 3 (on any backend), tf_keras or tf.keras.
+        destination: As for :func:`convert`.
+        options: All options at once, instead of *choices*.
+        progress: Called with the weight bytes done and to do.
+        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
+
+    Raises:
+        UsageError: *model* is no Keras model, or has no weights yet.
+        UnsupportedModelError: The target cannot express the model.
+        OutputError: Writing failed; the destination is as it was.
+    """
+    from tfjs_codec.errors import UsageError
+
+    if not hasattr(model, "to_json"):
+        raise UsageError(f"{type(model).__name__} is not a Keras model")
+    return convert(model, destination, options=options, progress=progress, **choices)
+
+
+def save(
+    model: LoadedModel,
+    destination: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> Report:
+    """Write what :func:`load` opened: ``save(load("web/"), "back.h5")``.
+
+    It is :func:`convert` from the source of *model*, which is read again.
+
+    Args:
+        model: A model that :func:`load` returned.
+        destination: As for :func:`convert`.
+        progress: Called with the weight bytes done and to do.
+        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`; those that *model* was
+            loaded with stay unless given.
+    """
+    from dataclasses import replace
+
+    options = replace(model.options, **choices)
+    return convert(model.source, destination, options=options, progress=progress)
+
+
 class LoadedModel:
     """A model's weights, read when they are touched, until :meth:`close`.
 
@@ -88,6 +141,8 @@ class LoadedModel:
         topology: A tfjs model's ``modelTopology``.
         metadata: A tfjs model's ``userDefinedMetadata``.
         training_config: How the model was compiled, as its file says it.
+        source: What was passed to :func:`load`.
+        options: The options it was loaded with.
     """
 
     def __init__(
@@ -101,6 +156,8 @@ class LoadedModel:
         self.training_config = keras.tfjs.training_config if keras.tfjs else keras.training_config
         self._source = source
         self._options = options
+        self.source = source
+        self.options = options
         self._stack = stack
 
     def close(self) -> None:

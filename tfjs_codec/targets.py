@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from tfjs_codec.errors import UnsupportedModelError, UsageError
 from tfjs_codec.options import ConvertOptions
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tfjs_codec.lowering.support import LoweringLog
     from tfjs_codec.writers.weights import Plan, Written
 
-Source = str | os.PathLike[str] | bytes | BinaryIO
+Source = Any  # str | os.PathLike[str] | bytes | BinaryIO, or a live Keras model
 Progress = Callable[[int, int], None]
 ZIP_MAGIC = b"PK"
 
@@ -55,8 +55,10 @@ def open_source(
     stack: ExitStack, source: Source, options: ConvertOptions, **how: Any
 ) -> KerasModel:
     """Read *source* as *options* say; *how* are more arguments of ``readers.open_model``."""
-    from tfjs_codec.readers import open_model
+    from tfjs_codec.readers import live_keras, open_model
 
+    if hasattr(source, "to_json"):  # a model in memory, whatever Keras it is of
+        return live_keras.read(source, options.limits)
     opening = open_model(
         source,
         architecture=options.architecture,
@@ -220,7 +222,7 @@ def _to_any(job: Job) -> Report:
     """Write layers if the model has them and they are exact, else its graph if it has one."""
     from tfjs_codec.files import source
 
-    if not source.graph_kind(source.open_source(job.source)):
+    if hasattr(job.source, "to_json") or not source.graph_kind(source.open_source(job.source)):
         return _to_layers(job)
     try:
         return _to_layers(job)

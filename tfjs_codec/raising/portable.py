@@ -8,6 +8,7 @@ Activation of a layer       that layer
 ThresholdedReLU             ReLU(threshold), as Keras 3 has no such class
 ``hard_sigmoid``            Keras 3's is another function: see :mod:`tfjs_codec.raising.activations`
 masks                       see :mod:`tfjs_codec.raising.masks`
+layers in another order     sorted as Keras does: see :mod:`tfjs_codec.raising.order`
 names with ``/`` and ``.``  ``_``, as Keras 3 and its torch backend refuse them
 ==========================  =====================================================================
 """
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 
 from tfjs_codec.errors import Problem, UnsupportedModelError
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
-from tfjs_codec.raising import activations, masks, names
+from tfjs_codec.raising import activations, masks, names, order
 
 _RNN_KINDS = ("SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional")
 
@@ -47,6 +48,7 @@ def make_portable(model: KerasModel, classes: frozenset[str]) -> RaisingLog:
     """
     assert model.graph is not None  # noqa: S101  a Layers model
     log = RaisingLog()
+    _freeze_inside(model.graph)
     for graph in graphs(model.graph):
         for layer in list(graph.layers):
             activations.raise_layer(graph, layer, log)
@@ -54,6 +56,8 @@ def make_portable(model: KerasModel, classes: frozenset[str]) -> RaisingLog:
         _check(layer, classes, log)
     if not log.problems:
         masks.settle(model.graph, log)
+    for graph in graphs(model.graph):
+        order.sort_layers(graph)
     log.renamed += names.make_legal(list(graphs(model.graph)))
     if log.problems:
         problems = tuple(dict.fromkeys(log.problems))
@@ -70,6 +74,18 @@ def graphs(graph: KerasGraph) -> Iterator[KerasGraph]:
     for layer in graph.walk():
         if layer.graph is not None:
             yield layer.graph
+
+
+def _freeze_inside(graph: KerasGraph) -> None:
+    """Freeze layers one by one, where models or wrappers are frozen: Kerases differ about those."""
+    graph.trainable = True
+    for layer in graph.walk():  # outer ones first
+        if layer.graph is not None:
+            layer.graph.trainable = True
+        if not layer.trainable and (layer.graph or layer.children):
+            layer.config["trainable"] = True
+            for inner in (*layer.children.values(), *(layer.graph.layers if layer.graph else ())):
+                inner.config["trainable"] = False
 
 
 def _check(layer: KerasLayer, classes: frozenset[str], log: RaisingLog) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.hdf5 import Group
+from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import Array, LazyTensor
 from tfjs_codec.readers import keras1
@@ -66,7 +67,8 @@ def load_weights(
         pairs = _by_order(graph, tensors, generation, group)
         warnings.append("the file names its layers otherwise; its weights were taken by order")
     for layer, found in pairs:
-        place = group.group(layer.name) if layer.name in group and found else group
+        inner = group.group(layer.name) if layer.name in group and found else group
+        place = Place(group.file.path, group.file.place(inner.name))
         assign(layer, found, generation, place)
         convert(layer, python_class)
     return warnings
@@ -87,24 +89,23 @@ def _by_order(
 
 
 def assign(
-    layer: KerasLayer, found: list[tuple[str, LazyTensor]], generation: int, group: Group
+    layer: KerasLayer, found: list[tuple[str, LazyTensor]], generation: int, place: Place
 ) -> None:
     """Give *layer* and the layers inside the tensors *found* in its group."""
     wanted = list(slots(layer, generation))
     if any(slot.role == "*" for slot in wanted):
-        _assign_unknown(layer, wanted, found, group)
+        _assign_unknown(layer, wanted, found, place)
         return
     if len(wanted) != len(found):
         have = ", ".join(_short(name) for name, _ in found[:_SHOWN])
         need = ", ".join(slot.role for slot in wanted[:_SHOWN])
-        raise _corrupt(
-            group,
+        raise place.error(
             f"layer {quote(layer.name)}: file holds {len(found)} weights ({have}), "
             f"config needs {len(wanted)} ({need})",
         )
     order = _order(wanted, [name for name, _ in found])
     if order is None:
-        order = _by_name(wanted, [name for name, _ in found], layer, group)
+        order = _by_name(wanted, [name for name, _ in found], layer, place)
     for slot, (_, tensor) in zip(order, found, strict=True):
         slot.layer.weights[slot.role] = tensor
     _restore_order(wanted)
@@ -142,7 +143,7 @@ def _same_owner(slot: Slot, name: str) -> bool:
 
 
 def _by_name(
-    wanted: list[Slot], names: Sequence[str], layer: KerasLayer, group: Group
+    wanted: list[Slot], names: Sequence[str], layer: KerasLayer, place: Place
 ) -> list[Slot]:
     """Find for every name the one slot with its owner and short name."""
     order: list[Slot] = []
@@ -152,8 +153,7 @@ def _by_name(
         if len(fits) != 1:
             have = ", ".join(map(_short, names[:_SHOWN]))
             need = ", ".join(slot.role for slot in wanted[:_SHOWN])
-            raise _corrupt(
-                group,
+            raise place.error(
                 f"layer {quote(layer.name)}: file holds the weights {have}, config needs {need}",
             )
         order.append(fits[0])
@@ -162,7 +162,7 @@ def _by_name(
 
 
 def _assign_unknown(
-    layer: KerasLayer, wanted: list[Slot], found: list[tuple[str, LazyTensor]], group: Group
+    layer: KerasLayer, wanted: list[Slot], found: list[tuple[str, LazyTensor]], place: Place
 ) -> None:
     """Assign where a class is unknown: known variables by name, it gets what bears its name."""
     unknown = [slot for slot in wanted if slot.role == "*"]
@@ -180,7 +180,7 @@ def _assign_unknown(
         if len(owners) != 1:
             owners = unknown[:1] if len(unknown) == 1 or layer.graph is None else []
         if not owners:
-            raise _corrupt(group, f"layer {quote(layer.name)}: no layer for weight {quote(name)}")
+            raise place.error(f"layer {quote(layer.name)}: no layer for weight {quote(name)}")
         weights = owners[0].layer.weights
         short = _short(name)
         weights[short if short not in weights else name.partition(":")[0]] = tensor

@@ -182,7 +182,9 @@ class _Writer:
         kind, given = layer.class_name, layer.config
         config: Json = {"name": layer.name}
         if kind != "InputLayer":
-            config |= {"trainable": layer.trainable, "dtype": "float32"}
+            config["dtype"] = "float32"
+        if not layer.trainable and layer.weights:  # some classes of Keras 3 do not take the key
+            config["trainable"] = False
         for key in KEYS[kind]:
             if key in given:
                 spelling = _SPELLINGS.get((kind, key), key) if self.dialect == 2 else key
