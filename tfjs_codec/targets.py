@@ -314,6 +314,8 @@ def _write_file(
 
     if job.destination is None:
         return report
+    if Path(os.path.realpath(job.destination)) == Path(os.path.realpath(report.source)):
+        raise UsageError("is the source itself", path=job.destination, hint="Name another file.")
     force = job.options.force
     target = check_file_destination(job.destination, magics, force=force)
     with staged_file(target, magics, force=force) as stage:

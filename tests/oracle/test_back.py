@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compare import assert_close
+from test_fixtures import FILES, HALF_PRECISION, WEIGHTS_ONLY, refusal, unpack
 
 import tfjs_codec
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
-CASES = sorted(path.stem for path in (FIXTURES / "keras").glob("*.zip"))
+# The newest file of each fixture that tfjs can express.
+CASES = {
+    case: file for case, file in sorted(FILES)
+    if not refusal(case, file) and not file.endswith(WEIGHTS_ONLY)
+}  # fmt: skip
 LOADER = Path(__file__).parent / "keras_loader.py"
 # (which Keras, what it loads)
 READINGS = (("tf_keras", "h5"), ("keras", "h5"), ("keras", "keras"))
-# Keras computed these in float16.
-HALF_PRECISION = {"mixed_precision"}
-
 pytestmark = pytest.mark.oracle
 
 
@@ -42,14 +42,9 @@ class Case:
             return [archive[key] for key in archive.files]
 
 
-def unpack(case: str, directory: Path) -> Case:
+def sent(case: str, file: str, directory: Path) -> Case:
     """Convert a fixture to tfjs, and from there into files for Keras."""
-    with zipfile.ZipFile(FIXTURES / "keras" / f"{case}.zip") as archive:
-        archive.extractall(directory)
-        file = next(
-            name for name in sorted(archive.namelist(), reverse=True)
-            if name.endswith((".h5", ".keras")) and not name.endswith(("weights.h5", "legacy.h5"))
-        )  # fmt: skip
+    unpack(case, directory)
     writer = file.rpartition(".")[0]
     recorded = np.load(directory / "io.npz")
     inputs = [recorded[key] for key in recorded if key.startswith("in")]
@@ -78,7 +73,7 @@ def jobs(cases: list[Case], keras: str) -> list[dict[str, str]]:
 def returned(tensorflow, tmp_path_factory) -> Iterator[dict[str, Case]]:
     """All fixtures, back in Keras; both Kerases load all of them at the same time."""
     root = tmp_path_factory.mktemp("back")
-    cases = {case: unpack(case, root / case) for case in CASES}
+    cases = {case: sent(case, file, root / case) for case, file in CASES.items()}
     commands = {"tf_keras": tensorflow, "keras": [os.environ["TFJS_CODEC_KERAS_PYTHON"]]}
     processes = []
     for keras, command in commands.items():
