@@ -99,6 +99,11 @@ def _check(layer: KerasLayer, classes: frozenset[str], log: RaisingLog) -> None:
         log.refuse(layer, "tfjs interpolates between other points than Keras does")
     if kind == "DepthwiseConv2D" and set(config["dilation_rate"]) != {1}:
         log.refuse(layer, "tfjs ignores the dilation of a depthwise convolution, Keras does not")
+    if kind in _RNN_KINDS and any(isinstance(call.args[0], list) for call in layer.calls):
+        log.warnings.append(
+            f"layer '{layer.name}': with initial states, HDF5 files load in Keras 2 only; "
+            "Keras 3 needs .keras"
+        )
     if any(call.kwargs for call in layer.calls):
         log.refuse(layer, "it is called with keyword arguments")
 

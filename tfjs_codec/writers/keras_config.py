@@ -8,8 +8,8 @@ loader of Keras 2 configs gets wrong written another way:
 - A nested model's k-th call is node k for Keras 3 and node k + 1 for Keras 2, which counts the
   model's own graph. Every call is written twice and referred to as node 2k + 1, which is the
   k-th call for both (for ``output_layers`` Keras 3 subtracts one, and hits it as well).
-- In a Sequential, a model's ``output_layers`` are one reference, not a list of one. Keras before
-  3.4 does not read that.
+- In a Sequential or wrapper, a model's ``output_layers`` are one reference, not a list of one.
+  Keras before 3.4 does not read that.
 - ``alpha`` of LeakyReLU is read by both. An ``activation`` may be the dict of a layer.
 """
 
@@ -197,8 +197,16 @@ class _Writer:
                 inner["config"]["name"] = child.name.removeprefix("forward_")
                 config["layer"] = inner
             elif key != "backward_layer":
-                config[key] = self.layer(child)
+                config[key] = self._wrapped(child)
         return _entry("keras.layers", kind, config)
+
+    def _wrapped(self, layer: KerasLayer) -> Json:
+        """Return the entry of a layer that TimeDistributed or RNN holds."""
+        entry = self.layer(layer, in_chain=True)
+        if layer.graph is not None and self.dialect == 2:  # here both need a module
+            name = "Sequential" if layer.graph.sequential else "Model"
+            entry |= {"module": "keras", "class_name": name, "registered_name": None}
+        return entry
 
     def _value(self, key: str, value: Any) -> Any:
         if not isinstance(value, dict):
