@@ -269,7 +269,8 @@ def verify(
             quantisation.
         node: Load and run it in TensorFlow.js, which Node and ``@tensorflow/tfjs`` are needed for.
         inputs: A ``.npz`` file with inputs ``in0``, … and recorded predictions ``out0``, …, which
-            tfjs must predict; else inputs are made up.
+            tfjs must predict (for graph models also ``in:KEY``, ``out:KEY``, by the keys of the
+            signature); else inputs are made up.
         node_modules: The directory from which ``@tensorflow/tfjs`` is looked for.
         tolerance: How much predictions may differ, relative to the largest.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions` for *against*.

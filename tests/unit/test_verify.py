@@ -261,8 +261,17 @@ def test_graph_models_in_tfjs(fixtures_dir, tmp_path):
     source = fixtures_dir / "graph_frozen" / "model.pb"
     outputs = json.loads((source.parent / "case.json").read_text())["outputs"]
     tfjs_codec.convert(source, tmp_path / "web", output_node_names=outputs)
-    found = tfjs_codec.verify(tmp_path / "web", node=True, node_modules=NODE_DIR)
+    how = {"node": True, "node_modules": NODE_DIR}
+    found = tfjs_codec.verify(tmp_path / "web", **how)
     assert "loads and runs the model" in found.checks[-1]
+    with np.load(source.parent / "io.npz") as file:
+        recorded = {
+            "in:x": file["0.in.x"],
+            **{f"out:{key}": file[f"0.out.{key}"] for key in outputs},
+        }
+    np.savez(tmp_path / "io.npz", **recorded)
+    found = tfjs_codec.verify(tmp_path / "web", inputs=tmp_path / "io.npz", **how)
+    assert "predictions differ from the recorded ones by at most" in found.checks[-1]
 
 
 @pytest.mark.node

@@ -20,7 +20,9 @@ def add_parser(commands: shared.Commands) -> None:
     add("--output-node-names", metavar="NAMES", help="what a frozen graph SRC returns")
     add("--node", action="store_true", help="load and run the model in TensorFlow.js in Node")
     add("--node-modules", metavar="DIR", help="where to look for @tensorflow/tfjs (default .)")
-    add("--inputs", metavar="NPZ", help="inputs in0, … and recorded predictions out0, …")
+    add(
+        "--inputs", metavar="NPZ", help="inputs in0, … and recorded predictions out0, … (or in:KEY)"
+    )
     add("--tolerance", metavar="X", type=float, default=1e-4,
         help="how much predictions may differ, relative to the largest (default 1e-4)")  # fmt: skip
 

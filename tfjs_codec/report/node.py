@@ -31,8 +31,9 @@ class Predicting:
 
     Attributes:
         inputs: A ``.npz`` file with the inputs ``in0``, ``in1``, … in the model's order, and what
-            the source predicts for them, ``out0``, …. By default inputs are made up, and only
-            whether tfjs can load and run the model is checked.
+            the source predicts for them, ``out0``, …; a graph model's may be called by the keys
+            of its signature instead, ``in:KEY`` and ``out:KEY``. By default inputs are made up,
+            and only whether tfjs can load and run the model is checked.
         modules: The directory from which tfjs is looked for, by default the current one.
         tolerance: By how much outputs may differ, relative to the largest value of an output or
             to 1 if that is greater.
@@ -43,17 +44,22 @@ class Predicting:
     tolerance: float = 1e-4
 
 
-def check(web: Path, how: Predicting, checks: list[str], failures: list[str]) -> None:
+def check(
+    web: Path, signature: Any, how: Predicting, checks: list[str], failures: list[str]
+) -> None:
     """Load and run the model *web* in tfjs; tell what was found in *checks* and *failures*.
+
+    *signature* is that of a graph model's ``model.json``.
 
     Raises:
         UsageError: Node or tfjs is missing, or the recorded file is not as described.
     """
-    recorded = None if how.inputs is None else _recorded(how.inputs)
+    recorded = None if how.inputs is None else _recorded(how.inputs, signature)
     request = {
         "model": str((web / "model.json" if web.is_dir() else web).resolve()),
         "modules": str(Path(how.modules or ".").resolve()),
-        "inputs": None if recorded is None else [_encode(value) for value in recorded[0]],
+        "inputs": recorded and [_encode(value) for value in recorded[0].values()],
+        "keys": recorded and _keys(recorded[0]),
     }
     reply = _ask(request)
     if reply.get("stage") == "find":
@@ -67,7 +73,7 @@ def check(web: Path, how: Predicting, checks: list[str], failures: list[str]) ->
     outputs = [_decode(value) for value in reply["outputs"]]
     checks.append(f"TensorFlow.js {reply['version']} loads and runs the model")
     if recorded is not None:
-        _compare(outputs, recorded[1], how.tolerance, checks, failures)
+        _compare(outputs, list(recorded[1].values()), how.tolerance, checks, failures)
 
 
 def _ask(request: dict[str, Any]) -> dict[str, Any]:
@@ -91,19 +97,36 @@ def _ask(request: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-def _recorded(path: str | os.PathLike[str]) -> tuple[list[Array], list[Array]]:
+def _recorded(
+    path: str | os.PathLike[str], signature: Any
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the inputs and outputs in the file *path*, in the model's order."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            names = file.files
+            names = set(file.files)
             inputs, outputs = (
-                [file[f"{kind}{i}"] for i in range(len(names)) if f"{kind}{i}" in names]
+                {n: file[n] for n in _names(kind, signature, len(names)) if n in names}
                 for kind in ("in", "out")
             )
     except (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UsageError(f"this is no .npz file of numbers ({error})", path=path) from None
-    if not inputs or not outputs or any(a.dtype.kind not in _WIRE for a in (*inputs, *outputs)):
+    arrays = (*inputs.values(), *outputs.values())
+    if not inputs or not outputs or any(array.dtype.kind not in _WIRE for array in arrays):
         raise UsageError("the file needs numbers called in0, … and out0, …", path=path)
     return inputs, outputs
+
+
+def _names(kind: str, signature: Any, count: int) -> list[str]:
+    """Return what *kind* (``in`` or ``out``) of arrays can be called, in the model's order."""
+    keys = signature.get(f"{kind}puts") if isinstance(signature, dict) else None
+    by_key = [f"{kind}:{key}" for key in keys] if isinstance(keys, dict) else []
+    return [*(f"{kind}{number}" for number in range(count)), *by_key]
+
+
+def _keys(inputs: dict[str, Array]) -> list[str] | None:
+    """Return the signature's keys of *inputs*, None if they are called by their numbers."""
+    keys = [name.partition(":")[2] for name in inputs]
+    return keys if all(keys) else None
 
 
 def _compare(

@@ -1,7 +1,8 @@
 // Loads a tfjs model as a page does and predicts. Used by `tfjs-codec verify --node`.
 //
 // Standard input   {"model": path of model.json, "modules": directory to find tfjs from,
-//                   "inputs": [tensor, …] or null for made-up ones}
+//                   "inputs": [tensor, …] or null for made-up ones, "keys": the signature's keys
+//                   of these inputs or null if they are all inputs in order}
 // Standard output  {"version", "inputs": [tensor, …], "outputs": [tensor, …]} or
 //                  {"stage": "find" | "load" | "predict", "error": text}
 // tensor           {"dtype", "shape", "data": base64 of its bytes}
@@ -74,7 +75,9 @@ async function answer() {
   stage = 'predict';
   const fed = request.inputs ? request.inputs.map(one => decode(tf, one)) :
                                model.inputs.map(one => madeUp(tf, one));
-  const given = fed.length === 1 ? fed[0] : fed;
+  const given = request.keys ? Object.fromEntries(fed.map((one, i) => [request.keys[i], one])) :
+      fed.length === 1       ? fed[0] :
+                               fed;
   let result = isGraph ? await model.executeAsync(given) : model.predict(given);
   result = result instanceof tf.Tensor ? [result] : Object.values(result);
   const [inputs, outputs] = await Promise.all(

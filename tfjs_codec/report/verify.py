@@ -98,7 +98,8 @@ def verify(
             expected = _expected(model, against, options, stack)
             _check_values(weights, expected, variables, found)
     if predicting is not None and not found.failures:
-        node.check(Path(path), predicting, found.checks, found.failures)
+        signature = model.tfjs.fields.get("signature")
+        node.check(Path(path), signature, predicting, found.checks, found.failures)
     if found.failures:
         count = len(found.failures)
         lines = found.failures[:_LISTED] + ["…"] * (count > _LISTED)
