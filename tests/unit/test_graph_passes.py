@@ -131,7 +131,8 @@ def test_messages_get_their_default_attributes_and_lose_private_ones():
     [
         ([("y", "Relu", ["z"])], "input 'z' is missing"),
         ([("y", "Relu", []), ("y", "Relu", [])], "two nodes are called 'y'"),
-        ([("x", "Relu", []), ("y", "Relu", ["x:1"])], "'x:1' does not exist"),
+        ([("x", "Placeholder", []), ("y", "Relu", ["x:1"])], "'x:1' does not exist"),
+        ([("y", "AddV2", ["y"])], r"'y' \(AddV2\): takes 2 inputs and has 1"),
         ([("", "Relu", [])], "has no name"),
         ([("y", "Const", [])], "Const without value"),
         ([("y", "Relu", ["^z"])], "waits for a node that is missing"),

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.graph.expand import Expansion
 from tfjs_codec.graph.graph_def import ARGUMENT
 from tfjs_codec.ir.graph import Function, Node, Ref, const
@@ -103,7 +102,7 @@ class Lowering:
         body = self._branch(node, node.attrs.get("body"))
         types = _types(node, "T")
         if not len(types) == len(node.inputs) == len(body.returns):
-            raise self._corrupt("its variables are not what its body returns", node)
+            raise self._work.corrupt("its variables are not what its body returns", node.name)
         merges = list(node.inputs)
         turning = [number for number in range(len(types)) if not self._fixed(node, body, number)]
         for number in turning:
@@ -118,7 +117,7 @@ class Lowering:
             )
         conditions, one = work.splice(f"{name}/cond", cond, merges, node)
         if len(conditions) != 1:
-            raise self._corrupt("its condition is not one value", node)
+            raise self._work.corrupt("its condition is not one value", node.name)
         dtype = cond_dtype(cond)
         going = self._bool(conditions[0], dtype, f"{name}/cond")
         loop = work.make(f"{name}/loop_cond", "LoopCond", (going,))
@@ -169,7 +168,7 @@ class Lowering:
     ) -> list[Ref]:
         types = _types(node, "Tout")
         if not len(yes) == len(no) == len(types):
-            raise self._corrupt("its branches return different numbers of results", node)
+            raise self._work.corrupt("its branches return different numbers of results", node.name)
         return [
             self._work.make(
                 f"{name}/merge_{k}", "Merge",
@@ -235,7 +234,7 @@ class Lowering:
                 every = all if node.op == "Merge" else any
                 known[stack.pop()] = bool(before) and every(known[each] for each in before)
             elif len(stack) > len(work.nodes):
-                raise self._corrupt("the graph has a cycle", node)
+                raise self._work.corrupt("the graph has a cycle", node.name)
             else:
                 stack.append(waiting[0])
         return known[value.node]
@@ -263,11 +262,8 @@ class Lowering:
 
     def _branch(self, node: Node, value: object) -> Function:
         if not node.inputs and node.op not in _WHILES:
-            raise self._corrupt("it has no predicate", node)
+            raise self._work.corrupt("it has no predicate", node.name)
         return self._work.function(value, node)
-
-    def _corrupt(self, what: str, node: Node) -> CorruptFileError:
-        return CorruptFileError(what, where=f"node {quote(node.name)}")
 
 
 def cond_dtype(cond: Function) -> str:

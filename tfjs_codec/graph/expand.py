@@ -59,7 +59,7 @@ class Expansion:
         Returns its results, and the names of the nodes that run whenever it is called.
         """
         if len(arguments) != len(function.args):
-            raise self._corrupt(
+            raise self.corrupt(
                 f"it calls {quote(function.name)} with {len(arguments)} arguments instead of "
                 f"{len(function.args)}", caller.name,
             )  # fmt: skip
@@ -108,7 +108,7 @@ class Expansion:
         """Return the function that attribute *value* of node *user* names."""
         if not isinstance(value, Func) or value.name not in self._functions:
             name = value.name if isinstance(value, Func) else "?"
-            raise self._corrupt(f"there is no function {quote(name)}", user.name)
+            raise self.corrupt(f"there is no function {quote(name)}", user.name)
         return self._functions[value.name]
 
     def resolve(self, ref: Ref) -> Ref:
@@ -117,7 +117,7 @@ class Expansion:
         while ref in self.moved:
             seen.append(ref)
             if len(seen) > len(self.moved):
-                raise self._corrupt("the graph has a cycle", ref.node)
+                raise self.corrupt("the graph has a cycle", ref.node)
             ref = self.moved[ref]
         for each in seen[:-1]:
             self.moved[each] = ref
@@ -131,7 +131,7 @@ class Expansion:
             if node is None or node.op not in _PASS or not node.inputs:
                 return ref
             ref = self.resolve(node.inputs[0])
-        raise self._corrupt("the graph has a cycle", ref.node)
+        raise self.corrupt("the graph has a cycle", ref.node)
 
     def settled(self) -> dict[str, Node]:
         """Return the nodes with all references resolved."""
@@ -140,7 +140,7 @@ class Expansion:
             inputs = tuple(map(self.resolve, node.inputs))
             for ref in inputs:
                 if ref.node not in self.nodes or self.nodes[ref.node].op == "NoOp":
-                    raise self._corrupt(f"its input {quote(str(ref))} is missing", name)
+                    raise self.corrupt(f"its input {quote(str(ref))} is missing", name)
             found[name] = node if inputs == node.inputs else replace(node, inputs=inputs)
         return found
 
@@ -154,14 +154,15 @@ class Expansion:
         depth = 0
         while outer is not None:
             if outer[0] == function.name:
-                raise self._corrupt(f"function {quote(function.name)} calls itself", caller.name)
+                raise self.corrupt(f"function {quote(function.name)} calls itself", caller.name)
             outer = outer[1]
             depth += 1
         if depth >= _MAX_DEPTH:
-            raise self._corrupt(f"functions call each other more than {_MAX_DEPTH} deep", "")
+            raise self.corrupt(f"functions call each other more than {_MAX_DEPTH} deep", "")
         return function.name, chain
 
-    def _corrupt(self, what: str, name: str) -> CorruptFileError:
+    def corrupt(self, what: str, name: str) -> CorruptFileError:
+        """Return the error that names node *name*."""
         where = f"node {quote(name)}" if name else ""
         return CorruptFileError(what, path=self._path, where=where)
 
@@ -186,7 +187,9 @@ def expanded(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
         if not flows:
             break
         wanted = set(flows)
-        for node in ordered({name: nodes[name] for name in nodes if name in needed}):
+        for node in ordered(
+            {name: nodes[name] for name in nodes if name in needed}, path=graph.path
+        ):
             if node.name in wanted:
                 lowering.lower(work.nodes[node.name])
     lowering.settle_gates()

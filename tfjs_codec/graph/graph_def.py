@@ -85,6 +85,7 @@ class GraphReader:
             controls = tuple(text[1:] for text in message.input if text.startswith(_REFERENCE))
             if any(name not in nodes for name in controls):
                 raise self._corrupt("waits for a node that is missing", f"node {quote(node.name)}")
+            self._check_arity(node, len(data), where)
             nodes[message.name] = Node(node.name, node.op, data, node.attrs, controls)
         return nodes
 
@@ -96,6 +97,14 @@ class GraphReader:
             known = None if node.op == ARGUMENT else self._op(node.op)
             if known and ref.output >= len(known.output_dtypes(node.attrs)):
                 raise self._corrupt(f"its input {quote(str(ref))} does not exist", where)
+
+    def _check_arity(self, node: Node, given: int, where: str) -> None:
+        """Check that *node* has all its inputs, so that passes can rely on it."""
+        known = self._op(node.op)
+        wanted = len(known.input_dtypes(node.attrs)) if known else given
+        if wanted != given:
+            text = f"takes {wanted} inputs and has {given}"
+            raise self._corrupt(text, f"{where}node {quote(node.name)} ({node.op})")
 
     def _graph_ref(self, text: str) -> Ref:
         name, colon, number = text.rpartition(":")

@@ -166,7 +166,7 @@ def _frames(graph: Graph) -> Mapping[str, Frame]:
         for node in order:
             inner = _innermost(frames[ref.node] for ref in node.inputs if ref.node in frames)
             if node.op == "Enter":
-                name = node.attrs["frame_name"].decode("utf-8", "backslashreplace")
+                name = node.attrs.get("frame_name", b"").decode("utf-8", "backslashreplace")
                 if len(inner) > len(parents.get(name, ())) or name not in parents:
                     parents[name] = inner
                     changed = True

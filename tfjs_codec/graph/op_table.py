@@ -57,6 +57,10 @@ class OpDef:
     stateful: bool = False
     in_tfjs: bool = False
 
+    def input_dtypes(self, attrs: Attrs) -> tuple[str, ...]:
+        """Return the dtypes of all arguments of a node with *attrs*."""
+        return tuple(dtype for arg in self.inputs for dtype in arg.dtypes(attrs))
+
     def output_dtypes(self, attrs: Attrs) -> tuple[str, ...]:
         """Return the dtypes of all results of a node with *attrs*."""
         return tuple(dtype for arg in self.outputs for dtype in arg.dtypes(attrs))
