@@ -11,6 +11,7 @@ import pytest
 from keras_files import dense_h5
 from tfjs_files import manifest_model
 
+import tfjs_codec
 from tfjs_codec import __version__, compat
 
 
@@ -95,6 +96,18 @@ def test_tfjs_models_are_cut_and_quantised_anew(run, tmp_path):
     assert run(*flags, source, tmp_path / "b")[0] == 0
     assert {e["quantization"]["dtype"] for e in entries(tmp_path / "b")} == {"uint8"}
     assert len(index(tmp_path / "b")["weightsManifest"][0]["paths"]) == 4
+
+
+@pytest.mark.parametrize("flags", [[], ["--output_format=keras_keras"]])
+def test_tfjs_models_become_keras_files_again(run, fixtures_dir, tmp_path, flags):
+    digits = fixtures_dir / "digits" / "digits.h5"
+    assert run(*KERAS, digits, tmp_path / "web")[0] == 0
+    back = tmp_path / ("back.keras" if flags else "back.h5")
+    for _ in range(2):  # the second time over the first
+        line = ("--input_format=tfjs_layers_model", *flags, tmp_path / "web" / "model.json", back)
+        assert run(*line)[0] == 0
+    assert tfjs_codec.diff(digits, back).tensors == ()
+    assert tfjs_codec.diff(tmp_path / "web", back).equal
 
 
 @pytest.mark.parametrize("dtype", ["float16", "uint8", "uint16"])

@@ -130,6 +130,7 @@ def _keras_layer(layer: KerasLayer, path: str) -> Iterator[tuple[str, Described]
         for key, value in layer.config.items()
         if key != "name" and not key.endswith(_TRAINING)
     }
+    config["trainable"] = layer.trainable  # Keras's default is True
     inputs = [plain([call.args, call.kwargs]) for call in layer.calls]
     yield path, Described(layer.registered_name or layer.class_name, config, inputs)
     if layer.graph is not None:
