@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.errors import Problem
-from tfjs_codec.graph.shapes import known_shapes
+from tfjs_codec.graph.shapes import Dims, known_shapes
 from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names
 
 
@@ -30,9 +30,13 @@ class Build:
         """The attribute T of the node that is replaced."""
         return str(self._node.attrs.get("T", "float32"))
 
+    def shape(self, ref: Ref) -> Dims | None:
+        """Return the shape of *ref*, as far as it is known before the graph runs."""
+        return self._shapes.get(ref)
+
     def rank(self, ref: Ref) -> int | None:
         """Return the number of dimensions of *ref*, if it is known before the graph runs."""
-        shape = self._shapes.get(ref)
+        shape = self.shape(ref)
         return None if shape is None else len(shape)
 
     def op(self, op: str, *inputs: Ref, **attrs: Any) -> Ref:

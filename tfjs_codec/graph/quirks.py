@@ -10,6 +10,7 @@ length, ``BitwiseAnd`` fails.
 
 from __future__ import annotations
 
+from itertools import dropwhile
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,26 @@ def cumulative(build: Build, node: Node) -> list[Ref] | None:
     place = build.const(np.array(axis[0] + rank, np.int32), "int32")
     attrs = {**node.attrs, "Tidx": "int32"}
     return build.same(node.op, node.inputs[0], place, **attrs)
+
+
+def stacked_product(build: Build, node: Node) -> list[Ref] | None:
+    """Refuse stacks of matrices that repeat each other: tfjs repeats only the shorter one."""
+    shapes = [build.shape(ref) for ref in node.inputs]
+    if None in shapes:
+        return None
+    stacks = [tuple(dropwhile(lambda size: size == 1, (shape or ())[:-2])) for shape in shapes]
+    pairs = zip(*(stack[::-1] for stack in stacks), strict=False)
+    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        build.refuse("tfjs cannot repeat a matrix between others", "Give both the same batch.")
+    return None
+
+
+def grouped_convolution(build: Build, node: Node) -> list[Ref] | None:
+    """Refuse channels in groups."""
+    x, weights = (build.shape(ref) for ref in node.inputs[:2])
+    if x and weights and None not in (x[-1], weights[-2]) and x[-1] != weights[-2]:
+        build.refuse("tfjs has no convolution of channels in groups")
+    return None
 
 
 def mean(build: Build, node: Node) -> list[Ref] | None:

@@ -202,10 +202,13 @@ def _max_pool_3d(build: Build, node: Node) -> list[Ref] | None:
 def _channels_last_only(build: Build, node: Node) -> list[Ref] | None:
     if node.attrs.get("data_format", b"NHWC").startswith(b"NC"):
         build.refuse("tfjs has it only for channels_last", "Save the model with channels_last.")
+    elif node.op in ("Conv2D", "Conv3D"):
+        return quirks.grouped_convolution(build, node)
     return None
 
 
 RULES: dict[str, Rule] = {
+    "BatchMatMulV2": quirks.stacked_product,
     "BitwiseAnd": quirks.unknown,
     **dict.fromkeys(("Cumprod", "Cumsum"), quirks.cumulative),
     **dict.fromkeys(

@@ -1,0 +1,50 @@
+"""Operations in forms that tfjs would compute wrongly are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfjs_codec.errors import UnsupportedModelError
+from tfjs_codec.graph.rewrite import rewritten
+from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, const
+
+FLOAT = {"T": "float32"}
+CONV = {**FLOAT, "data_format": b"NHWC", "padding": b"SAME", "strides": (1, 1, 1, 1),
+        "dilations": (1, 1, 1, 1), "explicit_paddings": ()}  # fmt: skip
+
+
+def made(op, dims, second, attrs):
+    """The graph of *op* on x, whose shape is *dims*, and on the array *second*."""
+    nodes = [
+        Node("x", "Placeholder", (), {"dtype": "float32", "shape": Shape(dims)}),
+        const("c", second),
+        Node("y", op, (Ref("x"), Ref("c")), attrs),
+    ]
+    given = {node.name: node for node in nodes}
+    tensors = [{name: Tensor(Ref(name), "float32")} for name in "xy"]
+    return rewritten(Graph(given, *tensors))
+
+
+@pytest.mark.parametrize(
+    ("op", "dims", "second", "attrs"),
+    [
+        ("BatchMatMulV2", (2, 1, 3, 4), np.ones((5, 4, 2), "f4"),
+         {**FLOAT, "adj_x": False, "adj_y": False}),
+        ("Conv2D", (1, 5, 5, 4), np.ones((3, 3, 2, 4), "f4"), CONV),
+        ("Conv2D", (1, 4, 5, 5), np.ones((3, 3, 4, 4), "f4"), {**CONV, "data_format": b"NCHW"}),
+        ("BitwiseAnd", (2,), np.ones(2, "i4"), FLOAT),
+        ("IRFFT", (2, 4), np.int32([7]), {}),
+        ("Cumsum", None, np.int32(-1), {**FLOAT, "exclusive": False, "reverse": False}),
+    ],
+)  # fmt: skip
+def test_refused(op, dims, second, attrs):
+    with pytest.raises(UnsupportedModelError) as refusal:
+        made(op, dims, second, attrs)
+    assert [problem.class_name for problem in refusal.value.problems] == [op]
+
+
+@pytest.mark.parametrize("dims", [None, (-1, 5, 3, 4), (1, 3, 4), (7, 5, 3, 4), (3, 4)])
+def test_products_of_stacks_that_tfjs_can_repeat(dims):
+    attrs = {**FLOAT, "adj_x": False, "adj_y": False}
+    assert made("BatchMatMulV2", dims, np.ones((5, 4, 2), "f4"), attrs).nodes["y"].attrs == attrs
