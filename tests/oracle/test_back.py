@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compare import assert_close
-from test_fixtures import FILES, FIXTURES, HALF_PRECISION, WEIGHTS_ONLY, refusal, unpack
+from test_fixtures import FILES, FIXTURES, HALF_PRECISION, WEIGHTS_ONLY, unpack
+from test_fixtures import REFUSED as NOT_IN_TFJS
 
 import tfjs_codec
 from tfjs_codec.errors import UnsupportedModelError
@@ -20,7 +21,7 @@ from tfjs_codec.errors import UnsupportedModelError
 # The newest file of each fixture that tfjs can express.
 CASES = {
     case: file for case, file in sorted(FILES)
-    if not refusal(case, file) and not file.endswith(WEIGHTS_ONLY)
+    if case not in NOT_IN_TFJS and not file.endswith(WEIGHTS_ONLY)
 }  # fmt: skip
 # An LSTM applies its activation to its state, too, where no weights could make up for a slope.
 REFUSED = {"lstm_activations": "activation hard_sigmoid, which Keras 2 and 3 define differently"}
