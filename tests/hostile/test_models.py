@@ -231,6 +231,33 @@ def test_weights_that_are_not_the_config_s(weights, text):
     refused(h5_model(sequential(dense()), weights), CorruptFileError, text)
 
 
+def test_kernels_of_wrong_ranks():
+    for shape in ((), (3,), (3, 2, 1)):
+        weights = {"d": [("d/kernel:0", np.ones(shape)), WEIGHTS["d"][1]]}
+        refused(h5_model(sequential(dense()), weights), CorruptFileError, f"file {shape}")
+    flat = entry("Flatten", "f", batch_input_shape=[None, 3])
+    source = h5_model(sequential(flat, dense()), {"d": [("d/kernel:0", 1.0), WEIGHTS["d"][1]]})
+    refused(source, CorruptFileError, "d/kernel: file ()")
+
+
+def test_composed_recurrent_layers_check_their_weights():
+    gru = entry("GRU", "r", units=2, reset_after=True, batch_input_shape=[None, 4, 3])
+    good = {"kernel": (3, 6), "recurrent_kernel": (2, 6), "bias": (2, 6)}
+    for name in good:
+        shapes = {**good, name: ()}
+        weights = {"r": [(f"r/{key}:0", np.ones(shape)) for key, shape in shapes.items()]}
+        refused(h5_model(sequential(gru), weights), CorruptFileError, "r")
+
+
+def test_arguments_and_models_without_what_makes_them():
+    node = {"args": [{"class_name": {}, "config": {}}], "kwargs": {}}
+    layers = [input_entry("x", [None, 3], "batch_shape"), {**dense(), "name": "d"}]
+    layers[1]["inbound_nodes"] = [node]
+    refused(v3_model(functional(layers, ["x", 0, 0], ["d", 0, 0]), {}), CorruptFileError)
+    inner = {"class_name": "Functional", "config": {"name": "m", "layers": []}}
+    refused(h5_model(sequential(inner), WEIGHTS), CorruptFileError, "a model with layers")
+
+
 def changed(change: Any) -> bytes:
     memory = io.BytesIO(h5_model(sequential(dense()), WEIGHTS))
     with h5py.File(memory, "r+") as file:

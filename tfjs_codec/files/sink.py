@@ -27,7 +27,6 @@ import errno
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -326,7 +325,7 @@ def _remove_empty(path: Path) -> None:
 
 def _make_stage(destination: Path, owned: Owned, always: ExitStack) -> Path:
     """Create the stage, beside *destination* or, where that cannot be, in it."""
-    name = f"{_stage_prefix(destination)}{os.getpid()}-{secrets.token_hex(4)}"
+    name = f"{_stage_prefix(destination)}{os.getpid()}-{os.urandom(4).hex()}"
     exists = destination.is_dir()
     inside = exists and (os.path.ismount(destination) or not _writable(destination.parent))
     path = (destination if inside else destination.parent) / name
