@@ -110,7 +110,9 @@ def test_op_table():
 def message(*nodes: tuple[str, str, list[str]], name="GraphDef"):
     made = pb.message_class(name)()
     for each, op, inputs in nodes:
-        made.node.add(name=each, op=op, input=inputs)
+        added = made.node.add(name=each, op=op, input=inputs)
+        if op != "Const":
+            added.attr["dtype" if op == "Placeholder" else "T"].type = 1
     return made
 
 
@@ -118,6 +120,7 @@ def test_messages_get_their_default_attributes_and_lose_private_ones():
     made = message(("x", "Placeholder", []), ("y", "Conv2D", ["x", "x:0", "^x"]))
     made.node[1].attr["_output_shapes"].i = 1
     made.node[1].attr["padding"].s = b"SAME"
+    made.node[1].attr["strides"].list.i.extend([1, 1, 1, 1])
     found = GraphReader("file").nodes(made.node)["y"]
     assert found.inputs == (Ref("x"), Ref("x"))
     assert found.controls == ("x",)
@@ -134,7 +137,7 @@ def test_messages_get_their_default_attributes_and_lose_private_ones():
         ([("x", "Placeholder", []), ("y", "Relu", ["x:1"])], "'x:1' does not exist"),
         ([("y", "AddV2", ["y"])], r"'y' \(AddV2\): takes 2 inputs and has 1"),
         ([("", "Relu", [])], "has no name"),
-        ([("y", "Const", [])], "Const without value"),
+        ([("y", "Const", [])], "attribute 'value' is missing or no tensor"),
         ([("y", "Relu", ["^z"])], "waits for a node that is missing"),
     ],
 )

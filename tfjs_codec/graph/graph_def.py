@@ -16,10 +16,15 @@ from tfjs_codec.files.tensor_proto import proto_tensor
 from tfjs_codec.files.tf_dtypes import dtype_name
 from tfjs_codec.graph.op_table import Arg, OpDef, op_def
 from tfjs_codec.ir.graph import Func, Function, Node, Ref, Shape
+from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 ARGUMENT = "_Arg"
 _REFERENCE = "^"
+_KINDS: dict[str, type] = {
+    "type": str, "int": int, "float": float, "bool": bool, "string": bytes,
+    "shape": Shape, "func": Func, "tensor": LazyTensor,
+}  # fmt: skip
 
 
 class GraphReader:
@@ -132,8 +137,10 @@ class GraphReader:
                 value = self._attr(message.attr[key], where)
                 if value is not None:
                     attrs[key] = value
-        if message.op == "Const" and not hasattr(attrs.get("value"), "chunks"):
-            raise self._corrupt("a Const without value", where)
+        for key, kind in known.attrs.items() if known else ():
+            if not _is_kind(attrs.get(key), kind):
+                text = f"its attribute {quote(key)} is missing or no {kind}"
+                raise self._corrupt(text, f"{where} ({message.op})")
         return attrs
 
     def _attr(self, message: Any, where: str) -> Any:
@@ -185,6 +192,14 @@ class GraphReader:
 
     def _corrupt(self, what: str, where: str) -> CorruptFileError:
         return CorruptFileError(what, path=self._path, where=where.removesuffix(": "))
+
+
+def _is_kind(value: object, kind: str) -> bool:
+    """Tell whether *value* is what an OpDef calls *kind*, such as ``list(int)``."""
+    inner = kind.removeprefix("list(").removesuffix(")")
+    if inner == kind:
+        return isinstance(value, _KINDS[kind])
+    return isinstance(value, tuple) and all(isinstance(item, _KINDS[inner]) for item in value)
 
 
 def shape_of(message: Any) -> Shape:
