@@ -128,15 +128,6 @@ def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     del config["dilation_rate"]
     config["filters"] = layer.config["filters"]
     config.update(regularizers(layer, "kernel", "bias"))
-    shifts = [
-        max(size - stride, 0) // 2 != size // 2
-        for size, stride in zip(config["kernel_size"], config["strides"], strict=True)
-    ]
-    if b.session.backend == "theano" and config["padding"] == "same" and any(shifts):
-        raise Refusal(
-            "Theano's transposed convolutions pad 'same' differently",
-            "Load the model with TensorFlow, check its predictions and save it again.",
-        )
     if (layer.config.get("groups") or 1) > 1:
         raise Refusal("a grouped transposed convolution")
     weights = dict(layer.weights)
@@ -146,14 +137,21 @@ def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         config["kernel_size"] = list(weights["kernel"].shape[:rank])
     config["activation"], tail = split(b, layer.config["activation"])
     extra = layer.config.get("output_padding")
+    theano = b.session.backend == "theano" and config["padding"] == "same"
+    if theano and rank == 3:
+        raise Refusal(
+            "Theano pads transposed convolutions in three dimensions differently",
+            "Load the model with TensorFlow, check its predictions and save it again.",
+        )
     if rank == 3:
         return tail(_stuffed_transpose(b, x, config, weights, extra))
-    if extra is None:
+    if extra is None and not theano:
         return tail(b.add(layer.class_name, x, config, weights))
     config["activation"] = "linear"  # comes after what is done to the output
 
     def run(x: Tensor) -> Tensor:
-        return _padded_transpose(b, x, config, weights, per_axis(extra, rank))
+        sizes = None if extra is None else per_axis(extra, rank)
+        return _padded_transpose(b, x, config, weights, sizes)
 
     if config["data_format"] == "channels_first":
         config["data_format"] = "channels_last"
@@ -162,9 +160,13 @@ def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 
 
 def _padded_transpose(
-    b: Scope, x: Tensor, config: dict[str, Any], weights: dict[str, LazyTensor], extra: list[int]
-) -> Tensor:
-    """Cut the window that ``output_padding`` asks for from tfjs's 'valid' result (L6)."""
+    b: Scope, x: Tensor, config: dict[str, Any], weights: dict[str, LazyTensor],
+    extra: list[int] | None,
+) -> Tensor:  # fmt: skip
+    """Cut the window that ``output_padding`` asks for from tfjs's 'valid' result (L6).
+
+    Without *extra* it is Theano's 'same', which starts half a kernel in, whatever the stride.
+    """
     cuts, pads = [], []
     for axis in range(2):
         size, kernel, stride = (
@@ -176,8 +178,11 @@ def _padded_transpose(
             raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
         same = config["padding"] == "same"
         full = (size - 1) * stride + kernel
-        wanted = full - (2 * (kernel // 2) if same else 0) + extra[axis]
-        start = max(full - wanted, 0) // 2 if same else 0
+        if extra is None:
+            wanted, start = size * stride, kernel // 2
+        else:
+            wanted = full - (2 * (kernel // 2) if same else 0) + extra[axis]
+            start = max(full - wanted, 0) // 2 if same else 0
         have = (size - 1) * stride + max(kernel, stride)
         cuts.append([start, max(have - start - wanted, 0)])
         pads.append([0, max(start + wanted - have, 0)])

@@ -173,7 +173,16 @@ def gaussian_noise(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return b.add("GaussianNoise", x, {"stddev": layer.config["stddev"]})
 
 
-@rule("Identity", "ActivityRegularization", "SpatialDropout2D", "SpatialDropout3D", mask="pass")
+@rule("LayerScale", mask="pass")
+def layer_scale(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Rescaling (a layer of ConvNeXt in keras.applications)."""
+    return affine(b, x, layer.weights["gamma"].numpy())
+
+
+@rule(
+    "Identity", "ActivityRegularization", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth",
+    mask="pass",
+)  # fmt: skip
 def identity(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Activation('linear'): identity when predicting."""
     _not_training(b)

@@ -10,7 +10,7 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.lowering.attention import masked_mean
 from tfjs_codec.lowering.builder import Scope
-from tfjs_codec.lowering.ops_shape import reduce
+from tfjs_codec.lowering.ops_shape import reduce, select
 from tfjs_codec.lowering.primitives import (
     channels_last,
     matrix_on_axis,
@@ -36,6 +36,8 @@ def pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         "padding": layer.config["padding"],
         "data_format": layer.config.get("data_format") or "channels_last",
     }
+    if b.session.backend == "theano" and config["padding"] == "same":
+        x = _as_theano(b, layer, x, config)
     if layer.class_name == "MaxPooling3D" and None not in x.shape[1:]:
         return _max_pooling_3d(b, layer, x, config)
 
@@ -46,6 +48,28 @@ def pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         config["data_format"] = "channels_last"
         return channels_last(b, x, run)
     return run(x)
+
+
+def _as_theano(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, Any]) -> Tensor:
+    """Pad *x* as Theano's 'same' pooling does, and make *config* 'valid'.
+
+    Every window that reaches over an edge holds the edge, so that repeating it keeps the maximum.
+    """
+    if layer.class_name.startswith("Average"):
+        raise Refusal(
+            "Theano averages what it pads",
+            "Load the model with TensorFlow, check its predictions and save it again.",
+        )
+    config["padding"] = "valid"
+    first = 2 if config["data_format"] == "channels_first" else 1
+    pairs = zip(config["pool_size"], config["strides"], strict=True)
+    for axis, (window, stride) in enumerate(pairs, first):
+        size = b.static(x)[axis - 1]
+        before = window - 2 if window > 2 and window % 2 else window - 1
+        reach = (-(-size // stride) - 1) * stride + window
+        places = np.clip(np.arange(reach) - before, 0, size - 1)
+        x = select(b, x, axis, places.tolist())
+    return x
 
 
 def _within_windows(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:

@@ -116,7 +116,12 @@ VARIABLES: dict[str, tuple[Variable, ...]] = {
     "LayerScale": (Variable("gamma"),),
 }
 # Spellings of a role in files: Keras 3 calls a depthwise kernel just that.
-SPELLINGS = {"depthwise_kernel": ("depthwise_kernel", "kernel"), "alpha": ("alpha", "alphas")}
+# ConvNeXt's LayerScale does not name its variable.
+SPELLINGS = {
+    "depthwise_kernel": ("depthwise_kernel", "kernel"),
+    "alpha": ("alpha", "alphas"),
+    "gamma": ("gamma", "variable", "Variable"),
+}
 _QUANTISED = ("int8_from_", "int4_from_")
 
 
