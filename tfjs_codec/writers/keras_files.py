@@ -2,8 +2,9 @@
 
 An HDF5 file has the attributes ``model_config``, ``keras_version`` and ``backend`` and the group
 ``model_weights``, with ``layer_names`` and a group for each layer, which has ``weight_names`` and
-the datasets. A weights-only file has what is in that group at its root. A ``.keras`` file is a zip
-of ``metadata.json``, ``config.json`` and ``model.weights.h5``, whose variables are ``…/vars/N``.
+the datasets. A weights-only file has what is in that group at its root, or, if it is called
+``….weights.h5``, is like the ``model.weights.h5`` in a ``.keras`` file. That is a zip of
+``metadata.json``, ``config.json`` and ``model.weights.h5``, whose variables are ``…/vars/N``.
 """
 
 from __future__ import annotations
@@ -34,8 +35,14 @@ def write_h5(graph: KerasGraph, stage: Stage, name: str) -> None:
 
 
 def write_weights_h5(graph: KerasGraph, stage: Stage, name: str) -> None:
-    """Write a weights-only HDF5 file, for ``load_weights`` of Keras 2 and Keras 3."""
-    write_hdf5(stage, name, _weights(graph))
+    """Write a weights-only HDF5 file, for ``load_weights`` of Keras 2 and Keras 3.
+
+    Both go by the name: ``.weights.h5`` (Keras 2 from 2.12) is the tree of ``.keras`` archives,
+    any other the layout of whole HDF5 files.
+    """
+    is_tree = name.endswith(".weights.h5")
+    tree = H5Tree(tensors=dict(tree_weights(graph))) if is_tree else _weights(graph)
+    write_hdf5(stage, name, tree)
 
 
 def write_keras(graph: KerasGraph, stage: Stage, name: str) -> None:
