@@ -14,7 +14,7 @@ from tfjs_codec.lowering import activation
 from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.primitives import affine, dense, reshape, slice_axis
 from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
-from tfjs_codec.lowering.tfjs_classes import Shape
+from tfjs_codec.lowering.tfjs_classes import TFJS_CLASSES, Shape
 
 FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful")
 STATES = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
@@ -31,6 +31,7 @@ def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> li
         raise Refusal("tfjs's RNN over a composed cell keeps no state")
     if count > 1 and x.mask is not None:
         raise Refusal("a masked LSTM with an activation that tfjs does not have")
+    b.checked(_variables(layer, x), layer.weights, layer.name)
     features = x.shape[-1] or 0
     if states:
         x = _with_states(b, layer, x, states)
@@ -70,6 +71,16 @@ def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> li
         made = b.add("Reshape", tensor, {"target_shape": target})
         result.append(replace(made, shape=shape))
     return [result[0], *(part for t in result[1:] for part in _parts(b, t, units))]
+
+
+def _variables(layer: KerasLayer, x: Tensor) -> dict[str, Shape]:
+    """Return the shapes of the layer's variables in Keras."""
+    units = layer.config["units"]
+    config = {"units": units, "use_bias": layer.config.get("use_bias", True)}
+    expected = dict(TFJS_CLASSES[layer.class_name].weights(config, [x.shape]))
+    if layer.config.get("reset_after") and "bias" in expected:
+        expected["bias"] = (2, 3 * units)  # of input and state
+    return expected
 
 
 def _parts(b: Scope, x: Tensor, units: int) -> list[Tensor]:
