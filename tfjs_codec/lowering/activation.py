@@ -14,6 +14,7 @@ from tfjs_codec.lowering.builder import Scope
 from tfjs_codec.lowering.primitives import (
     affine,
     clip,
+    constant,
     move_axis_last,
     move_last_axis_to,
     negate,
@@ -162,8 +163,8 @@ def relu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     if not threshold and top is None:
         return b.add("LeakyReLU", x, {"alpha": slope})
     upper = b.add("ThresholdedReLU", x, {"theta": threshold})
-    if top is not None:  # min(u, top) = top - relu(top - u)
-        upper = affine(b, b.add("ReLU", affine(b, upper, -1, top), part="room"), -1, top)
+    if top is not None:
+        upper = b.add("Minimum", [upper, constant(b, upper, top)])
     if not slope:
         return upper
     lower = affine(b, b.add("ReLU", affine(b, x, -1, threshold), part="below"), -slope)

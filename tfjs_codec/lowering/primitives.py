@@ -41,8 +41,11 @@ def relu(b: Scope, x: Tensor, max_value: float | None = None, *, part: str = "")
 
 
 def clip(b: Scope, x: Tensor, low: float, high: float) -> Tensor:
-    """Return ``clip(x, low, high)``."""
-    return affine(b, relu(b, affine(b, x, 1, -low), high - low), 1, low)
+    """Return ``min(max(x, low), high)``."""
+    if low == 0 and high > 0:
+        return relu(b, x, high)
+    raised = b.add("Maximum", [x, constant(b, x, low)])
+    return b.add("Minimum", [raised, constant(b, x, high)])
 
 
 def reshape(b: Scope, x: Tensor, target: Sequence[int | None], *, part: str = "") -> Tensor:
@@ -117,7 +120,9 @@ def slice_axis(b: Scope, x: Tensor, axis: int, start: int, stop: int, *, part: s
 
 
 def constant(b: Scope, like: Tensor, value: Any) -> Tensor:
-    """Return *value* broadcast to the shape of *like* (whose values must be finite)."""
+    """Return *value* broadcast to the shape of *like*."""
+    if not like.dtype.startswith(("int", "uint", "bool")):
+        like = relu(b, like, 1, part="finite")  # 0·∞ is not 0
     return affine(b, like, 0, value, part="constant")
 
 
