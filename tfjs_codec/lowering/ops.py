@@ -203,7 +203,7 @@ def _extremum(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
 
 @op("clip")
 def _clip(b: Scope, node: KerasLayer, x: Tensor, x_min: Any, x_max: Any) -> Tensor:
-    """ReLU with a maximum, between two Rescaling."""
+    """Maximum and Minimum; from 0 on, ReLU with a maximum."""
     return clip(b, x, float(x_min), float(x_max))
 
 
@@ -275,12 +275,22 @@ def _logical_not(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
 
 @op("where")
 def _where(b: Scope, node: KerasLayer, condition: Tensor, x1: Any, x2: Any) -> Tensor:
-    """condition·x1 + (1 - condition)·x2."""
+    """The sum of both, each clipped to ±∞ where it is chosen, and to 0 elsewhere."""
     yes = b.concrete(condition)
     if not yes.dtype == "bool" and yes.meaning is None:
         raise Refusal("'where' on something that is not a comparison")
     no = affine(b, yes, -1, 1)
-    return add(b, multiply(b, yes, x1), multiply(b, no, x2))
+    return add(b, _chosen(b, yes, x1), _chosen(b, no, x2))
+
+
+def _chosen(b: Scope, flags: Tensor, x: Any) -> Tensor:
+    """Return *x* where the 0s and 1s *flags* are 1, else 0: a product would make NaN of 0·∞."""
+    if not isinstance(x, Tensor):
+        return multiply(b, flags, x)
+    flags, x = align(b, flags, x)
+    big = affine(b, affine(b, flags, 3e38), 10)  # 0 or ∞, which no JSON can hold
+    above = b.add("Maximum", [x, negate(b, big)])
+    return b.add("Minimum", [above, big])
 
 
 def sum_of(b: Scope, terms: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,39 @@
+"""Numbers at the ends of float32's range, and beside 0: Keras's are tfjs's there, too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from programs import layer, op, program, ref
+
+pytestmark = [pytest.mark.oracle, pytest.mark.node]
+
+SMALL = np.array([[0.1257, -0.132, 0.64, 0.1049], [-2e6, 2e6, 1e-3, 0]], np.float32)
+
+
+@pytest.mark.parametrize("bounds", [(-1e6, 1e6), (0.0, 1e6), (0.0, 0.0), (0.1, 0.5), (1.0, -1.0)])
+def test_clip_keeps_every_digit(exact, bounds):
+    exact(program([[4]], op("clip", ref(0), *bounds)), [SMALL], atol=0)
+
+
+def test_relu_with_a_large_maximum(exact):
+    step = layer("ReLU", max_value=1e6, threshold=0.1, negative_slope=0.1)
+    exact(program([[4]], step), [SMALL], atol=0)
+
+
+LARGE = np.array([[1, 2, 100, 200], [0, -1, 11, 9], [-100, 10, 88, 5]], np.float32)
+
+
+@pytest.mark.parametrize("name", ["minimum", "maximum"])
+def test_extremum_of_what_overflows_and_a_constant(exact, name):
+    exact(program([[4]], op("exp", ref(0)), op(name, ref(1), 5.0)), [LARGE])
+
+
+@pytest.mark.parametrize("backend", ["wasm", "cpu"])
+def test_where_one_branch_overflows(exact, backend):
+    model = program(
+        [[4]], op("greater", ref(0), 10.0), op("exp", ref(0)), op("where", ref(1), ref(0), ref(2)),
+        op("where", ref(1), ref(2), ref(0)), op("where", ref(1), 3.0, ref(2)),
+        outputs=[ref(3), ref(4), ref(5)],
+    )  # fmt: skip
+    exact(model, [LARGE], backend=backend)
