@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tfjs_codec.errors import UnsupportedModelError
+from tfjs_codec.graph.fold import folded
 from tfjs_codec.graph.rewrite import rewritten
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, const
 
@@ -48,3 +51,24 @@ def test_refused(op, dims, second, attrs):
 def test_products_of_stacks_that_tfjs_can_repeat(dims):
     attrs = {**FLOAT, "adj_x": False, "adj_y": False}
     assert made("BatchMatMulV2", dims, np.ones((5, 4, 2), "f4"), attrs).nodes["y"].attrs == attrs
+
+
+def computed(op, dims, x, inputs, attrs):
+    """What *op* becomes for an x of shape *dims*, computed for *x*; *inputs* are constants."""
+    given = [const(f"c{number}", value) for number, value in enumerate(inputs)]
+    refs = [Ref(name) for name in ("x", *(node.name for node in given))]
+    start = Node("x", "Placeholder", (), {"dtype": "float32", "shape": Shape(dims)})
+    nodes = {node.name: node for node in (start, *given, Node("y", op, tuple(refs), attrs))}
+    graph = rewritten(Graph(nodes, {}, {"y": Tensor(Ref("y"), "float32")}))
+    graph = folded(replace(graph, nodes={**graph.nodes, "x": const("x", x)}))
+    return graph.nodes[graph.outputs["y"].ref.node].value.numpy()
+
+
+@pytest.mark.parametrize("dims", [None, (-1, 5), (2, -1), (2, 5)])
+@pytest.mark.parametrize("shift", [0, 2, -2, 5, -5, 7, -7, 12])
+def test_rolls_of_any_distance(dims, shift):
+    x = np.arange(10, dtype="f4").reshape(2, 5)
+    attrs = {**FLOAT, "Tshift": "int32", "Taxis": "int32"}
+    for shifts, axes in [([shift], [1]), ([shift, 1], [0, 1])]:
+        rolled = computed("Roll", dims, x, [np.int32(shifts), np.int32(axes)], attrs)
+        np.testing.assert_array_equal(rolled, np.roll(x, shifts, axes))

@@ -142,36 +142,47 @@ def _count(build: Build, x: Ref) -> Ref:
 
 
 def _roll(build: Build, node: Node) -> list[Ref] | None:
-    """Shifts that are constant: cut off the end and put it in front."""
+    """Shifts that are constant, of any size: cut off the end and put it in front."""
     shift, axis = (build.nodes[ref.node] for ref in node.inputs[1:])
     if shift.op != "Const" or axis.op != "Const":
         return None
     x = node.inputs[0]
+    shape = build.shape(x) or ()
     axes, shifts = (np.ravel(each.value.numpy()).tolist() for each in (axis, shift))
     for dim, by in zip(axes, shifts, strict=True):
         if dim < 0:
             return None
-        x = _rolled(build, x, dim, by)
+        x = _rolled(build, x, dim, by, shape[dim] if dim < len(shape) else None)
     return [x]
 
 
-def _rolled(build: Build, x: Ref, axis: int, shift: int) -> Ref:
-    """Return *x* rolled along *axis*: the part from -shift on, then the part before it."""
+def _rolled(build: Build, x: Ref, axis: int, shift: int, size: int | None) -> Ref:
+    """Return *x* rolled along *axis* of *size*: the part from -shift on, then that before it."""
+    if size:
+        shift %= size
     if shift == 0:
         return x
+    if size is None:
+        there = build.sizes(x, axis, 1)
+        turned = build.op("FloorMod", build.ints(shift), there, T="int32")
+        cut = build.op("Sub", there, turned, T="int32")
+    else:
+        cut = build.ints(size - shift)
+    nothing = build.ints(0)
 
-    def part(start: int, stop: int, *, to_end: bool, from_start: bool) -> Ref:
+    def part(start: Ref, stop: Ref, *, to_end: bool, from_start: bool) -> Ref:
         # Masks: earlier axes whole; of this one, an open end where there is one.
         earlier = (1 << axis) - 1
-        begin, end = build.ints(*[0] * axis, start), build.ints(*[0] * axis, stop)
+        whole = (build.ints(*[0] * axis),) if axis else ()
+        begin, end = (build.concat(*whole, each) if whole else each for each in (start, stop))
         return build.op(
             "StridedSlice", x, begin, end, build.ints(*[1] * (axis + 1)), Index="int32",
             begin_mask=earlier | (from_start << axis), end_mask=earlier | (to_end << axis),
             ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0,
         )  # fmt: skip
 
-    last = part(-shift, 0, to_end=True, from_start=False)
-    before = part(0, -shift, to_end=False, from_start=True)
+    last = part(cut, nothing, to_end=True, from_start=False)
+    before = part(nothing, cut, to_end=False, from_start=True)
     dim = build.const(np.array(axis, np.int32), "int32")
     return build.op("ConcatV2", last, before, dim, N=2, Tidx="int32")
 
