@@ -72,3 +72,25 @@ def test_rolls_of_any_distance(dims, shift):
     for shifts, axes in [([shift], [1]), ([shift, 1], [0, 1])]:
         rolled = computed("Roll", dims, x, [np.int32(shifts), np.int32(axes)], attrs)
         np.testing.assert_array_equal(rolled, np.roll(x, shifts, axes))
+
+
+@pytest.mark.parametrize("layout", [b"NHWC", b"NCHW", b"NDHWC", b"NCDHW"])
+@pytest.mark.parametrize("training", [False, True])
+def test_batch_norms_of_every_layout(layout, training):
+    if not training and layout.endswith(b"C"):
+        return  # tfjs has it
+    rank = len(layout)
+    channels = layout.index(b"C")
+    sizes = [3 if axis == channels else 2 for axis in range(rank)]
+    x = np.random.default_rng(0).normal(size=sizes).astype("f4")
+    shape = [3 if axis == channels else 1 for axis in range(rank)]
+    gamma, beta, mean, variance = np.arange(1, 13, dtype="f4").reshape(4, 3)
+    given = [gamma, beta, *([mean[:0]] * 2 if training else (mean, variance))]
+    attrs = {**FLOAT, "data_format": layout, "is_training": training, "epsilon": 0.5}
+    if training:
+        others = tuple(axis for axis in range(rank) if axis != channels)
+        mean, variance = x.mean(others), x.var(others)
+    scale = gamma / np.sqrt(variance + 0.5)
+    expected = (x - mean.reshape(shape)) * scale.reshape(shape) + beta.reshape(shape)
+    got = computed("FusedBatchNormV3", x.shape, x, given, attrs)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)

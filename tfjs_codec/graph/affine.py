@@ -164,7 +164,7 @@ _Rule = Callable[[_Affine, Node, int, list[Any]], "_Affine | None"]
 
 
 def _batch_norm(before: _Affine, node: Node, position: int, constants: list[Any]) -> _Affine | None:
-    if node.attrs["is_training"] or node.attrs["data_format"] != b"NHWC" or position:
+    if node.attrs["is_training"] or position or not node.attrs["data_format"].endswith(b"C"):
         return None
     gamma, beta, mean, variance = constants
     scale = gamma / np.sqrt(variance + node.attrs["epsilon"])
@@ -180,7 +180,8 @@ def _quotient(before: _Affine, _: Node, position: int, constants: list[Any]) -> 
 
 
 def _bias_add(before: _Affine, node: Node, _: int, constants: list[Any]) -> _Affine | None:
-    return before.then(offset=constants[0]) if node.attrs["data_format"] == b"NHWC" else None
+    last = node.attrs["data_format"].endswith(b"C")
+    return before.then(offset=constants[0]) if last else None
 
 
 _RULES: dict[str, _Rule] = {

@@ -103,13 +103,15 @@ def _batch_matmul(build: Build, node: Node) -> list[Ref] | None:
 
 def _batch_norm(build: Build, node: Node) -> list[Ref] | None:
     """Spell out what tfjs gets wrong: training, and channels that are not last."""
-    first = node.attrs.get("data_format", b"NHWC").startswith(b"NC")
+    layout = node.attrs.get("data_format", b"NHWC")
+    first = layout.startswith(b"NC")
     training = node.attrs.get("is_training", True)
     if not first and not training:
         return None
     x, scale, offset, mean, variance = node.inputs
-    axes = (0, 2, 3) if first else (0, 1, 2)
-    shape = build.ints(1, -1, 1, 1) if first else build.ints(1, 1, 1, -1)
+    channels = 1 if first else len(layout) - 1
+    axes = [axis for axis in range(len(layout)) if axis != channels]
+    shape = build.ints(*(-1 if axis == channels else 1 for axis in range(len(layout))))
 
     def spread(ref: Ref) -> Ref:
         return build.op("Reshape", ref, shape, Tshape="int32")
