@@ -417,6 +417,11 @@ def test_integers_are_narrowed_or_refused():
     end = node("y", "Slice", "x", "z", "m", T="float32", Index="int64")
     made = narrowed(graph(const("z", np.zeros(2, "i8")), many, end))
     assert values(made, "m").tolist() == [1, 2**31 - 1]
+    for outputs in (["m"], ["y", "m"]):  # an output of the model is not just the end of a slice
+        with pytest.raises(UnsupportedModelError, match="node 'm'"):
+            narrowed(graph(const("z", np.zeros(2, "i8")), many, end, outputs=outputs))
+    with pytest.raises(UnsupportedModelError, match="node 'y'"):
+        narrowed(graph(const("y", np.int64(2**40))))
     made = narrowed(graph(const("d", np.ones(2)), node("y", "Mul", "d", "x", T="bfloat16")))
     assert values(made, "d").dtype == np.float32
     assert made.nodes["y"].attrs["T"] == "float32"

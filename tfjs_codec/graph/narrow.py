@@ -6,7 +6,7 @@ of slices, where any number beyond the tensor means the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -33,8 +33,9 @@ def narrowed(graph: Graph) -> Graph:
         UnsupportedModelError: An integer does not fit into 32 bits, or a constant is quantised.
     """
     problems: list[Problem] = []
-    nodes = _narrowed(graph.nodes, problems)
-    initializer = _narrowed(graph.initializer, problems)
+    outputs = {tensor.ref.node for tensor in graph.outputs.values()}
+    nodes = _narrowed(graph.nodes, outputs, problems)
+    initializer = _narrowed(graph.initializer, (), problems)
     if problems:
         raise UnsupportedModelError(
             "constants that tfjs cannot hold", path=graph.path, problems=tuple(problems)
@@ -42,13 +43,16 @@ def narrowed(graph: Graph) -> Graph:
     return replace(graph, nodes=nodes, initializer=initializer)
 
 
-def _narrowed(nodes: Mapping[str, Node], problems: list[Problem]) -> dict[str, Node]:
+def _narrowed(
+    nodes: Mapping[str, Node], outputs: Collection[str], problems: list[Problem]
+) -> dict[str, Node]:
     users = consumers(nodes)
     found = {}
     for name, node in nodes.items():
         attrs = {key: _read_as(value) for key, value in node.attrs.items()}
         if node.op == "Const":
-            clamp = all(nodes[user].op in _CLAMPED for user in users[name])
+            seen = name in outputs or not users[name]
+            clamp = not seen and all(nodes[user].op in _CLAMPED for user in users[name])
             attrs["value"] = _tensor(node, problems, clamp=clamp)
         found[name] = replace(node, attrs=attrs) if attrs != node.attrs else node
     return found
