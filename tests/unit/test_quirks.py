@@ -94,3 +94,16 @@ def test_batch_norms_of_every_layout(layout, training):
     expected = (x - mean.reshape(shape)) * scale.reshape(shape) + beta.reshape(shape)
     got = computed("FusedBatchNormV3", x.shape, x, given, attrs)
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16"])
+def test_small_integers_wrap_around_in_tensorflow_only(kind):
+    for op in ("AddV2", "Sub", "Mul"):
+        with pytest.raises(UnsupportedModelError, match="wrap around"):
+            made(op, (2,), np.ones(2, kind), {"T": kind})
+    for wide in ("float32", "int32", "int64"):
+        with pytest.raises(UnsupportedModelError, match="wrap around"):
+            made("Cast", (2,), np.ones(2, kind), {"SrcT": wide, "DstT": kind})
+        made("Cast", (2,), np.ones(2, kind), {"SrcT": kind, "DstT": wide})  # pixels to numbers
+    made("Cast", (2,), np.ones(2, kind), {"SrcT": "bool", "DstT": kind})
+    made("Maximum", (2,), np.ones(2, kind), {"T": kind})

@@ -18,7 +18,23 @@ import numpy as np
 from tfjs_codec.graph.build import Build
 from tfjs_codec.ir.graph import Node, Ref
 
+_SMALL = frozenset(("int8", "int16", "uint8", "uint16"))
+_OVERFLOWING = frozenset(
+    (
+        *("Add", "AddN", "AddV2", "Cumprod", "Cumsum", "MatMul", "Mul", "Neg", "Pow", "Prod"),
+        *("Square", "SquaredDifference", "Sub", "Sum"),
+    )
+)
 _MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+
+
+def wraps(node: Node) -> bool:
+    """Tell whether results of *node* wrap around in 8 or 16 bits; all integers of tfjs have 32."""
+    if node.op == "Cast":
+        given, wanted = node.attrs["SrcT"], node.attrs["DstT"]
+        safe = given in _SMALL | {"bool"} and np.can_cast(given, wanted)
+        return wanted in _SMALL and not safe
+    return node.op in _OVERFLOWING and node.attrs.get("T") in _SMALL
 
 
 def _ints(build: Build, ref: Ref) -> list[int] | None:

@@ -32,10 +32,12 @@ def rewritten(graph: Graph) -> Graph:
     build = Build(graph)
     moved: dict[Ref, Ref] = {}
     for node in graph.nodes.values():
+        build.begin(node)
+        if quirks.wraps(node):
+            build.refuse("its small integers wrap around, those of tfjs do not", "Use int32.")
         rule = RULES.get(node.op)
         if rule is None:
             continue
-        build.begin(node)
         results = rule(build, node)
         for number, ref in enumerate(results or ()):
             if ref != Ref(node.name, number):
