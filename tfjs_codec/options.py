@@ -42,6 +42,7 @@ class ConvertOptions:
             ``serving_default``, or the only one.
         output_node_names: What a frozen graph returns: ``node`` or ``node:1``.
         structured_outputs: ``model.predict`` of a graph model returns a map by output keys.
+        rename: New names of layers by their old ones; weights follow their layers.
         checksums: Write down the SHA-256 of each weight file, in ``userDefinedMetadata``.
         verify_checksums: Compare the values of a SavedModel with the checksums in it.
         allow_approximate: Accept lowerings that are only nearly exact; the report names them.
@@ -65,6 +66,7 @@ class ConvertOptions:
     signature_name: str | None = None
     output_node_names: Sequence[str] | None = None
     structured_outputs: bool = False
+    rename: Mapping[str, str] = field(default_factory=dict)
     checksums: bool = False
     verify_checksums: bool = True
     allow_approximate: bool = False

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfjs_codec.errors import UnsupportedModelError, UsageError
+from tfjs_codec.errors import UnsupportedModelError, UsageError, quote
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.report.report import Report
 
@@ -98,7 +98,7 @@ def target_of(destination: str | os.PathLike[str] | None) -> str:
 
 def _to_layers(job: Job) -> Report:
     """Write a tfjs directory; a tfjs model keeps its topology, also that of a graph model."""
-    keras = job.open(job.source, as_stored=not job.replacements)
+    keras = job.open(job.source, as_stored=not (job.replacements or job.options.rename))
     if keras.tfjs is not None and keras.graph is None:
         if job.options.to == "layers" and keras.format == "tfjs-graph":
             raise UnsupportedModelError(
@@ -116,6 +116,7 @@ def lowered(job: Job, keras: KerasModel) -> tuple[TfjsModel, LoweringLog]:
     """Express *keras*, with the job's replacements, in layers that tfjs has."""
     from tfjs_codec.lowering.trace import lower
 
+    _rename_layers(keras, job.options.rename)
     replacements = {}
     for name, one in job.replacements.items():
         inner = job.open(one)
@@ -135,6 +136,25 @@ def lowered(job: Job, keras: KerasModel) -> tuple[TfjsModel, LoweringLog]:
     if job.options.metadata:
         model.metadata = dict(job.options.metadata)
     return model, log
+
+
+def _rename_layers(keras: KerasModel, new_names: Mapping[str, str]) -> None:
+    """Rename layers of *keras*, at any depth."""
+    from tfjs_codec.raising.names import rename
+    from tfjs_codec.raising.portable import graphs
+
+    if not new_names:
+        return
+    models = [] if keras.graph is None else list(graphs(keras.graph))
+    taken = {layer.name for model in models for layer in model.layers}
+    for old, new in new_names.items():
+        if old not in taken:
+            raise UsageError(f"there is no layer {quote(old)} to rename", path=keras.path)
+        if new in taken:
+            raise UsageError(f"there is a layer {quote(new)} already", path=keras.path)
+        taken.add(new)
+    for model in models:
+        rename(model, new_names)
 
 
 def _restored(model: TfjsModel, options: ConvertOptions) -> tuple[TfjsModel, Sequence[str]]:
@@ -295,6 +315,7 @@ def _as_layers(job: Job, source: KerasModel) -> tuple[KerasModel, LoweringLog]:
             hint="Its weights can be written as .npz.",
         )
     if source.tfjs is not None and not job.replacements:
+        _rename_layers(source, job.options.rename)
         log = LoweringLog()
         log.warnings.extend(source.warnings)
         if source.training_config is not None:

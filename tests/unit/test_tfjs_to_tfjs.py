@@ -10,7 +10,7 @@ import pytest
 from tfjs_files import manifest_model, write_model
 
 import tfjs_codec
-from tfjs_codec.errors import UnsupportedModelError
+from tfjs_codec.errors import UnsupportedModelError, UsageError
 
 
 @pytest.fixture
@@ -99,3 +99,28 @@ def test_a_graph_model_keeps_its_topology(tmp_path):
     assert _weights(tmp_path / "new")["s"].tolist() == [b"ab", b""]
     with pytest.raises(UnsupportedModelError, match="graph model"):
         tfjs_codec.convert(tmp_path / "web", tmp_path / "no", to="layers")
+
+
+def test_layers_and_their_weights_get_new_names(digits_web, tmp_path):
+    tfjs_codec.convert(digits_web, tmp_path / "new", rename={"conv2d": "first"})
+    old, new = _weights(digits_web), _weights(tmp_path / "new")
+    _same_bits({name.replace("conv2d/", "first/"): value for name, value in old.items()}, new)
+    text = json.dumps(_index(tmp_path / "new")["modelTopology"])
+    assert '"first"' in text
+    assert '"conv2d"' not in text
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [({"nowhere": "x"}, "no layer 'nowhere' to rename"), ({"conv2d": "dense"}, "a layer 'dense'")],
+)
+def test_names_must_be_there_and_free(digits_web, tmp_path, names, message):
+    with pytest.raises(UsageError, match=message):
+        tfjs_codec.convert(digits_web, tmp_path / "new", rename=names)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def digits_web(fixtures_dir, tmp_path):
+    tfjs_codec.convert(fixtures_dir / "digits" / "digits.keras", tmp_path / "digits")
+    return tmp_path / "digits"

@@ -34,6 +34,13 @@ def add_parser(commands: shared.Commands) -> None:
     add("--signature-name", metavar="NAME", help="the signature that becomes a graph model")
     add("--output-node-names", metavar="NAMES", help="what a frozen graph returns: y,boxes:1")
     add("--structured-outputs", action="store_true", help="a graph model returns a map by keys")
+    add(
+        "--rename",
+        metavar="OLD=NEW",
+        action="append",
+        default=[],
+        help="give a layer another name",
+    )
     add("--checksums", action="store_true", help="write down the SHA-256 of the weight files")
     add("--no-checksums", action="store_true", help="trust the values of a SavedModel unread")
     add(
@@ -74,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         signature_name=arguments.signature_name,
         output_node_names=shared.listed(arguments.output_node_names),
         structured_outputs=arguments.structured_outputs,
+        rename=dict(shared.pairs(arguments.rename)),
         checksums=arguments.checksums,
         verify_checksums=not arguments.no_checksums,
         allow_approximate=arguments.allow_approximate,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tfjs_codec.ir.keras import Call, KerasGraph, Ref
 from tfjs_codec.readers.nodes import map_refs
@@ -35,7 +35,7 @@ def legal(name: str) -> str:
     return name.replace("/", "_").replace(".", "_")
 
 
-def rename(graph: KerasGraph, new_names: dict[str, str]) -> None:
+def rename(graph: KerasGraph, new_names: Mapping[str, str]) -> None:
     """Rename layers of *graph*, and all references to them."""
 
     def renamed(ref: Ref) -> Ref:
