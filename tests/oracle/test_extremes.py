@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from programs import layer, op, program, ref
+from programs import layer, numbers, op, program, ref
 
 pytestmark = [pytest.mark.oracle, pytest.mark.node]
 
@@ -37,3 +37,13 @@ def test_where_one_branch_overflows(exact, backend):
         outputs=[ref(3), ref(4), ref(5)],
     )  # fmt: skip
     exact(model, [LARGE], backend=backend)
+
+
+@pytest.mark.parametrize("keepdims", [True, False])
+def test_logsumexp_of_entries_far_apart(exact, keepdims):
+    far = np.array([[-1e9, 1, 2, 3], [0, 1, 2, -1e9], [90, 100, 1e4, 7]], np.float32)
+    exact(program([[4]], op("logsumexp", ref(0), axis=-1, keepdims=keepdims)), [far])
+
+
+def test_logsumexp_over_an_axis_of_unknown_size(exact):
+    exact(program([[None, 4]], op("logsumexp", ref(0), axis=1)), [numbers(2, 3, 4)])

@@ -12,7 +12,7 @@ from math import exp, sqrt
 import numpy as np
 
 from tfjs_codec.lowering.builder import Scope
-from tfjs_codec.lowering.primitives import affine, dense, move_axis_last, negate, product, reshape
+from tfjs_codec.lowering.primitives import affine, dense, product, reshape
 from tfjs_codec.lowering.symbolic import Tensor
 
 # |x| is told from 0 down to here; the square is still a normal float32 number.
@@ -55,17 +55,3 @@ def reciprocal(b: Scope, x: Tensor) -> Tensor:
     b.warn("where Keras divides by 0 and gets inf or nan, tfjs gets 0")
     size = inverse_root(b, x, _TINY)
     return b.add("Multiply", [b.add("Multiply", [x, size]), size])
-
-
-def logsumexp(b: Scope, x: Tensor, axis: int) -> Tensor:
-    """Return ``log Σ e**x`` over *axis*, which stays with size 1.
-
-    ``log_softmax`` subtracts exactly that from every entry; the mean of the differences has it.
-    """
-    moved = move_axis_last(b, x, axis)
-    log_shares = b.add("Activation", moved, {"activation": "log_softmax"}, part="log_softmax")
-    same = b.add("Add", [moved, negate(b, log_shares)])
-    size = x.shape[axis] or 0
-    first = np.zeros((size, 1), np.float32)
-    first[0] = 1
-    return dense(b, same, first)

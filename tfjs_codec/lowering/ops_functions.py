@@ -127,14 +127,13 @@ def _logaddexp(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
 def _logsumexp(
     b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False
 ) -> Tensor:
-    """What log_softmax subtracts."""
+    """The maximum less that of log_softmax, which subtracts the result from every entry."""
     axes = axes_of(x, axis)
     if len(axes) != 1:
         raise Refusal("logsumexp over several axes")
-    y = functions.logsumexp(b, x, axes[0])
-    return (
-        y if keepdims else reshape(b, y, [s for i, s in enumerate(y.shape) if i and i not in axes])
-    )
+    log_shares = activation.over_axis(b, x, axes[0], "log_softmax")
+    top, top_share = (reduce(b, y, "Max", axes, keepdims) for y in (x, log_shares))
+    return b.add("Add", [top, negate(b, top_share)])
 
 
 @op("reciprocal")
