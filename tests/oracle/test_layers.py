@@ -165,3 +165,30 @@ def test_a_mask_that_is_an_input(exact, class_name):
 def test_one_hot_of_numbers_out_of_range(exact):
     ids = np.array([[-1, 0, 3], [4, 2, 100]], np.int32)
     exact(program([[3]], op("one_hot", ref(0), 4), dtype="int32"), [ids])
+
+
+IDS = np.array([[1, 2, 0, 3, 0], [0, 0, 1, 4, 5]], np.float32)
+OTHER_IDS = np.array([[1, 0, 2, 3, 4], [1, 2, 1, 0, 5]], np.float32)
+
+
+def test_attention_sees_the_masks_of_value_and_key(exact):
+    table = {"input_dim": 7, "output_dim": 4, "mask_zero": True}
+    model = program(
+        [[3, 4], [5], [5]],
+        layer("Embedding", ref(1), **table),
+        layer("Embedding", ref(2), **table),
+        layer("MultiHeadAttention", ref(0), ref(3), ref(4), num_heads=2, key_dim=4),
+    )
+    exact(model, [numbers(2, 3, 4), IDS, OTHER_IDS])
+
+
+@pytest.mark.parametrize("role", ["value", "key"])
+def test_attention_sees_the_masks_given_by_keyword(exact, role):
+    model = program(
+        [[3, 4], [5]],
+        layer("Embedding", ref(1), input_dim=7, output_dim=4),
+        op("not_equal", ref(1), 0),
+        layer("MultiHeadAttention", ref(0), ref(2), num_heads=2, key_dim=4,
+              call={f"{role}_mask": ref(3)}),
+    )  # fmt: skip
+    exact(model, [numbers(2, 3, 4), IDS])

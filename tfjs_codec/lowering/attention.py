@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -34,13 +34,11 @@ def _dot(b: Scope, x: Tensor, y: Tensor, axes: list[int], part: str) -> Tensor:
 
 
 def _keep(
-    b: Scope, scores: Tensor, query: Mask | None, value: Mask | None, causal: bool, given: Any
+    b: Scope, scores: Tensor, query: Mask | None, sources: Iterable[Mask], causal: bool, given: Any
 ) -> Tensor | None:
     """Return 1 where attention may look, 0 elsewhere, to broadcast against *scores*, or None."""
     _, steps, places = scores.shape
-    parts = []
-    if value is not None:
-        parts.append(reshape(b, masks.compute(b, value), (1, places)))
+    parts = [reshape(b, masks.compute(b, mask), (1, places)) for mask in sources]
     if query is not None:
         parts.append(reshape(b, masks.compute(b, query), (steps, 1)))
     if isinstance(given, Tensor):
@@ -110,7 +108,7 @@ def _heads(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], shares: list[
         scores = _dot(b, q, k, [2, 2], "scores")
         if head == 0:
             keep = _keep(
-                b, scores, query.mask, value.mask or key.mask,
+                b, scores, query.mask, dict.fromkeys(t.mask for t in (value, key) if t.mask),
                 bool(b.call.kwargs.get("use_causal_mask")), b.call.kwargs.get("attention_mask"),
             )  # fmt: skip
         shares.append(_softmax(b, scores, keep))
@@ -142,17 +140,20 @@ def _over_axes(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], axes: lis
     return permute(b, y, [order.index(i) + 1 for i in range(1, rank)])
 
 
-def _sources(b: Scope, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return query, value and key of the call; they are positional or keywords."""
-    rest = [t for t in b.call.args[1:] if isinstance(t, Tensor)]
-    value = b.call.kwargs.get("value", rest[0] if rest else None)
-    key = b.call.kwargs.get("key", rest[1] if len(rest) > 1 else value)
-    for name in ("query_mask", "value_mask", "key_mask"):
-        if isinstance(mask := b.call.kwargs.get(name), Tensor) and mask.meaning is None:
-            raise Refusal("an attention mask that is a tensor of its own")
+def _sources(b: Scope, x: Tensor) -> list[Tensor]:
+    """Return query, value and key of the call, with the masks given by keyword."""
+    if len(b.call.args) > 3:
+        raise Refusal("positional arguments after query, value and key")
+    given = dict(zip(("query", "value", "key"), b.call.args, strict=False)) | b.call.kwargs
+    value, key = given.get("value"), given.get("key")
     if not isinstance(value, Tensor):
         raise Refusal("attention without a value")
-    return x, value, key if isinstance(key, Tensor) else value
+    sources = {"query": x, "value": value, "key": key if isinstance(key, Tensor) else value}
+    for role, tensor in sources.items():
+        if isinstance(mask := given.get(f"{role}_mask"), Tensor):
+            mask = mask.meaning or Mask("not_equal", (mask, 0))
+            sources[role] = replace(tensor, mask=mask)
+    return list(sources.values())
 
 
 def _head(b: Scope, layer: KerasLayer, role: str, x: Tensor, head: int, scale: float = 1) -> Tensor:
@@ -197,7 +198,8 @@ def attention(b: Scope, layer: KerasLayer, x: list[Tensor]) -> list[Tensor]:
         if "scale" in weights:
             scores = affine(b, scores, weights["scale"])
     causal = bool(b.call.kwargs.get("use_causal_mask") or layer.config.get("causal"))
-    shares = _softmax(b, scores, _keep(b, scores, None, value.mask, causal, None))
+    sources = [value.mask] if value.mask else []
+    shares = _softmax(b, scores, _keep(b, scores, None, sources, causal, None))
     y = _dot(b, shares, value, [2, 1], "context")
     if query.mask is not None:
         kept = reshape(b, masks.compute(b, query.mask), (query.shape[1], 1))
