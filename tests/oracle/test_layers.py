@@ -192,3 +192,21 @@ def test_attention_sees_the_masks_given_by_keyword(exact, role):
               call={f"{role}_mask": ref(3)}),
     )  # fmt: skip
     exact(model, [numbers(2, 3, 4), IDS])
+
+
+@pytest.mark.parametrize("indices", [[[0, 1], [2, 3]], [[[-1]]], [3, 0], 2])
+def test_take_at_indices_of_any_rank(exact, indices):
+    model = program([[4, 3]], op("take", ref(0), indices, axis=1), op("relu", ref(1)))
+    exact(model, [numbers(2, 4, 3)])
+
+
+@pytest.mark.parametrize("mode", ["reflect", "symmetric", "edge", "wrap", "constant"])
+def test_padding_by_values_that_are_there(exact, mode):
+    padding = op("pad", ref(0), [[0, 0], [2, 1]], mode=mode)
+    exact(program([[4]], padding), [numbers(2, 4)])
+
+
+@pytest.mark.parametrize("mode", ["maximum", "linear_ramp"])
+def test_padding_by_other_values_is_refused(exact, mode):
+    with pytest.raises(UnsupportedModelError, match=f"padding by '{mode}'"):
+        exact(program([[4]], op("pad", ref(0), [[0, 0], [2, 1]], mode=mode)), [numbers(2, 4)])

@@ -223,8 +223,9 @@ def _take(b: Scope, node: KerasLayer, x: Any, indices: Any, axis: Any = None) ->
     """A selection matrix for constant indices; Embedding for a constant table."""
     if isinstance(x, Tensor) and not isinstance(indices, Tensor):
         (at,) = axes_of(x, axis)
-        y = select(b, x, at, np.atleast_1d(np.asarray(indices, int)).tolist())
-        return y if np.ndim(indices) else _squeeze(b, node, y, at)
+        places = np.asarray(indices, int)
+        y = select(b, x, at, places.ravel().tolist())
+        return reshape(b, y, (*x.shape[1:at], *places.shape, *x.shape[at + 1 :]))
     if isinstance(indices, Tensor) and not isinstance(x, Tensor) and axis == 0 and np.ndim(x) == 2:
         return _lookup(b, indices, np.asarray(x, np.float32))
     raise Refusal("a lookup at positions computed at run time")
@@ -278,14 +279,16 @@ def _pad(
     constant_values: Any = None,
 ) -> Tensor:  # fmt: skip
     """ZeroPadding2D for each axis; reflections by a selection matrix."""
-    widths = np.asarray(pad_width).tolist()
+    mode, widths = mode.lower(), np.asarray(pad_width).tolist()
+    if mode not in ("constant", "reflect", "symmetric", "edge", "wrap"):
+        raise Refusal(f"padding by '{mode}', which is not a choice of values that are there")
     if len(widths) != x.rank or any(widths[0]) or constant_values not in (None, 0, 0.0):
         raise Refusal("padding the batch, or with other numbers than 0")
     for at, (before, after) in enumerate(widths):
         if not before and not after:
             continue
         size = x.shape[at]
-        if mode.lower() == "constant":
+        if mode == "constant":
             shape = (_flat(x.shape[1:at]), size, _flat(x.shape[at + 1 :]))
             config = {"padding": [[before, after], [0, 0]], "data_format": "channels_first"}
             y = b.add("ZeroPadding2D", reshape(b, x, shape), config)
@@ -293,7 +296,7 @@ def _pad(
         else:
             if size is None:
                 raise StaticShapeNeeded(f"the size of axis {at} must be known")
-            x = select(b, x, at, np.pad(np.arange(size), (before, after), mode.lower()).tolist())  # type: ignore[call-overload]
+            x = select(b, x, at, np.pad(np.arange(size), (before, after), mode).tolist())  # type: ignore[call-overload]
     return x
 
 
