@@ -164,7 +164,8 @@ def rms_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 @rule("UnitNormalization", mask="pass")
 def unit_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """LayerNormalization of [x, -x], half of it, Rescaling."""
-    return over_norm(b, x, _axes(layer, x), 1e-12)
+    # Keras 3 bounds the norm by 1e-12, Keras 2 its square (TensorFlow's l2_normalize)
+    return over_norm(b, x, _axes(layer, x), 1e-24 if b.generation == 3 else 1e-12)
 
 
 def over_norm(b: Scope, x: Tensor, axes: list[int], epsilon: float) -> Tensor:
