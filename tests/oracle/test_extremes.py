@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from programs import layer, numbers, op, program, ref
 
+from tfjs_codec.errors import UnsupportedModelError
+
 pytestmark = [pytest.mark.oracle, pytest.mark.node]
 
 SMALL = np.array([[0.1257, -0.132, 0.64, 0.1049], [-2e6, 2e6, 1e-3, 0]], np.float32)
@@ -47,3 +49,26 @@ def test_logsumexp_of_entries_far_apart(exact, keepdims):
 
 def test_logsumexp_over_an_axis_of_unknown_size(exact):
     exact(program([[None, 4]], op("logsumexp", ref(0), axis=1)), [numbers(2, 3, 4)])
+
+
+def test_unit_normalization_of_short_vectors(exact):
+    short = np.array([[0, 0, 0, 0], [1e-8, 0, 0, 1e-7], [0, 3e-6, 0, 0]], np.float32)
+    exact(program([[4]], layer("UnitNormalization")), [short])
+
+
+def test_normalize_with_a_large_epsilon_is_refused(exact):
+    with pytest.raises(UnsupportedModelError, match="its epsilon is large"):
+        exact(program([[4]], op("normalize", ref(0), epsilon=1.0)), [SMALL])
+
+
+@pytest.mark.parametrize("backend", ["wasm", "cpu"])
+def test_expm1_beside_0_and_far_from_it(exact, backend):
+    values = np.array([1e-3, 1e-4, 1e-5, 1e-7, 0, 1, 5, 80, 1e4], np.float32)
+    values = np.concatenate([values, -values])[:, None]
+    exact(program([[1]], op("expm1", ref(0))), [values], backend=backend, atol=0)
+
+
+def test_divisions_say_where_they_hold(exact):
+    model = program([[4], [4]], op("divide", ref(0), ref(1)))
+    report = exact(model, [SMALL, 1 + SMALL])
+    assert any("1e-15 < |divisor| < 1e19" in warning for warning in report.warnings)

@@ -12,7 +12,7 @@ from math import exp, sqrt
 import numpy as np
 
 from tfjs_codec.lowering.builder import Scope
-from tfjs_codec.lowering.primitives import affine, dense, product, reshape
+from tfjs_codec.lowering.primitives import affine, dense, negate, product, relu, reshape
 from tfjs_codec.lowering.symbolic import Tensor
 
 # |x| is told from 0 down to here; the square is still a normal float32 number.
@@ -31,6 +31,15 @@ def exponential(b: Scope, x: Tensor) -> Tensor:
     for _ in range(_SQUARINGS):
         y = b.add("Multiply", [y, y])
     return y
+
+
+def expm1(b: Scope, x: Tensor) -> Tensor:
+    """Return ``e**x - 1``: ELU below 0, and above ``-ELU(-x)·e**x``; exact beside 0, too."""
+    upper = relu(b, x)
+    lower = negate(b, relu(b, negate(b, x)))
+    share = b.add("ELU", negate(b, upper), {"alpha": 1})
+    above = b.add("Multiply", [negate(b, share), exponential(b, upper)])
+    return b.add("Add", [b.add("ELU", lower, {"alpha": 1}), above])
 
 
 def inverse_root(b: Scope, x: Tensor, c: float) -> Tensor:
@@ -52,6 +61,9 @@ def root_of_square(b: Scope, x: Tensor, c: float) -> Tensor:
 
 def reciprocal(b: Scope, x: Tensor) -> Tensor:
     """Return ``1 / x`` (relative error below 1e-6 for ``1e-15 < |x| < 1e19``), and 0 for 0."""
-    b.warn("where Keras divides by 0 and gets inf or nan, tfjs gets 0")
+    b.warn(
+        "divides by a tensor: right where 1e-15 < |divisor| < 1e19; nearer to 0, results shrink, "
+        "and are 0 where Keras divides by 0 and gets inf or nan"
+    )
     size = inverse_root(b, x, _TINY)
     return b.add("Multiply", [b.add("Multiply", [x, size]), size])

@@ -125,7 +125,6 @@ def _multiply(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
 def _true_divide(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
     """Rescaling by the reciprocal of a constant; of a tensor, Multiply by its reciprocal."""
     if isinstance(x2, Tensor):
-        b.warn("where Keras divides by 0 and gets inf or nan, tfjs gets 0")
         return multiply(b, x1, functions.reciprocal(b, x2))
     x1, value = with_constant(b, x1, x2)
     divisor = value.astype(np.float64)

@@ -109,9 +109,9 @@ def _exponential(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
     x = b.concrete(x)
     if node.class_name == "exp2":
         x = affine(b, x, np.log(2))
-    y = functions.exponential(b, x)
     if node.class_name == "expm1":
-        return affine(b, y, 1, -1)
+        return functions.expm1(b, x)
+    y = functions.exponential(b, x)
     if node.class_name == "cosh":
         return affine(b, b.add("Add", [y, functions.exponential(b, negate(b, x))]), 0.5)
     return y
@@ -329,6 +329,8 @@ def _normalize(
         least = float(1e-7 if epsilon is None else epsilon) ** 2
     else:
         least = float(1e-12 if epsilon is None else epsilon)
+    if least > 1e-10:  # √(Σx² + ε²) is the larger of the norm and ε where they are far apart
+        b.approximate("its epsilon is large; tfjs gets smaller results where the norm is near it")
     return over_norm(b, b.concrete(x), axes_of(x, axis), least)
 
 
