@@ -66,6 +66,7 @@ def test_every_kernel_has_a_case():
         ("Split", {"num_split": 0}, [np.array(0), np.zeros(4)]),
         ("Reshape", {}, [np.zeros(4), np.array([3, -1])]),
         ("Squeeze", {}, [np.zeros(4)]),
+        ("BiasAdd", {"data_format": b"NCHW"}, [np.zeros((1, 2, 2, 2)), np.ones(2)]),
         ("RandomUniform", {}, [np.array([3])]),
     ],
 )

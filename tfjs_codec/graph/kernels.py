@@ -368,6 +368,12 @@ def _cumulative(function: Callable[..., Any], neutral: int) -> Kernel:
     return kernel
 
 
+def _bias_add(attrs: Attrs, inputs: Sequence[Array]) -> Sequence[Array]:
+    if attrs.get("data_format", b"NHWC") != b"NHWC":
+        raise Unfoldable("data_format")
+    return [np.add(*inputs)]
+
+
 def _mean(x: Any, **options: Any) -> Any:
     """TensorFlow's mean of whole numbers is rounded towards zero."""
     return np.trunc(np.mean(x, **options)) if x.dtype.kind in "iu" else np.mean(x, **options)
@@ -396,7 +402,7 @@ KERNELS: dict[str, Kernel] = {
     "Add": _binary(np.add),
     "AddN": _add_n,
     "AddV2": _binary(np.add),
-    "BiasAdd": _binary(np.add),
+    "BiasAdd": _bias_add,
     "Div": _binary(_divisor(_truncated)),
     "Equal": _binary(np.equal, np.bool_),
     "FloorDiv": _binary(_divisor(np.floor_divide)),
