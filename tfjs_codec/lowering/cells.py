@@ -63,7 +63,13 @@ def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> li
         shapes = [(x.shape[0], x.shape[1], units)]
     if config.get("return_state"):
         shapes.append((x.shape[0], count * units))
-    raw = b.add_wrapper(b.once("rnn", make), x, shapes, part="rnn", passes_mask=True)
+    rnn, made_for = b.once("rnn", lambda: (make(), (x.shape[-1], bool(states))))
+    if made_for != (x.shape[-1], bool(states)):
+        raise Refusal(
+            "the layer is called with initial states and without, which need different networks",
+            "Call it with initial states each time; they may be zeros.",
+        )
+    raw = b.add_wrapper(rnn, x, shapes, part="rnn", passes_mask=True)
     # tfjs does not know the last axis of what its RNN returns; Reshape tells it
     result = []
     for tensor, shape in zip(raw, shapes, strict=True):
