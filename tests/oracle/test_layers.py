@@ -210,3 +210,21 @@ def test_padding_by_values_that_are_there(exact, mode):
 def test_padding_by_other_values_is_refused(exact, mode):
     with pytest.raises(UnsupportedModelError, match=f"padding by '{mode}'"):
         exact(program([[4]], op("pad", ref(0), [[0, 0], [2, 1]], mode=mode)), [numbers(2, 4)])
+
+
+def test_a_composed_layer_called_with_and_without_states_is_refused(exact):
+    again = {"again": 2, "args": [ref(0)]}
+    model = program(
+        [[5, 4], [3]], layer("GRU", units=3, call={"initial_state": ref(1)}), again,
+        layer("Add", [ref(2), ref(3)]),
+    )  # fmt: skip
+    with pytest.raises(UnsupportedModelError, match="with initial states and without"):
+        exact(model, [numbers(2, 5, 4), numbers(2, 3)])
+
+
+def test_layers_that_no_output_needs_are_dropped(exact):
+    cell = inner("GRU", units=3)
+    model = program(
+        [[5, 4]], layer("Bidirectional", layer=cell, merge_mode=None), op("relu", ref(1, 0))
+    )
+    exact(model, [numbers(2, 5, 4)])

@@ -94,11 +94,25 @@ class GraphBuilder:
                 "a nested model uses the mask of its input and makes another one; tfjs mixes them",
                 "Make the mask inside the nested model, or call its layers directly.",
             )
+        self._drop_unreached(outputs)
         for layer in self.layers:
             layer.calls = [[_ref(t) for t in call] for call in self._calls.get(id(layer), [])]
         inputs, ends = [_ref(t) for t in self.inputs], [_ref(t) for t in outputs]
         chain = sequential and _is_chain(self.layers, ends)
         return TfjsGraph(self.name, self.layers, inputs, ends, chain)
+
+    def _drop_unreached(self, outputs: Sequence[Tensor]) -> None:
+        """Drop layers that no output depends on: tfjs drops them, and then misses their weights."""
+        waiting, reached = list(outputs), set()
+        while waiting:
+            layer = waiting.pop().layer
+            if id(layer) not in reached:
+                reached.add(id(layer))
+                waiting += [t for call in self._calls.get(id(layer), []) for t in call]
+        self.layers = [
+            layer for layer in self.layers
+            if id(layer) in reached or layer.class_name == "InputLayer"
+        ]  # fmt: skip
 
 
 class Scope:
