@@ -22,8 +22,6 @@ from tfjs_codec.lowering.symbolic import Mask, Refusal, StaticShapeNeeded, Tenso
 from tfjs_codec.lowering.tfjs_classes import Shape, ShapeError
 from tfjs_codec.lowering.training import training_config
 
-_MASK_MAKERS = ("Embedding", "Masking")
-
 
 def lower(
     model: KerasModel,
