@@ -8,6 +8,7 @@ are read, as they are not known before.
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from tfjs_codec.limits import Limits, limit_error
 _MESSAGES = ("saved_model.pb", "saved_model.pbtxt")
 _KEPT = frozenset(("variables", "assets"))
 _BLOCK_BYTES = 1 << 20
+_HEADERS = (b"L", b"K", b"x", b"g", b"X")  # GNU and PAX headers, which describe other members
+_HEADER_BYTES = 64 << 10  # a long name; real ones stay below 1 kB
 
 
 @contextmanager
@@ -39,15 +42,36 @@ def unpacked_saved_model(source: Source, limits: Limits) -> Iterator[Path]:
     with TemporaryDirectory(prefix="tfjs-codec-") as scratch:
         target = Path(scratch)
         try:
-            with source.open() as file, tarfile.open(fileobj=file, mode="r:*") as archive:
+            with (
+                source.open() as file,
+                tarfile.open(fileobj=file, mode="r:*", tarinfo=_Member) as archive,
+            ):
                 root = _unpack(archive, target, source, limits)
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        except (FileExistsError, NotADirectoryError) as error:
+            raise CorruptFileError("two members have the same name", path=source.path) from error
+        except (
+            tarfile.TarError,
+            EOFError,
+            OSError,
+            lzma.LZMAError,
+            RecursionError,
+            zlib.error,
+        ) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise CorruptFileError(
                 f"not a complete tar archive ({quote(str(error))})", path=source.path
             ) from error
         yield target / root
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header says little: tarfile reads long names and PAX headers whole."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _HEADERS and self.size > _HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
 
 
 def _unpack(archive: tarfile.TarFile, target: Path, source: Source, limits: Limits) -> str:
