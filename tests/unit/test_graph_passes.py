@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -567,11 +569,26 @@ def test_archive(tmp_path):
         ([("/tmp/saved_model.pb", b"")], UnsafeFileError),
         ([("readme", b"")], UnknownFormatError),
         ([("a/saved_model.pb", b""), ("b/saved_model.pb", b"")], UnknownFormatError),
+        ([("saved_model.pb", b""), ("saved_model.pb", b"")], CorruptFileError),
+        ([("a.pb", b""), ("a.pb/variables/b", b""), ("saved_model.pb", b"")], CorruptFileError),
     ],
 )
 def test_archives_that_are_refused(tmp_path, members, error):
     with pytest.raises(error):
         tfjs_codec.convert(archive(tmp_path, *members), tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_headers_are_not_read_before_they_are_limited(tmp_path, kind):
+    info = tarfile.TarInfo("header")
+    info.type, info.size = kind, 32 << 20
+    path = tmp_path / "model.tar.gz"
+    path.write_bytes(gzip.compress(info.tobuf(tarfile.USTAR_FORMAT) + bytes(info.size), 1))
+    tracemalloc.start()
+    with pytest.raises(CorruptFileError, match="tar archive"):
+        tfjs_codec.convert(path, tmp_path / "out", to="graph")
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
 
 
 def test_truncated_archive(tmp_path):

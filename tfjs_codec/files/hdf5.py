@@ -22,7 +22,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5, h5a, h5d, h5g, h5l, h5o, h5s, h5t
+from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
 from tfjs_codec.errors import (
     CorruptFileError,
@@ -157,13 +157,6 @@ class Group:
             LimitExceededError: ``attr_bytes``.
         """
         return _text_attr(self.file, self._id, self.name, name)
-
-    def attr_names(self) -> list[str]:
-        """Return the names of all attributes, sorted."""
-        with self.file.guard(self.name):
-            count = h5a.get_num_attrs(self._id)
-            self._check("h5_objects", count, "the number of attributes")
-            return sorted(_decode(h5a.open(self._id, index=index).name) for index in range(count))
 
     def names(self) -> list[str]:
         """Return the names of all children, sorted; a link among them raises UnsafeFileError."""
@@ -479,11 +472,6 @@ def slabs(
                 (*outer, start, *((0,) * (rank - axis - 1))),
                 (*((1,) * axis), count, *shape[axis + 1 :]),
             )
-
-
-def library_version() -> str:
-    """Return the version of libhdf5, the C library that parses the file."""
-    return ".".join(map(str, h5.get_libversion()))
 
 
 def _charge(file: H5File, tensor: H5Tensor) -> None:

@@ -19,7 +19,6 @@ from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, consumers, reac
 from tfjs_codec.options import ConvertOptions
 
 _INPUTS = frozenset(("Placeholder", "PlaceholderWithDefault"))
-_PLACEHOLDER = (("dtype", "float32"), ("shape", Shape()))
 _LISTED = 10
 
 

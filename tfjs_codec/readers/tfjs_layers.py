@@ -26,7 +26,6 @@ from tfjs_codec.readers.tfjs_gru import restore_grus
 from tfjs_codec.readers.variables import own_variables
 
 _OURS = ("modelTopology", "weightsManifest", "trainingConfig", "userDefinedMetadata", "generatedBy")
-_TFJS_GENERATION = 2
 # What tfjs takes for a key that is not there, where Keras 2 takes something else.
 _TFJS_DEFAULTS: dict[str, dict[str, Any]] = {
     "LSTM": {"recurrent_activation": "hard_sigmoid"},
