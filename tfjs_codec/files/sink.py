@@ -226,25 +226,8 @@ def staged(destination: Path, owned: Owned, *, force: bool = False) -> Iterator[
         OutputError: Writing failed; *destination* is as it was.
     """
     destination = check_destination(destination, owned, force=force)
-    with ExitStack() as undo, ExitStack() as always:
-        try:
-            _make_parents(destination.parent, undo)
-            _clean_stale(destination, owned)
-            path = _make_stage(destination, owned, always)
-        except OSError as error:
-            _fail(error, destination)
-        stage = Stage(path)
-        always.callback(stage.close)
+    with _staging(destination, owned, lambda path: _publish(path, destination, owned)) as stage:
         yield stage
-        try:
-            _sync(path)
-            _publish(path, destination, owned)
-        except OSError as error:
-            _fail(error, destination)
-        undo.pop_all()
-        with suppress(OSError):  # it is published, whatever a power cut may do now
-            _sync_directory(destination)
-            _sync_directory(destination.parent)
 
 
 @contextmanager
@@ -263,11 +246,22 @@ def staged_file(destination: Path, magics: tuple[bytes, ...], *, force: bool) ->
         OutputError: Writing failed; *destination* is as it was.
     """
     destination = check_file_destination(destination, magics, force=force)
+
+    def publish(path: Path) -> None:
+        os.replace(path / destination.name, destination)
+
+    with _staging(destination, _owns_nothing, publish) as stage:
+        yield stage
+
+
+@contextmanager
+def _staging(destination: Path, owned: Owned, publish: Callable[[Path], None]) -> Iterator[Stage]:
+    """Give a stage beside *destination*; *publish* its directory once all of it is on the disk."""
     with ExitStack() as undo, ExitStack() as always:
         try:
             _make_parents(destination.parent, undo)
-            _clean_stale(destination, _owns_nothing)
-            path = _make_stage(destination, _owns_nothing, always)
+            _clean_stale(destination, owned)
+            path = _make_stage(destination, owned, always)
         except OSError as error:
             _fail(error, destination)
         stage = Stage(path)
@@ -275,11 +269,13 @@ def staged_file(destination: Path, magics: tuple[bytes, ...], *, force: bool) ->
         yield stage
         try:
             _sync(path)
-            os.replace(path / destination.name, destination)
+            publish(path)
         except OSError as error:
             _fail(error, destination)
         undo.pop_all()
-        with suppress(OSError):
+        with suppress(OSError):  # it is published, whatever a power cut may do now
+            if destination.is_dir():
+                _sync_directory(destination)
             _sync_directory(destination.parent)
 
 
