@@ -108,8 +108,11 @@ def _read(
     graph: Graph, table: Node, node: Node, constants: Mapping[str, Node]
 ) -> tuple[Node, Node]:
     """Return the keys and values that *node* reads from a file of one record per line."""
-    name = bytes(_constant(graph, constants, node.inputs[1], node).value.numpy().item())
-    asset = name.decode("utf-8", "replace")
+    names = _constant(graph, constants, node.inputs[1], node).value.numpy().reshape(-1)
+    if len(names) != 1 or not isinstance(names[0], bytes):
+        text = "the name of a vocabulary file is not one string"
+        raise CorruptFileError(text, path=graph.path, where=_where(node))
+    asset = names[0].decode("utf-8", "replace")
     if asset not in graph.assets:
         raise CorruptFileError(
             f"the vocabulary file {quote(asset)} is missing", path=graph.path, where=_where(node)
@@ -128,7 +131,7 @@ def _read(
             const(role, _column(lines, node.attrs, f"{role}_index", table.attrs[f"{role}_dtype"]))
             for role in ("key", "value")
         )
-    except (ValueError, IndexError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         text = f"{quote(asset)} is not the table that the graph says: {error}"
         raise CorruptFileError(text, path=graph.path, where=_where(node)) from error
     return keys, values
