@@ -73,6 +73,12 @@ class ConvertOptions:
     force: bool = False
     limits: Limits = DEFAULT_LIMITS
 
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The options that say how to read, as ``readers.open_model`` takes them."""
+        names = ("architecture", "tags", "verify_checksums", "limits")
+        return {name: getattr(self, name) for name in names}
+
     def __post_init__(self) -> None:
         if self.to is not None and self.to not in TARGETS:
             raise UsageError(

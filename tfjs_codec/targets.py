@@ -59,15 +59,7 @@ def open_source(
 
     if hasattr(source, "to_json"):  # a model in memory, whatever Keras it is of
         return live_keras.read(source, options.limits)
-    opening = open_model(
-        source,
-        architecture=options.architecture,
-        tags=options.tags,
-        verify_checksums=options.verify_checksums,
-        limits=options.limits,
-        **how,
-    )
-    return stack.enter_context(opening)
+    return stack.enter_context(open_model(source, **options.reading, **how))
 
 
 def run(
@@ -223,12 +215,10 @@ def _report(job: Job, path: str, kind: str, planned: Plan, written: Written | No
 
 def _to_graph(job: Job) -> Report:
     """Write the graph of a TensorFlow model as a tfjs graph model."""
-    from tfjs_codec.graph.passes import run as converted
-    from tfjs_codec.graph.sources import read
+    from tfjs_codec.graph.passes import convert
     from tfjs_codec.writers import tfjs_graph
 
-    kind, graph = read(job.source, job.options, job.stack)
-    graph = converted(graph, job.options.limits)
+    kind, graph = convert(job.source, job.options, job.stack)
     planned = tfjs_graph.plan(graph, job.options)
 
     def write(stage: Stage) -> Written:

@@ -12,6 +12,8 @@ nobody needs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
 
 from tfjs_codec.graph.affine import affine_folded
 from tfjs_codec.graph.check import checked
@@ -23,11 +25,13 @@ from tfjs_codec.graph.narrow import narrowed
 from tfjs_codec.graph.rewrite import rewritten
 from tfjs_codec.graph.shapes import shapes_folded
 from tfjs_codec.graph.simplify import forwarded, outputs_apart
+from tfjs_codec.graph.sources import read
 from tfjs_codec.graph.tables import lookups_shaped, tables_filled
 from tfjs_codec.graph.v1_control import merges_gated
 from tfjs_codec.graph.variables import bound
 from tfjs_codec.ir.graph import Graph
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+from tfjs_codec.options import ConvertOptions
 
 Pass = Callable[[Graph], Graph]
 
@@ -49,6 +53,16 @@ PASSES: tuple[Pass, ...] = (
     outputs_apart,
     checked,
 )
+
+
+def convert(source: Any, options: ConvertOptions, stack: ExitStack) -> tuple[str, Graph]:
+    """Return what *source* is called and its graph as tfjs can execute it.
+
+    Values can be read until *stack* ends. Raises what :func:`tfjs_codec.graph.sources.read` and
+    :func:`run` raise.
+    """
+    kind, graph = read(source, options, stack)
+    return kind, run(graph, options.limits)
 
 
 def run(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:

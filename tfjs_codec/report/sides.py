@@ -94,12 +94,7 @@ def two_sides(
 
 
 def _opened(source: AnySource, options: ConvertOptions, stack: ExitStack) -> KerasModel:
-    choices: dict[str, Any] = {
-        "architecture": options.architecture,
-        "tags": options.tags,
-        "as_stored": True,
-        "limits": options.limits,
-    }
+    choices = {**options.reading, "as_stored": True}
     try:
         return stack.enter_context(open_model(source, **choices))
     except UnsupportedModelError:
@@ -204,13 +199,12 @@ def _graph(
     if topology is None:
         if not graph_kind(open_source(source)):
             return None
-        from tfjs_codec.graph.passes import run  # noqa: PLC0415  (imports protobuf)
-        from tfjs_codec.graph.sources import read  # noqa: PLC0415
-        from tfjs_codec.writers.tfjs_graph import index_json  # noqa: PLC0415
+        from tfjs_codec.graph.passes import convert  # noqa: PLC0415  (imports protobuf)
+        from tfjs_codec.writers.tfjs_graph import constants, index_json  # noqa: PLC0415
 
-        graph = run(read(source, options, stack)[1], options.limits)
+        graph = convert(source, options, stack)[1]
         topology = json.loads(index_json(graph, [], options))["modelTopology"]
-        tensors = {n.name: n.value for n in graph.nodes.values() if n.op == "Const"}
+        tensors = constants(graph)
     layers = {
         str(node.get("name")): Described(
             str(node.get("op")), _mapping(node.get("attr")), node.get("input") or []

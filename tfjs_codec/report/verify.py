@@ -137,7 +137,8 @@ def _check_variables(
     if topology is None:
         found.notes.append("names of weights: there is no topology")
     elif model.format == "tfjs-graph":
-        _check_constants(topology, weights, found)
+        parts = (topology, model.tfjs.fields.get("modelInitializer"))
+        _check_constants([part for part in parts if isinstance(part, Mapping)], weights, found)
     else:
         return _check_layers(topology, model.path, weights, found)
     return ()
@@ -179,14 +180,17 @@ def _check_layers(
     return wanted
 
 
-def _check_constants(topology: Any, weights: Sequence[Weight], found: _Findings) -> None:
+def _check_constants(
+    graphs: Sequence[Mapping[str, Any]], weights: Sequence[Weight], found: _Findings
+) -> None:
     """A graph model's Const nodes take their values from the weights of their names."""
     names = {weight.name for weight in weights}
     constants = {
         str(item.get("name"))
-        for item in nodes_of(topology)
+        for graph in graphs
+        for item in nodes_of(graph)
         if item.get("op") == "Const"
-    }  # fmt: skip
+    }
     missing, spare = sorted(constants - names), sorted(names - constants)
     found.failures += [f"there is no weight for the constant {quote(name)}" for name in missing]
     if spare:
@@ -203,11 +207,10 @@ def _expected(
     """Return the weights that *against* becomes in a model of the kind of *web*, by name."""
     opened = open_source(against)
     if web.format == "tfjs-graph" and graph_kind(opened):
-        from tfjs_codec.graph.passes import run  # noqa: PLC0415  (imports protobuf)
-        from tfjs_codec.graph.sources import read  # noqa: PLC0415
+        from tfjs_codec.graph.passes import convert  # noqa: PLC0415  (imports protobuf)
+        from tfjs_codec.writers.tfjs_graph import constants  # noqa: PLC0415
 
-        graph = run(read(opened, options, stack)[1], options.limits)
-        return {n.name: n.value for n in graph.nodes.values() if n.op == "Const"}
+        return constants(convert(opened, options, stack)[1])
     return tfjs_weights(against, options, stack)
 
 
@@ -217,15 +220,7 @@ def tfjs_weights(
     """Return the weights of the Layers model that *source* is or becomes, by tfjs name."""
     from tfjs_codec.lowering.trace import lower  # noqa: PLC0415  (not needed for a mere check)
 
-    model = stack.enter_context(
-        open_model(
-            source,
-            architecture=options.architecture,
-            tags=options.tags,
-            as_stored=True,
-            limits=options.limits,
-        )
-    )
+    model = stack.enter_context(open_model(source, **options.reading, as_stored=True))
     tfjs = model.tfjs
     if tfjs is None:
         tfjs, _ = lower(model, allow_approximate=True)

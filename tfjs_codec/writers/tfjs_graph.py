@@ -44,16 +44,15 @@ def plan(graph: Graph, options: ConvertOptions) -> Plan:
     Raises:
         UsageError: The quantisation options contradict each other.
     """
-    consts = [node for node in _ordered(graph) if node.op == "Const"]
+    weights = [Weight(name, tensor) for name, tensor in constants(graph).items()]
     groups: list[list[Weight]]
     if options.split_weights_by_layer:
         scopes: dict[str, list[Weight]] = {}
-        for node in consts:
-            scope = node.name.rpartition("/")[0]
-            scopes.setdefault(scope, []).append(Weight(node.name, node.value))
+        for weight in weights:
+            scopes.setdefault(weight.name.rpartition("/")[0], []).append(weight)
         groups = list(scopes.values())
     else:
-        groups = [[Weight(node.name, node.value) for node in consts]]
+        groups = [weights]
     return plan_weights(groups or [[]], options)
 
 
@@ -100,9 +99,10 @@ def index_json(graph: Graph, manifest: Sequence[Json], options: ConvertOptions) 
     return text.encode("ascii")
 
 
-def _ordered(graph: Graph) -> list[Node]:
-    """Return all nodes in the order in which they are written."""
-    return [*ordered(graph.nodes), *graph.initializer.values()]
+def constants(graph: Graph) -> dict[str, LazyTensor]:
+    """Return all weights by name in the order in which they are written."""
+    nodes = (*ordered(graph.nodes), *graph.initializer.values())
+    return {node.name: node.value for node in nodes if node.op == "Const"}
 
 
 def _graph_def(nodes: Iterable[Node]) -> Json:
