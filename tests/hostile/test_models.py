@@ -15,7 +15,16 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from keras_files import dense_h5, entry, functional, h5_model, input_entry, v3_model
+from keras_files import (
+    call3,
+    dense_h5,
+    entry,
+    functional,
+    h5_model,
+    input_entry,
+    tensor3,
+    v3_model,
+)
 
 import tfjs_codec
 from tfjs_codec.errors import (
@@ -399,3 +408,56 @@ def test_good_models_are_good():
     assert tfjs_codec.plan(h5_model(sequential(dense()), WEIGHTS)).weights == 2
     assert tfjs_codec.plan(h5_model(graph(d(("x", 0, 0, {}))), WEIGHTS)).weights == 2
     assert tfjs_codec.plan(dense_h5()).weights == 2
+
+
+# --- sizes that a config only claims ---------------------------------------------------------
+
+
+def operation(class_name: str, shape: list[int | None], *args: Any, **config: Any) -> bytes:
+    """Return a model of Keras 3 of one operation on an input of *shape*."""
+    node = {
+        "class_name": class_name, "module": "keras.src.ops.numpy", "name": "o",
+        "config": {"name": "o", **config}, "inbound_nodes": [call3(tensor3("x"), *args)],
+    }  # fmt: skip
+    first = input_entry("x", [None, *shape], "batch_shape")
+    return v3_model(functional([first, node], [["x", 0, 0]], [["o", 0, 0]]), {})
+
+
+def image_layer(class_name: str, **config: Any) -> bytes:
+    layer = entry(class_name, "o", batch_input_shape=[None, 4, 4, 1], **config)
+    return h5_model(sequential(layer), {})
+
+
+HUGE = {
+    "cumsum": lambda: operation("Cumsum", [300_000], axis=1),
+    "diff": lambda: operation("Diff", [300_000], n=1, axis=1),
+    "flip": lambda: operation("Flip", [300_000], axis=1),
+    "repeat": lambda: operation("Repeat", [4], repeats=10**12, axis=1),
+    "tile": lambda: operation("Tile", [4], repeats=[1, 10**12]),
+    "tril": lambda: operation("Tril", [300_000, 300_000], k=0),
+    "resizing": lambda: image_layer("Resizing", height=10**10, width=4, interpolation="bilinear"),
+    "category_encoding": lambda: h5_model(
+        sequential(
+            entry(
+                "CategoryEncoding",
+                "o",
+                batch_input_shape=[None, 1],
+                num_tokens=10**6,
+                output_mode="one_hot",
+            )
+        ),
+        {},
+    ),
+    "adaptive_pooling": lambda: v3_model(
+        sequential(
+            input_entry("x", [None, 4, 4, 1], "batch_shape"),
+            entry("AdaptiveAveragePooling2D", "o", output_size=[10**10, 2]),
+        ),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_constants_are_not_made_before_their_size_is_checked(name):
+    refused(HUGE[name](), UnsupportedModelError, "it would need a constant of")

@@ -24,7 +24,7 @@ from tfjs_codec.lowering.primitives import (
     slice_axis,
 )
 from tfjs_codec.lowering.rules import rule
-from tfjs_codec.lowering.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.lowering.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor, check_constant
 
 _BIG = 1e9  # what Keras adds (negative) to the scores it masks
 
@@ -48,6 +48,7 @@ def _keep(
         parts.append(given)
     if causal:
         rows, columns = b.static(scores, "attention matrix")
+        check_constant(rows, columns)
         parts.append(constant(b, scores, np.tril(np.ones((rows, columns), np.float32))))
     if len(parts) < 2:
         return parts[0] if parts else None
@@ -232,4 +233,5 @@ def masked_mean(b: Scope, x: Tensor, mask: Mask) -> Tensor:
 
 def identity_table(size: int) -> LazyTensor:
     """Return the embedding table that turns an index into its one-hot vector."""
+    check_constant(size, size)
     return ArrayTensor("identity", np.eye(size, dtype=np.float32))

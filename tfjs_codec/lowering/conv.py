@@ -15,7 +15,7 @@ from tfjs_codec.lowering.core import regularizers
 from tfjs_codec.lowering.primitives import affine, channels_last, matrix_on_axis, per_axis, reshape
 from tfjs_codec.lowering.resize import pad
 from tfjs_codec.lowering.rules import rule
-from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor, check_constant
 
 
 def _options(b: Scope, layer: KerasLayer, rank: int) -> dict[str, Any]:
@@ -222,6 +222,7 @@ def _stuffed_transpose(
         else:
             wanted = size * stride if same else (size - 1) * stride + max(kernel, stride)
         start = max(full - wanted, 0) // 2 if same else 0
+        check_constant(size, wanted + kernel - 1)
         spread = np.zeros((size, wanted + kernel - 1), np.float32)
         for i in range(size):
             at = i * stride + kernel - 1 - start

@@ -15,7 +15,7 @@ from tfjs_codec.lowering.ops import _true_divide, add, align, multiply, subtract
 from tfjs_codec.lowering.ops_shape import axes_of, reduce, sum_over
 from tfjs_codec.lowering.primitives import affine, matrix_on_axis, negate, reshape, slice_axis
 from tfjs_codec.lowering.rules import op, refuse
-from tfjs_codec.lowering.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.lowering.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor, check_constant
 
 
 @op(
@@ -341,6 +341,7 @@ def _cumsum(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
     size = x.shape[at]
     if size is None:
         raise StaticShapeNeeded(f"the size of axis {at} must be known")
+    check_constant(size, size)
     return matrix_on_axis(b, b.concrete(x), np.triu(np.ones((size, size), np.float32)), at)
 
 
@@ -352,6 +353,7 @@ def _diff(b: Scope, node: KerasLayer, a: Tensor, n: int = 1, axis: Any = -1) -> 
         size = a.shape[at]
         if size is None or size < 2:
             raise StaticShapeNeeded(f"the size of axis {at} must be known")
+        check_constant(size, size)
         step = np.eye(size, size - 1, -1, np.float32) - np.eye(size, size - 1, 0, np.float32)
         a = matrix_on_axis(b, a, step, at)
     return a
@@ -362,5 +364,6 @@ def _triangle(b: Scope, node: KerasLayer, x: Tensor, k: int = 0) -> Tensor:
     """Rescaling by 0s and 1s."""
     if x.rank < 3 or None in x.shape[-2:]:
         raise Refusal("a triangle of the batch or of unknown size")
+    check_constant(*x.shape[-2:])
     ones = np.ones((x.shape[-2] or 0, x.shape[-1] or 0), np.float32)
     return affine(b, x, np.tril(ones, k) if node.class_name == "tril" else np.triu(ones, k))

@@ -26,7 +26,7 @@ from tfjs_codec.lowering.primitives import (
     slice_axis,
 )
 from tfjs_codec.lowering.rules import op
-from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor, check_constant
 
 
 def axes_of(x: Tensor, axis: Any, extra: int = 0) -> list[int]:
@@ -200,6 +200,7 @@ def select(b: Scope, x: Tensor, axis: int, indices: list[int]) -> Tensor:
     size = x.shape[axis]
     if size is None or not indices:
         raise StaticShapeNeeded(f"the size of axis {axis} must be known")
+    check_constant(size, len(indices))
     matrix = np.zeros((size, len(indices)), np.float32)
     matrix[np.asarray(indices) % size, np.arange(len(indices))] = 1
     return matrix_on_axis(b, x, matrix, axis, part="select")
@@ -242,6 +243,7 @@ def _one_hot(b: Scope, node: KerasLayer, x: Tensor, num_classes: int, axis: int 
     if axis not in (-1, x.rank) or not x.dtype.startswith(("int", "uint", "bool")):
         raise Refusal("one_hot on another axis than the last, or of numbers that are not whole")
     column = reshape(b, affine(b, b.concrete(x)), (*x.shape[1:], 1))
+    check_constant(num_classes)
     classes = np.arange(num_classes, dtype=np.float32)
     distance = dense(b, column, np.ones((1, num_classes), np.float32), -classes)
     return affine(b, masks.not_zero(b, distance), -1, 1)
@@ -259,6 +261,7 @@ def _flip(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
 def _repeat(b: Scope, node: KerasLayer, x: Tensor, repeats: int, axis: Any = None) -> Tensor:
     """A selection matrix."""
     (at,) = axes_of(x, axis)
+    check_constant(x.shape[at], x.shape[at], repeats)
     return select(b, x, at, [i for i in range(x.shape[at] or 0) for _ in range(repeats)])
 
 
@@ -269,6 +272,7 @@ def _tile(b: Scope, node: KerasLayer, x: Tensor, repeats: Any) -> Tensor:
         raise Refusal("a tile along the batch")
     for at, count in enumerate(repeats):
         if at and count != 1:
+            check_constant(x.shape[at], x.shape[at], count)
             x = select(b, x, at, list(range(x.shape[at] or 0)) * count)
     return x
 
@@ -296,6 +300,7 @@ def _pad(
         else:
             if size is None:
                 raise StaticShapeNeeded(f"the size of axis {at} must be known")
+            check_constant(size, size + before + after)
             x = select(b, x, at, np.pad(np.arange(size), (before, after), mode).tolist())  # type: ignore[call-overload]
     return x
 

@@ -21,7 +21,7 @@ from tfjs_codec.lowering.primitives import (
 )
 from tfjs_codec.lowering.resize import on_spatial_axes
 from tfjs_codec.lowering.rules import rule
-from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.lowering.symbolic import Refusal, StaticShapeNeeded, Tensor, check_constant
 
 
 @rule(*(f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))
@@ -143,6 +143,7 @@ def adaptive_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         b.static(x)
         for axis, count in enumerate(sizes, 1):
             size = x.shape[axis] or 0
+            check_constant(size, count)
             bins = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
             if "Average" in layer.class_name:
                 x = matrix_on_axis(b, x, _shares(size, bins), axis, part="means")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tfjs_codec.lowering.symbolic import Refusal
+from tfjs_codec.lowering.symbolic import Refusal, check_constant
 
 Floats = NDArray[np.float64]
 Kernel = Callable[[Floats], Floats]
@@ -49,6 +49,7 @@ def resize_matrix(
     are shared among the others. *grid* rounds positions to this part of a pixel, as
     TensorFlow's bicubic kernel does (``core/kernels/image/resize_bicubic_op.cc``: 1024).
     """
+    check_constant(size, target)
     matrix = np.zeros((size, target), np.float32)
     columns, rows = np.arange(target), np.arange(size)[:, None]
     scale = size / target

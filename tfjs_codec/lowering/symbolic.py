@@ -67,6 +67,18 @@ class Refusal(Exception):  # noqa: N818 - a verdict, not an error
         self.hint = hint
 
 
+_CONSTANT_BYTES = 256 << 20  # far more than any page loads; sizes in a config are only claims
+
+
+def check_constant(*shape: int | None) -> None:
+    """Refuse to make a float32 constant of *shape*, before anything is allocated, if it is huge."""
+    size = 4
+    for one in shape:
+        size *= one or 0
+    if size > _CONSTANT_BYTES:
+        raise Refusal(f"it would need a constant of {size:,} bytes", "Use smaller sizes.")
+
+
 class StaticShapeNeeded(Refusal):
     """A lowering needs a size that is known only at run time."""
 
