@@ -92,7 +92,7 @@ class TfjsModel:
 def scopes(layer: TfjsLayer) -> Iterator[tuple[str, TfjsLayer]]:
     """Yield each layer in *layer* that may own variables, after the scope of their names.
 
-    Names are dumped from models loaded by tfjs 4.22 (layers-format.md §4.1): a nested model adds
+    Names are dumped from models loaded by tfjs 4.22: a nested model adds
     no prefix, TimeDistributed drops its inner layer's name, Bidirectional keeps it with a
     ``forward_``/``backward_`` prefix, RNN drops a single cell's name.
     """

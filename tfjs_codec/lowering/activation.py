@@ -1,7 +1,4 @@
-"""Activations: as a string inside a layer where tfjs has it, as layers of their own otherwise.
-
-Formulas: layers-format.md §2.5.
-"""
+"""Activations: as a string inside a layer where tfjs has it, as layers of their own otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention. Recipes: layers-format.md §3.2."""
+"""Attention."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _SAME_DTYPE = {
     "Activation", "Concatenate", "Cropping2D", "Dropout", "Flatten", "Permute", "RepeatVector",
     "Reshape", "ZeroPadding2D", "UpSampling2D",
 }  # fmt: skip
-# tfjs broadcasts the masks of merged tensors wrongly (layers-format.md §3.6)
+# tfjs broadcasts the masks of merged tensors wrongly
 _MERGES = {"Add", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"}
 
 
@@ -411,7 +411,7 @@ def _snake(class_name: str) -> str:
 
 
 def _input_dtype(dtype: str) -> str:
-    """The dtype tfjs gives an input (layers-format.md §2.3)."""
+    """The dtype tfjs gives an input."""
     if dtype in ("bool", "string"):
         return dtype
     return "int32" if dtype.startswith(("int", "uint")) else "float32"

@@ -1,4 +1,4 @@
-"""Recurrent layers that tfjs lacks, as an RNN whose cell is a model (layers-format.md L2)."""
+"""Recurrent layers that tfjs lacks, as an RNN whose cell is a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STATES = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
 
 
 def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> list[Tensor]:
-    """Add an RNN whose cell is a Functional model (layers-format.md L2); *x* is settled.
+    """Add an RNN whose cell is a Functional model; *x* is settled.
 
     The cell has one state, all of Keras's side by side. tfjs starts it with zeros; initial
     *states* come as further features of the first step, and are added.

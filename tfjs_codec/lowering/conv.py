@@ -1,4 +1,4 @@
-"""Convolutions. Traps and recipes: layers-format.md §3.1, L1, L5, L6."""
+"""Convolutions."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tfjs_codec.lowering.symbolic import Mask, Refusal, StaticShapeNeeded, Tenso
 
 
 def regularizers(layer: KerasLayer, *names: str) -> dict[str, Any]:
-    """Return tfjs's form of the weight regularisers called *names* (layers-format.md §2.2)."""
+    """Return tfjs's form of the weight regularisers called *names*."""
     found = {f"{name}_regularizer": layer.config.get(f"{name}_regularizer") for name in names}
     return {key: l1l2 for key, value in found.items() if (l1l2 := _l1l2(value))}
 

@@ -1,7 +1,7 @@
 """Masks: making tfjs's layers see the mask that Keras would give them.
 
 tfjs keeps one mask for the whole execution: a layer whose inputs carry no mask sees the last one
-that any layer saw (layers-format.md §3.6, tfjs-layers/src/engine/executor.ts). So a layer that
+that any layer saw (tfjs-layers/src/engine/executor.ts). So a layer that
 uses masks must either receive the right mask from its input, or get a ``Masking`` layer in front
 that makes one: one that masks nothing, or one that rebuilds the wanted mask from numbers.
 """

@@ -1,7 +1,7 @@
 """Layer names that tfjs accepts and keeps apart.
 
 tfjs checks every layer name against a pattern, keeps layers of a model in a plain JavaScript
-object, and adds no prefix for nested models to weight names (layers-format.md §2.2, §4.1): names
+object, and adds no prefix for nested models to weight names: names
 must be legal, unique within a model, and unique in the whole file for layers with weights.
 """
 

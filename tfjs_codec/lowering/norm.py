@@ -1,4 +1,4 @@
-"""Normalisation layers. Recipes: layers-format.md §3.1, §3.2, L3."""
+"""Normalisation layers."""
 
 from __future__ import annotations
 

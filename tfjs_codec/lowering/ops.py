@@ -1,4 +1,4 @@
-"""Operations on numbers: arithmetic, comparisons, activations. Formulas: layers-format.md §3.3.
+"""Operations on numbers: arithmetic, comparisons, activations.
 
 Operands are tensors or constants; ``keras.ops`` broadcasts as numpy does, from the last axis.
 """

@@ -1,4 +1,4 @@
-"""Recurrent layers. Recipes: layers-format.md §3.1, §3.4 (L2, L4), §4.1."""
+"""Recurrent layers."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _native(b: Scope, layer: KerasLayer, x: Tensor, mode: str) -> list[Tensor]:
 def _explicit(
     b: Scope, layer: KerasLayer, x: Tensor, mode: str | None, given: list[Tensor]
 ) -> list[Tensor]:
-    """Run both directions as layers of their own (layers-format.md L4)."""
+    """Run both directions as layers of their own."""
     forward, backward = layer.children["forward_layer"], layer.children["backward_layer"]
     half = len(given) // 2
     ahead = _one(b, forward, x, given[:half])

@@ -1,4 +1,4 @@
-"""Padding, cropping, upsampling and resizing. Recipes: layers-format.md §3.2, L7."""
+"""Padding, cropping, upsampling and resizing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The layer classes of tfjs 4.22: what they read, their output shapes and their variables.
 
-Only what is used is listed. Facts: layers-format.md §3.1, dumped from the class registry of the
+Only what is used is listed. Facts: dumped from the class registry of the
 tfjs 4.22.0 bundles and tried in Node. ``None`` in a shape is a dimension known only at run time;
 index 0 is the batch.
 """

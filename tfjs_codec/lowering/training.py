@@ -1,7 +1,7 @@
 """The training config, as far as tfjs has the same optimizer, loss and metrics.
 
 A config that tfjs does not know makes the whole model fail to load, so whatever has no exact
-counterpart drops the config (layers-format.md §5).
+counterpart drops the config.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Masks on the way back: what a layer sees in tfjs, it must see in Keras 2 and in Keras 3.
 
 tfjs hands a layer whose inputs carry no mask the last one that any layer saw, and passes masks
-through fewer layers than Keras (layers-format.md §3.6). Here the mask of every tensor is followed
+through fewer layers than Keras. Here the mask of every tensor is followed
 through all three. Where a layer that uses masks sees none in tfjs, and one in a Keras, a
 ``Masking`` of a value that never comes goes in front: it masks nothing. Where it sees one in tfjs
 and not the same in both Kerases, the model is refused.

@@ -1,7 +1,7 @@
 """Layer configs of Keras 2 and Keras 3 in one spelling, that of Keras 3.
 
 What the generations write differently for the same thing is settled here: class aliases, dtype
-policies, function dicts, tuples, renamed and missing keys (layers-format facts: Keras 1.2 to 3.15).
+policies, function dicts, tuples, renamed and missing keys (Keras 1.2 to 3.15).
 What is *named* the same but *means* something else (``hard_sigmoid``) is left alone; the model's
 generation tells. Initialisers, regularisers and constraints stay as they are.
 

@@ -208,7 +208,7 @@ def convert(layer: KerasLayer, python_class: Mapping[KerasLayer, str]) -> None:
 
 
 def _convert_cudnn(layer: KerasLayer, is_cudnn: bool) -> None:
-    """Turn weights of a CuDNN layer into those of the plain one (layers-format §6.2).
+    """Turn weights of a CuDNN layer into those of the plain one.
 
     Keras also writes plain configs with CuDNN weights; the bias gives them away: it has both
     the input's and the recurrent one, LSTM ``[8u]``, GRU ``[6u]``.

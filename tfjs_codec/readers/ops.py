@@ -194,7 +194,7 @@ def is_op(entry: Config) -> bool:
     """Tell whether a layer entry is an operation node of Keras 3 rather than a layer.
 
     ``.keras`` files name the module. HDF5 files do not; there an operation is known by the missing
-    ``trainable``, which every layer but InputLayer has (layers-format §3.3).
+    ``trainable``, which every layer but InputLayer has.
     """
     module = entry.get("module")
     if isinstance(module, str):

@@ -2,7 +2,7 @@
 
 A Layers model's ``modelTopology`` is the config of a Keras 2 model, ``{"class_name", "config"}``,
 often wrapped as ``{"model_config", "keras_version", …}``; a graph model's is a GraphDef as JSON.
-Weights find their layers by the names that tfjs gives its variables (layers-format.md §1.4, §4.1):
+Weights find their layers by the names that tfjs gives its variables:
 a nested model adds no prefix, TimeDistributed drops the inner layer's name. A name that fits no
 variable is tried without its last but one part, as tfjs does (``lstm/lstm_cell/kernel``).
 """

@@ -3,7 +3,7 @@
 For each class the variables in Keras's order of creation: their role, the sub-path under which
 ``.keras`` files keep them (attributes of the layer, as ``cell`` of an LSTM), whether they are
 trained, and the config they depend on. Names and orders were compared with files of Keras 2.0 to
-3.15 (layers-format §4.4).
+3.15.
 """
 
 from __future__ import annotations
