@@ -37,6 +37,7 @@ def made(op, dims, second, attrs):
         ("Conv2D", (1, 5, 5, 4), np.ones((3, 3, 2, 4), "f4"), CONV),
         ("Conv2D", (1, 4, 5, 5), np.ones((3, 3, 4, 4), "f4"), {**CONV, "data_format": b"NCHW"}),
         ("BitwiseAnd", (2,), np.ones(2, "i4"), FLOAT),
+        ("Dilation2D", (1, 4, 4, 1), np.ones((2, 2, 1), "f4"), FLOAT),
         ("IRFFT", (2, 4), np.int32([7]), {}),
         ("Cumsum", None, np.int32(-1), {**FLOAT, "exclusive": False, "reverse": False}),
     ],
@@ -45,6 +46,21 @@ def test_refused(op, dims, second, attrs):
     with pytest.raises(UnsupportedModelError) as refusal:
         made(op, dims, second, attrs)
     assert [problem.class_name for problem in refusal.value.problems] == [op]
+
+
+@pytest.mark.parametrize("sigma", [0, 0.5])
+def test_suppression_with_decaying_scores(sigma):
+    x = Node("x", "Placeholder", (), {"dtype": "float32", "shape": Shape((3, 4))})
+    rest = [np.ones(3, "f4"), np.int32(2), np.float32(0.5), np.float32(0), np.float32(sigma)]
+    given = [const(f"c{number}", np.asarray(value)) for number, value in enumerate(rest)]
+    refs = tuple(Ref(node.name) for node in (x, *given))
+    nodes = {node.name: node for node in (x, *given, Node("y", "NonMaxSuppressionV5", refs, FLOAT))}
+    graph = Graph(nodes, {}, {"y": Tensor(Ref("y"), "int32")})
+    if sigma:
+        with pytest.raises(UnsupportedModelError, match="scores decay"):
+            rewritten(graph)
+    else:
+        assert rewritten(graph).nodes["y"].op == "NonMaxSuppressionV5"
 
 
 @pytest.mark.parametrize("dims", [None, (-1, 5, 3, 4), (1, 3, 4), (7, 5, 3, 4), (3, 4)])

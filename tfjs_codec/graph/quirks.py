@@ -5,7 +5,8 @@ in both: ``MatrixBandPart`` reads its first number twice, ``StridedSlice`` reads
 it has strides and drops or adds an axis, ``OneHot`` ignores ``axis`` and makes no floats on wasm,
 ``Cumsum`` and ``Cumprod`` take no negative axis, ``FakeQuantWithMinMaxVars`` does nothing, ``Mean``
 of whole numbers has a fraction, ``Select`` does not choose rows, Fourier transforms ignore their
-length, ``BitwiseAnd`` fails.
+length, ``BitwiseAnd`` fails, soft ``NonMaxSuppressionV5`` returns too few boxes, ``Dilation2D``
+(wasm) and ``ImageProjectiveTransformV3`` (cpu) depend on the backend.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def wraps(node: Node) -> bool:
     return node.op in _OVERFLOWING and node.attrs.get("T") in _SMALL
 
 
-def _ints(build: Build, ref: Ref) -> list[int] | None:
+def _numbers(build: Build, ref: Ref) -> list[Any] | None:
     """Return the numbers of *ref* if it is a Const."""
     node = build.nodes[ref.node]
     return node.value.numpy().reshape(-1).tolist() if node.op == "Const" else None
@@ -72,7 +73,7 @@ def band_part(build: Build, node: Node) -> list[Ref]:
 def strided_slice(build: Build, node: Node) -> list[Ref] | None:
     """Slice with the strides first, then drop and add axes."""
     masks = {name: int(node.attrs[name]) for name in _MASKS}
-    strides = _ints(build, node.inputs[3])
+    strides = _numbers(build, node.inputs[3])
     if strides is None or not masks["shrink_axis_mask"] | masks["new_axis_mask"]:
         return None
     if all(
@@ -80,7 +81,7 @@ def strided_slice(build: Build, node: Node) -> list[Ref] | None:
         for at, step in enumerate(strides)
     ):
         return None
-    begin, end = _ints(build, node.inputs[1]), _ints(build, node.inputs[2])
+    begin, end = _numbers(build, node.inputs[1]), _numbers(build, node.inputs[2])
     if begin is None or end is None:
         build.refuse("tfjs gets slices with strides wrong that drop or add an axis")
         return None
@@ -136,7 +137,7 @@ def one_hot(build: Build, node: Node) -> list[Ref] | None:
     kind = str(node.attrs["TI"])
     numbers = [build.const(np.array(number, np.int32), "int32") for number in (1, 0)]
     made = build.op("OneHot", indices, depth, *numbers, T="int32", TI=kind, axis=-1)
-    if [_ints(build, on), _ints(build, off)] == [[1], [0]]:
+    if [_numbers(build, on), _numbers(build, off)] == [[1], [0]]:
         made = build.op("Cast", made, SrcT="int32", DstT=build.dtype, Truncate=False)
     else:
         chosen = build.op("Cast", made, SrcT="int32", DstT="bool", Truncate=False)
@@ -149,7 +150,7 @@ def one_hot(build: Build, node: Node) -> list[Ref] | None:
 
 def cumulative(build: Build, node: Node) -> list[Ref] | None:
     """Count a negative axis from the front."""
-    axis = _ints(build, node.inputs[1])
+    axis = _numbers(build, node.inputs[1])
     if axis is not None and axis[0] >= 0:
         return None
     rank = build.rank(node.inputs[0])
@@ -238,7 +239,7 @@ def select(build: Build, node: Node) -> list[Ref]:
 
 def real_fft(build: Build, node: Node) -> list[Ref] | None:
     """Cut to the length of the transform."""
-    length = _ints(build, node.inputs[1])
+    length = _numbers(build, node.inputs[1])
     if length is None:
         build.refuse("tfjs ignores the length of the transform", "Make it constant.")
         return None
@@ -250,7 +251,7 @@ def real_fft(build: Build, node: Node) -> list[Ref] | None:
 
 def inverse_real_fft(build: Build, node: Node) -> list[Ref] | None:
     """Refuse odd lengths: tfjs takes twice the bins less two, whatever it is told."""
-    length = _ints(build, node.inputs[1])
+    length = _numbers(build, node.inputs[1])
     if length is None or length[0] % 2:
         build.refuse("tfjs has it only for even lengths")
     return None
@@ -259,4 +260,17 @@ def inverse_real_fft(build: Build, node: Node) -> list[Ref] | None:
 def unknown(build: Build, _: Node) -> list[Ref] | None:
     """Refuse what tfjs lists, and fails to execute."""
     build.refuse("tfjs fails to execute this operation")
+    return None
+
+
+def differs(build: Build, _: Node) -> list[Ref] | None:
+    """Refuse what only some of tfjs's backends compute as TensorFlow does."""
+    build.refuse("tfjs's backends do not agree about this operation")
+    return None
+
+
+def soft_suppression(build: Build, node: Node) -> list[Ref] | None:
+    """Refuse scores that decay."""
+    if _numbers(build, node.inputs[5]) != [0]:
+        build.refuse("tfjs returns too few boxes when scores decay", "Set soft_nms_sigma=0.")
     return None
