@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compare import assert_close
 from keras_files import entry, functional, h5_model, input_entry
 
 import tfjs_codec
@@ -75,3 +76,20 @@ def test_a_rule_replaces_that_of_a_class_of_keras(tfjs, tmp_path):
     tfjs_codec.convert(_model("Lambda", [], function=["4wEAAA==", None, None]), tmp_path / "web")
     (y,) = tfjs.predict(tmp_path / "web", [X])
     np.testing.assert_allclose(y, 2 * X)
+
+
+@pytest.mark.parametrize("class_name", ["CustomScaleLayer", "Custom>CustomScaleLayer"])
+def test_the_layer_of_inception_resnet(class_name, tfjs, tmp_path):
+    layer = entry(class_name, "sum", [[["a", 0, 0, {}], ["b", 0, 0, {}]]], scale=0.25)
+    layers = [input_entry("a", [None, 3]), input_entry("b", [None, 3]), layer]
+    config = functional(layers, [["a", 0, 0], ["b", 0, 0]], [["sum", 0, 0]])
+    tfjs_codec.convert(h5_model(config, {}), tmp_path / "web")
+    a, b = np.float32([[1, 2, 3]]), np.float32([[4, -8, 0]])
+    assert_close(tfjs.predict(tmp_path / "web", [a, b]), [np.float32([[2, 0, 3]])])
+
+
+def test_another_layer_of_that_name(tmp_path):
+    layer = entry("CustomScaleLayer", "one", [[["a", 0, 0, {}]]], scale=0.25)
+    config = functional([input_entry("a", [None, 3]), layer], [["a", 0, 0]], [["one", 0, 0]])
+    with pytest.raises(UnsupportedModelError, match=r"not the CustomScaleLayer of keras\.app"):
+        tfjs_codec.convert(h5_model(config, {}), tmp_path / "web")

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.lowering.builder import Scope
-from tfjs_codec.lowering.primitives import negate
-from tfjs_codec.lowering.rules import rule
+from tfjs_codec.lowering.primitives import affine, negate
+from tfjs_codec.lowering.rules import CUSTOM_HINT, rule
 from tfjs_codec.lowering.symbolic import Mask, Refusal, Tensor
 
 
@@ -32,6 +32,15 @@ def elementwise(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
 def subtract(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
     """Add of the first and the negated second input."""
     return replace(b.add("Add", [x[0], negate(b, x[1])]), mask=merged_mask(b, x))
+
+
+@rule("CustomScaleLayer", "Custom>CustomScaleLayer")
+def scaled_sum(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> Tensor:
+    """Add of the first and the scaled second input (a layer of InceptionResNetV2)."""
+    scale = layer.config.get("scale")
+    if not isinstance(x, list) or len(x) != 2 or not isinstance(scale, int | float):
+        raise Refusal("not the CustomScaleLayer of keras.applications", CUSTOM_HINT)
+    return b.add("Add", [x[0], affine(b, x[1], scale, part="scaled")])
 
 
 @rule("Concatenate", mask="own")

@@ -20,13 +20,8 @@ from tfjs_codec.lowering import (  # noqa: F401 - each module registers its rule
     resize,
     wrappers,
 )
-from tfjs_codec.lowering.rules import LAYER_RULES, OP_RULES, REFUSED, USER_RULES, Entry
+from tfjs_codec.lowering.rules import CUSTOM_HINT, LAYER_RULES, OP_RULES, REFUSED, USER_RULES, Entry
 from tfjs_codec.lowering.symbolic import Refusal
-
-_CUSTOM_HINT = (
-    "Register a rule for it with tfjs_codec.register_rule, or replace the layer by a submodel "
-    "with --replace NAME=submodel.h5."
-)
 
 
 def find(layer: KerasLayer) -> Entry | None:
@@ -50,4 +45,4 @@ def verdict(layer: KerasLayer) -> Refusal:
             f"the operation '{layer.class_name}' has no counterpart among tfjs layers",
             "Move it out of the model, into the JavaScript around it.",
         )
-    return Refusal("tfjs has no such layer and no lowering is known", _CUSTOM_HINT)
+    return Refusal("tfjs has no such layer and no lowering is known", CUSTOM_HINT)

@@ -16,6 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+CUSTOM_HINT = (
+    "Register a rule for it with tfjs_codec.register_rule, or replace the layer by a submodel "
+    "with --replace NAME=submodel.h5."
+)
+
 Rule = Callable[..., Any]
 R = TypeVar("R", bound=Rule)
 
