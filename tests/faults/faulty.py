@@ -22,8 +22,8 @@ import tfjs_codec
 from tfjs_codec.files import sink
 
 CALLS = (
-    "mkdir", "open", "write", "copy_file_range", "fsync", "rename", "replace", "link", "unlink",
-    "rmdir",
+    "mkdir", "open", "write", "pwrite", "copy_file_range", "fsync", "rename", "replace", "link",
+    "unlink", "rmdir",
 )  # fmt: skip
 SHARD_BYTES = 60
 

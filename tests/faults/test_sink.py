@@ -140,6 +140,18 @@ def test_replacing_leaves_the_new_model_and_what_is_foreign(complete, setting):
     }
 
 
+def test_what_replaces_something_is_on_the_disk_first(complete, setting):
+    calls, new = complete
+    _, old, exchange = setting()
+    if not old:
+        assert "fsync" not in calls  # as cp does it: nothing can be lost
+        return
+    moves = {"exchange", "rename", "replace"} if exchange else {"rename", "replace"}
+    before = calls[: next(i for i, call in enumerate(calls) if call in moves)]
+    ours = [name for name in new if name == "model.json" or name.startswith("group")]
+    assert before.count("fsync") >= len(ours) + 1  # each file, and the directory of the stage
+
+
 def test_killed_at_every_call(convert, sources, setting, complete):
     calls, new = complete
     for number in range(1, len(calls) + 1):
@@ -196,6 +208,39 @@ def test_sizes_that_are_not_granted(tmp_path):
             assert done.returncode == 6
             assert "cannot write: File too large" in done.stderr
             assert [path.name for path in tmp_path.iterdir()] == ["m.h5"]
+
+
+def test_large_copies_that_fail_on_another_thread(tmp_path):
+    """16 files of 1 MiB, copied beside each other; the disk takes half a MiB of each."""
+    source = tmp_path / "source.bin"
+    source.write_bytes(bytes(range(256)) * (1 << 16))
+    code = (
+        "import resource, signal, sys, pathlib; from tfjs_codec.files.sink import staged\n"
+        "from tfjs_codec.ir.tensors import Extent\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)\n"
+        "with staged(pathlib.Path(sys.argv[2]), lambda path: None) as stage:\n"
+        "    for k in range(16):\n"
+        "        file = stage.create(f'{k}.bin')\n"
+        "        file.write(bytes([k]))\n"
+        "        file.copy(Extent(pathlib.Path(sys.argv[1]), k << 20, 1 << 20))\n"
+        "        file.write(bytes([k]))\n"
+        "        file.close()\n"
+    )
+    web = tmp_path / "out" / "web"
+    for limit, good in ((1 << 19, False), (1 << 21, True)):
+        line = [sys.executable, "-c", code, str(source), str(web), str(limit)]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        if good:
+            assert done.returncode == 0, done.stderr
+            data = source.read_bytes()
+            for k in range(16):
+                middle = data[k << 20 : (k + 1) << 20]
+                assert (web / f"{k}.bin").read_bytes() == bytes([k]) + middle + bytes([k])
+        else:
+            assert "OutputError" in done.stderr
+            assert "File too large" in done.stderr
+            assert not web.parent.exists()
 
 
 def test_old_shards_go_after_the_new_index_is_there(tmp_path, sources):

@@ -14,7 +14,9 @@ a directory we may not or cannot swap   file by file: the old model moves into t
                                         ``model.json`` last
 ======================================  ==========================================================
 
-So whoever looks, and whenever we are killed, finds the whole old or the whole new model. Only
+So whoever looks, and whenever we are killed, finds the whole old or the whole new model. A model
+that takes the place of another is on the disk first (``fsync``), so that a power cut cannot take
+both; where nothing is lost the system writes back in its own time, as it does for ``cp``. Only
 the third way has a moment without any model (never a mixture); what a kill leaves in it is put
 back by the next run. It serves other systems than Linux, mount points, directories of another
 owner, the current directory (a swap would pull it from under the shell) and directories that
@@ -32,9 +34,10 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from tfjs_codec.errors import CorruptFileError, OutputError, UsageError
+from tfjs_codec.files.copying import IN_KERNEL, Jobs, copy_range
 
 if TYPE_CHECKING:
     from tfjs_codec.ir.tensors import Extent
@@ -43,21 +46,27 @@ INDEX = "model.json"  # the file whose appearance makes a directory a model
 Owned = Callable[[Path], "frozenset[str] | None"]
 
 _BACKUP = ".tfjs_codec-old"
-_COPY_BYTES = 8 << 20  # per system call: keeps Ctrl-C and progress alive
-_PREAD_BYTES = 1 << 20
+_READ_BYTES = 1 << 20
+_LATER_BYTES = 1 << 20  # what is smaller is not worth a thread
+_OPEN_BYTES = 64 << 20  # put off in one file: keeps progress alive
 _NAME_CHARS = 50  # of the destination in the stage's name, which must fit 255 bytes
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
-_NO_KERNEL_COPY = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 class Stage:
-    """A directory under construction; files are created in it one after the other."""
+    """A directory under construction; files are created in it one after the other.
 
-    def __init__(self, path: Path) -> None:
+    What is copied into them may still be on its way when they are closed: :meth:`settle`. They
+    are for the disk, not for the cache, if the stage *replaces* something.
+    """
+
+    def __init__(self, path: Path, *, replaces: bool) -> None:
         self.path = path
+        self.replaces = replaces
         self._sources: dict[Path, int] = {}
         self._stack = ExitStack()
+        self.jobs = Jobs()
 
     def create(self, name: str) -> StagedFile:
         """Return the new file *name*, open for writing."""
@@ -69,7 +78,22 @@ class Stage:
 
     def remove(self, name: str) -> None:
         """Remove the file *name*, which was only a step on the way."""
+        self.settle()
         os.unlink(self.path / name)
+
+    def open(self, name: str) -> BinaryIO:
+        """Return the finished file *name*, open for reading."""
+        self.settle()
+        return open(self.path / name, "rb")
+
+    def settle(self) -> None:
+        """Wait until all closed files are complete.
+
+        Raises:
+            OutputError: Writing one of them failed.
+            CorruptFileError: A source became shorter.
+        """
+        self.jobs.wait()
 
     def source(self, path: Path) -> int:
         """Return a file descriptor of the regular file *path*, open until the stage is done."""
@@ -91,13 +115,14 @@ class Stage:
     def sha256(self, name: str) -> str:
         """Return the hexadecimal digest of the finished file *name*."""
         digest = hashlib.sha256()
-        with open(self.path / name, "rb") as file:
-            while piece := file.read(_PREAD_BYTES):
+        with self.open(name) as file:
+            while piece := file.read(_READ_BYTES):
                 digest.update(piece)
         return digest.hexdigest()
 
     def close(self) -> None:
-        """Close all sources."""
+        """Give up what is not done, and close all sources."""
+        self.jobs.close()
         self._stack.close()
 
 
@@ -109,19 +134,48 @@ class StagedFile:
     ) -> None:
         self.path = stage.path / name
         self._stage = stage
+        self._ranges: list[tuple[int, Extent, int]] = []  # to be copied: source, place, target
+        self._waiting = 0  # bytes of them
+        self._closed = False
         try:
             self._fd = os.open(self.path, flags | _BINARY, 0o666)
         except OSError as error:
             _fail(error, self.path)
 
     def close(self) -> None:
-        """Close the file; it reaches the disk when the stage is published."""
+        """Close the file, once all copies into it are made; what is closed stays so."""
+        if self._closed:
+            return
+        self._closed = True
+        if IN_KERNEL and self._waiting >= _LATER_BYTES:
+            self._stage.jobs.submit(self._finish, self._close)
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
         try:
-            if hasattr(os, "posix_fadvise"):  # starts writing back, so that fsync finds it done
-                with suppress(OSError):
+            self._fill()
+            if self._stage.replaces and hasattr(os, "posix_fadvise"):
+                with suppress(OSError):  # starts writing back, so that fsync finds it done
                     os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
+            self._close()
+
+    def _close(self) -> None:
+        try:
             os.close(self._fd)
+        except OSError as error:  # file systems on a network write now
+            _fail(error, self.path)
+
+    def _fill(self) -> None:
+        """Make the copies that were put off."""
+        try:
+            for source, extent, position in self._ranges:
+                copy_range(source, self._fd, extent, position)
+        except OSError as error:
+            _fail(error, self.path)
+        self._ranges.clear()
+        self._waiting = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move to byte *offset* and return where that is."""
@@ -139,6 +193,8 @@ class StagedFile:
     def copy(self, extent: Extent) -> None:
         """Append the bytes of *extent* without bringing them into the process where possible.
 
+        They are copied when the file is closed, beside other files.
+
         Raises:
             CorruptFileError: The file ends before the extent does, now or when it was opened.
         """
@@ -149,36 +205,12 @@ class StagedFile:
                 f"truncated: data at bytes {extent.offset} to {end}, the file has {size}",
                 path=extent.path,
             )
-        offset = extent.offset
-        try:
-            while offset < end:
-                offset += self._copy_some(source, offset, end - offset, extent.path)
-        except OSError as error:
-            _fail(error, self.path)
-
-    def _copy_some(self, source: int, offset: int, nbytes: int, path: Path) -> int:
-        """Copy 1 to *nbytes* bytes; return how many."""
-        if hasattr(os, "copy_file_range"):
-            try:
-                count = os.copy_file_range(source, self._fd, min(nbytes, _COPY_BYTES), offset)
-            except OSError as error:
-                if error.errno not in _NO_KERNEL_COPY:
-                    raise
-            else:
-                if count:
-                    return count
-        data = _pread(source, min(nbytes, _PREAD_BYTES), offset)
-        if not data:
-            raise CorruptFileError("became shorter while it was read", path=path)
-        self.write(data)
-        return len(data)
-
-
-def _pread(fd: int, nbytes: int, offset: int) -> bytes:
-    if hasattr(os, "pread"):
-        return os.pread(fd, nbytes, offset)
-    os.lseek(fd, offset, os.SEEK_SET)  # Windows
-    return os.read(fd, nbytes)
+        position = self.seek(0, os.SEEK_CUR)
+        self._ranges.append((source, extent, position))
+        self._waiting += extent.nbytes
+        if self._waiting > _OPEN_BYTES:
+            self._fill()
+        self.seek(position + extent.nbytes)
 
 
 def check_destination(destination: Path, owned: Owned, *, force: bool) -> Path:
@@ -256,7 +288,7 @@ def staged_file(destination: Path, magics: tuple[bytes, ...], *, force: bool) ->
 
 @contextmanager
 def _staging(destination: Path, owned: Owned, publish: Callable[[Path], None]) -> Iterator[Stage]:
-    """Give a stage beside *destination*; *publish* its directory once all of it is on the disk."""
+    """Give a stage beside *destination*; *publish* its directory once it is complete."""
     with ExitStack() as undo, ExitStack() as always:
         try:
             _make_parents(destination.parent, undo)
@@ -264,19 +296,22 @@ def _staging(destination: Path, owned: Owned, publish: Callable[[Path], None]) -
             path = _make_stage(destination, owned, always)
         except OSError as error:
             _fail(error, destination)
-        stage = Stage(path)
+        stage = Stage(path, replaces=_holds_something(destination))
         always.callback(stage.close)
         yield stage
+        stage.settle()
         try:
-            _sync(path)
+            if stage.replaces:
+                _sync(path)
             publish(path)
         except OSError as error:
             _fail(error, destination)
         undo.pop_all()
-        with suppress(OSError):  # it is published, whatever a power cut may do now
-            if destination.is_dir():
-                _sync_directory(destination)
-            _sync_directory(destination.parent)
+        if stage.replaces:
+            with suppress(OSError):  # it is published, whatever a power cut may do now
+                if destination.is_dir():
+                    _sync_directory(destination)
+                _sync_directory(destination.parent)
 
 
 def check_file_destination(destination: Path, magics: tuple[bytes, ...], *, force: bool) -> Path:
@@ -299,6 +334,10 @@ def check_file_destination(destination: Path, magics: tuple[bytes, ...], *, forc
             hint="Name another file, or pass --force (force=True) to replace it.",
         )
     return destination
+
+
+def _holds_something(destination: Path) -> bool:
+    return bool(_visible_names(destination)) if destination.is_dir() else destination.exists()
 
 
 def _owns_nothing(directory: Path) -> None:

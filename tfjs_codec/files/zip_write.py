@@ -58,7 +58,7 @@ class ZipWriter:
 
     def move(self, name: str) -> None:
         """Move the staged file *name* into the zip."""
-        with (self._stage.path / name).open("rb") as source, self.open(name) as member:
+        with self._stage.open(name) as source, self.open(name) as member:
             while data := source.read(_COPY_BYTES):
                 member.write(data)
         self._stage.remove(name)
