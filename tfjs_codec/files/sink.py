@@ -61,7 +61,7 @@ class Stage:
     are for the disk, not for the cache, if the stage *replaces* something.
     """
 
-    def __init__(self, path: Path, *, replaces: bool) -> None:
+    def __init__(self, path: Path, *, replaces: bool = False) -> None:
         self.path = path
         self.replaces = replaces
         self._sources: dict[Path, int] = {}

@@ -78,7 +78,7 @@ class Expansion:
             name = f"{prefix}/{node.name}"
             inputs = tuple(Ref(f"{prefix}/{ref.node}", ref.output) for ref in node.inputs)
             controls = tuple(f"{prefix}/{each}" for each in node.controls) + caller.controls
-            self.add(Node(name, node.op, inputs, node.attrs, controls))
+            self.add(Node(name, node.op, inputs, node.attrs, controls, node.shapes))
             self._chains[name] = chain
         results = [Ref(f"{prefix}/{ref.node}", ref.output) for ref in function.returns]
         return results, tuple(f"{prefix}/{each}" for each in function.controls)

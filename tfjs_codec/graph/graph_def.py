@@ -9,6 +9,7 @@ itself describes (``stripped_op_list``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, quote
@@ -21,6 +22,7 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 ARGUMENT = "_Arg"
 _REFERENCE = "^"
+_SHAPES = "_output_shapes"
 _KINDS: dict[str, type] = {
     "type": str, "int": int, "float": float, "bool": bool, "string": bytes,
     "shape": Shape, "func": Func, "tensor": LazyTensor,
@@ -80,7 +82,8 @@ class GraphReader:
             if message.name in nodes or not message.name:
                 text = f"two nodes are called {quote(message.name)}"
                 raise self._corrupt(text if message.name else "a node has no name", where)
-            nodes[message.name] = Node(message.name, message.op, attrs=self._attrs(message, where))
+            attrs, shapes = self._attrs(message, where), self._shapes(message)
+            nodes[message.name] = Node(message.name, message.op, attrs=attrs, shapes=shapes)
         for message in messages:
             node = nodes[message.name]
             data = tuple(
@@ -91,7 +94,7 @@ class GraphReader:
             if any(name not in nodes for name in controls):
                 raise self._corrupt("waits for a node that is missing", f"node {quote(node.name)}")
             self._check_arity(node, len(data), where)
-            nodes[message.name] = Node(node.name, node.op, data, node.attrs, controls)
+            nodes[message.name] = replace(node, inputs=data, controls=controls)
         return nodes
 
     def _check(self, refs: Any, nodes: Mapping[str, Node], where: str) -> None:
@@ -142,6 +145,12 @@ class GraphReader:
                 text = f"its attribute {quote(key)} is missing or no {kind}"
                 raise self._corrupt(text, f"{where} ({message.op})")
         return attrs
+
+    def _shapes(self, message: Any) -> tuple[Shape, ...]:
+        """Return what TensorFlow knew of the shapes of the results when it wrote the file."""
+        if _SHAPES not in message.attr:
+            return ()
+        return tuple(map(shape_of, message.attr[_SHAPES].list.shape))
 
     def _attr(self, message: Any, where: str) -> Any:
         """Return an AttrValue as a Python value, see :mod:`tfjs_codec.ir.graph`."""

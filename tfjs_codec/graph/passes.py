@@ -20,6 +20,7 @@ from tfjs_codec.graph.check import checked
 from tfjs_codec.graph.expand import expanded
 from tfjs_codec.graph.fold import folded
 from tfjs_codec.graph.fuse import fused, prelus_found
+from tfjs_codec.graph.layout import channels_last, transposes_joined
 from tfjs_codec.graph.loops import carried
 from tfjs_codec.graph.narrow import narrowed
 from tfjs_codec.graph.rewrite import rewritten
@@ -42,9 +43,11 @@ PASSES: tuple[Pass, ...] = (
     forwarded,
     lookups_shaped,
     folded,
+    channels_last,
     rewritten,
     shapes_folded,
     folded,
+    transposes_joined,
     prelus_found,
     affine_folded,
     fused,

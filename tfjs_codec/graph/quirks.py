@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.graph.build import Build
+from tfjs_codec.graph.shapes import Dims
 from tfjs_codec.ir.graph import Node, Ref
 
 _SMALL = frozenset(("int8", "int16", "uint8", "uint16"))
@@ -26,16 +27,43 @@ _OVERFLOWING = frozenset(
         *("Square", "SquaredDifference", "Sub", "Sum"),
     )
 )
+_BOUNDING = frozenset(
+    ("Cast", "Ceil", "ClipByValue", "Floor", "Identity", "Maximum", "Minimum", "Rint", "Round")
+)
+_STEPS = 6
 _MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 
 
-def wraps(node: Node) -> bool:
+def wraps(build: Build, node: Node) -> bool:
     """Tell whether results of *node* wrap around in 8 or 16 bits; all integers of tfjs have 32."""
     if node.op == "Cast":
         given, wanted = node.attrs["SrcT"], node.attrs["DstT"]
-        safe = given in _SMALL | {"bool"} and np.can_cast(given, wanted)
-        return wanted in _SMALL and not safe
+        if wanted not in _SMALL or (given in _SMALL | {"bool"} and np.can_cast(given, wanted)):
+            return False
+        low, high = _range(build, node.inputs[0], _STEPS)
+        limits = np.iinfo(wanted)
+        return not limits.min <= low <= high <= limits.max
     return node.op in _OVERFLOWING and node.attrs.get("T") in _SMALL
+
+
+def _range(build: Build, ref: Ref, steps: int) -> tuple[float, float]:
+    """Return bounds of the numbers of *ref*, looking *steps* nodes back."""
+    node = build.nodes[ref.node]
+    numbers = _numbers(build, ref) if node.op == "Const" and node.value.size == 1 else None
+    if numbers is not None:
+        return numbers[0], numbers[0]
+    if node.op == "Relu6":
+        return 0, 6
+    if steps and node.op in _BOUNDING:
+        lows, highs = zip(*(_range(build, each, steps - 1) for each in node.inputs), strict=True)
+        if node.op == "Minimum":
+            return min(lows), min(highs)
+        if node.op == "Maximum":
+            return max(lows), max(highs)
+        if node.op == "ClipByValue":
+            return max(lows[1], min(lows[0], highs[2])), min(highs[2], max(highs[0], lows[1]))
+        return lows[0], highs[0]
+    return -np.inf, np.inf
 
 
 def _numbers(build: Build, ref: Ref) -> list[Any] | None:
@@ -163,15 +191,32 @@ def cumulative(build: Build, node: Node) -> list[Ref] | None:
 
 
 def stacked_product(build: Build, node: Node) -> list[Ref] | None:
-    """Refuse stacks of matrices that repeat each other: tfjs repeats only the shorter one."""
+    """Repeat matrices where each stack is to repeat its own; tfjs takes the shorter one in turn.
+
+    So it does what is asked if one stack is the end of the other, and single ones before it.
+    """
     shapes = [build.shape(ref) for ref in node.inputs]
     if None in shapes:
         return None
     stacks = [tuple(dropwhile(lambda size: size == 1, (shape or ())[:-2])) for shape in shapes]
-    pairs = zip(*(stack[::-1] for stack in stacks), strict=False)
-    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
-        build.refuse("tfjs cannot repeat a matrix between others", "Give both the same batch.")
-    return None
+    if all((one == 1) == (other == 1) for one, other in _ends(*stacks)):
+        return None
+    made = []
+    for here, there in ((0, 1), (1, 0)):
+        x, other = node.inputs[here], node.inputs[there]
+        times = [build.ints(1) for _ in shapes[here] or ()]
+        for back, (one, size) in enumerate(_ends(stacks[here], stacks[there]), start=3):
+            if one == 1 and size is not None:
+                times[-back] = build.ints(size)
+            elif one == 1:
+                times[-back] = build.sizes(other, len(shapes[there] or ()) - back, 1)
+        made.append(build.op("Tile", x, build.concat(*times), Tmultiples="int32"))
+    return build.same(node.op, *made, **node.attrs)
+
+
+def _ends(one: Dims, other: Dims) -> list[tuple[int | None, int | None]]:
+    """Return the sizes of both from the last one on, as far as both have any."""
+    return list(zip(one[::-1], other[::-1], strict=False))
 
 
 def grouped_convolution(build: Build, node: Node) -> list[Ref] | None:

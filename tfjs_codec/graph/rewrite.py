@@ -33,7 +33,7 @@ def rewritten(graph: Graph) -> Graph:
     moved: dict[Ref, Ref] = {}
     for node in graph.nodes.values():
         build.begin(node)
-        if quirks.wraps(node):
+        if quirks.wraps(build, node):
             build.refuse("its small integers wrap around, those of tfjs do not", "Use int32.")
         rule = RULES.get(node.op)
         if rule is None:
@@ -104,39 +104,25 @@ def _batch_matmul(build: Build, node: Node) -> list[Ref] | None:
 
 
 def _batch_norm(build: Build, node: Node) -> list[Ref] | None:
-    """Spell out what tfjs gets wrong: training, and channels that are not last."""
-    layout = node.attrs.get("data_format", b"NHWC")
-    first = layout.startswith(b"NC")
-    training = node.attrs.get("is_training", True)
-    if not first and not training:
+    """Spell out what tfjs gets wrong: training."""
+    if not node.attrs.get("is_training", True):
         return None
-    x, scale, offset, mean, variance = node.inputs
-    channels = 1 if first else len(layout) - 1
-    axes = [axis for axis in range(len(layout)) if axis != channels]
-    shape = build.ints(*(-1 if axis == channels else 1 for axis in range(len(layout))))
-
-    def spread(ref: Ref) -> Ref:
-        return build.op("Reshape", ref, shape, Tshape="int32")
-
-    results = [mean, variance]
-    if training:
-        over = build.ints(*axes)
-        mean = build.op("Mean", x, over, keep_dims=True, Tidx="int32")
-        squares = build.op("SquaredDifference", x, mean)
-        variance = build.op("Mean", squares, over, keep_dims=True, Tidx="int32")
-        count = build.op("RealDiv", *(_count(build, each) for each in (x, mean)))
-        unbiased = build.op("RealDiv", count, build.op("Sub", count, build.number(1)))
-        flat = build.ints(-1)
-        results = [
-            build.op("Reshape", each, flat, Tshape="int32")
-            for each in (mean, build.op("Mul", variance, unbiased))
-        ]
-    else:
-        mean, variance = spread(mean), spread(variance)
+    x, scale, offset, _, _ = node.inputs
+    over = build.ints(*range(len(node.attrs.get("data_format", b"NHWC")) - 1))
+    mean = build.op("Mean", x, over, keep_dims=True, Tidx="int32")
+    squares = build.op("SquaredDifference", x, mean)
+    variance = build.op("Mean", squares, over, keep_dims=True, Tidx="int32")
+    count = build.op("RealDiv", *(_count(build, each) for each in (x, mean)))
+    unbiased = build.op("RealDiv", count, build.op("Sub", count, build.number(1)))
+    flat = build.ints(-1)
+    results = [
+        build.op("Reshape", each, flat, Tshape="int32")
+        for each in (mean, build.op("Mul", variance, unbiased))
+    ]
     epsilon = build.number(node.attrs.get("epsilon", 1e-4))
-    factor = build.op("Mul", build.op("Rsqrt", build.op("AddV2", variance, epsilon)), spread(scale))
+    factor = build.op("Mul", build.op("Rsqrt", build.op("AddV2", variance, epsilon)), scale)
     centred = build.op("Mul", build.op("Sub", x, mean), factor)
-    return [*build.same("AddV2", centred, spread(offset)), *results]
+    return [*build.same("AddV2", centred, offset), *results]
 
 
 def _count(build: Build, x: Ref) -> Ref:
@@ -191,10 +177,8 @@ def _rolled(build: Build, x: Ref, axis: int, shift: int, size: int | None) -> Re
     return build.op("ConcatV2", last, before, dim, N=2, Tidx="int32")
 
 
-def _max_pool_3d(build: Build, node: Node) -> list[Ref] | None:
+def _max_pool_3d(build: Build, node: Node) -> list[Ref]:
     """Pool the last two axes, then the first: the wasm backend gets three at once wrong."""
-    if node.attrs.get("data_format", b"NDHWC") != b"NDHWC":
-        return _channels_last_only(build, node)
     (x,) = node.inputs
     (_, *sizes, _), (_, *strides, _) = node.attrs["ksize"], node.attrs["strides"]
     rest = build.ints(-1)
@@ -212,14 +196,6 @@ def _max_pool_3d(build: Build, node: Node) -> list[Ref] | None:
     columns = reshape(images, build.sizes(x, 0, 2), rest, build.sizes(x, 4, 1))
     pooled = pool(columns, (sizes[0], 1), (strides[0], 1))
     return [reshape(pooled, build.sizes(pooled, 0, 2), build.sizes(images, 1, 3))]
-
-
-def _channels_last_only(build: Build, node: Node) -> list[Ref] | None:
-    if node.attrs.get("data_format", b"NHWC").startswith(b"NC"):
-        build.refuse("tfjs has it only for channels_last", "Save the model with channels_last.")
-    elif node.op in ("Conv2D", "Conv3D"):
-        return quirks.grouped_convolution(build, node)
-    return None
 
 
 RULES: dict[str, Rule] = {
@@ -254,11 +230,5 @@ RULES: dict[str, Rule] = {
     "BatchMatMulV3": _batch_matmul,
     **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), _batch_norm),
     "Roll": _roll,
-    **dict.fromkeys(
-        (
-            *("Conv2D", "DepthwiseConv2dNative", "Conv3D", "MaxPool", "AvgPool", "AvgPool3D"),
-            *("Conv2DBackpropInput", "BiasAdd", "SpaceToDepth", "DepthToSpace"),
-        ),
-        _channels_last_only,
-    ),
+    **dict.fromkeys(("Conv2D", "Conv3D"), quirks.grouped_convolution),
 }

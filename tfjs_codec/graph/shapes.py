@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tfjs_codec.graph.affine import channel_shape
 from tfjs_codec.graph.kernels import Unfoldable, compute
 from tfjs_codec.graph.op_table import op_def
-from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names, ordered, pruned
+from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, const, fresh_names, ordered, pruned
 
 Dims = tuple["int | None", ...]
 Content = NDArray[np.int64]
@@ -91,6 +91,19 @@ class _Known:
             shape = content.shape
         if shape is not None:
             self.shapes[ref] = shape
+        for number, said in enumerate(node.shapes):
+            self._say(Ref(node.name, number), said)
+
+    def _say(self, ref: Ref, said: Shape) -> None:
+        """Add what the file says of the shape of *ref*."""
+        if said.dims is None:
+            return
+        shape = self.shapes.get(ref, (None,) * len(said.dims))
+        if len(shape) == len(said.dims):
+            told = (None if size < 0 else size for size in said.dims)
+            self.shapes[ref] = tuple(
+                new if old is None else old for old, new in zip(shape, told, strict=True)
+            )
 
     def of(self, node: Node, position: int = 0) -> Dims:
         """Return the shape of an input; raises LookupError if its rank is unknown."""
@@ -188,6 +201,8 @@ def _product(known: _Known, node: Node) -> Dims:
 
 def _convolution(known: _Known, node: Node) -> Dims:
     x, weights = known.of(node), known.of(node, 1)
+    if not node.attrs["data_format"].endswith(b"C"):
+        return (None,) * len(x)
     channels = channel_shape(node, tuple(size or 0 for size in weights))
     if channels is None or None in weights:
         raise LookupError
@@ -200,8 +215,12 @@ def _convolution(known: _Known, node: Node) -> Dims:
 def _pooling(known: _Known, node: Node) -> Dims:
     x = known.of(node)
     if not node.attrs["data_format"].endswith(b"C"):
-        raise LookupError
+        return (None,) * len(x)
     return (x[0], *_slid(x, node, node.attrs["ksize"][1:-1]), x[-1])
+
+
+def _reversed_convolution(known: _Known, node: Node) -> Dims:
+    return (None,) * len(known.of(node, 1))
 
 
 def _slid(x: Dims, node: Node, windows: Sequence[int]) -> list[int | None]:
@@ -294,6 +313,7 @@ _SHAPES: dict[str, _Rule] = {
     **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative"), _convolution),
     **dict.fromkeys(("AvgPool", "AvgPool3D", "MaxPool"), _pooling),
     **dict.fromkeys(("Max", "Mean", "Min", "Prod", "Sum"), _reduced),
+    "Conv2DBackpropInput": _reversed_convolution,
     "ConcatV2": _concatenated,
     "ExpandDims": _expand_dims,
     "GatherV2": _gathered,

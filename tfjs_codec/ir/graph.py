@@ -61,13 +61,18 @@ class Func:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operation. ``controls`` names nodes that must run before; tfjs knows no such thing."""
+    """An operation.
+
+    ``controls`` names nodes that must run before; tfjs knows no such thing. ``shapes`` is what the
+    file says of the shapes of its results: nothing, if it was made by a pass.
+    """
 
     name: str
     op: str
     inputs: tuple[Ref, ...] = ()
     attrs: Attrs = field(default_factory=dict)
     controls: tuple[str, ...] = ()
+    shapes: tuple[Shape, ...] = ()
 
     @property
     def value(self) -> LazyTensor:
