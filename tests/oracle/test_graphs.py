@@ -59,6 +59,13 @@ def test_order_is_that_of_the_signature(name: str, converted: Converted, tfjs: T
         same(tfjs.predict(converted(name), list(given.values())), expected)
 
 
+def test_keras_models_cast_what_they_are_given(converted: Converted, tfjs: TfjsNode):
+    """``tf.tensor([[1, 2]])`` is float32, also where the signature says int32."""
+    for given, expected in runs("graph_keras2_words"):
+        floats = {key: value.astype("f4") for key, value in given.items()}
+        same(tfjs.execute(converted("graph_keras2_words"), floats, list(expected)), expected)
+
+
 @pytest.mark.parametrize("name", ["graph_keras3_conv", "graph_conv_bn"])
 def test_quantised(name: str, converted: Converted, tfjs: TfjsNode):
     model = converted(name, quantize={"float16": True})

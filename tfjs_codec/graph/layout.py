@@ -28,6 +28,7 @@ _FIRST_INPUT = frozenset(
         *("MaxPool", "MaxPool3D", "SpaceToDepth"),
     )
 )
+_REVERSED = frozenset(("Conv2DBackpropInput", "Conv3DBackpropInputV2"))
 _SMALL = 1 << 20  # elements of a constant that is turned
 
 
@@ -58,7 +59,7 @@ def channels_last(graph: Graph) -> Graph:
 def _turned(build: Build, node: Node) -> list[Ref]:
     """Return what the results of *node* become."""
     layout = node.attrs["data_format"]
-    data = 2 if node.op == "Conv2DBackpropInput" else 0
+    data = 2 if node.op in _REVERSED else 0
     rank = build.rank(node.inputs[data]) if node.op == "BiasAdd" else _LAYOUTS.get(layout)
     if rank is None or not (data or node.op in _FIRST_INPUT):
         build.refuse("tfjs has it only for channels_last", "Save the model with channels_last.")

@@ -198,6 +198,51 @@ def _max_pool_3d(build: Build, node: Node) -> list[Ref]:
     return [reshape(pooled, build.sizes(pooled, 0, 2), build.sizes(images, 1, 3))]
 
 
+def _transposed_convolution_3d(build: Build, node: Node) -> list[Ref] | None:
+    """Convolve with the kernel turned round what has zeros between and around its elements."""
+    x, kernel = node.inputs[2], build.nodes[node.inputs[1].node]
+    given, wanted = build.shape(x), build.shape(Ref(node.name))
+    plain = all(size == 1 for size in node.attrs["dilations"])
+    if kernel.op != "Const" or not plain or not given or not wanted or len(given) != len(wanted):
+        build.refuse("tfjs has it only by a detour, for constant weights and known sizes")
+        return None
+    weights = kernel.value.numpy()[::-1, ::-1, ::-1].swapaxes(3, 4)
+    for axis in (1, 2, 3):
+        size, result, step = given[axis], wanted[axis], node.attrs["strides"][axis]
+        window = weights.shape[axis - 1]
+        if size is None or result is None:
+            build.refuse("tfjs has it only by a detour, for known sizes")
+            return None
+        same = node.attrs["padding"] == b"SAME"
+        cut = max((size - 1) * step + window - result, 0) // 2 if same else 0
+        x = _spaced(build, x, axis, size, step, window - 1 - cut, result + window - 1)
+    taken = {key: node.attrs[key] for key in ("dilations", "data_format")}
+    weights = build.const(np.ascontiguousarray(weights), build.dtype)
+    return build.same("Conv3D", x, weights, strides=(1,) * 5, padding=b"VALID", **taken)
+
+
+def _spaced(build: Build, x: Ref, axis: int, size: int, step: int, before: int, total: int) -> Ref:
+    """Put ``step - 1`` zeros behind each of *size* elements along *axis*, and zeros around them."""
+    rest, kinds = build.ints(-1), {"Tshape": "int32"}
+    outer, inner = build.sizes(x, 0, axis), build.sizes(x, axis + 1, 4 - axis)
+
+    def pad(x: Ref, first: int, last: int) -> Ref:
+        ends = build.const(np.array([[0, 0], [first, last], [0, 0]], np.int32), "int32")
+        return build.op("Pad", x, ends, Tpaddings="int32")
+
+    def flat(x: Ref, length: int) -> Ref:
+        behind = build.op("Prod", inner, build.ints(0), T="int32", keep_dims=True, Tidx="int32")
+        return build.op("Reshape", x, build.concat(rest, build.ints(length), behind), **kinds)
+
+    x = flat(pad(flat(x, 1), 0, step - 1), size * step) if step > 1 else flat(x, size)
+    kept = min(total - before, size * step)
+    if kept < size * step:
+        begin, length = build.ints(0, 0, 0), build.ints(-1, kept, -1)
+        x = build.op("Slice", x, begin, length, Index="int32")
+    x = pad(x, before, total - before - kept)
+    return build.op("Reshape", x, build.concat(outer, build.ints(total), inner), **kinds)
+
+
 RULES: dict[str, Rule] = {
     "BatchMatMulV2": quirks.stacked_product,
     "BitwiseAnd": quirks.unknown,
@@ -220,6 +265,7 @@ RULES: dict[str, Rule] = {
     "Erfc": _erfc,
     "Softsign": _softsign,
     "Inv": _renamed("Reciprocal"),
+    "Conv3DBackpropInputV2": _transposed_convolution_3d,
     "MaxPool3D": _max_pool_3d,
     "Mod": _truncated_remainder,
     "Rint": _renamed("Round"),

@@ -93,23 +93,26 @@ def graph_of(
     if concrete is None:
         return _main_graph(model, base, name, verify)
     graph = _Captures(model, base, verify).graph(meta.signature_def[name], *concrete)
+    metadata = model.json(0)
+    if not isinstance(metadata, dict) or "class_name" not in metadata:
+        return graph
     return replace(
         graph,
-        inputs=_in_keras_order(model, graph.inputs, "input_layers"),
-        outputs=_in_keras_order(model, graph.outputs, "output_layers"),
+        inputs=_in_keras_order(metadata, graph.inputs, "input_layers"),
+        outputs=_in_keras_order(metadata, graph.outputs, "output_layers"),
+        casts=True,
     )
 
 
 def _in_keras_order(
-    model: SavedModelDir, tensors: Mapping[str, Tensor], role: str
+    metadata: dict[str, Any], tensors: Mapping[str, Tensor], role: str
 ) -> Mapping[str, Tensor]:
     """Return *tensors* in the order in which the Keras model that was saved lists them.
 
     Keras makes dicts of its inputs and outputs, by the names of their layers, and TensorFlow
     sorts dicts.
     """
-    metadata = model.json(0)
-    config = metadata.get("config") if isinstance(metadata, dict) else None
+    config = metadata.get("config")
     listed = config.get(role) if isinstance(config, dict) else None
     if isinstance(listed, dict):
         listed = [listed[key] for key in sorted(listed)]

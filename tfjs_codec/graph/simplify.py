@@ -34,6 +34,31 @@ def forwarded(graph: Graph) -> Graph:
     return pruned(redirected(graph, moved))
 
 
+def inputs_cast(graph: Graph) -> Graph:
+    """Return *graph* with inputs of whole numbers that take floats, too, if it casts its inputs.
+
+    tfjs compares the type of a tensor with that of its Placeholder, unless that has none. The
+    numbers that a page makes are floats if it does not say otherwise.
+    """
+    if not graph.casts:
+        return graph
+    names = fresh_names(graph)
+    changed: dict[str, Node] = {}
+    moved: dict[Ref, Ref] = {}
+    for tensor in graph.inputs.values():
+        node = graph.nodes[tensor.ref.node]
+        if node.op != "Placeholder" or node.attrs.get("dtype") != "int32":
+            continue
+        cast = names.fresh(f"{node.name}/Cast")
+        attrs = {"SrcT": "float32", "DstT": "int32", "Truncate": False}
+        changed[cast] = Node(cast, "Cast", (Ref(node.name),), attrs)
+        others = {key: value for key, value in node.attrs.items() if key != "dtype"}
+        changed[node.name] = replace(node, attrs=others)
+        moved[Ref(node.name)] = Ref(cast)
+    graph = redirected(graph, moved)
+    return pruned(replace(graph, nodes={**graph.nodes, **changed}))
+
+
 def outputs_apart(graph: Graph) -> Graph:
     """Return *graph* with every output as the first result of a node that is no other output.
 

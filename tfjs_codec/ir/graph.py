@@ -122,6 +122,7 @@ class Graph:
         path: The source, for messages.
         version: TensorFlow's version that wrote the source, "" if unknown.
         warnings: What the reader of the report should know.
+        casts: Numbers of any type go in, and are cast to that of the input, as Keras does it.
     """
 
     nodes: Mapping[str, Node]
@@ -134,6 +135,7 @@ class Graph:
     path: str = ""
     version: str = ""
     warnings: tuple[str, ...] = ()
+    casts: bool = False
 
 
 def const(name: str, array: Array, dtype: str | None = None) -> Node:
