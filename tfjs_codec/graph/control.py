@@ -194,11 +194,14 @@ class Lowering:
     def settle_gates(self) -> None:
         """Make a Switch of each gate that is needed, and remove the others."""
         work = self._work
+        known: dict[str, bool] = {}
+        last = ""  # gates of one If or While follow each other
         for name in self._gates:
             gate = work.nodes[name]
             value, predicate = map(work.resolve, gate.inputs)
-            own = self._switches.get(gate.inputs[1].node, set())
-            if self._depends(value, own):
+            if gate.inputs[1].node != last:
+                last, known = gate.inputs[1].node, {}
+            if self._depends(value, self._switches.get(last, set()), known):
                 work.moved[Ref(name)] = value
                 del work.nodes[name]
                 continue
@@ -208,14 +211,14 @@ class Lowering:
             work.moved[Ref(name)] = Ref(switch.node, gate.attrs["side"])
             del work.nodes[name]
 
-    def _depends(self, value: Ref, switches: set[str]) -> bool:
+    def _depends(self, value: Ref, switches: set[str], known: dict[str, bool]) -> bool:
         """Tell whether *value* exists only if one of *switches* lets it through.
 
         A Merge does if each of its inputs does, any other node if one of them does. The search
-        ends at the switches, beyond which a branch or body has nothing but constants.
+        ends at the switches, beyond which a branch or body has nothing but constants. *known* keeps
+        what is found for other values of the same branches.
         """
         work = self._work
-        known: dict[str, bool] = {}
         stack = [value.node]
         while stack:
             name = stack[-1]

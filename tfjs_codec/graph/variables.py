@@ -7,7 +7,7 @@ the official converter's output, so globs over weight names keep their meaning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -65,17 +65,27 @@ def _check_mutations(graph: Graph, used: set[str]) -> None:
                     writes.setdefault(origin, []).append(node)
     if not writes:
         return
-    problems = []
-    for name in graph.nodes:
-        node = nodes[name]
-        reads = node.op in _READS or node.op in ("Variable", "VariableV2")
-        if name not in used or not reads:
-            continue
-        variable = origin_of(node.inputs[0]) if node.inputs else name
-        written = {each.name for each in writes.get(variable, ())}
-        if written and (_looping(nodes, written) or written & _ancestors(nodes, name)):
-            reason = f"variable {quote(variable)} is written before it is read"
-            problems.append(Problem(name, node.op, reason, _WAY_OUT, kind="node"))
+    reads: dict[str, list[str]] = {}
+    for name, node in nodes.items():
+        if name in used and (node.op in _READS or node.op in ("Variable", "VariableV2")):
+            reads.setdefault(origin_of(node.inputs[0]) if node.inputs else name, []).append(name)
+    followers = _followers(nodes)
+    turns = [name for name, node in nodes.items() if node.op in ("NextIteration", "Enter")]
+    looping = _after(followers, turns)  # the next turn reads what is written there
+    late: set[str] = set()
+    for variable in writes.keys() & reads.keys():
+        written = [node.name for node in writes[variable]]
+        again = any(name in looping for name in written)
+        late.update(reads[variable] if again else _after(followers, written) & {*reads[variable]})
+    problems = [
+        Problem(
+            name, nodes[name].op,
+            f"variable {quote(variable)} is written before it is read", _WAY_OUT, kind="node",
+        )
+        for variable, names in reads.items()
+        for name in names
+        if name in late
+    ]  # fmt: skip
     outputs = [name for name in used if nodes[name].op in _MUTATING]
     problems += [
         Problem(name, nodes[name].op, "the value it writes is an output", _WAY_OUT, kind="node")
@@ -110,26 +120,26 @@ class _Origins:
         return name
 
 
-def _ancestors(nodes: Mapping[str, Node], name: str) -> set[str]:
-    """Return all nodes that run before *name*, through data and control edges."""
-    seen: set[str] = set()
-    stack = [name]
-    while stack:
-        node = nodes[stack.pop()]
+def _followers(nodes: Mapping[str, Node]) -> dict[str, list[str]]:
+    """Return by name what runs after a node, through data and control edges."""
+    found: dict[str, list[str]] = {name: [] for name in nodes}
+    for node in nodes.values():
         for before in (*(ref.node for ref in node.inputs), *node.controls):
-            if before not in seen and before in nodes:
-                seen.add(before)
-                stack.append(before)
+            if before in found:
+                found[before].append(node.name)
+    return found
+
+
+def _after(followers: Mapping[str, list[str]], names: Iterable[str]) -> set[str]:
+    """Return all nodes that run after one of *names*."""
+    seen: set[str] = set()
+    stack = list(names)
+    while stack:
+        for name in followers[stack.pop()]:
+            if name not in seen:
+                seen.add(name)
+                stack.append(name)
     return seen
-
-
-def _looping(nodes: Mapping[str, Node], written: set[str]) -> bool:
-    """Tell whether one of *written* is in the body of a loop, so that the next turn reads it."""
-    return any(
-        nodes[before].op in ("NextIteration", "Enter")
-        for name in written
-        for before in _ancestors(nodes, name)
-    )
 
 
 class _Binding:
