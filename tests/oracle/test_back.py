@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ CASES = {
 REFUSED = {"lstm_activations": "activation hard_sigmoid, which Keras 2 and 3 define differently"}
 TRAINED = FIXTURES / "tfjs_trained"
 IN_TFJS = sorted(path.name for path in TRAINED.iterdir())
+AGED = "sequential, as TensorFlow 1 described it"
 LOADER = Path(__file__).parent / "keras_loader.py"
 # (which Keras, what it loads)
 READINGS = (("tf_keras", "h5"), ("keras", "h5"), ("keras", "keras"))
@@ -39,7 +41,7 @@ NOT_IN_KERAS_3 = {
 }
 ASKED = [
     (case, *reading)
-    for case in (*sorted(CASES.keys() - REFUSED.keys()), *IN_TFJS)
+    for case in (*sorted(CASES.keys() - REFUSED.keys()), *IN_TFJS, AGED)
     for reading in READINGS
     if (case, *reading) not in NOT_IN_KERAS_3
 ]
@@ -74,8 +76,8 @@ def sent(case: str, file: str, directory: Path) -> Case:
     return Case(directory, [recorded[key] for key in recorded if key.startswith(f"{writer}/")])
 
 
-def trained(name: str, directory: Path) -> Case:
-    """Bring a model that was made in tfjs to Keras."""
+def trained(name: str, directory: Path, web: Path | None = None) -> Case:
+    """Bring a model that was made in tfjs to Keras, or what *web* makes of it."""
     recorded = json.loads((TRAINED / name / "io.json").read_text())
     inputs, outputs = (
         [np.array(t["values"], t["dtype"]).reshape(t["shape"]) for t in recorded[key]]
@@ -83,8 +85,26 @@ def trained(name: str, directory: Path) -> Case:
     )
     directory.mkdir()
     np.savez(directory / "inputs.npz", *inputs)
-    bring_back(TRAINED / name, directory)
+    bring_back(web or TRAINED / name, directory)
     return Case(directory, outputs)
+
+
+def aged(directory: Path) -> Case:
+    """Bring a model to Keras whose initialisers have a dtype, which Keras 3 does not take."""
+
+    def with_dtype(entry: dict) -> dict:
+        given = entry.get("config")
+        if isinstance(given, dict) and entry.get("class_name") in ("VarianceScaling", "Zeros"):
+            given["dtype"] = "float32"
+        return entry
+
+    web = directory.with_name("aged")
+    shutil.copytree(TRAINED / "sequential", web)
+    text = (web / "model.json").read_text()
+    changed = json.dumps(json.loads(text, object_hook=with_dtype))
+    assert changed.count('"dtype"') > text.count('"dtype"')
+    (web / "model.json").write_text(changed)
+    return trained("sequential", directory, web)
 
 
 def bring_back(web: Path, directory: Path) -> None:
@@ -112,6 +132,7 @@ def returned(tensorflow, tmp_path_factory) -> Iterator[dict[str, Case]]:
     cases = {
         case: sent(case, CASES[case], root / case) for case in CASES.keys() - REFUSED.keys()
     } | {name: trained(name, root / name) for name in IN_TFJS}
+    cases[AGED] = aged(root / AGED)
     commands = {"tf_keras": tensorflow, "keras": [os.environ["TFJS_CODEC_KERAS_PYTHON"]]}
     processes = []
     for keras, command in commands.items():

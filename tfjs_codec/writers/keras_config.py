@@ -114,6 +114,11 @@ _SPELLINGS = {
 }
 # Written by tfjs under another name.
 _INITIALIZERS = {"LeCunNormal": "LecunNormal", "LeCunUniform": "LecunUniform"}
+# TensorFlow 1 wrote a dtype and more, which Keras 3 does not take.
+_INITIALIZER_KEYS = (
+    *("value", "minval", "maxval", "mean", "stddev", "gain", "scale", "mode", "distribution"),
+    "seed",
+)
 
 
 def model_config(graph: KerasGraph, dialect: int) -> Json:
@@ -214,10 +219,12 @@ class _Writer:
         if key in ("activation", "recurrent_activation"):
             kind, config = value["class_name"], value["config"]
             return self.layer(KerasLayer(config.get("name", key), kind, config))
+        if not key.endswith("_initializer"):
+            return value
         name = str(value.get("class_name"))
-        if key.endswith("_initializer") and name in _INITIALIZERS:
-            return {**value, "class_name": _INITIALIZERS[name]}
-        return value
+        config = value.get("config") or {}
+        known = {key: config[key] for key in _INITIALIZER_KEYS if key in config}
+        return {**value, "class_name": _INITIALIZERS.get(name, name), "config": known}
 
 
 def _entry(module: str, class_name: str, config: Json) -> Json:
