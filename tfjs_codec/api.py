@@ -225,7 +225,14 @@ def inspect(source: Source, **choices: Any) -> Inspection:
     return describe(source, ConvertOptions(**choices))
 
 
-def diff(a: Source, b: Source, *, tolerance: float = 0.0, **choices: Any) -> Diff:
+def diff(
+    a: Source,
+    b: Source,
+    *,
+    tolerance: float = 0.0,
+    replace: Mapping[str, Source] | None = None,
+    **choices: Any,
+) -> Diff:
     """Compare the layers and the weights of two models of any formats.
 
     Two Keras models are compared as such. A Keras model and a tfjs model are compared as what a
@@ -237,6 +244,7 @@ def diff(a: Source, b: Source, *, tolerance: float = 0.0, **choices: Any) -> Dif
         a: A path, bytes, or an open binary file.
         b: Another one.
         tolerance: Tensors whose values differ by no more than this count as equal.
+        replace: Models in the place of layers, as for :func:`convert`, where one is converted.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`, for both.
 
     Raises:
@@ -244,7 +252,8 @@ def diff(a: Source, b: Source, *, tolerance: float = 0.0, **choices: Any) -> Dif
     """
     from tfjs_codec.report.diff import diff as compare
 
-    return compare(a, b, ConvertOptions(**choices), tolerance)
+    options = ConvertOptions(**{"allow_approximate": True, **choices})
+    return compare(a, b, options, replace or {}, tolerance)
 
 
 def verify(
@@ -255,6 +264,7 @@ def verify(
     inputs: str | os.PathLike[str] | None = None,
     node_modules: str | os.PathLike[str] | None = None,
     tolerance: float = 1e-4,
+    replace: Mapping[str, Source] | None = None,
     **choices: Any,
 ) -> Verification:
     """Check a tfjs model, and return what was checked.
@@ -273,6 +283,7 @@ def verify(
             signature); else inputs are made up.
         node_modules: The directory from which ``@tensorflow/tfjs`` is looked for.
         tolerance: How much predictions may differ, relative to the largest.
+        replace: Models in the place of layers of *against*, as for :func:`convert`.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions` for *against*.
 
     Raises:
@@ -284,4 +295,5 @@ def verify(
     from tfjs_codec.report.verify import verify as check
 
     predicting = Predicting(inputs, node_modules, tolerance) if node else None
-    return check(web, against, ConvertOptions(**choices), predicting)
+    options = ConvertOptions(**{"allow_approximate": True, **choices})
+    return check(web, against, options, replace or {}, predicting)

@@ -124,6 +124,18 @@ class OutputError(TfjsCodecError, OSError):
 
 
 class VerificationError(TfjsCodecError):
-    """A check of written data failed (exit code 7)."""
+    """A check of written data failed; ``failures`` lists all that did (exit code 7)."""
 
     exit_code = 7
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        path: object = "",
+        where: str = "",
+        hint: str = "",
+        failures: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(what, path=path, where=where, hint=hint)
+        self.failures = failures or (what,)

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfjs_codec.errors import UnsupportedModelError, UsageError, quote
+from tfjs_codec.errors import UnsupportedModelError, UsageError
+from tfjs_codec.lowered import lowered, rename_layers
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.report.report import Report
 
@@ -100,53 +101,12 @@ def _to_layers(job: Job) -> Report:
             )
         model, dropped = _restored(keras.tfjs, job.options)
         return _write_tfjs(job, keras, model, None, dropped)
-    model, log = lowered(job, keras)
+    model, log = _lowered(job, keras)
     return _write_tfjs(job, keras, model, log, ())
 
 
-def lowered(job: Job, keras: KerasModel) -> tuple[TfjsModel, LoweringLog]:
-    """Express *keras*, with the job's replacements, in layers that tfjs has."""
-    from tfjs_codec.lowering.trace import lower
-
-    _rename_layers(keras, job.options.rename)
-    replacements = {}
-    for name, one in job.replacements.items():
-        inner = job.open(one)
-        if inner.graph is None:
-            raise UsageError(
-                "a replacement needs an architecture, not only weights", path=inner.path
-            )
-        if keras.graph is None or name not in {layer.name for layer in keras.graph.walk()}:
-            raise UsageError(f"there is no layer '{name}' to replace", path=keras.path)
-        replacements[name] = inner.graph
-    model, log = lower(
-        keras,
-        allow_approximate=job.options.allow_approximate,
-        keep_training_config=job.options.training_config,
-        replacements=replacements,
-    )
-    if job.options.metadata:
-        model.metadata = dict(job.options.metadata)
-    return model, log
-
-
-def _rename_layers(keras: KerasModel, new_names: Mapping[str, str]) -> None:
-    """Rename layers of *keras*, at any depth."""
-    from tfjs_codec.raising.names import rename
-    from tfjs_codec.raising.portable import graphs
-
-    if not new_names:
-        return
-    models = [] if keras.graph is None else list(graphs(keras.graph))
-    taken = {layer.name for model in models for layer in model.layers}
-    for old, new in new_names.items():
-        if old not in taken:
-            raise UsageError(f"there is no layer {quote(old)} to rename", path=keras.path)
-        if new in taken:
-            raise UsageError(f"there is a layer {quote(new)} already", path=keras.path)
-        taken.add(new)
-    for model in models:
-        rename(model, new_names)
+def _lowered(job: Job, keras: KerasModel) -> tuple[TfjsModel, LoweringLog]:
+    return lowered(keras, job.options, job.replacements, job.open)
 
 
 def _restored(model: TfjsModel, options: ConvertOptions) -> tuple[TfjsModel, Sequence[str]]:
@@ -305,13 +265,13 @@ def _as_layers(job: Job, source: KerasModel) -> tuple[KerasModel, LoweringLog]:
             hint="Its weights can be written as .npz.",
         )
     if source.tfjs is not None and not job.replacements:
-        _rename_layers(source, job.options.rename)
+        rename_layers(source, job.options.rename)
         log = LoweringLog()
         log.warnings.extend(source.warnings)
         if source.training_config is not None:
             log.dropped.append("the training config")
         return source, log
-    model, log = lowered(job, source)
+    model, log = _lowered(job, source)
     assert model.graph is not None  # noqa: S101  the source has one
     model = replace(model, topology=model_topology(model.graph))
     return keras_model(model, source.path, job.options.limits), log

@@ -25,6 +25,7 @@ ORDER = (
     "files",
     "readers",
     "lowering raising graph writers",
+    "lowered",
     "report",
     "targets",
     "api",

@@ -9,7 +9,7 @@ from pathlib import Path
 import graph_fixtures
 import numpy as np
 import pytest
-from keras_files import dense_h5
+from keras_files import dense_h5, entry, h5_model
 from tfjs_files import dense_topology, manifest_model, write_model
 
 import tfjs_codec
@@ -231,6 +231,33 @@ def test_the_command_line(web, tmp_path, capsys):
     assert capsys.readouterr().err.startswith(f"tfjs-codec: error: {web}/model.json: ")
     assert cli.main(["verify", str(web), "--inputs", "x.npz"]) == 2
     assert "need --node" in capsys.readouterr().err
+
+
+def test_failures_as_json(web, tmp_path, capsys):
+    (tmp_path / "m.h5").write_bytes(dense_h5("other"))
+    assert cli.main(["verify", str(web), "--against", str(tmp_path / "m.h5"), "--json"]) == 7
+    failures = json.loads(capsys.readouterr().out)["failures"]
+    assert "the weight 'other/kernel' is missing" in failures
+    assert "the source has no weight 'd/kernel'" in failures
+
+
+@pytest.mark.parametrize("flag", ["rename", "replace"])
+def test_what_was_changed_on_the_way(tmp_path, flag):
+    """Sources are changed as they were for the conversion, by ``verify`` and by ``diff``."""
+    layers = [entry("Dense", name, units=4, batch_input_shape=[None, 4]) for name in ("d", "e")]
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+    tensors = {
+        name: [(f"{name}/kernel:0", np.eye(4) * k), (f"{name}/bias:0", np.zeros(4))]
+        for k, name in enumerate(("d", "e"))
+    }
+    for name, content in (("m.h5", h5_model(config, tensors)), ("r.h5", dense_h5("r", (4, 4)))):
+        (tmp_path / name).write_bytes(content)
+    change = [f"--{flag}", f"e={'f' if flag == 'rename' else tmp_path / 'r.h5'}"]
+    source, web = str(tmp_path / "m.h5"), str(tmp_path / "web")
+    assert cli.main(["convert", source, web, "--quiet", *change]) == 0
+    for command in (["verify", web, "--against", source], ["diff", source, web]):
+        assert cli.main([*command, "--quiet", *change]) == 0
+        assert cli.main([*command, "--quiet"]) == (7 if command[0] == "verify" else 1)
 
 
 # --- real TensorFlow.js ----------------------------------------------------------------------

@@ -34,22 +34,9 @@ def add_parser(commands: shared.Commands) -> None:
     add("--signature-name", metavar="NAME", help="the signature that becomes a graph model")
     add("--output-node-names", metavar="NAMES", help="what a frozen graph returns: y,boxes:1")
     add("--structured-outputs", action="store_true", help="a graph model returns a map by keys")
-    add(
-        "--rename",
-        metavar="OLD=NEW",
-        action="append",
-        default=[],
-        help="give a layer another name",
-    )
+    shared.add_changes(add)
     add("--checksums", action="store_true", help="write down the SHA-256 of the weight files")
     add("--no-checksums", action="store_true", help="trust the values of a SavedModel unread")
-    add(
-        "--replace",
-        metavar="LAYER=FILE",
-        action="append",
-        default=[],
-        help="a Keras model to put in the place of a layer (a Lambda, a custom layer)",
-    )
     add("--training-config", action="store_true", help="keep optimizer, loss and metrics")
     add("--allow-approximate", action="store_true", help="accept nearly exact lowerings")
     add("--force", action="store_true", help="write into a directory that holds other things")

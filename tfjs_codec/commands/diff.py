@@ -21,6 +21,7 @@ def add_parser(commands: shared.Commands) -> None:
     add("--tags", metavar="TAGS", help="the MetaGraph of SavedModels, such as serve,gpu")
     add("--signature-name", metavar="NAME", help="the signature of SavedModels")
     add("--output-node-names", metavar="NAMES", help="what a frozen graph returns")
+    shared.add_changes(add)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
         tags=shared.listed(arguments.tags),
         signature_name=arguments.signature_name,
         output_node_names=shared.listed(arguments.output_node_names),
+        rename=dict(shared.pairs(arguments.rename)),
+        replace=dict(shared.pairs(arguments.replace)),
         limits=shared.limits(arguments.limit),
     )
     shared.show(found, arguments)

@@ -47,6 +47,14 @@ def add_command(
     return parser
 
 
+def add_changes(add: Callable[..., Any]) -> None:
+    """Add the options that change a Keras model before it is converted."""
+    add("--rename", metavar="OLD=NEW", action="append", default=[],
+        help="give a layer another name")  # fmt: skip
+    add("--replace", metavar="LAYER=FILE", action="append", default=[],
+        help="a Keras model to put in the place of a layer (a Lambda, a custom layer)")  # fmt: skip
+
+
 def show(result: Result, arguments: argparse.Namespace) -> None:
     """Print *result* as the options ask."""
     if arguments.json:

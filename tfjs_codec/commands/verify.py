@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
+from typing import TYPE_CHECKING
 
 from tfjs_codec.commands import shared
-from tfjs_codec.errors import UsageError
+from tfjs_codec.errors import UsageError, VerificationError
+
+if TYPE_CHECKING:
+    from tfjs_codec.report.verify import Verification
 
 
 def add_parser(commands: shared.Commands) -> None:
@@ -18,6 +23,7 @@ def add_parser(commands: shared.Commands) -> None:
     add("--tags", metavar="TAGS", help="the MetaGraph of SRC, such as serve,gpu")
     add("--signature-name", metavar="NAME", help="the signature of SRC")
     add("--output-node-names", metavar="NAMES", help="what a frozen graph SRC returns")
+    shared.add_changes(add)
     add("--node", action="store_true", help="load and run the model in TensorFlow.js in Node")
     add("--node-modules", metavar="DIR", help="where to look for @tensorflow/tfjs (default .)")
     add(
@@ -28,12 +34,23 @@ def add_parser(commands: shared.Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Verify, and print what was checked."""
-    from tfjs_codec import api
-
+    """Verify, and print what was checked, or with ``--json`` what failed."""
     if not arguments.node and (arguments.inputs or arguments.node_modules):
         raise UsageError("--inputs and --node-modules need --node")
-    found = api.verify(
+    try:
+        found = _verified(arguments)
+    except VerificationError as error:
+        if arguments.json:
+            print(json.dumps({"path": arguments.web, "failures": error.failures}))
+        raise
+    shared.show(found, arguments)
+    return 0
+
+
+def _verified(arguments: argparse.Namespace) -> Verification:
+    from tfjs_codec import api
+
+    return api.verify(
         arguments.web,
         arguments.against,
         node=arguments.node,
@@ -44,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         tags=shared.listed(arguments.tags),
         signature_name=arguments.signature_name,
         output_node_names=shared.listed(arguments.output_node_names),
+        rename=dict(shared.pairs(arguments.rename)),
+        replace=dict(shared.pairs(arguments.replace)),
         limits=shared.limits(arguments.limit),
     )
-    shared.show(found, arguments)
-    return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -103,12 +103,18 @@ _LEVELS = {
 }
 
 
-def diff(a: AnySource, b: AnySource, options: ConvertOptions, tolerance: float) -> Diff:
+def diff(
+    a: AnySource,
+    b: AnySource,
+    options: ConvertOptions,
+    replacements: Mapping[str, AnySource],
+    tolerance: float,
+) -> Diff:
     """Compare *a* and *b*; see :func:`tfjs_codec.diff`."""
     if not tolerance >= 0:
         raise UsageError(f"tolerance must not be negative, as {tolerance} is")
     with ExitStack() as stack:
-        left, right = two_sides(a, b, options, stack)
+        left, right = two_sides(a, b, options, replacements, stack)
         return Diff(
             (left.path, left.format),
             (right.path, right.format),

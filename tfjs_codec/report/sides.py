@@ -22,6 +22,7 @@ from tfjs_codec.files.source import graph_kind, open_source
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel, Ref
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.ir.tfjs import TfjsGraph, TfjsLayer, Weight, scopes
+from tfjs_codec.lowered import lowered
 from tfjs_codec.lowering.tfjs_classes import TFJS_CLASSES
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_model
@@ -73,7 +74,11 @@ class Side:
 
 
 def two_sides(
-    a: AnySource, b: AnySource, options: ConvertOptions, stack: ExitStack
+    a: AnySource,
+    b: AnySource,
+    options: ConvertOptions,
+    replacements: Mapping[str, AnySource],
+    stack: ExitStack,
 ) -> tuple[Side, Side]:
     """Return both models on the first level that both have; readable until *stack* ends."""
     models = [_opened(source, options, stack) for source in (a, b)]
@@ -83,7 +88,11 @@ def two_sides(
     if has_graph:
         makers.insert(0, lambda source, model: _graph(source, model, options, stack))
     elif has_layers:
-        makers.insert(0, lambda _, model: _layers(model))
+
+        def read(source: AnySource) -> KerasModel:
+            return stack.enter_context(open_model(source, **options.reading))
+
+        makers.insert(0, lambda _, model: _layers(model, options, replacements, read))
     else:
         makers.insert(0, lambda _, model: _keras(model))
     for make in makers:
@@ -135,14 +144,17 @@ def _keras_layer(layer: KerasLayer, path: str) -> Iterator[tuple[str, Described]
         yield from _keras_layer(child, f"{path}/{child.name}")
 
 
-def _layers(model: KerasModel) -> Side | None:
+def _layers(
+    model: KerasModel,
+    options: ConvertOptions,
+    replacements: Mapping[str, AnySource],
+    read: Callable[[AnySource], KerasModel],
+) -> Side | None:
     """The Layers model that *model* is or becomes; None if it has no architecture of its own."""
-    from tfjs_codec.lowering.trace import lower  # noqa: PLC0415  (not needed for other levels)
-
     tfjs = model.tfjs
     if tfjs is None and model.graph is not None:
         try:
-            tfjs, _ = lower(model, allow_approximate=True)
+            tfjs, _ = lowered(model, options, replacements, read)
         except UnsupportedModelError:
             return None
     if tfjs is None or (tfjs.topology is None and tfjs.graph is None):

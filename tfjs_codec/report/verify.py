@@ -19,6 +19,7 @@ from tfjs_codec.files.source import graph_kind, open_source
 from tfjs_codec.ir.keras import KerasModel
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.ir.tfjs import TfjsModel, Weight, scopes
+from tfjs_codec.lowered import lowered
 from tfjs_codec.lowering.tfjs_classes import TFJS_CLASSES
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_model
@@ -72,6 +73,7 @@ def verify(
     web: str | os.PathLike[str],
     against: AnySource | None,
     options: ConvertOptions,
+    replacements: Mapping[str, AnySource],
     predicting: node.Predicting | None,
 ) -> Verification:
     """Check the tfjs model *web*; see :func:`tfjs_codec.verify`."""
@@ -95,7 +97,7 @@ def verify(
         _check_checksums(path, model.tfjs, found)
         variables = _check_variables(model, weights, found)
         if against is not None:
-            expected = _expected(model, against, options, stack)
+            expected = _expected(model, against, options, replacements, stack)
             _check_values(weights, expected, variables, found)
     if predicting is not None and not found.failures:
         signature = model.tfjs.fields.get("signature")
@@ -104,7 +106,7 @@ def verify(
         count = len(found.failures)
         lines = found.failures[:_LISTED] + ["…"] * (count > _LISTED)
         what = "\n  ".join([f"{count} check{'s' * (count > 1)} failed", *lines])
-        raise VerificationError(what, path=path)
+        raise VerificationError(what, path=path, failures=tuple(found.failures))
     return Verification(path, model.format, tuple(found.checks), tuple(found.notes))
 
 
@@ -202,7 +204,11 @@ def _check_constants(
 
 
 def _expected(
-    web: KerasModel, against: AnySource, options: ConvertOptions, stack: ExitStack
+    web: KerasModel,
+    against: AnySource,
+    options: ConvertOptions,
+    replacements: Mapping[str, AnySource],
+    stack: ExitStack,
 ) -> Mapping[str, LazyTensor]:
     """Return the weights that *against* becomes in a model of the kind of *web*, by name."""
     opened = open_source(against)
@@ -211,19 +217,14 @@ def _expected(
         from tfjs_codec.writers.tfjs_graph import constants  # noqa: PLC0415
 
         return constants(convert(opened, options, stack)[1])
-    return tfjs_weights(against, options, stack)
 
+    def read(source: AnySource, **how: Any) -> KerasModel:
+        return stack.enter_context(open_model(source, **options.reading, **how))
 
-def tfjs_weights(
-    source: AnySource, options: ConvertOptions, stack: ExitStack
-) -> dict[str, LazyTensor]:
-    """Return the weights of the Layers model that *source* is or becomes, by tfjs name."""
-    from tfjs_codec.lowering.trace import lower  # noqa: PLC0415  (not needed for a mere check)
-
-    model = stack.enter_context(open_model(source, **options.reading, as_stored=True))
+    model = read(against, as_stored=True)
     tfjs = model.tfjs
     if tfjs is None:
-        tfjs, _ = lower(model, allow_approximate=True)
+        tfjs, _ = lowered(model, options, replacements, read)
     return {weight.name: weight.tensor for weight in tfjs.weights if not weight.optimizer}
 
 
