@@ -33,7 +33,7 @@ def made(op, dims, second, attrs):
 @pytest.mark.parametrize(
     ("op", "dims", "second", "attrs"),
     [
-        ("Conv2D", (1, 5, 5, 4), np.ones((3, 3, 2, 4), "f4"), CONV),
+        ("Conv2D", (1, 5, 5, 4), np.ones((3, 3, 3, 4), "f4"), CONV),
         ("BitwiseAnd", (2,), np.ones(2, "i4"), FLOAT),
         ("Dilation2D", (1, 4, 4, 1), np.ones((2, 2, 1), "f4"), FLOAT),
         ("IRFFT", (2, 4), np.int32([7]), {}),

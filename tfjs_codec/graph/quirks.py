@@ -220,11 +220,27 @@ def _ends(one: Dims, other: Dims) -> list[tuple[int | None, int | None]]:
 
 
 def grouped_convolution(build: Build, node: Node) -> list[Ref] | None:
-    """Refuse channels in groups."""
+    """Convolve groups of channels one by one; groups of one channel are a depthwise convolution."""
     x, weights = (build.shape(ref) for ref in node.inputs[:2])
-    if x and weights and None not in (x[-1], weights[-2]) and x[-1] != weights[-2]:
-        build.refuse("tfjs has no convolution of channels in groups")
-    return None
+    if not x or not weights or not x[-1] or not weights[-2] or x[-1] == weights[-2]:
+        return None
+    groups, filters = x[-1] // weights[-2], weights[-1] or 0
+    if x[-1] % weights[-2] or filters % groups:
+        build.refuse("its weights do not fit its channels")
+        return None
+    image, kernel = node.inputs
+    if node.op == "Conv2D" and weights[-2] == 1:
+        attrs = {key: value for key, value in node.attrs.items() if key != "use_cudnn_on_gpu"}
+        sizes = build.ints(*(size or 0 for size in weights[:2]), groups, filters // groups)
+        kernel = build.op("Reshape", kernel, sizes, Tshape="int32")
+        return build.same("DepthwiseConv2dNative", image, kernel, **attrs)
+    axis = build.const(np.array(len(x) - 1, np.int32), "int32")
+    parts = [build.op("Split", axis, ref, num_split=groups) for ref in (image, kernel)]
+    made = [
+        build.op(node.op, *(Ref(part.node, number) for part in parts), **node.attrs)
+        for number in range(groups)
+    ]
+    return build.same("ConcatV2", *made, axis, N=groups, Tidx="int32")
 
 
 def mean(build: Build, node: Node) -> list[Ref] | None:
