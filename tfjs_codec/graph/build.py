@@ -20,6 +20,7 @@ class Build:
         self._shapes = known_shapes(graph)
         self._names = fresh_names(graph)
         self._node = Node("", "")
+        self._ends = {tensor.ref for tensor in graph.outputs.values()}
 
     def begin(self, node: Node) -> None:
         """Name the nodes that follow after *node*."""
@@ -27,8 +28,9 @@ class Build:
 
     @property
     def dtype(self) -> str:
-        """The attribute T of the node that is replaced."""
-        return str(self._node.attrs.get("T", "float32"))
+        """The type of the node that is replaced: its attribute ``T`` or ``Tparams``."""
+        attrs = self._node.attrs
+        return str(attrs.get("T") or attrs.get("Tparams", "float32"))
 
     def shape(self, ref: Ref) -> Dims | None:
         """Return the shape of *ref*, as far as it is known before the graph runs."""
@@ -58,6 +60,11 @@ class Build:
         name = self._names.fresh(f"{self._node.name}/Const")
         self.nodes[name] = const(name, array, dtype)
         return Ref(name)
+
+    def uses(self, node: Node, output: int) -> bool:
+        """Tell whether anything takes result number *output* of *node*."""
+        ref = Ref(node.name, output)
+        return ref in self._ends or any(ref in one.inputs for one in self.nodes.values())
 
     def sizes(self, x: Ref, first: int, count: int) -> Ref:
         """Return a vector of the sizes at run time of *count* axes of *x* from *first* on."""

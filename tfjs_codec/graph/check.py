@@ -37,6 +37,16 @@ _HINTS = {
 }
 
 
+# What the kernels of tfjs compute for complex numbers, too.
+_COMPLEX = frozenset(
+    (
+        *("Add", "AddV2", "Cast", "ComplexAbs", "ConcatV2", "Enter", "Exit", "ExpandDims", "FFT"),
+        *("Fill", "IFFT", "IRFFT", "Identity", "Imag", "Merge", "Mul", "NextIteration", "Pack"),
+        *("Real", "Reshape", "Shape", "Squeeze", "Sub", "Switch", "ZerosLike"),
+    )
+)
+
+
 def checked(graph: Graph) -> Graph:
     """Return *graph* if tfjs has all its operations.
 
@@ -44,6 +54,7 @@ def checked(graph: Graph) -> Graph:
         UnsupportedModelError: It lacks some; every one is listed with the nodes that use it.
     """
     problems = [*_unknown(graph.nodes.values()), *_unknown(graph.initializer.values())]
+    problems += _complex(graph.nodes.values())
     ops = ", ".join(problem.class_name for problem in problems)
     problems += [
         Problem(key, graph.nodes[tensor.ref.node].op, f"its type is {tensor.dtype}", kind="input")
@@ -61,6 +72,14 @@ def checked(graph: Graph) -> Graph:
             hint="Leave these operations out of the signature, or choose other ones.",
         )  # fmt: skip
     return graph
+
+
+def _complex(nodes: Iterable[Node]) -> list[Problem]:
+    return [
+        Problem(node.name, node.op, "tfjs computes it for real numbers only", kind="node")
+        for node in nodes
+        if str(node.attrs.get("T")).startswith("complex") and node.op not in _COMPLEX
+    ]
 
 
 def _unknown(nodes: Iterable[Node]) -> list[Problem]:

@@ -25,7 +25,7 @@ from tfjs_codec.graph.loops import carried
 from tfjs_codec.graph.narrow import narrowed
 from tfjs_codec.graph.rewrite import rewritten
 from tfjs_codec.graph.shapes import shapes_folded
-from tfjs_codec.graph.simplify import forwarded, inputs_cast, outputs_apart
+from tfjs_codec.graph.simplify import forwarded, inputs_cast, outputs_apart, updates_apart
 from tfjs_codec.graph.sources import read
 from tfjs_codec.graph.tables import lookups_shaped, tables_filled
 from tfjs_codec.graph.v1_control import merges_gated
@@ -51,6 +51,7 @@ PASSES: tuple[Pass, ...] = (
     prelus_found,
     affine_folded,
     fused,
+    updates_apart,
     carried,
     narrowed,
     inputs_cast,

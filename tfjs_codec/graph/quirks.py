@@ -5,7 +5,9 @@ in both: ``MatrixBandPart`` reads its first number twice, ``StridedSlice`` reads
 it has strides and drops or adds an axis, ``OneHot`` ignores ``axis`` and makes no floats on wasm,
 ``Cumsum`` and ``Cumprod`` take no negative axis, ``FakeQuantWithMinMaxVars`` does nothing, ``Mean``
 of whole numbers has a fraction, ``Select`` does not choose rows, Fourier transforms ignore their
-length, ``BitwiseAnd`` fails, soft ``NonMaxSuppressionV5`` returns too few boxes, ``Dilation2D``
+length, ``BitwiseAnd`` fails, ``GatherV2`` mixes up batches and ``MaxPoolWithArgmax`` fails (wasm),
+``FloorDiv`` rounds floats (webgl), ``Complex`` does not spread its parts, ``TensorListConcatV2``
+fails, soft ``NonMaxSuppressionV5`` returns too few boxes, ``Dilation2D``
 (wasm) and ``ImageProjectiveTransformV3`` (cpu) depend on the backend.
 """
 
@@ -16,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from tfjs_codec.graph import composed
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.shapes import Dims
-from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.ir.graph import Node, Ref, Shape
 
 _SMALL = frozenset(("int8", "int16", "uint8", "uint16"))
 _OVERFLOWING = frozenset(
@@ -316,6 +319,71 @@ def inverse_real_fft(build: Build, node: Node) -> list[Ref] | None:
     if length is None or length[0] % 2:
         build.refuse("tfjs has it only for even lengths")
     return None
+
+
+def gather(build: Build, node: Node) -> list[Ref] | None:
+    """Gather from all batches as from one; the wasm backend mixes them up."""
+    x, indices, axis = node.inputs
+    batch = node.attrs["batch_dims"]
+    if not batch:
+        return None
+    number, rank, places = _numbers(build, axis), build.rank(x), build.rank(indices)
+    if number is None or rank is None or places is None:
+        build.refuse("tfjs gathers by batches only with a known rank and axis")
+        return None
+    (at,), batch = number, batch + places if batch < 0 else batch
+    at = at + rank if at < 0 else at
+    if node.attrs["Tindices"] != "int32":
+        kind = node.attrs["Tindices"]
+        indices = build.op("Cast", indices, SrcT=kind, DstT="int32", Truncate=False)
+    if at == batch:
+        return [composed.gathered(build, x, indices, batch, rank, places)]
+    first = (*range(batch), at, *(axis for axis in range(batch, rank) if axis != at))
+    x = build.op("Transpose", x, build.ints(*first), Tperm="int32")
+    made = composed.gathered(build, x, indices, batch, rank, places)
+    order = [
+        *range(batch), *range(places, places + at - batch), *range(batch, places),
+        *range(places + at - batch, rank + places - batch - 1),
+    ]  # fmt: skip
+    return build.same("Transpose", made, build.ints(*order), Tperm="int32")
+
+
+def floor_quotient(build: Build, node: Node) -> list[Ref] | None:
+    """Divide, then round down; webgl makes whole numbers of both operands first."""
+    if build.dtype.startswith(("int", "uint")):
+        return None
+    return build.same("Floor", build.op("RealDiv", *node.inputs))
+
+
+def pool_with_places(build: Build, node: Node) -> list[Ref] | None:
+    """Pool without telling places; the wasm backend does neither right."""
+    if build.uses(node, 1):
+        return differs(build, node)
+    attrs = {key: node.attrs[key] for key in ("ksize", "strides", "padding")}
+    more = {"data_format": b"NHWC", "explicit_paddings": ()}
+    return build.same("MaxPool", *node.inputs, **attrs, **more)
+
+
+def complex_number(build: Build, node: Node) -> list[Ref] | None:
+    """Give both parts the same shape."""
+    parts = node.inputs
+    shapes = [build.shape(part) for part in parts]
+    if shapes[0] == shapes[1] and shapes[0] is not None and None not in shapes[0]:
+        return None
+    spread = [
+        build.op("AddV2", one, build.op("ZerosLike", other)) for one, other in (parts, parts[::-1])
+    ]
+    return build.same("Complex", *spread, Tout=node.attrs["Tout"])
+
+
+def list_concat(build: Build, node: Node) -> list[Ref] | None:
+    """Say the shape of the elements as tfjs wants it; it does not tell their lengths."""
+    sizes = _numbers(build, node.inputs[1])
+    if build.uses(node, 1):
+        build.refuse("tfjs does not tell the lengths of what it joins")
+    shape = Shape(None if sizes is None or sizes == [-1] else tuple(sizes))
+    kind = node.attrs["element_dtype"]
+    return build.same("TensorListConcat", node.inputs[0], element_dtype=kind, element_shape=shape)
 
 
 def unknown(build: Build, _: Node) -> list[Ref] | None:

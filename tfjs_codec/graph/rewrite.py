@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.graph import quirks
+from tfjs_codec.graph import composed, quirks
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.einsum import einsum
 from tfjs_codec.ir.graph import Graph, Node, Ref, pruned, redirected
@@ -244,7 +244,24 @@ def _spaced(build: Build, x: Ref, axis: int, size: int, step: int, before: int, 
 
 
 RULES: dict[str, Rule] = {
+    "AdjustContrastv2": composed.contrast,
+    "Angle": composed.angle,
     "BatchMatMulV2": quirks.stacked_product,
+    "Bucketize": composed.bucketize,
+    "Complex": quirks.complex_number,
+    "ExtractImagePatches": composed.image_patches,
+    "FloorDiv": quirks.floor_quotient,
+    "GatherV2": quirks.gather,
+    **dict.fromkeys(("MatrixDiag", "MatrixDiagV3"), composed.diagonal_matrix),
+    **dict.fromkeys(("MatrixDiagPart", "MatrixDiagPartV3"), composed.diagonal),
+    "MulNoNan": composed.mul_no_nan,
+    "MaxPoolWithArgmax": quirks.pool_with_places,
+    "ReverseSequence": composed.reversed_sequences,
+    **dict.fromkeys(("SegmentSum", "UnsortedSegmentSum"), composed.segment_sum),
+    "SpaceToDepth": composed.space_to_depth,
+    "TensorListConcatV2": quirks.list_concat,
+    **dict.fromkeys(("TensorScatterAdd", "TensorScatterSub"), composed.scatter_onto),
+    "Xdivy": composed.xdivy,
     "BitwiseAnd": quirks.unknown,
     **dict.fromkeys(("Cumprod", "Cumsum"), quirks.cumulative),
     **dict.fromkeys(

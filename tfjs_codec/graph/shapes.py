@@ -91,6 +91,8 @@ class _Known:
             shape = content.shape
         if shape is not None:
             self.shapes[ref] = shape
+            if node.op == "Switch":
+                self.shapes[Ref(node.name, 1)] = shape
         for number, said in enumerate(node.shapes):
             self._say(Ref(node.name, number), said)
 
@@ -219,6 +221,12 @@ def _pooling(known: _Known, node: Node) -> Dims:
     return (x[0], *_slid(x, node, node.attrs["ksize"][1:-1]), x[-1])
 
 
+def _merged(known: _Known, node: Node) -> Dims:
+    """What both branches have in common; a loop may change its shape."""
+    one, other = (known.shapes[ref] for ref in node.inputs)
+    return tuple(a if a == b else None for a, b in zip(one, other, strict=True))
+
+
 def _reversed_convolution(known: _Known, node: Node) -> Dims:
     return (None,) * len(known.of(node, 1))
 
@@ -302,7 +310,7 @@ _SHAPES: dict[str, _Rule] = {
     **dict.fromkeys(
         ("Abs", "BiasAdd", "Cast", "Elu", "Erf", "Exp", "Floor", "FusedBatchNormV3", "Identity",
          "LeakyRelu", "Log", "LogSoftmax", "Neg", "Prelu", "Relu", "Relu6", "Rsqrt", "Selu",
-         "Sigmoid", "Softmax", "Softplus", "Sqrt", "Square", "Tanh"),
+         "Sigmoid", "Softmax", "Softplus", "Sqrt", "Square", "Switch", "Tanh"),
         _same,
     ),
     **dict.fromkeys(
@@ -313,6 +321,7 @@ _SHAPES: dict[str, _Rule] = {
     **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative"), _convolution),
     **dict.fromkeys(("AvgPool", "AvgPool3D", "MaxPool"), _pooling),
     **dict.fromkeys(("Max", "Mean", "Min", "Prod", "Sum"), _reduced),
+    "Merge": _merged,
     "Conv2DBackpropInput": _reversed_convolution,
     "ConcatV2": _concatenated,
     "ExpandDims": _expand_dims,

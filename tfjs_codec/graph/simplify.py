@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, fresh_names, pruned, redirected
+import numpy as np
+
+from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, const, fresh_names, pruned, redirected
 
 _FORWARD = frozenset(
     (
@@ -32,6 +34,25 @@ def forwarded(graph: Graph) -> Graph:
         count = len(node.inputs) if node.op == "IdentityN" else 1
         moved.update((Ref(node.name, number), node.inputs[number]) for number in range(count))
     return pruned(redirected(graph, moved))
+
+
+def updates_apart(graph: Graph) -> Graph:
+    """Return *graph* with copies of what is updated: the cpu backend writes into it."""
+    names = fresh_names(graph)
+    nodes = dict(graph.nodes)
+    for node in graph.nodes.values():
+        if node.op != "TensorScatterUpdate":
+            continue
+        dtype = str(node.attrs["T"])
+        copy, x = names.fresh(f"{node.name}/copy"), node.inputs[0]
+        if dtype == "bool":
+            nodes[copy] = Node(copy, "LogicalOr", (x, x))
+        else:
+            zero = const(names.fresh(f"{node.name}/zero"), np.array(0, dtype))
+            nodes[zero.name] = zero
+            nodes[copy] = Node(copy, "AddV2", (x, Ref(zero.name)), {"T": dtype})
+        nodes[node.name] = replace(node, inputs=(Ref(copy), *node.inputs[1:]))
+    return replace(graph, nodes=nodes)
 
 
 def inputs_cast(graph: Graph) -> Graph:
