@@ -87,7 +87,10 @@ class Jobs:
             from concurrent.futures import ThreadPoolExecutor  # here: small models need none
 
             self._pool = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
-        self._waiting.append((self._pool.submit(job), instead))
+        try:
+            self._waiting.append((self._pool.submit(job), instead))
+        except RuntimeError:  # no more threads
+            job()
         self.wait(_WAITING)
 
     def wait(self, left: int = 0) -> None:
@@ -98,9 +101,11 @@ class Jobs:
 
     def close(self) -> None:
         """Give up all jobs that have not begun, and wait for the others."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-        for future, instead in self._waiting:
-            if future.cancelled():
-                instead()
-        self._waiting.clear()
+        try:
+            if self._pool is not None:
+                self._pool.shutdown(cancel_futures=True)
+        finally:  # also if Ctrl-C comes again
+            for future, instead in self._waiting:
+                if future.cancelled():
+                    instead()
+            self._waiting.clear()

@@ -122,8 +122,10 @@ class Stage:
 
     def close(self) -> None:
         """Give up what is not done, and close all sources."""
-        self.jobs.close()
-        self._stack.close()
+        try:
+            self.jobs.close()
+        finally:
+            self._stack.close()
 
 
 class StagedFile:
@@ -169,13 +171,12 @@ class StagedFile:
 
     def _fill(self) -> None:
         """Make the copies that were put off."""
+        ranges, self._ranges, self._waiting = self._ranges, [], 0  # what fails is not tried again
         try:
-            for source, extent, position in self._ranges:
+            for source, extent, position in ranges:
                 copy_range(source, self._fd, extent, position)
         except OSError as error:
             _fail(error, self.path)
-        self._ranges.clear()
-        self._waiting = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move to byte *offset* and return where that is."""

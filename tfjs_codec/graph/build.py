@@ -79,8 +79,8 @@ class Build:
 
     def same(self, op: str, *inputs: Ref, **attrs: Any) -> list[Ref]:
         """Put a node of *op* with the name of the replaced one in its place."""
-        name = self._node.name
-        self.nodes[name] = Node(name, op, inputs, {"T": self.dtype, **attrs})
+        name, shapes = self._node.name, self._node.shapes[:1]
+        self.nodes[name] = Node(name, op, inputs, {"T": self.dtype, **attrs}, shapes=shapes)
         return [Ref(name)]
 
     def refuse(self, reason: str, hint: str = "") -> None:

@@ -31,6 +31,11 @@ def _count(build: Build, size: Ref) -> Ref:
     return build.op("Range", _scalar(build, 0), end, _scalar(build, 1), Tidx="int32")
 
 
+def counted(build: Build, vector: Ref) -> Ref:
+    """Return 0, 1, … for each element of *vector*."""
+    return _count(build, build.op("Shape", vector, T="int32", out_type="int32"))
+
+
 def _value(build: Build, ref: Ref) -> Array | None:
     node = build.nodes[ref.node]
     return node.value.numpy() if node.op == "Const" else None

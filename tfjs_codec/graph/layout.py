@@ -15,7 +15,17 @@ import numpy as np
 
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.graph.build import Build
-from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names, ordered, pruned, redirected
+from tfjs_codec.ir.graph import (
+    Graph,
+    Node,
+    Ref,
+    Shape,
+    const,
+    fresh_names,
+    ordered,
+    pruned,
+    redirected,
+)
 from tfjs_codec.ir.tensors import Array
 
 Perm = tuple[int, ...]
@@ -80,6 +90,10 @@ def _turned(build: Build, node: Node) -> list[Ref]:
         pads = attrs["explicit_paddings"]
         attrs["explicit_paddings"] = tuple(pads[2 * a + k] for a in to_last for k in (0, 1))
     made = build.op(node.op, *inputs, **attrs)
+    said = node.shapes[0].dims if node.shapes else None
+    if said is not None and len(said) == rank:
+        shapes = (Shape(tuple(said[axis] for axis in to_last)), *node.shapes[1:])
+        build.nodes[made.node] = replace(build.nodes[made.node], shapes=shapes)
     others = [Ref(made.node, number) for number in range(1, 6)]
     return [*build.same("Transpose", made, build.ints(*to_first), Tperm="int32"), *others]
 

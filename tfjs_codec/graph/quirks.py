@@ -22,6 +22,7 @@ from tfjs_codec.graph import composed
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.shapes import Dims
 from tfjs_codec.ir.graph import Node, Ref, Shape
+from tfjs_codec.ir.tensors import Array
 
 _SMALL = frozenset(("int8", "int16", "uint8", "uint16"))
 _OVERFLOWING = frozenset(
@@ -34,6 +35,7 @@ _BOUNDING = frozenset(
     ("Cast", "Ceil", "ClipByValue", "Floor", "Identity", "Maximum", "Minimum", "Rint", "Round")
 )
 _STEPS = 6
+_INT32 = np.iinfo(np.int32)
 _MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 
 
@@ -50,23 +52,29 @@ def wraps(build: Build, node: Node) -> bool:
 
 
 def _range(build: Build, ref: Ref, steps: int) -> tuple[float, float]:
-    """Return bounds of the numbers of *ref*, looking *steps* nodes back."""
+    """Return bounds of the numbers of *ref*, looking *steps* nodes back; NaN if they may wrap."""
     node = build.nodes[ref.node]
     numbers = _numbers(build, ref) if node.op == "Const" and node.value.size == 1 else None
     if numbers is not None:
         return numbers[0], numbers[0]
     if node.op == "Relu6":
         return 0, 6
-    if steps and node.op in _BOUNDING:
-        lows, highs = zip(*(_range(build, each, steps - 1) for each in node.inputs), strict=True)
-        if node.op == "Minimum":
-            return min(lows), min(highs)
-        if node.op == "Maximum":
-            return max(lows), max(highs)
-        if node.op == "ClipByValue":
-            return max(lows[1], min(lows[0], highs[2])), min(highs[2], max(highs[0], lows[1]))
-        return lows[0], highs[0]
-    return -np.inf, np.inf
+    if not steps or node.op not in _BOUNDING:
+        return -np.inf, np.inf
+    given = [_range(build, each, steps - 1) for each in node.inputs]
+    lows, highs = (np.array(ends, np.float64) for ends in zip(*given, strict=True))
+    low, high = lows[0], highs[0]
+    if node.op == "Minimum":
+        low, high = lows.min(), highs.min()
+    elif node.op == "Maximum":
+        low, high = lows.max(), highs.max()
+    elif node.op == "ClipByValue":
+        low, high = (np.minimum(np.maximum(x[0], x[1]), x[2]) for x in (lows, highs))
+    elif node.op == "Cast" and not node.attrs["SrcT"].startswith(("int", "uint", "bool")):
+        whole = not node.attrs["DstT"].startswith(("float", "bfloat"))
+        if whole and not _INT32.min <= low <= high <= _INT32.max:
+            return np.nan, np.nan
+    return float(low), float(high)
 
 
 def _numbers(build: Build, ref: Ref) -> list[Any] | None:
@@ -102,18 +110,29 @@ def band_part(build: Build, node: Node) -> list[Ref]:
 
 
 def strided_slice(build: Build, node: Node) -> list[Ref] | None:
-    """Slice with the strides first, then drop and add axes."""
+    """Slice with the strides first, then drop and add axes; slice whole numbers as floats.
+
+    The wasm backend takes the bits of whole numbers for floats.
+    """
     masks = {name: int(node.attrs[name]) for name in _MASKS}
     strides = _numbers(build, node.inputs[3])
-    if strides is None or not masks["shrink_axis_mask"] | masks["new_axis_mask"]:
+    kind = build.dtype
+    floats = kind.startswith(("bfloat", "float", "complex", "string"))
+    other = masks["shrink_axis_mask"] | masks["new_axis_mask"]
+    at_once = strides is not None and all(
+        step == 1 or other >> at & 1 for at, step in enumerate(strides)
+    )
+    if at_once or (floats and (strides is None or not other)):
         return None
-    if all(
-        step == 1 or (masks["shrink_axis_mask"] | masks["new_axis_mask"]) >> at & 1
-        for at, step in enumerate(strides)
-    ):
-        return None
+    x, *bounds = node.inputs
+    attrs = {**masks, "Index": node.attrs["Index"], "T": kind if floats else "float32"}
+    if not floats:
+        x = build.op("Cast", x, SrcT=kind, DstT="float32", Truncate=False)
+    if not other:
+        made = build.op("StridedSlice", x, *bounds, **attrs)
+        return _as(build, made, kind)
     begin, end = _numbers(build, node.inputs[1]), _numbers(build, node.inputs[2])
-    if begin is None or end is None:
+    if begin is None or end is None or strides is None:
         build.refuse("tfjs gets slices with strides wrong that drop or add an axis")
         return None
     first = _Bounds()
@@ -132,8 +151,104 @@ def strided_slice(build: Build, node: Node) -> list[Ref] | None:
             open_ = {name: has[name] for name in ("begin_mask", "end_mask")}
             first.add(begin[at], end[at], step, **open_)
             second.add(0, 0, 1, begin_mask=1, end_mask=1)
-    sliced = build.op("StridedSlice", node.inputs[0], *first.refs(build), **first.attrs())
-    return build.same("StridedSlice", sliced, *second.refs(build), **second.attrs())
+    kinds = {"T": attrs["T"]}
+    sliced = build.op("StridedSlice", x, *first.refs(build), **first.attrs() | kinds)
+    if floats:
+        return build.same("StridedSlice", sliced, *second.refs(build), **second.attrs())
+    made = build.op("StridedSlice", sliced, *second.refs(build), **second.attrs() | kinds)
+    return _as(build, made, kind)
+
+
+def _as(build: Build, floats: Ref, kind: str) -> list[Ref]:
+    """Make numbers of type *kind* of floats."""
+    if kind == "bool":
+        zero = build.const(np.array(0, np.float32), "float32")
+        return build.same("NotEqual", floats, zero, T="float32", incompatible_shape_error=True)
+    return build.same("Cast", floats, SrcT="float32", DstT=kind, Truncate=False)
+
+
+def cast(build: Build, node: Node) -> list[Ref] | None:
+    """Compare with zero to get a bool; the wasm backend keeps the number's last byte."""
+    given = node.attrs["SrcT"]
+    if node.attrs["DstT"] != "bool" or given in ("bool", "string") or given.startswith("complex"):
+        return None
+    kind = np.dtype("float32" if given == "bfloat16" else given)
+    zero = build.const(np.array(0, kind), given)
+    return build.same("NotEqual", *node.inputs, zero, T=given, incompatible_shape_error=True)
+
+
+def whole_abs(build: Build, node: Node) -> list[Ref] | None:
+    """The larger of a whole number and its negative; webgl makes a float's bits of it."""
+    if not build.dtype.startswith("int"):
+        return None
+    (x,) = node.inputs
+    return build.same("Maximum", x, build.op("Neg", x))
+
+
+def crops(build: Build, node: Node) -> list[Ref]:
+    """Give each box an image of its own: webgl takes the box's number for the image's."""
+    image, boxes, places, size = node.inputs
+    axis = build.const(np.array(0, np.int32), "int32")
+    attrs = {"Tparams": build.dtype, "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
+    images = build.op("GatherV2", image, places, axis, **attrs)
+    return build.same(node.op, images, boxes, composed.counted(build, places), size, **node.attrs)
+
+
+def pads(build: Build, node: Node) -> list[Ref] | None:
+    """Pad and reverse more than four axes one by one, which webgl does not at once."""
+    x, axes, *rest = node.inputs
+    rank, numbers = build.rank(x), _numbers(build, axes)
+    if rank is None or rank <= 4 or numbers is None:
+        return None
+    if node.op == "ReverseV2":
+        steps: dict[int, Array] = {int(axis) % rank: np.array([1], np.int32) for axis in numbers}
+    else:
+        sizes = np.reshape(numbers, (rank, 2))
+        steps = {
+            axis: np.array([[0, 0], pair, [0, 0]], np.int32)
+            for axis, pair in enumerate(sizes)
+            if any(pair)
+        }
+    attrs = dict(node.attrs)
+    for axis, step in steps.items():
+        outer, inner = build.sizes(x, 0, axis), build.sizes(x, axis + 1, rank - axis - 1)
+        behind = build.op("Prod", inner, build.ints(0), T="int32", keep_dims=True, Tidx="int32")
+        flat = build.concat(build.ints(-1), build.sizes(x, axis, 1), behind)
+        middle = build.op("Reshape", x, flat, Tshape="int32")
+        made = build.op(node.op, middle, build.const(step, "int32"), *rest, **attrs)
+        whole = build.concat(outer, build.ints(-1), inner)
+        x = build.op("Reshape", made, whole, Tshape="int32")
+    return [x]
+
+
+def shifted_windows(build: Build, node: Node) -> list[Ref] | None:
+    """Cut off what windows with gaps between them leave; tfjs shifts them in three dimensions."""
+    x, *rest = node.inputs
+    steps = node.attrs["strides"][1:4]
+    windows: Any = node.attrs.get("ksize", (1,))[1:4]
+    if node.op == "Conv3D":
+        weights = build.shape(rest[0])
+        windows = weights[:3] if weights else (None,) * 3
+        rates = node.attrs["dilations"][1:4]
+        windows = [
+            None if size is None else (size - 1) * rate + 1
+            for size, rate in zip(windows, rates, strict=True)
+        ]
+    if node.attrs["padding"] != b"SAME" or all(
+        size is not None and step <= size for size, step in zip(windows, steps, strict=True)
+    ):
+        return None
+    shape = build.shape(x)
+    if not shape or None in shape[1:4] or None in windows:
+        build.refuse("tfjs shifts windows with gaps", "Give the model a fixed size.")
+        return None
+    kept = [
+        min(size or 0, (-(-(size or 0) // step) - 1) * step + window)
+        for size, step, window in zip(shape[1:4], steps, windows, strict=True)
+    ]
+    begin, sizes = build.ints(0, 0, 0, 0, 0), build.ints(-1, *kept, -1)
+    cut = build.op("Slice", x, begin, sizes, Index="int32")
+    return build.same(node.op, cut, *rest, **node.attrs)
 
 
 class _Bounds:
@@ -198,23 +313,50 @@ def stacked_product(build: Build, node: Node) -> list[Ref] | None:
 
     So it does what is asked if one stack is the end of the other, and single ones before it.
     """
-    shapes = [build.shape(ref) for ref in node.inputs]
-    if None in shapes:
-        return None
-    stacks = [tuple(dropwhile(lambda size: size == 1, (shape or ())[:-2])) for shape in shapes]
-    if all((one == 1) == (other == 1) for one, other in _ends(*stacks)):
+    given = [build.shape(ref) for ref in node.inputs]
+    if None in given:
+        return build.same(node.op, *_spread_stacks(build, *node.inputs), **node.attrs)
+    shapes = [shape or () for shape in given]
+    stacks = [tuple(dropwhile(lambda size: size == 1, shape[:-2])) for shape in shapes]
+    pairs = _ends(*stacks)
+    for number, pair in enumerate(pairs, start=1):
+        inner = [number < len(stack) for stack in stacks]  # there is more before it
+        for here, there in ((0, 1), (1, 0)):
+            if pair[here] is None and inner[here] and pair[there] != 1:
+                return build.same(node.op, *_spread_stacks(build, *node.inputs), **node.attrs)
+    if all((one == 1) == (other == 1) for one, other in pairs):
         return None
     made = []
     for here, there in ((0, 1), (1, 0)):
         x, other = node.inputs[here], node.inputs[there]
-        times = [build.ints(1) for _ in shapes[here] or ()]
+        times = [build.ints(1) for _ in shapes[here]]
         for back, (one, size) in enumerate(_ends(stacks[here], stacks[there]), start=3):
             if one == 1 and size is not None:
                 times[-back] = build.ints(size)
             elif one == 1:
-                times[-back] = build.sizes(other, len(shapes[there] or ()) - back, 1)
+                times[-back] = build.sizes(other, len(shapes[there]) - back, 1)
         made.append(build.op("Tile", x, build.concat(*times), Tmultiples="int32"))
     return build.same(node.op, *made, **node.attrs)
+
+
+def _spread_stacks(build: Build, *factors: Ref) -> list[Ref]:
+    """Give both stacks the same sizes, whatever these are when the model runs."""
+    last = build.ints(-2, -1)
+    single = [build.op("Max", x, last, keep_dims=True, Tidx="int32") for x in factors]
+    both = build.op("Shape", build.op("AddV2", *single), out_type="int32")
+
+    def part(shape: Ref, begin: int, end: int, **masks: int) -> Ref:
+        bounds = (build.ints(number) for number in (begin, end, 1))
+        attrs = {**dict.fromkeys(_MASKS, 0), **masks, "T": "int32", "Index": "int32"}
+        return build.op("StridedSlice", shape, *bounds, **attrs)
+
+    stack = part(both, 0, -2, begin_mask=1)
+    shapes = [build.op("Shape", x, out_type="int32") for x in factors]
+    whole = [build.concat(stack, part(shape, -2, 0, end_mask=1)) for shape in shapes]
+    return [
+        build.op("BroadcastTo", x, sizes, Tidx="int32")
+        for x, sizes in zip(factors, whole, strict=True)
+    ]
 
 
 def _ends(one: Dims, other: Dims) -> list[tuple[int | None, int | None]]:
@@ -227,15 +369,15 @@ def grouped_convolution(build: Build, node: Node) -> list[Ref] | None:
     x, weights = (build.shape(ref) for ref in node.inputs[:2])
     if not x or not weights or not x[-1] or not weights[-2] or x[-1] == weights[-2]:
         return None
-    groups, filters = x[-1] // weights[-2], weights[-1] or 0
-    if x[-1] % weights[-2] or filters % groups:
-        build.refuse("its weights do not fit its channels")
+    groups, filters = x[-1] // weights[-2], weights[-1]
+    if x[-1] % weights[-2] or not filters or filters % groups:
+        build.refuse("its weights do not fit its channels, or their number is not known")
         return None
     image, kernel = node.inputs
     if node.op == "Conv2D" and weights[-2] == 1:
         attrs = {key: value for key, value in node.attrs.items() if key != "use_cudnn_on_gpu"}
-        sizes = build.ints(*(size or 0 for size in weights[:2]), groups, filters // groups)
-        kernel = build.op("Reshape", kernel, sizes, Tshape="int32")
+        sizes = build.sizes(kernel, 0, 2), build.ints(groups, filters // groups)
+        kernel = build.op("Reshape", kernel, build.concat(*sizes), Tshape="int32")
         return build.same("DepthwiseConv2dNative", image, kernel, **attrs)
     axis = build.const(np.array(len(x) - 1, np.int32), "int32")
     parts = [build.op("Split", axis, ref, num_split=groups) for ref in (image, kernel)]

@@ -95,12 +95,20 @@ def _truncated_remainder(build: Build, node: Node) -> list[Ref]:
     return build.same("Mul", build.op("Sign", x), size)
 
 
+def _conv3d(build: Build, node: Node) -> list[Ref] | None:
+    return quirks.grouped_convolution(build, node) or quirks.shifted_windows(build, node)
+
+
 def _batch_matmul(build: Build, node: Node) -> list[Ref] | None:
     kinds = {node.attrs.get(key) for key in ("Ta", "Tb", "Tout")}
     if len(kinds) != 1:
         return None
     flags = {key: node.attrs.get(key, False) for key in ("adj_x", "adj_y")}
-    return build.same("BatchMatMulV2", *node.inputs, T=kinds.pop(), **flags)
+    older = replace(node, op="BatchMatMulV2", attrs={"T": kinds.pop(), **flags})
+    build.begin(older)
+    return quirks.stacked_product(build, older) or build.same(
+        older.op, *older.inputs, **older.attrs
+    )
 
 
 def _batch_norm(build: Build, node: Node) -> list[Ref] | None:
@@ -293,5 +301,11 @@ RULES: dict[str, Rule] = {
     "BatchMatMulV3": _batch_matmul,
     **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), _batch_norm),
     "Roll": _roll,
-    **dict.fromkeys(("Conv2D", "Conv3D"), quirks.grouped_convolution),
+    "Abs": quirks.whole_abs,
+    "AvgPool3D": quirks.shifted_windows,
+    "Cast": quirks.cast,
+    "Conv2D": quirks.grouped_convolution,
+    "Conv3D": _conv3d,
+    "CropAndResize": quirks.crops,
+    **dict.fromkeys(("MirrorPad", "Pad", "PadV2", "ReverseV2"), quirks.pads),
 }

@@ -235,7 +235,7 @@ def _slid(x: Dims, node: Node, windows: Sequence[int]) -> list[int | None]:
     """Return the sizes of *x*'s spatial dimensions after *windows* slid over them."""
     padding = node.attrs["padding"]
     if padding not in (b"SAME", b"VALID"):
-        raise LookupError
+        return [None] * len(windows)
     steps = node.attrs["strides"][1:-1]
     return [
         None if size is None else -(-(size if padding == b"SAME" else size - window + 1) // step)
@@ -308,9 +308,9 @@ _SHAPES: dict[str, _Rule] = {
     "Const": lambda _, node: tuple(node.value.shape),
     "Placeholder": _placeholder,
     **dict.fromkeys(
-        ("Abs", "BiasAdd", "Cast", "Elu", "Erf", "Exp", "Floor", "FusedBatchNormV3", "Identity",
-         "LeakyRelu", "Log", "LogSoftmax", "Neg", "Prelu", "Relu", "Relu6", "Rsqrt", "Selu",
-         "Sigmoid", "Softmax", "Softplus", "Sqrt", "Square", "Switch", "Tanh"),
+        ("Abs", "BiasAdd", "Cast", "Elu", "Enter", "Erf", "Exp", "Floor", "FusedBatchNormV3",
+         "Identity", "LeakyRelu", "Log", "LogSoftmax", "Neg", "Prelu", "Relu", "Relu6", "Rsqrt",
+         "Selu", "Sigmoid", "Softmax", "Softplus", "Sqrt", "Square", "Switch", "Tanh"),
         _same,
     ),
     **dict.fromkeys(

@@ -68,7 +68,8 @@ def inputs_cast(graph: Graph) -> Graph:
     moved: dict[Ref, Ref] = {}
     for tensor in graph.inputs.values():
         node = graph.nodes[tensor.ref.node]
-        if node.op != "Placeholder" or node.attrs.get("dtype") != "int32":
+        whole = str(node.attrs.get("dtype")).startswith(("int", "uint"))
+        if node.op != "Placeholder" or not whole:
             continue
         cast = names.fresh(f"{node.name}/Cast")
         attrs = {"SrcT": "float32", "DstT": "int32", "Truncate": False}
