@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compare import assert_close
-from graph_fixtures import convert, runs
+from graph_fixtures import CASES, convert, runs
 from playwright.sync_api import Browser, Page, sync_playwright
 from tfjs_node import NODE_DIR
 
@@ -60,7 +60,9 @@ EXECUTE = """async ({url, inputs, outputs}) => {
   const results = [await model.executeAsync(fed, outputs)].flat();
   return Promise.all(results.map(async each => [each.shape, Array.from(await each.data())]));
 }"""
-GRAPHS = ("graph_control", "graph_keras3_attention", "graph_keras3_conv", "graph_keras3_recurrent")
+# Strings go in and out as JavaScript has them, which this snippet does not do.
+TEXTS = ("columns", "tables", "texts", "v1_variables", "v1_vocabulary", "vocabulary")
+GRAPHS = sorted(set(CASES) - {f"graph_{name}" for name in TEXTS})
 
 # Paints a small image over the whole sheet of fixtures/digits/index.html and asks the page.
 PAINT_AND_PREDICT = """greys => {
@@ -156,7 +158,8 @@ def test_graphs_compute_what_tensorflow_computed(name, site, page):
         argument = {"url": f"{site}/{name}/model.json", "inputs": inputs, "outputs": [*expected]}
         got = page.evaluate(EXECUTE, argument)
         results = [np.array(values).reshape(shape) for shape, values in got]
-        assert_close(results, [value.astype(float) for value in expected.values()])
+        wanted = [value.astype(float) for value in expected.values()]
+        assert_close(results, wanted, atol=1e-4)  # sines of shaders are not exact
 
 
 def test_the_readme_page_reads_digits(site, page, recorded):

@@ -6,8 +6,10 @@ it has strides and drops or adds an axis, ``OneHot`` ignores ``axis`` and makes 
 ``Cumsum`` and ``Cumprod`` take no negative axis, ``FakeQuantWithMinMaxVars`` does nothing, ``Mean``
 of whole numbers has a fraction, ``Select`` does not choose rows, Fourier transforms ignore their
 length, ``BitwiseAnd`` fails, ``GatherV2`` mixes up batches and ``MaxPoolWithArgmax`` fails (wasm),
-``FloorDiv`` rounds floats (webgl), ``Complex`` does not spread its parts, ``TensorListConcatV2``
-fails, soft ``NonMaxSuppressionV5`` returns too few boxes, ``Dilation2D``
+``FloorDiv`` rounds floats, ``Abs`` makes a float's bits of integers and ``CropAndResize`` takes a
+box's number for its image's (webgl), ``Cast`` to bool keeps a byte and ``StridedSlice`` takes
+integers for floats (wasm), windows with gaps are shifted in three dimensions, ``Complex`` does not
+spread its parts, ``TensorListConcatV2`` fails, soft ``NonMaxSuppressionV5`` returns too few boxes, ``Dilation2D``
 (wasm) and ``ImageProjectiveTransformV3`` (cpu) depend on the backend.
 """
 
