@@ -20,7 +20,8 @@ class Build:
         self._shapes = known_shapes(graph)
         self._names = fresh_names(graph)
         self._node = Node("", "")
-        self._ends = {tensor.ref for tensor in graph.outputs.values()}
+        self._taken = {tensor.ref for tensor in graph.outputs.values()}
+        self._taken.update(ref for node in graph.nodes.values() for ref in node.inputs)
 
     def begin(self, node: Node) -> None:
         """Name the nodes that follow after *node*."""
@@ -40,6 +41,11 @@ class Build:
         """Return the number of dimensions of *ref*, if it is known before the graph runs."""
         shape = self.shape(ref)
         return None if shape is None else len(shape)
+
+    def numbers(self, ref: Ref) -> list[Any] | None:
+        """Return the numbers of *ref* if it is a Const."""
+        node = self.nodes[ref.node]
+        return node.value.numpy().reshape(-1).tolist() if node.op == "Const" else None
 
     def op(self, op: str, *inputs: Ref, **attrs: Any) -> Ref:
         """Add a node of *op* with the type of the replaced one."""
@@ -63,8 +69,7 @@ class Build:
 
     def uses(self, node: Node, output: int) -> bool:
         """Tell whether anything takes result number *output* of *node*."""
-        ref = Ref(node.name, output)
-        return ref in self._ends or any(ref in one.inputs for one in self.nodes.values())
+        return Ref(node.name, output) in self._taken
 
     def sizes(self, x: Ref, first: int, count: int) -> Ref:
         """Return a vector of the sizes at run time of *count* axes of *x* from *first* on."""

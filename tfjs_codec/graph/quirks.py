@@ -5,12 +5,9 @@ in both: ``MatrixBandPart`` reads its first number twice, ``StridedSlice`` reads
 it has strides and drops or adds an axis, ``OneHot`` ignores ``axis`` and makes no floats on wasm,
 ``Cumsum`` and ``Cumprod`` take no negative axis, ``FakeQuantWithMinMaxVars`` does nothing, ``Mean``
 of whole numbers has a fraction, ``Select`` does not choose rows, Fourier transforms ignore their
-length, ``BitwiseAnd`` fails, ``GatherV2`` mixes up batches and ``MaxPoolWithArgmax`` fails (wasm),
-``FloorDiv`` rounds floats, ``Abs`` makes a float's bits of integers and ``CropAndResize`` takes a
-box's number for its image's (webgl), ``Cast`` to bool keeps a byte and ``StridedSlice`` takes
-integers for floats (wasm), windows with gaps are shifted in three dimensions, ``Complex`` does not
-spread its parts, ``TensorListConcatV2`` fails, soft ``NonMaxSuppressionV5`` returns too few boxes, ``Dilation2D``
-(wasm) and ``ImageProjectiveTransformV3`` (cpu) depend on the backend.
+length, ``BitwiseAnd`` fails, windows with gaps are shifted in three dimensions, ``Complex`` does
+not spread its parts, ``TensorListConcatV2`` fails, soft ``NonMaxSuppressionV5`` returns too few
+boxes.
 """
 
 from __future__ import annotations
@@ -20,11 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec.graph import composed
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.shapes import Dims
 from tfjs_codec.ir.graph import Node, Ref, Shape
-from tfjs_codec.ir.tensors import Array
 
 _SMALL = frozenset(("int8", "int16", "uint8", "uint16"))
 _OVERFLOWING = frozenset(
@@ -56,7 +51,7 @@ def wraps(build: Build, node: Node) -> bool:
 def _range(build: Build, ref: Ref, steps: int) -> tuple[float, float]:
     """Return bounds of the numbers of *ref*, looking *steps* nodes back; NaN if they may wrap."""
     node = build.nodes[ref.node]
-    numbers = _numbers(build, ref) if node.op == "Const" and node.value.size == 1 else None
+    numbers = build.numbers(ref) if node.op == "Const" and node.value.size == 1 else None
     if numbers is not None:
         return numbers[0], numbers[0]
     if node.op == "Relu6":
@@ -77,12 +72,6 @@ def _range(build: Build, ref: Ref, steps: int) -> tuple[float, float]:
         if whole and not _INT32.min <= low <= high <= _INT32.max:
             return np.nan, np.nan
     return float(low), float(high)
-
-
-def _numbers(build: Build, ref: Ref) -> list[Any] | None:
-    """Return the numbers of *ref* if it is a Const."""
-    node = build.nodes[ref.node]
-    return node.value.numpy().reshape(-1).tolist() if node.op == "Const" else None
 
 
 def band_part(build: Build, node: Node) -> list[Ref]:
@@ -117,7 +106,7 @@ def strided_slice(build: Build, node: Node) -> list[Ref] | None:
     The wasm backend takes the bits of whole numbers for floats.
     """
     masks = {name: int(node.attrs[name]) for name in _MASKS}
-    strides = _numbers(build, node.inputs[3])
+    strides = build.numbers(node.inputs[3])
     kind = build.dtype
     floats = kind.startswith(("bfloat", "float", "complex", "string"))
     other = masks["shrink_axis_mask"] | masks["new_axis_mask"]
@@ -133,7 +122,7 @@ def strided_slice(build: Build, node: Node) -> list[Ref] | None:
     if not other:
         made = build.op("StridedSlice", x, *bounds, **attrs)
         return _as(build, made, kind)
-    begin, end = _numbers(build, node.inputs[1]), _numbers(build, node.inputs[2])
+    begin, end = build.numbers(node.inputs[1]), build.numbers(node.inputs[2])
     if begin is None or end is None or strides is None:
         build.refuse("tfjs gets slices with strides wrong that drop or add an axis")
         return None
@@ -167,60 +156,6 @@ def _as(build: Build, floats: Ref, kind: str) -> list[Ref]:
         zero = build.const(np.array(0, np.float32), "float32")
         return build.same("NotEqual", floats, zero, T="float32", incompatible_shape_error=True)
     return build.same("Cast", floats, SrcT="float32", DstT=kind, Truncate=False)
-
-
-def cast(build: Build, node: Node) -> list[Ref] | None:
-    """Compare with zero to get a bool; the wasm backend keeps the number's last byte."""
-    given = node.attrs["SrcT"]
-    if node.attrs["DstT"] != "bool" or given in ("bool", "string") or given.startswith("complex"):
-        return None
-    kind = np.dtype("float32" if given == "bfloat16" else given)
-    zero = build.const(np.array(0, kind), given)
-    return build.same("NotEqual", *node.inputs, zero, T=given, incompatible_shape_error=True)
-
-
-def whole_abs(build: Build, node: Node) -> list[Ref] | None:
-    """The larger of a whole number and its negative; webgl makes a float's bits of it."""
-    if not build.dtype.startswith("int"):
-        return None
-    (x,) = node.inputs
-    return build.same("Maximum", x, build.op("Neg", x))
-
-
-def crops(build: Build, node: Node) -> list[Ref]:
-    """Give each box an image of its own: webgl takes the box's number for the image's."""
-    image, boxes, places, size = node.inputs
-    axis = build.const(np.array(0, np.int32), "int32")
-    attrs = {"Tparams": build.dtype, "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
-    images = build.op("GatherV2", image, places, axis, **attrs)
-    return build.same(node.op, images, boxes, composed.counted(build, places), size, **node.attrs)
-
-
-def pads(build: Build, node: Node) -> list[Ref] | None:
-    """Pad and reverse more than four axes one by one, which webgl does not at once."""
-    x, axes, *rest = node.inputs
-    rank, numbers = build.rank(x), _numbers(build, axes)
-    if rank is None or rank <= 4 or numbers is None:
-        return None
-    if node.op == "ReverseV2":
-        steps: dict[int, Array] = {int(axis) % rank: np.array([1], np.int32) for axis in numbers}
-    else:
-        sizes = np.reshape(numbers, (rank, 2))
-        steps = {
-            axis: np.array([[0, 0], pair, [0, 0]], np.int32)
-            for axis, pair in enumerate(sizes)
-            if any(pair)
-        }
-    attrs = dict(node.attrs)
-    for axis, step in steps.items():
-        outer, inner = build.sizes(x, 0, axis), build.sizes(x, axis + 1, rank - axis - 1)
-        behind = build.op("Prod", inner, build.ints(0), T="int32", keep_dims=True, Tidx="int32")
-        flat = build.concat(build.ints(-1), build.sizes(x, axis, 1), behind)
-        middle = build.op("Reshape", x, flat, Tshape="int32")
-        made = build.op(node.op, middle, build.const(step, "int32"), *rest, **attrs)
-        whole = build.concat(outer, build.ints(-1), inner)
-        x = build.op("Reshape", made, whole, Tshape="int32")
-    return [x]
 
 
 def shifted_windows(build: Build, node: Node) -> list[Ref] | None:
@@ -285,7 +220,7 @@ def one_hot(build: Build, node: Node) -> list[Ref] | None:
     kind = str(node.attrs["TI"])
     numbers = [build.const(np.array(number, np.int32), "int32") for number in (1, 0)]
     made = build.op("OneHot", indices, depth, *numbers, T="int32", TI=kind, axis=-1)
-    if [_numbers(build, on), _numbers(build, off)] == [[1], [0]]:
+    if [build.numbers(on), build.numbers(off)] == [[1], [0]]:
         made = build.op("Cast", made, SrcT="int32", DstT=build.dtype, Truncate=False)
     else:
         chosen = build.op("Cast", made, SrcT="int32", DstT="bool", Truncate=False)
@@ -298,7 +233,7 @@ def one_hot(build: Build, node: Node) -> list[Ref] | None:
 
 def cumulative(build: Build, node: Node) -> list[Ref] | None:
     """Count a negative axis from the front."""
-    axis = _numbers(build, node.inputs[1])
+    axis = build.numbers(node.inputs[1])
     if axis is not None and axis[0] >= 0:
         return None
     rank = build.rank(node.inputs[0])
@@ -447,7 +382,7 @@ def select(build: Build, node: Node) -> list[Ref]:
 
 def real_fft(build: Build, node: Node) -> list[Ref] | None:
     """Cut to the length of the transform."""
-    length = _numbers(build, node.inputs[1])
+    length = build.numbers(node.inputs[1])
     if length is None:
         build.refuse("tfjs ignores the length of the transform", "Make it constant.")
         return None
@@ -459,53 +394,10 @@ def real_fft(build: Build, node: Node) -> list[Ref] | None:
 
 def inverse_real_fft(build: Build, node: Node) -> list[Ref] | None:
     """Refuse odd lengths: tfjs takes twice the bins less two, whatever it is told."""
-    length = _numbers(build, node.inputs[1])
+    length = build.numbers(node.inputs[1])
     if length is None or length[0] % 2:
         build.refuse("tfjs has it only for even lengths")
     return None
-
-
-def gather(build: Build, node: Node) -> list[Ref] | None:
-    """Gather from all batches as from one; the wasm backend mixes them up."""
-    x, indices, axis = node.inputs
-    batch = node.attrs["batch_dims"]
-    if not batch:
-        return None
-    number, rank, places = _numbers(build, axis), build.rank(x), build.rank(indices)
-    if number is None or rank is None or places is None:
-        build.refuse("tfjs gathers by batches only with a known rank and axis")
-        return None
-    (at,), batch = number, batch + places if batch < 0 else batch
-    at = at + rank if at < 0 else at
-    if node.attrs["Tindices"] != "int32":
-        kind = node.attrs["Tindices"]
-        indices = build.op("Cast", indices, SrcT=kind, DstT="int32", Truncate=False)
-    if at == batch:
-        return [composed.gathered(build, x, indices, batch, rank, places)]
-    first = (*range(batch), at, *(axis for axis in range(batch, rank) if axis != at))
-    x = build.op("Transpose", x, build.ints(*first), Tperm="int32")
-    made = composed.gathered(build, x, indices, batch, rank, places)
-    order = [
-        *range(batch), *range(places, places + at - batch), *range(batch, places),
-        *range(places + at - batch, rank + places - batch - 1),
-    ]  # fmt: skip
-    return build.same("Transpose", made, build.ints(*order), Tperm="int32")
-
-
-def floor_quotient(build: Build, node: Node) -> list[Ref] | None:
-    """Divide, then round down; webgl makes whole numbers of both operands first."""
-    if build.dtype.startswith(("int", "uint")):
-        return None
-    return build.same("Floor", build.op("RealDiv", *node.inputs))
-
-
-def pool_with_places(build: Build, node: Node) -> list[Ref] | None:
-    """Pool without telling places; the wasm backend does neither right."""
-    if build.uses(node, 1):
-        return differs(build, node)
-    attrs = {key: node.attrs[key] for key in ("ksize", "strides", "padding")}
-    more = {"data_format": b"NHWC", "explicit_paddings": ()}
-    return build.same("MaxPool", *node.inputs, **attrs, **more)
 
 
 def complex_number(build: Build, node: Node) -> list[Ref] | None:
@@ -522,7 +414,7 @@ def complex_number(build: Build, node: Node) -> list[Ref] | None:
 
 def list_concat(build: Build, node: Node) -> list[Ref] | None:
     """Say the shape of the elements as tfjs wants it; it does not tell their lengths."""
-    sizes = _numbers(build, node.inputs[1])
+    sizes = build.numbers(node.inputs[1])
     if build.uses(node, 1):
         build.refuse("tfjs does not tell the lengths of what it joins")
     shape = Shape(None if sizes is None or sizes == [-1] else tuple(sizes))
@@ -536,14 +428,8 @@ def unknown(build: Build, _: Node) -> list[Ref] | None:
     return None
 
 
-def differs(build: Build, _: Node) -> list[Ref] | None:
-    """Refuse what only some of tfjs's backends compute as TensorFlow does."""
-    build.refuse("tfjs's backends do not agree about this operation")
-    return None
-
-
 def soft_suppression(build: Build, node: Node) -> list[Ref] | None:
     """Refuse scores that decay."""
-    if _numbers(build, node.inputs[5]) != [0]:
+    if build.numbers(node.inputs[5]) != [0]:
         build.refuse("tfjs returns too few boxes when scores decay", "Set soft_nms_sigma=0.")
     return None

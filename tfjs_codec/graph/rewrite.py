@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.graph import composed, quirks
+from tfjs_codec.graph import backends, composed, quirks
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.einsum import einsum
 from tfjs_codec.ir.graph import Graph, Node, Ref, pruned, redirected
@@ -258,12 +258,12 @@ RULES: dict[str, Rule] = {
     "Bucketize": composed.bucketize,
     "Complex": quirks.complex_number,
     "ExtractImagePatches": composed.image_patches,
-    "FloorDiv": quirks.floor_quotient,
-    "GatherV2": quirks.gather,
+    "FloorDiv": backends.floor_quotient,
+    "GatherV2": backends.gather,
     **dict.fromkeys(("MatrixDiag", "MatrixDiagV3"), composed.diagonal_matrix),
     **dict.fromkeys(("MatrixDiagPart", "MatrixDiagPartV3"), composed.diagonal),
     "MulNoNan": composed.mul_no_nan,
-    "MaxPoolWithArgmax": quirks.pool_with_places,
+    "MaxPoolWithArgmax": backends.pool_with_places,
     "ReverseSequence": composed.reversed_sequences,
     **dict.fromkeys(("SegmentSum", "UnsortedSegmentSum"), composed.segment_sum),
     "SpaceToDepth": composed.space_to_depth,
@@ -276,7 +276,7 @@ RULES: dict[str, Rule] = {
         ("FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel"),
         quirks.fake_quant,
     ),
-    **dict.fromkeys(("Dilation2D", "ImageProjectiveTransformV3"), quirks.differs),
+    **dict.fromkeys(("Dilation2D", "ImageProjectiveTransformV3"), backends.differs),
     "IRFFT": quirks.inverse_real_fft,
     "MatrixBandPart": quirks.band_part,
     "Mean": quirks.mean,
@@ -301,11 +301,11 @@ RULES: dict[str, Rule] = {
     "BatchMatMulV3": _batch_matmul,
     **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), _batch_norm),
     "Roll": _roll,
-    "Abs": quirks.whole_abs,
+    "Abs": backends.whole_abs,
     "AvgPool3D": quirks.shifted_windows,
-    "Cast": quirks.cast,
+    "Cast": backends.cast,
     "Conv2D": quirks.grouped_convolution,
     "Conv3D": _conv3d,
-    "CropAndResize": quirks.crops,
-    **dict.fromkeys(("MirrorPad", "Pad", "PadV2", "ReverseV2"), quirks.pads),
+    "CropAndResize": backends.crops,
+    **dict.fromkeys(("MirrorPad", "Pad", "PadV2", "ReverseV2"), backends.pads),
 }
