@@ -380,6 +380,20 @@ def test_a_model_that_changes_its_variables_is_refused():
     assert ops(bound(variable(early, after))) == ["Const", "Placeholder"]
 
 
+@pytest.mark.parametrize("written_first", [True, False])
+def test_reference_variables_are_read_by_who_takes_them(written_first):
+    held = node("v", "VariableV2", dtype="float32", shape=Shape((2,)))
+    write = node("w", "AssignAdd", "v", "x", controls=() if written_first else ("y",))
+    read = node("y", "Identity", "v", controls=("w",) if written_first else ())
+    values = {"v": ArrayTensor("v", np.arange(2, dtype="f4"))}
+    made = graph(held, write, read, variables=values)
+    if written_first:
+        with pytest.raises(UnsupportedModelError, match="written before it is read"):
+            bound(made)
+    else:
+        assert ops(bound(made)) == ["Const", "Identity", "Placeholder"]
+
+
 def test_a_variable_without_values():
     read = node("y", "ReadVariableOp", "v", dtype="float32")
     with pytest.raises(CorruptFileError, match="no values"):

@@ -67,8 +67,13 @@ def _check_mutations(graph: Graph, used: set[str]) -> None:
         return
     reads: dict[str, list[str]] = {}
     for name, node in nodes.items():
-        if name in used and (node.op in _READS or node.op in ("Variable", "VariableV2")):
-            reads.setdefault(origin_of(node.inputs[0]) if node.inputs else name, []).append(name)
+        if name not in used or node.op in _MUTATING:
+            continue
+        for ref in node.inputs:
+            variable = origin_of(ref)
+            # A reference variable is read by whoever takes it.
+            if node.op in _READS or nodes[variable].op in ("Variable", "VariableV2"):
+                reads.setdefault(variable, []).append(name)
     followers = _followers(nodes)
     turns = [name for name, node in nodes.items() if node.op in ("NextIteration", "Enter")]
     looping = _after(followers, turns)  # the next turn reads what is written there
