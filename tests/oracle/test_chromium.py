@@ -13,6 +13,7 @@ import pytest
 from compare import assert_close
 from graph_fixtures import CASES, convert, runs
 from playwright.sync_api import Browser, Page, sync_playwright
+from test_fixtures import FILES, HALF_PRECISION, REFUSED, WEIGHTS_ONLY, unpack
 from tfjs_node import NODE_DIR
 
 import tfjs_codec
@@ -60,8 +61,18 @@ EXECUTE = """async ({url, inputs, outputs}) => {
   const results = [await model.executeAsync(fed, outputs)].flat();
   return Promise.all(results.map(async each => [each.shape, Array.from(await each.data())]));
 }"""
+# A Layers model, from a list of inputs.
+PREDICT = """async ({url, inputs}) => {
+  await tf.setBackend('webgl');
+  const model = await tf.loadLayersModel(url);
+  const fed = inputs.map(({values, shape, dtype}) => tf.tensor(values, shape, dtype));
+  const results = [model.predict(fed)].flat();
+  return Promise.all(results.map(async each => [each.shape, Array.from(await each.data())]));
+}"""
 # Strings go in and out as JavaScript has them, which this snippet does not do.
 TEXTS = ("columns", "tables", "texts", "v1_variables", "v1_vocabulary", "vocabulary")
+DTYPES = {"f": "float32", "i": "int32", "u": "int32", "b": "bool"}
+NEWEST = {case: file for case, file in sorted(FILES) if not file.endswith(WEIGHTS_ONLY)}
 GRAPHS = sorted(set(CASES) - {f"graph_{name}" for name in TEXTS})
 
 # Paints a small image over the whole sheet of fixtures/digits/index.html and asks the page.
@@ -81,9 +92,14 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, fixtures_dir) -> Iterator[str]:
+def root(tmp_path_factory) -> Path:
+    """The directory that the site serves."""
+    return tmp_path_factory.mktemp("site")
+
+
+@pytest.fixture(scope="module")
+def site(root, tmp_path_factory, fixtures_dir) -> Iterator[str]:
     """The address of a site with the digits page, the converted model and tfjs."""
-    root = tmp_path_factory.mktemp("site")
     (root / "fixtures").symlink_to(fixtures_dir)
     (root / "tf.min.js").symlink_to(TFJS)
     (root / "blank.html").write_text(BLANK)
@@ -160,6 +176,25 @@ def test_graphs_compute_what_tensorflow_computed(name, site, page):
         results = [np.array(values).reshape(shape) for shape, values in got]
         wanted = [value.astype(float) for value in expected.values()]
         assert_close(results, wanted, atol=1e-4)  # sines of shaders are not exact
+
+
+@pytest.mark.parametrize("case", sorted(NEWEST.keys() - REFUSED.keys() - HALF_PRECISION))
+def test_layers_compute_in_webgl_what_keras_computed(case, site, root, page, tmp_path):
+    """Shaders have other special cases than the kernels in C++ and JavaScript."""
+    unpack(case, tmp_path)
+    writer = NEWEST[case].rpartition(".")[0]
+    recorded = np.load(tmp_path / "io.npz")
+    tfjs_codec.convert(tmp_path / NEWEST[case], root / case)
+    page.goto(f"{site}/blank.html")
+    inputs = [
+        {"values": value.ravel().tolist(), "shape": value.shape, "dtype": DTYPES[value.dtype.kind]}
+        for key, value in recorded.items()
+        if key.startswith("in")
+    ]
+    got = page.evaluate(PREDICT, {"url": f"{site}/{case}/model.json", "inputs": inputs})
+    results = [np.array(values).reshape(shape) for shape, values in got]
+    wanted = [recorded[key] for key in recorded if key.startswith(f"{writer}/")]
+    assert_close(results, wanted, atol=1e-4, rtol=1e-3)
 
 
 def test_the_readme_page_reads_digits(site, page, recorded):

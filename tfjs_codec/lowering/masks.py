@@ -106,11 +106,20 @@ def not_zero(b: Scope, x: Tensor) -> Tensor:
     """Return 1 where *x* is not 0 (or a denormal number), else 0."""
     minus = b.add("Rescaling", x, {"scale": -1, "offset": 0}, part="minus")
     size = b.add("Maximum", [x, minus], part="abs")
-    return positive(b, size)
+    return _step(b, size)
 
 
 def positive(b: Scope, x: Tensor) -> Tensor:
-    """Return 1 where *x* is above 0 (and not denormal), else 0."""
+    """Return 1 where *x* is above 0 (and not denormal), else 0.
+
+    What is below 0 goes first: webgl makes NaN of -∞ in a ReLU, and spares what is beside a NaN
+    when it clips.
+    """
+    return _step(b, b.add("ReLU", x, {}, part="above"))
+
+
+def _step(b: Scope, x: Tensor) -> Tensor:
+    """Return 1 where *x*, which is not negative, is above 0 (and not denormal), else 0."""
     big = b.add("Rescaling", x, {"scale": _MARK, "offset": 0}, part="scaled")
     return b.add("ReLU", big, {"max_value": 1}, part="step")
 

@@ -190,11 +190,20 @@ def snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+# Layers of Keras 3 whose config is their own, without "trainable".
+_OWN_CONFIG = frozenset(
+    (
+        *("Discretization", "HashedCrossing", "InputLayer", "Pipeline"),
+        *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    )
+)
+
+
 def is_op(entry: Config) -> bool:
     """Tell whether a layer entry is an operation node of Keras 3 rather than a layer.
 
     ``.keras`` files name the module. HDF5 files do not; there an operation is known by the missing
-    ``trainable``, which every layer but InputLayer has.
+    ``trainable``, which every layer has but a few.
     """
     module = entry.get("module")
     if isinstance(module, str):
@@ -203,10 +212,7 @@ def is_op(entry: Config) -> bool:
     return (
         isinstance(config, dict)
         and not config.keys() & {"trainable", "layers", "batch_shape", "batch_input_shape"}
-        and not (
-            # SpatialDropout writes its own config, without "trainable"
-            {"dtype", "rate"} <= config.keys()
-        )
+        and entry.get("class_name") not in _OWN_CONFIG
         and any(isinstance(node, dict) for node in entry.get("inbound_nodes") or ())
     )
 
