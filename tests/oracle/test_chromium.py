@@ -59,7 +59,10 @@ EXECUTE = """async ({url, inputs, outputs}) => {
     fed[key] = tf.tensor(values, shape, dtype);
   }
   const results = [await model.executeAsync(fed, outputs)].flat();
-  return Promise.all(results.map(async each => [each.shape, Array.from(await each.data())]));
+  const found = results.map(each => [each.shape, Array.from(each.dataSync())]);
+  tf.dispose([fed, results]);
+  model.dispose();
+  return found;
 }"""
 # A Layers model, from a list of inputs.
 PREDICT = """async ({url, inputs}) => {
@@ -67,7 +70,10 @@ PREDICT = """async ({url, inputs}) => {
   const model = await tf.loadLayersModel(url);
   const fed = inputs.map(({values, shape, dtype}) => tf.tensor(values, shape, dtype));
   const results = [model.predict(fed)].flat();
-  return Promise.all(results.map(async each => [each.shape, Array.from(await each.data())]));
+  const found = results.map(each => [each.shape, Array.from(each.dataSync())]);
+  tf.dispose([fed, results]);
+  model.dispose();
+  return found;
 }"""
 # Strings go in and out as JavaScript has them, which this snippet does not do.
 TEXTS = ("columns", "tables", "texts", "v1_variables", "v1_vocabulary", "vocabulary")
@@ -136,6 +142,15 @@ def page(chromium) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
+def blank(chromium, site) -> Iterator[Page]:
+    """One page for many models: it keeps tfjs and the shaders it compiled."""
+    page = chromium.new_page()
+    page.goto(f"{site}/blank.html")
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
 def recorded(fixtures_dir: Path):
     with np.load(fixtures_dir / "digits" / "io.npz") as arrays:
         return {name: arrays[name] for name in arrays}
@@ -160,8 +175,7 @@ def test_predicts_from_a_canvas_what_keras_predicted(backend, model, site, page,
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_graphs_compute_what_tensorflow_computed(name, site, page):
-    page.goto(f"{site}/blank.html")
+def test_graphs_compute_what_tensorflow_computed(name, site, blank):
     for given, expected in runs(name):
         inputs = {
             key: {
@@ -172,26 +186,25 @@ def test_graphs_compute_what_tensorflow_computed(name, site, page):
             for key, value in given.items()
         }
         argument = {"url": f"{site}/{name}/model.json", "inputs": inputs, "outputs": [*expected]}
-        got = page.evaluate(EXECUTE, argument)
+        got = blank.evaluate(EXECUTE, argument)
         results = [np.array(values).reshape(shape) for shape, values in got]
         wanted = [value.astype(float) for value in expected.values()]
         assert_close(results, wanted, atol=1e-4)  # sines of shaders are not exact
 
 
 @pytest.mark.parametrize("case", sorted(NEWEST.keys() - REFUSED.keys() - HALF_PRECISION))
-def test_layers_compute_in_webgl_what_keras_computed(case, site, root, page, tmp_path):
+def test_layers_compute_in_webgl_what_keras_computed(case, site, root, blank, tmp_path):
     """Shaders have other special cases than the kernels in C++ and JavaScript."""
     unpack(case, tmp_path)
     writer = NEWEST[case].rpartition(".")[0]
     recorded = np.load(tmp_path / "io.npz")
     tfjs_codec.convert(tmp_path / NEWEST[case], root / case)
-    page.goto(f"{site}/blank.html")
     inputs = [
         {"values": value.ravel().tolist(), "shape": value.shape, "dtype": DTYPES[value.dtype.kind]}
         for key, value in recorded.items()
         if key.startswith("in")
     ]
-    got = page.evaluate(PREDICT, {"url": f"{site}/{case}/model.json", "inputs": inputs})
+    got = blank.evaluate(PREDICT, {"url": f"{site}/{case}/model.json", "inputs": inputs})
     results = [np.array(values).reshape(shape) for shape, values in got]
     wanted = [recorded[key] for key in recorded if key.startswith(f"{writer}/")]
     assert_close(results, wanted, atol=1e-4, rtol=1e-3)
