@@ -7,6 +7,7 @@ quoted through :func:`quote`, which bounds it and makes control characters visib
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 _QUOTE_CHARS = 80
 
@@ -128,14 +129,6 @@ class VerificationError(TfjsCodecError):
 
     exit_code = 7
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        path: object = "",
-        where: str = "",
-        hint: str = "",
-        failures: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(what, path=path, where=where, hint=hint)
+    def __init__(self, what: str, *, failures: tuple[str, ...] = (), **place: Any) -> None:
+        super().__init__(what, **place)
         self.failures = failures or (what,)

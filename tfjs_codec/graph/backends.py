@@ -23,9 +23,15 @@ def cast(build: Build, node: Node) -> list[Ref] | None:
     given = node.attrs["SrcT"]
     if node.attrs["DstT"] != "bool" or given in ("bool", "string") or given.startswith("complex"):
         return None
-    kind = np.dtype("float32" if given == "bfloat16" else given)
-    zero = build.const(np.array(0, kind), given)
-    return build.same("NotEqual", *node.inputs, zero, T=given, incompatible_shape_error=True)
+    return converted(build, node.inputs[0], given, "bool")
+
+
+def converted(build: Build, x: Ref, given: str, wanted: str) -> list[Ref]:
+    """Put *x*, numbers of the type *given*, in the place of the node as numbers of another."""
+    if wanted != "bool":
+        return build.same("Cast", x, SrcT=given, DstT=wanted, Truncate=False)
+    zero = build.const(np.array(0, "float32" if given == "bfloat16" else given), given)
+    return build.same("NotEqual", x, zero, T=given, incompatible_shape_error=True)
 
 
 def whole_abs(build: Build, node: Node) -> list[Ref] | None:
@@ -39,7 +45,7 @@ def whole_abs(build: Build, node: Node) -> list[Ref] | None:
 def crops(build: Build, node: Node) -> list[Ref]:
     """Give each box an image of its own: webgl takes the box's number for the image's."""
     image, boxes, places, size = node.inputs
-    axis = build.const(np.array(0, np.int32), "int32")
+    axis = build.scalar(0)
     attrs = {"Tparams": build.dtype, "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
     images = build.op("GatherV2", image, places, axis, **attrs)
     return build.same(node.op, images, boxes, composed.counted(build, places), size, **node.attrs)
@@ -60,15 +66,12 @@ def pads(build: Build, node: Node) -> list[Ref] | None:
             for axis, pair in enumerate(sizes)
             if any(pair)
         }
-    attrs = dict(node.attrs)
     for axis, step in steps.items():
-        outer, inner = build.sizes(x, 0, axis), build.sizes(x, axis + 1, rank - axis - 1)
-        behind = build.op("Prod", inner, build.ints(0), T="int32", keep_dims=True, Tidx="int32")
-        flat = build.concat(build.ints(-1), build.sizes(x, axis, 1), behind)
-        middle = build.op("Reshape", x, flat, Tshape="int32")
-        made = build.op(node.op, middle, build.const(step, "int32"), *rest, **attrs)
-        whole = build.concat(outer, build.ints(-1), inner)
-        x = build.op("Reshape", made, whole, Tshape="int32")
+
+        def change(x: Ref, step: Array = step) -> Ref:
+            return build.op(node.op, x, build.const(step, "int32"), *rest, **node.attrs)
+
+        x = composed.along(build, x, axis, rank, change)
     return [x]
 
 

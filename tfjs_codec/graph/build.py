@@ -61,6 +61,10 @@ class Build:
         """Add a vector of int32."""
         return self.const(np.array(values, np.int32), "int32")
 
+    def scalar(self, value: int) -> Ref:
+        """Add a scalar of int32."""
+        return self.const(np.array(value, np.int32), "int32")
+
     def const(self, array: Any, dtype: str) -> Ref:
         """Add a Const."""
         name = self._names.fresh(f"{self._node.name}/Const")
@@ -79,8 +83,9 @@ class Build:
 
     def concat(self, *vectors: Ref) -> Ref:
         """Join vectors of int32."""
-        axis = self.const(np.array(0, np.int32), "int32")
-        return self.op("ConcatV2", *vectors, axis, T="int32", N=len(vectors), Tidx="int32")
+        return self.op(
+            "ConcatV2", *vectors, self.scalar(0), T="int32", N=len(vectors), Tidx="int32"
+        )
 
     def same(self, op: str, *inputs: Ref, **attrs: Any) -> list[Ref]:
         """Put a node of *op* with the name of the replaced one in its place."""

@@ -5,40 +5,30 @@ Rules as in :mod:`tfjs_codec.graph.rewrite`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tfjs_codec.graph.build import Build
 from tfjs_codec.ir.graph import Node, Ref
-from tfjs_codec.ir.tensors import Array
 
 _MOST_FILTERS = 1024  # of the convolution that cuts patches: its weights grow with the square
 _INT = {"T": "int32"}
 
 
-def _scalar(build: Build, number: int) -> Ref:
-    return build.const(np.array(number, np.int32), "int32")
-
-
 def _expand(build: Build, x: Ref, axis: int, dtype: str = "int32") -> Ref:
-    return build.op("ExpandDims", x, _scalar(build, axis), T=dtype, Tdim="int32")
+    return build.op("ExpandDims", x, build.scalar(axis), T=dtype, Tdim="int32")
 
 
 def _count(build: Build, size: Ref) -> Ref:
     """Return 0, 1, … up to the number in the vector *size*."""
     end = build.op("Squeeze", size, squeeze_dims=(0,), **_INT)
-    return build.op("Range", _scalar(build, 0), end, _scalar(build, 1), Tidx="int32")
+    return build.op("Range", build.scalar(0), end, build.scalar(1), Tidx="int32")
 
 
 def counted(build: Build, vector: Ref) -> Ref:
     """Return 0, 1, … for each element of *vector*."""
     return _count(build, build.op("Shape", vector, T="int32", out_type="int32"))
-
-
-def _value(build: Build, ref: Ref) -> Array | None:
-    node = build.nodes[ref.node]
-    return node.value.numpy() if node.op == "Const" else None
 
 
 def space_to_depth(build: Build, node: Node) -> list[Ref]:
@@ -89,8 +79,7 @@ def _on_diagonal(build: Build, rows: Ref, columns: Ref) -> Ref:
 
 def _main_diagonal(build: Build, given: Sequence[Ref], wanted: Sequence[int]) -> bool:
     """Tell whether the constants *given* say that it is the main diagonal; refuse others."""
-    found = [_value(build, ref) for ref in given]
-    plain = all(v is not None and (v == w).all() for v, w in zip(found, wanted, strict=True))
+    plain = [build.numbers(ref) for ref in given] == [[number] for number in wanted]
     if not plain:
         build.refuse("tfjs has it only by a detour, for the main diagonal of a square matrix")
     return plain
@@ -242,6 +231,59 @@ def gathered(build: Build, x: Ref, indices: Ref, batch: int, rank: int, places: 
     rest = [build.sizes(x, batch + 1, rank - batch - 1)] if rank > batch + 1 else []
     rows = build.op("Reshape", x, build.concat(build.ints(-1), *rest), T=dtype, Tshape="int32")
     attrs = {"Tparams": dtype, "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
-    made = build.op("GatherV2", rows, flat, _scalar(build, 0), **attrs)
+    made = build.op("GatherV2", rows, flat, build.scalar(0), **attrs)
     sizes = build.concat(build.sizes(indices, 0, places), *rest)
     return build.op("Reshape", made, sizes, T=dtype, Tshape="int32")
+
+
+def transposed_convolution_3d(build: Build, node: Node) -> list[Ref] | None:
+    """Convolve with the kernel turned round what has zeros between and around its elements."""
+    x, kernel = node.inputs[2], build.nodes[node.inputs[1].node]
+    given, wanted = build.shape(x), build.shape(Ref(node.name))
+    plain = all(size == 1 for size in node.attrs["dilations"])
+    if kernel.op != "Const" or not plain or not given or not wanted or len(given) != len(wanted):
+        build.refuse("tfjs has it only by a detour, for constant weights and known sizes")
+        return None
+    weights = kernel.value.numpy()[::-1, ::-1, ::-1].swapaxes(3, 4)
+    for axis in (1, 2, 3):
+        size, result, step = given[axis], wanted[axis], node.attrs["strides"][axis]
+        window = weights.shape[axis - 1]
+        if size is None or result is None:
+            build.refuse("tfjs has it only by a detour, for known sizes")
+            return None
+        same = node.attrs["padding"] == b"SAME"
+        cut = max((size - 1) * step + window - result, 0) // 2 if same else 0
+        x = _spaced(build, x, axis, size, step, window - 1 - cut, result + window - 1)
+    taken = {key: node.attrs[key] for key in ("dilations", "data_format")}
+    weights = build.const(np.ascontiguousarray(weights), build.dtype)
+    return build.same("Conv3D", x, weights, strides=(1,) * 5, padding=b"VALID", **taken)
+
+
+def _spaced(build: Build, x: Ref, axis: int, size: int, step: int, before: int, total: int) -> Ref:
+    """Put ``step - 1`` zeros behind each of *size* elements along *axis*, and zeros around them."""
+
+    def pad(x: Ref, *ends: tuple[int, int]) -> Ref:
+        return build.op("Pad", x, build.const(np.array(ends, np.int32), "int32"), Tpaddings="int32")
+
+    def change(x: Ref) -> Ref:
+        if step > 1:
+            sizes = build.sizes(x, 0, 1), build.ints(size * step), build.sizes(x, 2, 1)
+            spread = pad(_expand(build, x, 2, build.dtype), (0, 0), (0, 0), (0, step - 1), (0, 0))
+            x = build.op("Reshape", spread, build.concat(*sizes), Tshape="int32")
+        kept = min(total - before, size * step)
+        if kept < size * step:
+            begin, length = build.ints(0, 0, 0), build.ints(-1, kept, -1)
+            x = build.op("Slice", x, begin, length, Index="int32")
+        return pad(x, (0, 0), (before, total - before - kept), (0, 0))
+
+    return along(build, x, axis, 5, change)
+
+
+def along(build: Build, x: Ref, axis: int, rank: int, change: Callable[[Ref], Ref]) -> Ref:
+    """Return *x* after *change* of its *axis*, which is given as the second one of three."""
+    outer, inner = build.sizes(x, 0, axis), build.sizes(x, axis + 1, rank - axis - 1)
+    behind = build.op("Prod", inner, build.ints(0), keep_dims=True, Tidx="int32", **_INT)
+    flat = build.concat(build.ints(-1), build.sizes(x, axis, 1), behind)
+    made = change(build.op("Reshape", x, flat, Tshape="int32"))
+    whole = build.concat(outer, build.ints(-1), inner)
+    return build.op("Reshape", made, whole, Tshape="int32")

@@ -79,7 +79,7 @@ def _turned(build: Build, node: Node) -> list[Ref]:
     inputs = list(node.inputs)
     inputs[data] = build.op("Transpose", inputs[data], build.ints(*to_last), Tperm="int32")
     if data:
-        axis = build.const(np.array(0, np.int32), "int32")
+        axis = build.scalar(0)
         kinds = {"Tparams": "int32", "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
         inputs[0] = build.op("GatherV2", inputs[0], build.ints(*to_last), axis, **kinds)
     attrs: dict[str, Any] = {**node.attrs, "data_format": layout[:1] + layout[2:] + b"C"}

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tfjs_codec.graph.backends import converted
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.shapes import Dims
 from tfjs_codec.ir.graph import Node, Ref, Shape
@@ -77,7 +78,7 @@ def _range(build: Build, ref: Ref, steps: int) -> tuple[float, float]:
 def band_part(build: Build, node: Node) -> list[Ref]:
     """Keep where ``row - column <= lower`` and ``column - row <= upper``; negative: all."""
     x, lower, upper = node.inputs
-    scalars = [build.const(np.array(number, np.int32), "int32") for number in (0, 1)]
+    scalars = [build.scalar(number) for number in (0, 1)]
 
     def places(end: int, axis: int) -> Ref:
         shape = build.op("Shape", x, out_type="int32")
@@ -85,7 +86,7 @@ def band_part(build: Build, node: Node) -> list[Ref]:
         bounds = build.ints(end), build.ints(end + 1), build.ints(1)
         size = build.op("StridedSlice", shape, *bounds, T="int32", Index="int32", **masks)
         count = build.op("Range", scalars[0], size, scalars[1], Tidx="int32")
-        at = build.const(np.array(axis, np.int32), "int32")
+        at = build.scalar(axis)
         return build.op("ExpandDims", count, at, T="int32", Tdim="int32")
 
     rows, columns = places(-2, 1), places(-1, 0)
@@ -121,7 +122,7 @@ def strided_slice(build: Build, node: Node) -> list[Ref] | None:
         x = build.op("Cast", x, SrcT=kind, DstT="float32", Truncate=False)
     if not other:
         made = build.op("StridedSlice", x, *bounds, **attrs)
-        return _as(build, made, kind)
+        return converted(build, made, "float32", kind)
     begin, end = build.numbers(node.inputs[1]), build.numbers(node.inputs[2])
     if begin is None or end is None or strides is None:
         build.refuse("tfjs gets slices with strides wrong that drop or add an axis")
@@ -147,15 +148,7 @@ def strided_slice(build: Build, node: Node) -> list[Ref] | None:
     if floats:
         return build.same("StridedSlice", sliced, *second.refs(build), **second.attrs())
     made = build.op("StridedSlice", sliced, *second.refs(build), **second.attrs() | kinds)
-    return _as(build, made, kind)
-
-
-def _as(build: Build, floats: Ref, kind: str) -> list[Ref]:
-    """Make numbers of type *kind* of floats."""
-    if kind == "bool":
-        zero = build.const(np.array(0, np.float32), "float32")
-        return build.same("NotEqual", floats, zero, T="float32", incompatible_shape_error=True)
-    return build.same("Cast", floats, SrcT="float32", DstT=kind, Truncate=False)
+    return converted(build, made, "float32", kind)
 
 
 def shifted_windows(build: Build, node: Node) -> list[Ref] | None:
@@ -218,7 +211,7 @@ def one_hot(build: Build, node: Node) -> list[Ref] | None:
         build.refuse("tfjs ignores its axis", "Use axis=-1.")
         return None
     kind = str(node.attrs["TI"])
-    numbers = [build.const(np.array(number, np.int32), "int32") for number in (1, 0)]
+    numbers = [build.scalar(number) for number in (1, 0)]
     made = build.op("OneHot", indices, depth, *numbers, T="int32", TI=kind, axis=-1)
     if [build.numbers(on), build.numbers(off)] == [[1], [0]]:
         made = build.op("Cast", made, SrcT="int32", DstT=build.dtype, Truncate=False)
@@ -240,7 +233,7 @@ def cumulative(build: Build, node: Node) -> list[Ref] | None:
     if rank is None or axis is None:
         build.refuse("tfjs takes no negative axis", "Write the axis as a positive number.")
         return None
-    place = build.const(np.array(axis[0] + rank, np.int32), "int32")
+    place = build.scalar(axis[0] + rank)
     attrs = {**node.attrs, "Tidx": "int32"}
     return build.same(node.op, node.inputs[0], place, **attrs)
 
@@ -251,16 +244,16 @@ def stacked_product(build: Build, node: Node) -> list[Ref] | None:
     So it does what is asked if one stack is the end of the other, and single ones before it.
     """
     given = [build.shape(ref) for ref in node.inputs]
-    if None in given:
-        return build.same(node.op, *_spread_stacks(build, *node.inputs), **node.attrs)
     shapes = [shape or () for shape in given]
     stacks = [tuple(dropwhile(lambda size: size == 1, shape[:-2])) for shape in shapes]
     pairs = _ends(*stacks)
-    for number, pair in enumerate(pairs, start=1):
-        inner = [number < len(stack) for stack in stacks]  # there is more before it
-        for here, there in ((0, 1), (1, 0)):
-            if pair[here] is None and inner[here] and pair[there] != 1:
-                return build.same(node.op, *_spread_stacks(build, *node.inputs), **node.attrs)
+    unsure = None in given or any(  # an unknown size, with others before it, may be 1
+        pair[here] is None and number < len(stacks[here]) and pair[there] != 1
+        for number, pair in enumerate(pairs, start=1)
+        for here, there in ((0, 1), (1, 0))
+    )
+    if unsure:
+        return build.same(node.op, *_spread_stacks(build, *node.inputs), **node.attrs)
     if all((one == 1) == (other == 1) for one, other in pairs):
         return None
     made = []
@@ -316,7 +309,7 @@ def grouped_convolution(build: Build, node: Node) -> list[Ref] | None:
         sizes = build.sizes(kernel, 0, 2), build.ints(groups, filters // groups)
         kernel = build.op("Reshape", kernel, build.concat(*sizes), Tshape="int32")
         return build.same("DepthwiseConv2dNative", image, kernel, **attrs)
-    axis = build.const(np.array(len(x) - 1, np.int32), "int32")
+    axis = build.scalar(len(x) - 1)
     parts = [build.op("Split", axis, ref, num_split=groups) for ref in (image, kernel)]
     made = [
         build.op(node.op, *(Ref(part.node, number) for part in parts), **node.attrs)

@@ -181,7 +181,7 @@ def _rolled(build: Build, x: Ref, axis: int, shift: int, size: int | None) -> Re
 
     last = part(cut, nothing, to_end=True, from_start=False)
     before = part(nothing, cut, to_end=False, from_start=True)
-    dim = build.const(np.array(axis, np.int32), "int32")
+    dim = build.scalar(axis)
     return build.op("ConcatV2", last, before, dim, N=2, Tidx="int32")
 
 
@@ -206,106 +206,71 @@ def _max_pool_3d(build: Build, node: Node) -> list[Ref]:
     return [reshape(pooled, build.sizes(pooled, 0, 2), build.sizes(images, 1, 3))]
 
 
-def _transposed_convolution_3d(build: Build, node: Node) -> list[Ref] | None:
-    """Convolve with the kernel turned round what has zeros between and around its elements."""
-    x, kernel = node.inputs[2], build.nodes[node.inputs[1].node]
-    given, wanted = build.shape(x), build.shape(Ref(node.name))
-    plain = all(size == 1 for size in node.attrs["dilations"])
-    if kernel.op != "Const" or not plain or not given or not wanted or len(given) != len(wanted):
-        build.refuse("tfjs has it only by a detour, for constant weights and known sizes")
-        return None
-    weights = kernel.value.numpy()[::-1, ::-1, ::-1].swapaxes(3, 4)
-    for axis in (1, 2, 3):
-        size, result, step = given[axis], wanted[axis], node.attrs["strides"][axis]
-        window = weights.shape[axis - 1]
-        if size is None or result is None:
-            build.refuse("tfjs has it only by a detour, for known sizes")
-            return None
-        same = node.attrs["padding"] == b"SAME"
-        cut = max((size - 1) * step + window - result, 0) // 2 if same else 0
-        x = _spaced(build, x, axis, size, step, window - 1 - cut, result + window - 1)
-    taken = {key: node.attrs[key] for key in ("dilations", "data_format")}
-    weights = build.const(np.ascontiguousarray(weights), build.dtype)
-    return build.same("Conv3D", x, weights, strides=(1,) * 5, padding=b"VALID", **taken)
-
-
-def _spaced(build: Build, x: Ref, axis: int, size: int, step: int, before: int, total: int) -> Ref:
-    """Put ``step - 1`` zeros behind each of *size* elements along *axis*, and zeros around them."""
-    rest, kinds = build.ints(-1), {"Tshape": "int32"}
-    outer, inner = build.sizes(x, 0, axis), build.sizes(x, axis + 1, 4 - axis)
-
-    def pad(x: Ref, first: int, last: int) -> Ref:
-        ends = build.const(np.array([[0, 0], [first, last], [0, 0]], np.int32), "int32")
-        return build.op("Pad", x, ends, Tpaddings="int32")
-
-    def flat(x: Ref, length: int) -> Ref:
-        behind = build.op("Prod", inner, build.ints(0), T="int32", keep_dims=True, Tidx="int32")
-        return build.op("Reshape", x, build.concat(rest, build.ints(length), behind), **kinds)
-
-    x = flat(pad(flat(x, 1), 0, step - 1), size * step) if step > 1 else flat(x, size)
-    kept = min(total - before, size * step)
-    if kept < size * step:
-        begin, length = build.ints(0, 0, 0), build.ints(-1, kept, -1)
-        x = build.op("Slice", x, begin, length, Index="int32")
-    x = pad(x, before, total - before - kept)
-    return build.op("Reshape", x, build.concat(outer, build.ints(total), inner), **kinds)
-
-
 RULES: dict[str, Rule] = {
+    "Abs": backends.whole_abs,
     "AdjustContrastv2": composed.contrast,
     "Angle": composed.angle,
+    "AvgPool3D": quirks.shifted_windows,
     "BatchMatMulV2": quirks.stacked_product,
-    "Bucketize": composed.bucketize,
-    "Complex": quirks.complex_number,
-    "ExtractImagePatches": composed.image_patches,
-    "FloorDiv": backends.floor_quotient,
-    "GatherV2": backends.gather,
-    **dict.fromkeys(("MatrixDiag", "MatrixDiagV3"), composed.diagonal_matrix),
-    **dict.fromkeys(("MatrixDiagPart", "MatrixDiagPartV3"), composed.diagonal),
-    "MulNoNan": composed.mul_no_nan,
-    "MaxPoolWithArgmax": backends.pool_with_places,
-    "ReverseSequence": composed.reversed_sequences,
-    **dict.fromkeys(("SegmentSum", "UnsortedSegmentSum"), composed.segment_sum),
-    "SpaceToDepth": composed.space_to_depth,
-    "TensorListConcatV2": quirks.list_concat,
-    **dict.fromkeys(("TensorScatterAdd", "TensorScatterSub"), composed.scatter_onto),
-    "Xdivy": composed.xdivy,
+    "BatchMatMulV3": _batch_matmul,
     "BitwiseAnd": quirks.unknown,
-    **dict.fromkeys(("Cumprod", "Cumsum"), quirks.cumulative),
-    **dict.fromkeys(
-        ("FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel"),
-        quirks.fake_quant,
-    ),
-    **dict.fromkeys(("Dilation2D", "ImageProjectiveTransformV3"), backends.differs),
-    "IRFFT": quirks.inverse_real_fft,
-    "MatrixBandPart": quirks.band_part,
-    "Mean": quirks.mean,
-    "NonMaxSuppressionV5": quirks.soft_suppression,
-    "OneHot": quirks.one_hot,
-    "RFFT": quirks.real_fft,
-    "Select": quirks.select,
-    "StridedSlice": quirks.strided_slice,
+    "Bucketize": composed.bucketize,
+    "Cast": backends.cast,
+    "Complex": quirks.complex_number,
+    "Conv2D": quirks.grouped_convolution,
+    "Conv3D": _conv3d,
+    "Conv3DBackpropInputV2": composed.transposed_convolution_3d,
+    "CropAndResize": backends.crops,
+    "Cumprod": quirks.cumulative,
+    "Cumsum": quirks.cumulative,
+    "Dilation2D": backends.differs,
     "Div": _truncated_quotient,
     "Einsum": einsum,
     "Erfc": _erfc,
-    "Softsign": _softsign,
+    "ExtractImagePatches": composed.image_patches,
+    "FakeQuantWithMinMaxArgs": quirks.fake_quant,
+    "FakeQuantWithMinMaxVars": quirks.fake_quant,
+    "FakeQuantWithMinMaxVarsPerChannel": quirks.fake_quant,
+    "FloorDiv": backends.floor_quotient,
+    "FusedBatchNorm": _batch_norm,
+    "FusedBatchNormV2": _batch_norm,
+    "FusedBatchNormV3": _batch_norm,
+    "GatherV2": backends.gather,
+    "IRFFT": quirks.inverse_real_fft,
+    "ImageProjectiveTransformV3": backends.differs,
     "Inv": _renamed("Reciprocal"),
-    "Conv3DBackpropInputV2": _transposed_convolution_3d,
+    "LogicalXor": _logical_xor,
+    "MatrixBandPart": quirks.band_part,
+    "MatrixDiag": composed.diagonal_matrix,
+    "MatrixDiagPart": composed.diagonal,
+    "MatrixDiagPartV3": composed.diagonal,
+    "MatrixDiagV3": composed.diagonal_matrix,
     "MaxPool3D": _max_pool_3d,
+    "MaxPoolWithArgmax": backends.pool_with_places,
+    "Mean": quirks.mean,
+    "MirrorPad": backends.pads,
     "Mod": _truncated_remainder,
+    "MulNoNan": composed.mul_no_nan,
+    "NonMaxSuppressionV5": quirks.soft_suppression,
+    "OneHot": quirks.one_hot,
+    "Pad": backends.pads,
+    "PadV2": backends.pads,
+    "RFFT": quirks.real_fft,
+    "ReverseSequence": composed.reversed_sequences,
+    "ReverseV2": backends.pads,
     "Rint": _renamed("Round"),
+    "Roll": _roll,
+    "SegmentSum": composed.segment_sum,
+    "Select": quirks.select,
+    "Softsign": _softsign,
+    "SpaceToDepth": composed.space_to_depth,
+    "StridedSlice": quirks.strided_slice,
+    "TensorListConcatV2": quirks.list_concat,
+    "TensorScatterAdd": composed.scatter_onto,
+    "TensorScatterSub": composed.scatter_onto,
     "TruncateDiv": _truncated_quotient,
     "TruncateMod": _truncated_remainder,
-    "LogicalXor": _logical_xor,
+    "UnsortedSegmentSum": composed.segment_sum,
+    "Xdivy": composed.xdivy,
     "Xlogy": _xlogy,
-    "BatchMatMulV3": _batch_matmul,
-    **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), _batch_norm),
-    "Roll": _roll,
-    "Abs": backends.whole_abs,
-    "AvgPool3D": quirks.shifted_windows,
-    "Cast": backends.cast,
-    "Conv2D": quirks.grouped_convolution,
-    "Conv3D": _conv3d,
-    "CropAndResize": backends.crops,
-    **dict.fromkeys(("MirrorPad", "Pad", "PadV2", "ReverseV2"), backends.pads),
 }
