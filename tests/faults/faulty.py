@@ -19,7 +19,7 @@ import sys
 from typing import Any
 
 import tfjs_codec
-from tfjs_codec.files import sink
+from tfjs_codec.files import publish
 
 CALLS = (
     "mkdir", "open", "write", "pwrite", "copy_file_range", "fsync", "rename", "replace", "link",
@@ -38,8 +38,8 @@ class Faults:
         os.fsync = lambda _: None  # only its place among the calls matters here
         for name in CALLS:
             setattr(os, name, self._counted(name, getattr(os, name)))
-        swap = sink._exchange if request["exchange"] else lambda *_: False
-        sink._exchange = self._counted("exchange", swap)
+        swap = publish._exchange if request["exchange"] else lambda *_: False
+        publish._exchange = self._counted("exchange", swap)
 
     def _counted(self, name: str, function: Any) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -2,25 +2,7 @@
 
 Nothing else in the package writes. A model is written to a *stage*, a hidden sibling
 ``.NAME.tfjs_codec-PID-RANDOM`` of the destination, which is locked (``flock``) for as long as its
-writer lives. Publishing it is
-
-======================================  ==========================================================
-destination                             step
-======================================  ==========================================================
-absent                                  one ``rename``
-a directory (Linux)                     one ``renameat2(RENAME_EXCHANGE)``, then the old one goes
-a directory we may not or cannot swap   file by file: the old model moves into the stage, its
-                                        ``model.json`` first; the new one moves out, its
-                                        ``model.json`` last
-======================================  ==========================================================
-
-So whoever looks, and whenever we are killed, finds the whole old or the whole new model. A model
-that takes the place of another is on the disk first (``fsync``), so that a power cut cannot take
-both; where nothing is lost the system writes back in its own time, as it does for ``cp``. Only
-the third way has a moment without any model (never a mixture); what a kill leaves in it is put
-back by the next run. It serves other systems than Linux, mount points, directories of another
-owner, the current directory (a swap would pull it from under the shell) and directories that
-hold foreign directories.
+writer lives; :mod:`tfjs_codec.files.publish` then puts it in the place of the destination.
 """
 
 from __future__ import annotations
@@ -38,20 +20,23 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from tfjs_codec.errors import CorruptFileError, OutputError, UsageError
 from tfjs_codec.files.copying import IN_KERNEL, Jobs, copy_range
+from tfjs_codec.files.publish import (
+    Owned,
+    publish,
+    stage_prefix,
+    take_back,
+    visible_names,
+    writable,
+)
 
 if TYPE_CHECKING:
     from tfjs_codec.ir.tensors import Extent
 
-INDEX = "model.json"  # the file whose appearance makes a directory a model
-Owned = Callable[[Path], "frozenset[str] | None"]
 
-_BACKUP = ".tfjs_codec-old"
 _READ_BYTES = 1 << 20
 _LATER_BYTES = 1 << 20  # what is smaller is not worth a thread
 _OPEN_BYTES = 64 << 20  # put off in one file: keeps progress alive
-_NAME_CHARS = 50  # of the destination in the stage's name, which must fit 255 bytes
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 class Stage:
@@ -229,7 +214,7 @@ def check_destination(destination: Path, owned: Owned, *, force: bool) -> Path:
     try:
         if not stat.S_ISDIR(os.lstat(destination).st_mode):
             raise UsageError("is not a directory", path=destination, hint="Name a directory.")
-        names = _visible_names(destination)
+        names = visible_names(destination)
     except FileNotFoundError:
         return destination
     except OSError as error:
@@ -259,7 +244,7 @@ def staged(destination: Path, owned: Owned, *, force: bool = False) -> Iterator[
         OutputError: Writing failed; *destination* is as it was.
     """
     destination = check_destination(destination, owned, force=force)
-    with _staging(destination, owned, lambda path: _publish(path, destination, owned)) as stage:
+    with _staging(destination, owned, lambda path: publish(path, destination, owned)) as stage:
         yield stage
 
 
@@ -280,16 +265,16 @@ def staged_file(destination: Path, magics: tuple[bytes, ...], *, force: bool) ->
     """
     destination = check_file_destination(destination, magics, force=force)
 
-    def publish(path: Path) -> None:
+    def replace(path: Path) -> None:
         os.replace(path / destination.name, destination)
 
-    with _staging(destination, _owns_nothing, publish) as stage:
+    with _staging(destination, _owns_nothing, replace) as stage:
         yield stage
 
 
 @contextmanager
-def _staging(destination: Path, owned: Owned, publish: Callable[[Path], None]) -> Iterator[Stage]:
-    """Give a stage beside *destination*; *publish* its directory once it is complete."""
+def _staging(destination: Path, owned: Owned, finish: Callable[[Path], None]) -> Iterator[Stage]:
+    """Give a stage beside *destination*; *finish* its directory once it is complete."""
     with ExitStack() as undo, ExitStack() as always:
         try:
             _make_parents(destination.parent, undo)
@@ -304,7 +289,7 @@ def _staging(destination: Path, owned: Owned, publish: Callable[[Path], None]) -
         try:
             if stage.replaces:
                 _sync(path)
-            publish(path)
+            finish(path)
         except OSError as error:
             _fail(error, destination)
         undo.pop_all()
@@ -338,7 +323,7 @@ def check_file_destination(destination: Path, magics: tuple[bytes, ...], *, forc
 
 
 def _holds_something(destination: Path) -> bool:
-    return bool(_visible_names(destination)) if destination.is_dir() else destination.exists()
+    return bool(visible_names(destination)) if destination.is_dir() else destination.exists()
 
 
 def _owns_nothing(directory: Path) -> None:
@@ -361,9 +346,9 @@ def _remove_empty(path: Path) -> None:
 
 def _make_stage(destination: Path, owned: Owned, always: ExitStack) -> Path:
     """Create the stage, beside *destination* or, where that cannot be, in it."""
-    name = f"{_stage_prefix(destination)}{os.getpid()}-{os.urandom(4).hex()}"
+    name = f"{stage_prefix(destination)}{os.getpid()}-{os.urandom(4).hex()}"
     exists = destination.is_dir()
-    inside = exists and (os.path.ismount(destination) or not _writable(destination.parent))
+    inside = exists and (os.path.ismount(destination) or not writable(destination.parent))
     path = (destination if inside else destination.parent) / name
     always.callback(_discard, path, destination, owned)  # first: Ctrl-C may come at once
     os.mkdir(path)
@@ -375,108 +360,12 @@ def _make_stage(destination: Path, owned: Owned, always: ExitStack) -> Path:
     return path
 
 
-def _stage_prefix(destination: Path) -> str:
-    return f".{destination.name[:_NAME_CHARS]}.tfjs_codec-"
-
-
-def _writable(directory: Path) -> bool:
-    return os.access(directory, os.W_OK | os.X_OK)
-
-
-def _visible_names(directory: Path) -> set[str]:
-    """The names in *directory*, without stages."""
-    prefix = _stage_prefix(directory)
-    return {name for name in os.listdir(directory) if not name.startswith(prefix)}
-
-
-# --- publishing -----------------------------------------------------------------------------
-
-
-def _publish(stage: Path, destination: Path, owned: Owned) -> None:
-    if not os.path.lexists(destination):
-        try:
-            os.rename(stage, destination)
-        except OSError as error:  # another writer was faster
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-        else:
-            return
-    old = owned(destination) or frozenset()
-    foreign = _visible_names(destination) - old - set(os.listdir(stage))
-    if _may_swap(destination, foreign):
-        for name in foreign:
-            _link_or_copy(destination / name, stage / name)
-        if _exchange(stage, destination):
-            return
-        for name in foreign:
-            os.unlink(stage / name)
-    _move_in(stage, destination, old)
-
-
-def _may_swap(destination: Path, foreign: set[str]) -> bool:
-    """Whether *destination* may become another directory object."""
-    if not hasattr(os, "geteuid"):
-        return False
-    here = _working_directory()
-    return (
-        not os.path.ismount(destination)
-        and _writable(destination.parent)
-        and os.stat(destination).st_uid == os.geteuid()
-        and (here is None or not here.is_relative_to(destination))
-        and not any(_is_directory(destination / name) for name in foreign)
-    )
-
-
-def _working_directory() -> Path | None:
-    try:
-        return Path.cwd()
-    except OSError:
-        return None  # it was deleted
-
-
-def _is_directory(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # no hard links here
-        shutil.copy2(source, target, follow_symlinks=False)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two directories atomically; False if system or file system cannot."""
-    import ctypes  # here: it costs 10 ms, and absent destinations do not need it
-
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError, TypeError):  # not Linux, or an old libc
-        return False
-    result = renameat2(
-        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)
-    )
-    return bool(result == 0)
-
-
-def _move_in(stage: Path, destination: Path, old: frozenset[str]) -> None:
-    """Replace the model file by file. :func:`_take_back` undoes it before its last move."""
-    new = sorted(set(os.listdir(stage)) - {INDEX})
-    backup = stage / _BACKUP
-    os.mkdir(backup)
-    for name in (INDEX, *sorted((old | set(new)) - {INDEX})):
-        if os.path.lexists(destination / name):
-            os.replace(destination / name, backup / name)
-    for name in (*new, INDEX):
-        os.replace(stage / name, destination / name)
-
-
 # --- what dead writers left -----------------------------------------------------------------
 
 
 def _clean_stale(destination: Path, owned: Owned) -> None:
     """Remove stages of *destination* whose writers are dead, after taking back what they hold."""
-    pattern = re.compile(re.escape(_stage_prefix(destination)) + r"(\d+)-[0-9a-f]{8}")
+    pattern = re.compile(re.escape(stage_prefix(destination)) + r"(\d+)-[0-9a-f]{8}")
     for directory in (destination.parent, destination):
         for name in os.listdir(directory) if directory.is_dir() else ():
             match = pattern.fullmatch(name)
@@ -521,20 +410,8 @@ def _lock(directory: Path) -> int | None:
 def _discard(stage: Path, destination: Path, owned: Owned) -> None:
     """Remove *stage*, unless it holds an old model that cannot be put back."""
     with suppress(OSError):
-        _take_back(stage, destination, owned)
+        take_back(stage, destination, owned)
         shutil.rmtree(stage, ignore_errors=True)
-
-
-def _take_back(stage: Path, destination: Path, owned: Owned) -> None:
-    """Undo the moves of a :func:`_move_in` that did not come to its last one."""
-    backup = stage / _BACKUP
-    if not (backup.is_dir() and (stage / INDEX).exists()):
-        return
-    for name in (owned(stage) or frozenset()) - set(os.listdir(stage)):
-        with suppress(FileNotFoundError):
-            os.unlink(destination / name)
-    for name in sorted(os.listdir(backup), key=lambda name: (name == INDEX, name)):
-        os.replace(backup / name, destination / name)
 
 
 # --- small things ---------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tfjs_codec.files.sink import INDEX, Stage
+from tfjs_codec.files.publish import INDEX
+from tfjs_codec.files.sink import Stage
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, as_float32
 from tfjs_codec.ir.tfjs import Weight
 from tfjs_codec.options import ConvertOptions

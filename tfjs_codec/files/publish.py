@@ -1,0 +1,148 @@
+"""Puts a finished directory in the place of another one, so that no moment shows a mixture.
+
+======================================  ==========================================================
+destination                             step
+======================================  ==========================================================
+absent                                  one ``rename``
+a directory (Linux)                     one ``renameat2(RENAME_EXCHANGE)``, then the old one goes
+a directory we may not or cannot swap   file by file: the old model moves into the stage, its
+                                        ``model.json`` first; the new one moves out, its
+                                        ``model.json`` last
+======================================  ==========================================================
+
+So whoever looks, and whenever we are killed, finds the whole old or the whole new model. A model
+that takes the place of another is on the disk first (``fsync``), so that a power cut cannot take
+both; where nothing is lost the system writes back in its own time, as it does for ``cp``. Only
+the third way has a moment without any model (never a mixture); what a kill leaves in it is put
+back by the next run. It serves other systems than Linux, mount points, directories of another
+owner, the current directory (a swap would pull it from under the shell) and directories that
+hold foreign directories.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+INDEX = "model.json"  # the file whose appearance makes a directory a model
+Owned = Callable[[Path], "frozenset[str] | None"]
+
+_BACKUP = ".tfjs_codec-old"
+_NAME_CHARS = 50  # of the destination in the stage's name, which must fit 255 bytes
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+
+def publish(stage: Path, destination: Path, owned: Owned) -> None:
+    """Put *stage* in the place of *destination*; foreign files in it stay.
+
+    Raises:
+        OSError: It could not be done; :func:`take_back` undoes what was.
+    """
+    if not os.path.lexists(destination):
+        try:
+            os.rename(stage, destination)
+        except OSError as error:  # another writer was faster
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        else:
+            return
+    old = owned(destination) or frozenset()
+    foreign = visible_names(destination) - old - set(os.listdir(stage))
+    if _may_swap(destination, foreign):
+        for name in foreign:
+            _link_or_copy(destination / name, stage / name)
+        if _exchange(stage, destination):
+            return
+        for name in foreign:
+            os.unlink(stage / name)
+    _move_in(stage, destination, old)
+
+
+def _may_swap(destination: Path, foreign: set[str]) -> bool:
+    """Whether *destination* may become another directory object."""
+    if not hasattr(os, "geteuid"):
+        return False
+    here = _working_directory()
+    return (
+        not os.path.ismount(destination)
+        and writable(destination.parent)
+        and os.stat(destination).st_uid == os.geteuid()
+        and (here is None or not here.is_relative_to(destination))
+        and not any(_is_directory(destination / name) for name in foreign)
+    )
+
+
+def _working_directory() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:
+        return None  # it was deleted
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # no hard links here
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two directories atomically; False if system or file system cannot."""
+    import ctypes  # here: it costs 10 ms, and absent destinations do not need it
+
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):  # not Linux, or an old libc
+        return False
+    result = renameat2(
+        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)
+    )
+    return bool(result == 0)
+
+
+def _move_in(stage: Path, destination: Path, old: frozenset[str]) -> None:
+    """Replace the model file by file. :func:`take_back` undoes it before its last move."""
+    new = sorted(set(os.listdir(stage)) - {INDEX})
+    backup = stage / _BACKUP
+    os.mkdir(backup)
+    for name in (INDEX, *sorted((old | set(new)) - {INDEX})):
+        if os.path.lexists(destination / name):
+            os.replace(destination / name, backup / name)
+    for name in (*new, INDEX):
+        os.replace(stage / name, destination / name)
+
+
+def take_back(stage: Path, destination: Path, owned: Owned) -> None:
+    """Undo the moves of a :func:`_move_in` that did not come to its last one."""
+    backup = stage / _BACKUP
+    if not (backup.is_dir() and (stage / INDEX).exists()):
+        return
+    for name in (owned(stage) or frozenset()) - set(os.listdir(stage)):
+        with suppress(FileNotFoundError):
+            os.unlink(destination / name)
+    for name in sorted(os.listdir(backup), key=lambda name: (name == INDEX, name)):
+        os.replace(backup / name, destination / name)
+
+
+def stage_prefix(destination: Path) -> str:
+    """Return how the names of all stages of *destination* begin."""
+    return f".{destination.name[:_NAME_CHARS]}.tfjs_codec-"
+
+
+def writable(directory: Path) -> bool:
+    """Tell whether entries of *directory* may be made and removed."""
+    return os.access(directory, os.W_OK | os.X_OK)
+
+
+def visible_names(directory: Path) -> set[str]:
+    """The names in *directory*, without stages."""
+    prefix = stage_prefix(directory)
+    return {name for name in os.listdir(directory) if not name.startswith(prefix)}
