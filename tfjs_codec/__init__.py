@@ -12,21 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfjs_codec.api import (
-        convert,
-        diff,
-        inspect,
-        load,
-        plan,
-        save,
-        save_keras_model,
-        verify,
-    )
-    from tfjs_codec.lowering.rules import register_rule
-    from tfjs_codec.report.diff import Diff
-    from tfjs_codec.report.inspection import Inspection
-    from tfjs_codec.report.report import Report
-    from tfjs_codec.report.verify import Verification
+    from tfjs_codec.api import convert, diff, inspect, load, plan, save, save_keras_model, verify
+    from tfjs_codec.comparison.diff import Diff
+    from tfjs_codec.inspection.inspection import Inspection
+    from tfjs_codec.layers.engine.registry import register_rule
+    from tfjs_codec.report import Report
+    from tfjs_codec.verification.verify import Verification
 
 __version__ = "0.1.0"
 __all__ = [
@@ -55,11 +46,11 @@ _HOMES = {
     "save": "tfjs_codec.api",
     "save_keras_model": "tfjs_codec.api",
     "verify": "tfjs_codec.api",
-    "register_rule": "tfjs_codec.lowering.rules",
-    "Diff": "tfjs_codec.report.diff",
-    "Inspection": "tfjs_codec.report.inspection",
-    "Report": "tfjs_codec.report.report",
-    "Verification": "tfjs_codec.report.verify",
+    "register_rule": "tfjs_codec.layers.engine.registry",
+    "Diff": "tfjs_codec.comparison.diff",
+    "Inspection": "tfjs_codec.inspection.inspection",
+    "Report": "tfjs_codec.report",
+    "Verification": "tfjs_codec.verification.verify",
 }
 
 

@@ -1,5 +1,5 @@
 """``python -m tfjs_codec`` is the command line."""
 
-from tfjs_codec.cli import main
+from tfjs_codec.cli.main import main
 
 raise SystemExit(main())

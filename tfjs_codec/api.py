@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tfjs_codec.comparison.diff import Diff
+    from tfjs_codec.inspection.inspection import Inspection
     from tfjs_codec.ir.keras import KerasModel
-    from tfjs_codec.report.diff import Diff
-    from tfjs_codec.report.inspection import Inspection
-    from tfjs_codec.report.report import Report
-    from tfjs_codec.report.verify import Verification
+    from tfjs_codec.report import Report
+    from tfjs_codec.verification.verify import Verification
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
 Progress = Callable[[int, int], None]
@@ -54,7 +54,7 @@ def convert(
         UsageError: The options make no sense.
         OutputError: Writing failed; the destination is as it was.
     """
-    from tfjs_codec.targets import run
+    from tfjs_codec.conversion import run
 
     options = options or ConvertOptions(**choices)
     return run(source, destination, options, replace or {}, progress)
@@ -72,7 +72,7 @@ def plan(
 
     Sizes of weight files are exact; quantisation errors are not computed.
     """
-    from tfjs_codec.targets import run
+    from tfjs_codec.conversion import run
 
     options = options or ConvertOptions(**choices)
     return run(source, destination, options, replace or {}, dry=True)
@@ -197,7 +197,7 @@ def load(source: Source, **choices: Any) -> LoadedModel:
     Raises:
         InputError: The source is damaged, unsafe, or none we read.
     """
-    from tfjs_codec.targets import open_source
+    from tfjs_codec.conversion import open_source
 
     options = ConvertOptions(**choices)
     with ExitStack() as stack:
@@ -220,7 +220,7 @@ def inspect(source: Source, **choices: Any) -> Inspection:
     Raises:
         InputError: The source is damaged, unsafe, or none we read.
     """
-    from tfjs_codec.report.inspect import inspect as describe
+    from tfjs_codec.inspection.inspect import inspect as describe
 
     return describe(source, ConvertOptions(**choices))
 
@@ -250,7 +250,7 @@ def diff(
     Raises:
         InputError: One of the two is damaged, unsafe, or none we read.
     """
-    from tfjs_codec.report.diff import diff as compare
+    from tfjs_codec.comparison.diff import diff as compare
 
     options = ConvertOptions(**{"allow_approximate": True, **choices})
     return compare(a, b, options, replace or {}, tolerance)
@@ -291,8 +291,8 @@ def verify(
         InputError: *against* is damaged, unsafe, or cannot be converted.
         UsageError: *web* is no tfjs model; Node or tfjs is missing.
     """
-    from tfjs_codec.report.node import Predicting
-    from tfjs_codec.report.verify import verify as check
+    from tfjs_codec.verification.node import Predicting
+    from tfjs_codec.verification.verify import verify as check
 
     predicting = Predicting(inputs, node_modules, tolerance) if node else None
     options = ConvertOptions(**{"allow_approximate": True, **choices})

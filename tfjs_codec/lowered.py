@@ -10,8 +10,8 @@ from tfjs_codec.options import ConvertOptions
 
 if TYPE_CHECKING:
     from tfjs_codec.ir.keras import KerasModel
-    from tfjs_codec.ir.tfjs import TfjsModel
-    from tfjs_codec.lowering.support import LoweringLog
+    from tfjs_codec.ir.layers import TfjsModel
+    from tfjs_codec.layers.engine.log import LoweringLog
 
 
 def lowered(
@@ -30,9 +30,9 @@ def lowered(
 
     Raises:
         UsageError: There is no such layer, or a replacement has no architecture.
-        UnsupportedModelError, CorruptFileError: See :func:`tfjs_codec.lowering.trace.lower`.
+        UnsupportedModelError, CorruptFileError: See :func:`tfjs_codec.layers.engine.tracer.lower`.
     """
-    from tfjs_codec.lowering.trace import lower
+    from tfjs_codec.layers.engine.tracer import lower
 
     rename_layers(keras, options.rename)
     graphs = {}
@@ -58,8 +58,8 @@ def lowered(
 
 def rename_layers(keras: KerasModel, new_names: Mapping[str, str]) -> None:
     """Rename layers of *keras*, at any depth."""
-    from tfjs_codec.raising.names import rename
-    from tfjs_codec.raising.portable import graphs
+    from tfjs_codec.back.names import rename
+    from tfjs_codec.back.portable import graphs
 
     if not new_names:
         return

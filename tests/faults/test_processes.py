@@ -59,7 +59,7 @@ def big_h5(path: Path, megabytes: int, sparse: bool = True) -> None:
 
 AS_NOBODY = """
 import os, sys, tfjs_codec
-from tfjs_codec.cli import main
+from tfjs_codec.cli.main import main
 tfjs_codec.plan(sys.argv[2])  # everything is imported
 if os.geteuid() == 0:  # root may write everywhere
     os.setgroups([]); os.setgid(65534); os.setuid(65534)

@@ -197,7 +197,7 @@ def test_sizes_that_are_not_granted(tmp_path):
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
-        "from tfjs_codec.cli import main; sys.exit(main(sys.argv[1:]))"
+        "from tfjs_codec.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     for flags in ([], ["--quantize-uint16"]):
         line = [sys.executable, "-c", code, "convert", str(source), str(tmp_path / "o"), *flags]

@@ -16,9 +16,9 @@ with atheris.instrument_imports(include=["tfjs_codec"]):
     from tfjs_codec.errors import TfjsCodecError
     from tfjs_codec.files import strict_json
     from tfjs_codec.ir.keras import KerasModel
-    from tfjs_codec.lowering.trace import lower
+    from tfjs_codec.layers.engine.tracer import lower
     from tfjs_codec.readers.architecture import read_architecture
-    from tfjs_codec.writers.topology import model_topology
+    from tfjs_codec.tfjs.topology import model_topology
 
 
 def one(data: bytes) -> None:

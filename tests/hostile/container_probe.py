@@ -24,10 +24,7 @@ from tfjs_codec.files.hdf5 import Group, open_hdf5
 from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.source import Source, open_source, sniff, unknown_format
 from tfjs_codec.limits import DEFAULT_LIMITS
-from tfjs_codec.readers import (
-    open_model,
-    saved_model,  # noqa: F401  it is imported late, which would look like a file that was opened
-)
+from tfjs_codec.readers import open_model, saved_model  # noqa: F401  it is imported late, which would look like a file that was opened
 
 _CONFIGS = ("model_config", "training_config")
 

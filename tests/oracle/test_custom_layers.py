@@ -12,7 +12,7 @@ from keras_files import entry, functional, h5_model, input_entry
 
 import tfjs_codec
 from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.lowering.rules import USER_RULES
+from tfjs_codec.layers.engine.registry import USER_RULES
 
 pytestmark = pytest.mark.node
 

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tfjs_codec.files.sink import Stage
+from tfjs_codec.ir.layers import TfjsGraph, TfjsLayer, TfjsModel, Weight, layer_weights
 from tfjs_codec.ir.tensors import ArrayTensor, Extent, LazyTensor
-from tfjs_codec.ir.tfjs import TfjsGraph, TfjsLayer, TfjsModel, Weight, layer_weights
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.writers import tfjs_layers
 from tfjs_codec.writers.shards import ShardWriter, plan_shards

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from keras_files import dense_h5, entry, h5_model
 
-from tfjs_codec import __version__, cli
+from tfjs_codec import __version__
+from tfjs_codec.cli import main as cli
 
 
 @pytest.fixture
@@ -387,8 +388,8 @@ def test_any_locale_can_be_printed_to(tmp_path):
 
 
 SLOW = """
-import sys, tfjs_codec.cli as cli
-from tfjs_codec.commands import shared
+import sys, tfjs_codec.cli.main as cli
+from tfjs_codec.cli import shared
 shared.QUIET_S = 0
 raise SystemExit(cli.main(sys.argv[1:]))
 """

@@ -12,7 +12,8 @@ from keras_files import dense_h5
 from tfjs_files import manifest_model
 
 import tfjs_codec
-from tfjs_codec import __version__, compat
+from tfjs_codec import __version__
+from tfjs_codec.cli import compat
 
 
 @pytest.fixture
@@ -204,7 +205,7 @@ def test_version(run):
 
 def test_help_needs_no_numpy():
     code = (
-        "import sys; from tfjs_codec.compat import main\n"
+        "import sys; from tfjs_codec.cli.compat import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: print(sorted({'numpy', 'h5py'} & sys.modules.keys()))"
     )

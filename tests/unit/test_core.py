@@ -12,12 +12,12 @@ from keras_files import dense_h5, v3_model
 import tfjs_codec
 from tfjs_codec.errors import UsageError
 from tfjs_codec.files.source import open_source, sniff
+from tfjs_codec.ir.layers import TensorRef, TfjsGraph, TfjsLayer
 from tfjs_codec.ir.tensors import ArrayTensor, DerivedTensor, as_float32, mapped
-from tfjs_codec.ir.tfjs import TensorRef, TfjsGraph, TfjsLayer
-from tfjs_codec.lowering.names import Names, legal
-from tfjs_codec.lowering.training import training_config
+from tfjs_codec.layers.training import training_config
 from tfjs_codec.options import ConvertOptions, parse_size
-from tfjs_codec.writers.topology import model_topology
+from tfjs_codec.tfjs.names import Names, legal
+from tfjs_codec.tfjs.topology import model_topology
 
 
 @pytest.mark.parametrize(

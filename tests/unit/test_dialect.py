@@ -8,8 +8,8 @@ import pytest
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.files.place import Place
-from tfjs_codec.readers.dialect import activation, canonical_class, dtype_name, layer_config, plain
-from tfjs_codec.readers.keras1 import convert_entry
+from tfjs_codec.keras.dialect import activation, canonical_class, dtype_name, layer_config, plain
+from tfjs_codec.keras.keras1 import convert_entry
 
 PLACE = Place("model.h5", "config")
 

@@ -11,10 +11,10 @@ from keras_files import dense_h5, entry, h5_model
 from tfjs_files import dense_topology, write_model
 
 import tfjs_codec
-from tfjs_codec import cli
+from tfjs_codec.cli import main as cli
+from tfjs_codec.comparison.compare import compare
 from tfjs_codec.errors import UsageError
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor
-from tfjs_codec.report.compare import compare
 
 
 def model(layers, **weights):

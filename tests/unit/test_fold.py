@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfjs_codec.graph.fold import folded
-from tfjs_codec.graph.kernels import KERNELS, Unfoldable, compute
+from tfjs_codec.graph.optimise.fold import folded
+from tfjs_codec.graph.optimise.kernels import KERNELS, Unfoldable, compute
 from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, const
 
 CASES = Path(__file__).parents[2] / "fixtures" / "graph_kernels"

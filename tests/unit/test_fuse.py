@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfjs_codec.graph.affine import affine_folded
-from tfjs_codec.graph.fuse import fused, prelus_found
+from tfjs_codec.graph.optimise.affine import affine_folded
+from tfjs_codec.graph.optimise.fuse import fused, prelus_found
 from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, const
 
 RNG = np.random.default_rng(5)

@@ -27,27 +27,17 @@ from tfjs_codec.errors import (
 )
 from tfjs_codec.files.tensor_proto import proto_tensor
 from tfjs_codec.graph.check import checked
-from tfjs_codec.graph.expand import expanded
-from tfjs_codec.graph.graph_def import GraphReader
-from tfjs_codec.graph.loops import carried
-from tfjs_codec.graph.narrow import narrowed
-from tfjs_codec.graph.op_table import in_tfjs, op_def
-from tfjs_codec.graph.simplify import forwarded, outputs_apart
-from tfjs_codec.graph.v1_control import merges_gated
-from tfjs_codec.graph.variables import bound
-from tfjs_codec.ir.graph import (
-    Func,
-    Function,
-    Graph,
-    Node,
-    Ref,
-    Shape,
-    Tensor,
-    const,
-    ordered,
-)
+from tfjs_codec.graph.importing.control_v1 import merges_gated
+from tfjs_codec.graph.importing.expand import expanded
+from tfjs_codec.graph.importing.graph_def import GraphReader
+from tfjs_codec.graph.importing.loops import carried
+from tfjs_codec.graph.importing.variables import bound
+from tfjs_codec.graph.optimise.narrow import narrowed
+from tfjs_codec.graph.optimise.simplify import forwarded, outputs_apart
+from tfjs_codec.ir.graph import Func, Function, Graph, Node, Ref, Shape, Tensor, const, ordered
 from tfjs_codec.ir.tensors import ArrayTensor
 from tfjs_codec.limits import Limits
+from tfjs_codec.tfjs.graph_ops import in_tfjs, op_def
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 F = {"T": "float32"}

@@ -23,14 +23,15 @@ ORDER = (
     "ir",
     "pb",
     "files",
+    "keras tfjs",
     "readers",
-    "lowering raising graph writers",
-    "lowered",
-    "report",
-    "targets",
+    "layers back graph writers",
+    "lowered report",
+    "inspection comparison",
+    "verification",
+    "conversion",
     "api",
-    "commands",
-    "cli compat",
+    "cli",
     "__main__",
 )
 LAYERS = {part: number for number, line in enumerate(ORDER) for part in line.split()}
@@ -141,7 +142,7 @@ def loaded_after(code: str) -> set[str]:
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["convert", "--help"]])
 def test_help_loads_nothing_heavy(arguments):
-    code = f"from tfjs_codec.cli import main\ntry: main({arguments})\nexcept SystemExit: pass"
+    code = f"from tfjs_codec.cli.main import main\ntry: main({arguments})\nexcept SystemExit: pass"
     assert not loaded_after(code) & HEAVY
 
 

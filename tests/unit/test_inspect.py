@@ -13,7 +13,7 @@ from keras_files import entry, functional, h5_model, input_entry
 from tfjs_files import manifest_model, write_model
 
 import tfjs_codec
-from tfjs_codec import cli
+from tfjs_codec.cli import main as cli
 from tfjs_codec.errors import CorruptFileError, UnknownFormatError
 
 
@@ -217,7 +217,7 @@ def test_a_dash_is_standard_input():
 def test_a_model_json_needs_no_numpy(tmp_path):
     directory = manifest_model(tmp_path / "web", np.random.default_rng(0))
     code = (
-        "import sys; from tfjs_codec.cli import main; main(sys.argv[1:]);"
+        "import sys; from tfjs_codec.cli.main import main; main(sys.argv[1:]);"
         "print(sorted({'numpy', 'h5py', 'google.protobuf'} & sys.modules.keys()))"
     )
     line = [sys.executable, "-c", code, "inspect", str(directory), "--quiet"]

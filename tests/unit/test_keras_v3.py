@@ -10,8 +10,8 @@ import pytest
 from keras_files import call3, entry, functional, input_entry, tensor3, v3_model
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
+from tfjs_codec.keras.ops import snake_case
 from tfjs_codec.readers import open_model
-from tfjs_codec.readers.ops import snake_case
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.graph.fold import folded
-from tfjs_codec.graph.layout import channels_last, transposes_joined
+from tfjs_codec.graph.optimise.fold import folded
+from tfjs_codec.graph.rewrites.layout import channels_last, transposes_joined
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, const
 
 FLOAT = {"T": "float32"}

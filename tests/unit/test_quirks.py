@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.graph.fold import folded
-from tfjs_codec.graph.layout import channels_last
-from tfjs_codec.graph.rewrite import rewritten
+from tfjs_codec.graph.optimise.fold import folded
+from tfjs_codec.graph.rewrites.layout import channels_last
+from tfjs_codec.graph.rewrites.rewrite import rewritten
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, const
 
 FLOAT = {"T": "float32"}

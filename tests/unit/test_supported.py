@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfjs_codec.lowering.rules import LAYER_RULES, OP_RULES, REFUSED
-from tfjs_codec.lowering.table import render
+from tfjs_codec.layers.engine.registry import LAYER_RULES, OP_RULES, REFUSED
+from tfjs_codec.layers.table import render
 
 
 def test_the_table_is_current():
     committed = Path(__file__).parents[2] / "tfjs_codec" / "SUPPORTED.md"
     assert committed.read_text(encoding="utf-8") == render(), (
-        "run: python -m tfjs_codec.lowering.table > tfjs_codec/SUPPORTED.md"
+        "run: python -m tfjs_codec.layers.table > tfjs_codec/SUPPORTED.md"
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
-from tfjs_codec.graph.tables import lookups_shaped, tables_filled
+from tfjs_codec.graph.importing.tables import lookups_shaped, tables_filled
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, const
 
 KINDS = {"key_dtype": "string", "value_dtype": "int64"}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from keras_files import entry
 
+from tfjs_codec.keras.dialect import is_known
+from tfjs_codec.keras.variables import VARIABLES, own_variables, slots
 from tfjs_codec.readers.architecture import read_architecture
-from tfjs_codec.readers.dialect import is_known
-from tfjs_codec.readers.variables import VARIABLES, own_variables, slots
 
 
 def roles(class_name: str, generation: int = 3, **config: Any) -> list[str]:

@@ -13,7 +13,7 @@ from keras_files import dense_h5, entry, h5_model
 from tfjs_files import dense_topology, manifest_model, write_model
 
 import tfjs_codec
-from tfjs_codec import cli
+from tfjs_codec.cli import main as cli
 from tfjs_codec.errors import UnsafeFileError, UsageError, VerificationError
 
 NODE_DIR = Path(__file__).parent.parent / "oracle" / "node"

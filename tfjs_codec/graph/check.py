@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tfjs_codec.errors import Problem, UnsupportedModelError
-from tfjs_codec.graph.op_table import in_tfjs
 from tfjs_codec.ir.graph import Graph, Node
+from tfjs_codec.tfjs.graph_ops import in_tfjs
 
 _INPUT_DTYPES = frozenset(
     (

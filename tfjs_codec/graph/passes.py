@@ -15,21 +15,21 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from tfjs_codec.graph.affine import affine_folded
 from tfjs_codec.graph.check import checked
-from tfjs_codec.graph.expand import expanded
-from tfjs_codec.graph.fold import folded
-from tfjs_codec.graph.fuse import fused, prelus_found
-from tfjs_codec.graph.layout import channels_last, transposes_joined
-from tfjs_codec.graph.loops import carried
-from tfjs_codec.graph.narrow import narrowed
-from tfjs_codec.graph.rewrite import rewritten
+from tfjs_codec.graph.importing.control_v1 import merges_gated
+from tfjs_codec.graph.importing.expand import expanded
+from tfjs_codec.graph.importing.loops import carried
+from tfjs_codec.graph.importing.sources import read
+from tfjs_codec.graph.importing.tables import lookups_shaped, tables_filled
+from tfjs_codec.graph.importing.variables import bound
+from tfjs_codec.graph.optimise.affine import affine_folded
+from tfjs_codec.graph.optimise.fold import folded
+from tfjs_codec.graph.optimise.fuse import fused, prelus_found
+from tfjs_codec.graph.optimise.narrow import narrowed
+from tfjs_codec.graph.optimise.simplify import forwarded, inputs_cast, outputs_apart, updates_apart
+from tfjs_codec.graph.rewrites.layout import channels_last, transposes_joined
+from tfjs_codec.graph.rewrites.rewrite import rewritten
 from tfjs_codec.graph.shapes import shapes_folded
-from tfjs_codec.graph.simplify import forwarded, inputs_cast, outputs_apart, updates_apart
-from tfjs_codec.graph.sources import read
-from tfjs_codec.graph.tables import lookups_shaped, tables_filled
-from tfjs_codec.graph.v1_control import merges_gated
-from tfjs_codec.graph.variables import bound
 from tfjs_codec.ir.graph import Graph
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.options import ConvertOptions
@@ -63,8 +63,8 @@ PASSES: tuple[Pass, ...] = (
 def convert(source: Any, options: ConvertOptions, stack: ExitStack) -> tuple[str, Graph]:
     """Return what *source* is called and its graph as tfjs can execute it.
 
-    Values can be read until *stack* ends. Raises what :func:`tfjs_codec.graph.sources.read` and
-    :func:`run` raise.
+    Values can be read until *stack* ends. Raises what
+    :func:`tfjs_codec.graph.importing.sources.read` and :func:`run` raise.
     """
     kind, graph = read(source, options, stack)
     return kind, run(graph, options.limits)

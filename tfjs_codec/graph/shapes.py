@@ -16,10 +16,10 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from tfjs_codec.graph.affine import channel_shape
-from tfjs_codec.graph.kernels import Unfoldable, compute
-from tfjs_codec.graph.op_table import op_def
+from tfjs_codec.graph.optimise.affine import channel_shape
+from tfjs_codec.graph.optimise.kernels import Unfoldable, compute
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, const, fresh_names, ordered, pruned
+from tfjs_codec.tfjs.graph_ops import op_def
 
 Dims = tuple["int | None", ...]
 Content = NDArray[np.int64]

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfjs_codec.ir.layers import TfjsModel
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.ir.tfjs import TfjsModel
 
 Config = dict[str, Any]
 

@@ -13,13 +13,7 @@ from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.archive import open_archive
 from tfjs_codec.files.hdf5 import H5File, open_hdf5
-from tfjs_codec.files.source import (
-    SAVED_MODEL_FILES,
-    Source,
-    open_source,
-    sniff,
-    unknown_format,
-)
+from tfjs_codec.files.source import SAVED_MODEL_FILES, Source, open_source, sniff, unknown_format
 from tfjs_codec.ir.keras import KerasModel
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.readers import keras_h5, keras_v3, tfjs_layers

@@ -9,9 +9,8 @@ from typing import Any
 from tfjs_codec.errors import Problem, UnsupportedModelError, quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Ref
-from tfjs_codec.limits import DEFAULT_LIMITS, Limits
-from tfjs_codec.readers import keras1
-from tfjs_codec.readers.dialect import (
+from tfjs_codec.keras import keras1
+from tfjs_codec.keras.dialect import (
     ALIASES,
     canonical_class,
     dtype_name,
@@ -19,9 +18,10 @@ from tfjs_codec.readers.dialect import (
     layer_config,
     plain,
 )
+from tfjs_codec.keras.ops import TF_OP_CLASSES, is_op, op_call, op_config, op_name
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.readers.input_shape import UNKNOWN
 from tfjs_codec.readers.nodes import Linker, flat_refs, parse_call
-from tfjs_codec.readers.ops import TF_OP_CLASSES, is_op, op_call, op_config, op_name
 
 _MODEL_KEYS = frozenset(("layers", "input_layers", "output_layers"))
 _MODEL_CLASSES = frozenset(("Functional", "Model", "Sequential"))

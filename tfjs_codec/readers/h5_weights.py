@@ -21,9 +21,9 @@ from tfjs_codec.files.hdf5 import Group
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import Array, LazyTensor
-from tfjs_codec.readers import keras1
-from tfjs_codec.readers.keras1 import transformed
-from tfjs_codec.readers.variables import Slot, slots
+from tfjs_codec.keras import keras1
+from tfjs_codec.keras.keras1 import transformed
+from tfjs_codec.keras.variables import Slot, slots
 
 _SUFFIX = re.compile(r"_\d+$")
 _SHOWN = 12

@@ -27,8 +27,8 @@ from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import open_source
+from tfjs_codec.ir.layers import Quantized, Weight
 from tfjs_codec.ir.tensors import Array, Extent, LazyTensor
-from tfjs_codec.ir.tfjs import Quantized, Weight
 from tfjs_codec.limits import Limits
 
 _DTYPES = {

@@ -26,7 +26,7 @@ import numpy as np
 from tfjs_codec.errors import quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
-from tfjs_codec.readers.dialect import is_known
+from tfjs_codec.keras.dialect import is_known
 
 _CONSTANT = "_CONSTANT_VALUE"
 _NUMPY_KINDS = {"float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8",

@@ -16,7 +16,7 @@ from tfjs_codec.files.saved_model import SavedModelDir, checkpoint_keys
 from tfjs_codec.files.tf_dtypes import dtype_name
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.readers.variables import own_variables
+from tfjs_codec.keras.variables import own_variables
 
 # Children that hold a layer's variables once more, or variables that are not its weights.
 _BOOKKEEPING = frozenset(

@@ -17,13 +17,13 @@ from tfjs_codec.files import strict_json
 from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import Source, unknown_format
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
+from tfjs_codec.ir.layers import TfjsModel, Weight
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.ir.tfjs import TfjsModel, Weight
+from tfjs_codec.keras.variables import own_variables
 from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import read_architecture
 from tfjs_codec.readers.manifest import read_manifest
 from tfjs_codec.readers.tfjs_gru import restore_grus
-from tfjs_codec.readers.variables import own_variables
 
 _OURS = ("modelTopology", "weightsManifest", "trainingConfig", "userDefinedMetadata", "generatedBy")
 # What tfjs takes for a key that is not there, where Keras 2 takes something else.

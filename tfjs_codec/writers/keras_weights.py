@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.readers.ops import snake_case
-from tfjs_codec.readers.variables import own_variables, slots
+from tfjs_codec.keras.ops import snake_case
+from tfjs_codec.keras.variables import own_variables, slots
 
 
 def group_weights(layer: KerasLayer) -> dict[str, LazyTensor]:

@@ -21,10 +21,10 @@ from tfjs_codec import __version__
 from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.tf_dtypes import enum_name
 from tfjs_codec.ir.graph import Func, Graph, Node, Ref, Shape, Tensor, ordered
+from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.ir.tfjs import Weight
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.writers.topology import Json
+from tfjs_codec.tfjs.topology import Json
 from tfjs_codec.writers.weights import (
     Plan,
     Progress,

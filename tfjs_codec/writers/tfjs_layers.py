@@ -20,9 +20,9 @@ import numpy as np
 from tfjs_codec import __version__
 from tfjs_codec.files.publish import INDEX
 from tfjs_codec.files.sink import Stage
-from tfjs_codec.ir.tfjs import TfjsModel, Weight, layer_weights
+from tfjs_codec.ir.layers import TfjsModel, Weight, layer_weights
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.writers.topology import Json, model_topology
+from tfjs_codec.tfjs.topology import Json, model_topology
 from tfjs_codec.writers.weights import (
     Plan,
     Progress,

@@ -14,12 +14,12 @@ import numpy as np
 
 from tfjs_codec.files.publish import INDEX
 from tfjs_codec.files.sink import Stage
+from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, as_float32
-from tfjs_codec.ir.tfjs import Weight
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.tfjs.topology import Json
 from tfjs_codec.writers.quantize import Loss, Quantizer, choose_dtypes
 from tfjs_codec.writers.shards import Shard, ShardWriter, plan_shards
-from tfjs_codec.writers.topology import Json
 
 Progress = Callable[[int, int], None]
 

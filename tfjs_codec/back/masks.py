@@ -1,0 +1,157 @@
+"""Masks on the way back: what a layer sees in tfjs, it must see in Keras 2 and in Keras 3.
+
+tfjs hands a layer whose inputs carry no mask the last one that any layer saw, and passes masks
+through fewer layers than Keras. Here the mask of every tensor is followed
+through all three. Where a layer that uses masks sees none in tfjs, and one in a Keras, a
+``Masking`` of a value that never comes goes in front: it masks nothing. Where it sees one in tfjs
+and not the same in both Kerases, the model is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tfjs_codec.back.edit import insert_before
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
+from tfjs_codec.readers.nodes import refs_in
+
+if TYPE_CHECKING:
+    from tfjs_codec.back.portable import RaisingLog
+
+_NEVER = 3e38  # the value that lowering marks with; see lowering.masks
+_RECURRENT = ("SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional")
+_CONSUMERS = frozenset((*_RECURRENT, "Softmax", "GlobalAveragePooling1D"))
+_MERGES = ("Add", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot", "Subtract")
+_PASSED_BY_ALL = frozenset((
+    "Activation", "Dense", "Dropout", "SpatialDropout1D", "BatchNormalization",
+    "LayerNormalization", "ReLU", "PReLU", "GaussianNoise", "GaussianDropout", "AlphaDropout",
+    "TimeDistributed",
+))  # fmt: skip
+_PASSED_BY_KERAS = _PASSED_BY_ALL | {"LeakyReLU", "ELU", "Softmax"}
+_PASSED_BY_KERAS_3 = _PASSED_BY_KERAS | {"Rescaling"}
+
+Mask = object  # the layer that made it, _ALL or _MIXED
+_ALL: Mask = "a mask that masks nothing"
+_MIXED: Mask = "several masks"
+
+
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """A tensor's mask in tfjs, Keras 2 and Keras 3, and the makers of masks before it."""
+
+    masks: tuple[Mask | None, Mask | None, Mask | None] = (None, None, None)
+    makers: frozenset[KerasLayer] = frozenset()
+
+
+def settle(graph: KerasGraph, log: RaisingLog) -> None:
+    """Make *graph*, and the models inside, agree about masks; record refusals in *log*."""
+    makers = [layer for layer in graph.walk() if _makes(layer)]
+    if not makers:
+        return
+    follower = _Follower(len(makers), log)
+    follower.run(graph, [_Flow() for _ in graph.inputs])
+    for layer, home in follower.isolated.items():
+        if layer in follower.masked:
+            log.refuse(layer, "it is called with a mask and without one")
+        insert_before(home, layer, _isolator(layer))
+
+
+def _makes(layer: KerasLayer) -> bool:
+    if layer.class_name == "Masking":
+        return bool(layer.config["mask_value"] < _NEVER)
+    return layer.class_name == "Embedding" and bool(layer.config.get("mask_zero"))
+
+
+@dataclass(slots=True)
+class _Follower:
+    """Goes through the calls of a model; ``count`` is the number of makers in all of it."""
+
+    count: int
+    log: RaisingLog
+    isolated: dict[KerasLayer, KerasGraph] = field(default_factory=dict)
+    masked: set[KerasLayer] = field(default_factory=set)
+
+    def run(self, graph: KerasGraph, given: Sequence[_Flow]) -> list[_Flow]:
+        """Follow the masks of *graph*, whose inputs have those of *given*."""
+        flows: dict[Ref, _Flow] = dict(zip(graph.inputs, given, strict=True))
+        waiting = [(layer, number) for layer in graph.layers for number in range(len(layer.calls))]
+        while waiting:
+            later = []
+            for layer, number in waiting:
+                refs = list(refs_in(layer.calls[number].args))
+                if not all(ref in flows or Ref(ref.layer, ref.call, 0) in flows for ref in refs):
+                    later.append((layer, number))
+                    continue
+                inputs = [flows.get(ref, _Flow()) for ref in refs]
+                if layer.class_name in _CONSUMERS and self._must_isolate(layer, inputs[0]):
+                    self.isolated[layer] = graph
+                    inputs[0] = _Flow((_ALL, _ALL, _ALL), inputs[0].makers)
+                for tensor, flow in enumerate(self._call(layer, inputs)):
+                    flows[Ref(layer.name, number, tensor)] = flow
+            if len(later) == len(waiting):
+                break  # inputs that nobody feeds
+            waiting = later
+        return [flows.get(ref, _Flow()) for ref in graph.outputs]
+
+    def _call(self, layer: KerasLayer, inputs: list[_Flow]) -> list[_Flow]:
+        before = frozenset(maker for flow in inputs for maker in flow.makers)
+        if layer.graph is not None:
+            return [
+                _Flow((None, *flow.masks[1:]), flow.makers)
+                for flow in self.run(layer.graph, inputs)
+            ]
+        if _makes(layer):
+            return [_Flow((layer, layer, layer), before | {layer})]
+        if layer.class_name == "Masking":
+            return [_Flow((_ALL, _ALL, _ALL), before)]
+        if layer.class_name in _MERGES:
+            return [_Flow(_merged(layer, inputs), before)]
+        first = inputs[0].masks
+        passes = [
+            layer.class_name in kinds
+            for kinds in (_PASSED_BY_ALL, _PASSED_BY_KERAS, _PASSED_BY_KERAS_3)
+        ]
+        if layer.class_name in _RECURRENT:
+            inner = layer.children.get("forward_layer", layer)
+            passes = [bool(inner.config.get("return_sequences"))] * 3
+        tfjs, keras2, keras3 = (
+            mask if passed else None for mask, passed in zip(first, passes, strict=True)
+        )
+        return [_Flow((tfjs, keras2, keras3), before)]
+
+    def _must_isolate(self, layer: KerasLayer, flow: _Flow) -> bool:
+        """Tell whether *layer* must be kept from a mask; record what cannot be helped."""
+        tfjs, *keras = flow.masks
+        if layer.class_name == "GlobalAveragePooling1D":
+            tfjs = _ALL
+        elif tfjs is None:  # it sees the last mask of all, whosever that is
+            tfjs = _MIXED
+            if self.count == 1:
+                tfjs = next(iter(flow.makers), _MIXED)
+        if tfjs is _ALL:
+            return any(mask not in (None, _ALL) for mask in keras)
+        self.masked.add(layer)
+        if tfjs is _MIXED or any(mask is not tfjs for mask in keras):
+            self.log.refuse(
+                layer,
+                "tfjs gives it the mask of another layer than Keras would",
+                "Put a Masking layer directly before it.",
+            )
+        return False
+
+
+def _merged(layer: KerasLayer, inputs: list[_Flow]) -> tuple[Mask | None, Mask | None, Mask | None]:
+    """Return the masks behind a merge: tfjs's are of the wrong shape, Keras's are joined."""
+    tfjs, keras2, keras3 = (
+        next(iter(masks)) if len(masks) == 1 else _MIXED
+        for masks in ({flow.masks[i] for flow in inputs} for i in range(3))
+    )
+    if layer.class_name == "Dot":
+        return None if tfjs is None else _MIXED, None, None
+    return None if tfjs is None else _MIXED, keras2, keras3
+
+
+def _isolator(layer: KerasLayer) -> KerasLayer:
+    return KerasLayer(f"{layer.name}_unmasked", "Masking", {"mask_value": _NEVER})

@@ -1,0 +1,113 @@
+"""The way back: what tfjs computes, in layers that mean the same in Keras 2 and Keras 3.
+
+A tfjs Layers model is nearly a Keras 2 model. What is not:
+
+==========================  =====================================================================
+GRU(reset_after) as an RNN  a GRU again (:mod:`tfjs_codec.readers.tfjs_gru`, when it is read)
+Activation of a layer       that layer
+ThresholdedReLU             ReLU(threshold), as Keras 3 has no such class
+``hard_sigmoid``            Keras 3's is another function: see :mod:`tfjs_codec.back.activations`
+masks                       see :mod:`tfjs_codec.back.masks`
+layers in another order     sorted as Keras does: see :mod:`tfjs_codec.back.order`
+names with ``/`` and ``.``  ``_``, as Keras 3 and its torch backend refuse them
+==========================  =====================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tfjs_codec.back import activations, masks, names, order
+from tfjs_codec.errors import Problem, UnsupportedModelError
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
+
+_RNN_KINDS = ("SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional")
+
+
+@dataclass(slots=True)
+class RaisingLog:
+    """What raising changed and what it could not do."""
+
+    renamed: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def refuse(self, layer: KerasLayer, reason: str, hint: str = "") -> None:
+        """Record that *layer* cannot be expressed in Keras."""
+        self.problems.append(Problem(layer.name, layer.class_name, reason, hint))
+
+
+def make_portable(model: KerasModel, classes: frozenset[str]) -> RaisingLog:
+    """Change the graph of *model*, which was read from tfjs, in place.
+
+    *classes* are those that the writer knows.
+
+    Raises:
+        UnsupportedModelError: Keras has no counterpart; lists every reason.
+    """
+    assert model.graph is not None  # noqa: S101  a Layers model
+    log = RaisingLog()
+    _freeze_inside(model.graph)
+    for graph in graphs(model.graph):
+        for layer in list(graph.layers):
+            activations.raise_layer(graph, layer, log)
+    for layer in model.graph.walk():
+        _check(layer, classes, log)
+    if not log.problems:
+        masks.settle(model.graph, log)
+    for graph in graphs(model.graph):
+        order.sort_layers(graph)
+    log.renamed += names.make_legal(list(graphs(model.graph)))
+    if log.problems:
+        problems = tuple(dict.fromkeys(log.problems))
+        count = "1 layer" if len(problems) == 1 else f"{len(problems)} layers"
+        raise UnsupportedModelError(
+            f"{count} cannot be expressed in Keras", path=model.path, problems=problems
+        )
+    return log
+
+
+def graphs(graph: KerasGraph) -> Iterator[KerasGraph]:
+    """Yield *graph* and all models inside, outer ones first."""
+    yield graph
+    for layer in graph.walk():
+        if layer.graph is not None:
+            yield layer.graph
+
+
+def _freeze_inside(graph: KerasGraph) -> None:
+    """Freeze layers one by one, where models or wrappers are frozen: Kerases differ about those."""
+    graph.trainable = True
+    for layer in graph.walk():  # outer ones first
+        if layer.graph is not None:
+            layer.graph.trainable = True
+        if not layer.trainable and (layer.graph or layer.children):
+            layer.config["trainable"] = True
+            for inner in (*layer.children.values(), *(layer.graph.layers if layer.graph else ())):
+                inner.config["trainable"] = False
+
+
+def _check(layer: KerasLayer, classes: frozenset[str], log: RaisingLog) -> None:
+    """Refuse what Keras lacks, and what tfjs computes in another way under the same name."""
+    kind, config = layer.class_name, layer.config
+    if layer.graph is None and kind not in classes:
+        log.refuse(layer, "no class of tfjs that Keras has, too")
+    if kind == "RNN" and any(cell.graph for cell in _cells(layer)):
+        log.refuse(layer, "its cell is a model, and not that of a GRU(reset_after=True)")
+    if kind == "UpSampling2D" and config["interpolation"] != "nearest":
+        log.refuse(layer, "tfjs interpolates between other points than Keras does")
+    if kind == "DepthwiseConv2D" and set(config["dilation_rate"]) != {1}:
+        log.refuse(layer, "tfjs ignores the dilation of a depthwise convolution, Keras does not")
+    if kind in _RNN_KINDS and any(isinstance(call.args[0], list) for call in layer.calls):
+        log.warnings.append(
+            f"layer '{layer.name}': with initial states, HDF5 files load in Keras 2 only; "
+            "Keras 3 needs .keras"
+        )
+    if any(call.kwargs for call in layer.calls):
+        log.refuse(layer, "it is called with keyword arguments")
+
+
+def _cells(layer: KerasLayer) -> list[KerasLayer]:
+    cell = layer.children.get("cell")
+    return [] if cell is None else [cell, *cell.children.values()]

@@ -1,0 +1,192 @@
+"""``tfjs-codec-compat``: the flags of the official ``tensorflowjs_converter`` 4.22.
+
+A script that calls ``tensorflowjs_converter`` can call this instead. What an official flag asks
+for and we do anyway is accepted; what we do not do is refused with what to use. As there, an
+existing output directory is written into, whatever else is in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from tfjs_codec import __version__, api
+from tfjs_codec.cli import shared
+from tfjs_codec.cli.program import guarded
+from tfjs_codec.errors import UsageError, quote, visible
+from tfjs_codec.options import ConvertOptions
+
+_NAME = "tfjs-codec-compat"
+_KERAS = ("keras", "keras_keras", "keras_saved_model")
+_GRAPHS = ("tf_saved_model", "tf_hub", "tf_frozen_model")
+_TFJS_INPUT = "tfjs_layers_model"
+# Our target for each pair of formats; a text with a blank says what to do instead.
+_SAVED_MODEL = "writing SavedModels needs TensorFlow; use --output_format=keras_keras"
+_TO_GRAPH = (
+    "Keras layers are written as a Layers model (--output_format=tfjs_layers_model); for a graph "
+    "model, save the model with model.export() and use --input_format=tf_saved_model"
+)
+_TARGETS: dict[tuple[str, str], str] = {
+    **{(keras, "tfjs_layers_model"): "layers" for keras in (*_KERAS, _TFJS_INPUT)},
+    **{(keras, "tfjs_graph_model"): _TO_GRAPH for keras in (*_KERAS, _TFJS_INPUT)},
+    **{(graph, "tfjs_graph_model"): "graph" for graph in _GRAPHS},
+    (_TFJS_INPUT, "keras"): "h5",
+    (_TFJS_INPUT, "keras_keras"): "keras",
+    (_TFJS_INPUT, "keras_saved_model"): _SAVED_MODEL,
+}
+_DEFAULT_OUTPUT = {
+    **dict.fromkeys(_KERAS, "tfjs_layers_model"),
+    **dict.fromkeys(_GRAPHS, "tfjs_graph_model"),
+    _TFJS_INPUT: "keras",
+}
+_INPUTS = tuple(_DEFAULT_OUTPUT)
+_OUTPUTS = ("tfjs_layers_model", "tfjs_graph_model", "keras", "keras_keras", "keras_saved_model")
+_BYTES_TO_DTYPE = {1: "uint8", 2: "uint16"}
+# Flags that change nothing here, and why.
+_WITHOUT_EFFECT = {
+    "skip_op_check": "operations that tfjs lacks are always refused",
+    "control_flow_v2": "control flow is always written as what every backend runs",
+    "experiments": "there are no experimental features",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return guarded(_NAME, lambda: _run(_parser().parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_NAME,
+        description="Convert models with the flags of tensorflowjs_converter.",
+        epilog=shared.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("input_path", nargs="?", help="the model to convert")
+    add("output_path", nargs="?", help="where to write")
+    add("--input_format", choices=_INPUTS, default="tf_saved_model")
+    add("--output_format", choices=_OUTPUTS)
+    add("--signature_name", help="the signature of a SavedModel")
+    add("--saved_model_tags", help="the tags of a SavedModel, with commas")
+    for dtype in ("float16", "uint8", "uint16"):
+        add(f"--quantize_{dtype}", nargs="?", const="*", metavar="GLOBS",
+            help="weights to store so, with commas; all without a value")  # fmt: skip
+    add("--quantization_bytes", type=int, choices=tuple(_BYTES_TO_DTYPE), help="deprecated")
+    add("--split_weights_by_layer", action="store_true", help="weight files for every layer")
+    add("--weight_shard_size_bytes", type=int, help="the size of weight files (default 4 MiB)")
+    add("--output_node_names", help="what a frozen graph returns, with commas")
+    add("--metadata", help="JSON to store, as KEY:FILE with commas")
+    add("--use_structured_outputs_names", type=bool, default=False, help="return a map by keys")
+    add("--skip_op_check", action="store_true", help="has no effect")
+    add("--strip_debug_ops", type=bool, default=True, help="has no effect: they are stripped")
+    for flag in ("control_flow_v2", "experiments"):
+        add(f"--{flag}", type=bool, default=False, help="has no effect")
+    add("--version", "-v", action="store_true", help="print the version")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.version:
+        print(f"tfjs_codec {__version__}")
+        return 0
+    options = _options(arguments)
+    for flag, why in _WITHOUT_EFFECT.items():
+        if getattr(arguments, flag):
+            print(f"{_NAME}: note: --{flag} has no effect: {why}", file=sys.stderr)
+    report = api.convert(arguments.input_path, arguments.output_path, options=options)
+    for warning in report.warnings:
+        print(f"{_NAME}: warning: {visible(warning)}", file=sys.stderr)
+    return 0
+
+
+def _options(arguments: argparse.Namespace) -> ConvertOptions:
+    """Return our options for the official *arguments*.
+
+    Raises:
+        UsageError: A combination that we or the official converter do not have.
+    """
+    for name in ("input_path", "output_path"):
+        if not getattr(arguments, name):
+            raise UsageError(f"{name} is missing", hint="See --help.")
+    source, target = _formats(arguments)
+    if "://" in arguments.input_path:
+        raise UsageError(
+            f"{quote(arguments.input_path)} is not downloaded",
+            hint="Download the model and give its path.",
+        )
+    _check(arguments, source, target)
+    choices: dict[str, Any] = {}
+    if arguments.weight_shard_size_bytes is not None:
+        choices["shard_size_bytes"] = arguments.weight_shard_size_bytes
+    return ConvertOptions(
+        to=target,
+        quantize=_quantize(arguments),
+        split_weights_by_layer=arguments.split_weights_by_layer,
+        metadata=_metadata(arguments.metadata),
+        tags=shared.listed(arguments.saved_model_tags),
+        signature_name=arguments.signature_name,
+        output_node_names=shared.listed(arguments.output_node_names),
+        structured_outputs=arguments.use_structured_outputs_names,
+        force=True,
+        **choices,
+    )
+
+
+def _formats(arguments: argparse.Namespace) -> tuple[str, str]:
+    """Return the input format and our target."""
+    source = arguments.input_format
+    output = arguments.output_format or _DEFAULT_OUTPUT[source]
+    target = _TARGETS.get((source, output))
+    what = f"{source} is not converted to {output}"
+    if target is None:
+        outputs = [two for one, two in _TARGETS if one == source and " " not in _TARGETS[one, two]]
+        raise UsageError(what, hint=f"Use --output_format={' or '.join(outputs)}.")
+    if " " in target:
+        raise UsageError(what, hint=f"{target[:1].upper()}{target[1:]}.")
+    return source, target
+
+
+def _check(arguments: argparse.Namespace, source: str, target: str) -> None:
+    """Refuse flags where the official converter does."""
+    for flag, allowed, where in (
+        ("output_node_names", source == "tf_frozen_model", "--input_format=tf_frozen_model"),
+        ("signature_name", source in ("tf_saved_model", "tf_hub"), "SavedModels"),
+        ("weight_shard_size_bytes", target in ("layers", "graph"), "tfjs models"),
+        ("control_flow_v2", target == "graph", "--output_format=tfjs_graph_model"),
+    ):
+        if getattr(arguments, flag) and not allowed:
+            raise UsageError(f"--{flag} is only for {where}")
+    if source == "tf_frozen_model" and not arguments.output_node_names:
+        raise UsageError("--input_format=tf_frozen_model needs --output_node_names")
+
+
+def _quantize(arguments: argparse.Namespace) -> dict[str, Any]:
+    given = {
+        dtype: True if globs == "*" else globs.split(",")
+        for dtype in ("float16", "uint8", "uint16")
+        if (globs := getattr(arguments, f"quantize_{dtype}")) is not None
+    }
+    if arguments.quantization_bytes is None:
+        return given
+    dtype = _BYTES_TO_DTYPE[arguments.quantization_bytes]
+    if given:
+        raise UsageError(
+            "--quantization_bytes cannot be used with the newer flags",
+            hint=f"Leave it out; --quantize_{dtype} does the same.",
+        )
+    return {dtype: True}
+
+
+def _metadata(text: str | None) -> dict[str, Any] | None:
+    if not text:
+        return None
+    found = {}
+    for item in text.split(","):
+        key, colon, file = item.partition(":")
+        if not (key and colon and file):
+            raise UsageError(f"--metadata: {quote(item)} should read KEY:FILE")
+        found[key] = shared.json_file(file)
+    return found

@@ -1,0 +1,88 @@
+"""``tfjs-codec convert``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tfjs_codec.cli import shared
+from tfjs_codec.options import TARGETS
+
+
+def add_parser(commands: shared.Commands) -> None:
+    """Add the command and its options."""
+    what = "convert a Keras model to tfjs, or a tfjs model to Keras"
+    add = shared.add_command(commands, "convert", run, what).add_argument
+    add("source", metavar="SRC", help="a Keras or tfjs model; - is standard input")
+    add("destination", metavar="DST", help="the directory, .h5, .keras or .npz file to write")
+    add("--to", metavar="KIND", help=f"what to write, whatever DST's suffix: {', '.join(TARGETS)}")
+    add("--weight-shard-size", metavar="SIZE", default="4MiB", help="such as 8MiB (default 4MiB)")
+    add("--single-shard", action="store_true", help="one weight file of any size")
+    add("--split-weights-by-layer", action="store_true", help="weight files for every layer")
+    for dtype in ("float16", "uint8", "uint16"):
+        add(
+            f"--quantize-{dtype}",
+            metavar="GLOBS",
+            nargs="?",
+            const="*",
+            help="store weights (those matching comma-separated globs, with '=') so",
+        )
+    add("--dequantize", action="store_true", help="store a quantised tfjs model's weights whole")
+    add("--metadata", metavar="KEY=FILE", action="append", default=[], help="JSON to store as KEY")
+    add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
+    add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
+    add("--signature-name", metavar="NAME", help="the signature that becomes a graph model")
+    add("--output-node-names", metavar="NAMES", help="what a frozen graph returns: y,boxes:1")
+    add("--structured-outputs", action="store_true", help="a graph model returns a map by keys")
+    shared.add_changes(add)
+    add("--checksums", action="store_true", help="write down the SHA-256 of the weight files")
+    add("--no-checksums", action="store_true", help="trust the values of a SavedModel unread")
+    add("--training-config", action="store_true", help="keep optimizer, loss and metrics")
+    add("--allow-approximate", action="store_true", help="accept nearly exact lowerings")
+    add("--force", action="store_true", help="write into a directory that holds other things")
+    add("--dry-run", action="store_true", help="print the plan and write nothing")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert, and print the report."""
+    from tfjs_codec import api
+    from tfjs_codec.options import ConvertOptions, parse_size
+
+    quantize = {
+        dtype: True if globs == "*" else globs.split(",")
+        for dtype in ("float16", "uint8", "uint16")
+        if (globs := getattr(arguments, f"quantize_{dtype}")) is not None
+    }
+    options = ConvertOptions(
+        to=arguments.to,
+        dequantize=arguments.dequantize,
+        shard_size_bytes=parse_size(arguments.weight_shard_size),
+        single_shard=arguments.single_shard,
+        split_weights_by_layer=arguments.split_weights_by_layer,
+        quantize=quantize,
+        metadata={key: shared.json_file(file) for key, file in shared.pairs(arguments.metadata)}
+        or None,
+        training_config=arguments.training_config,
+        architecture=arguments.architecture,
+        tags=shared.listed(arguments.tags),
+        signature_name=arguments.signature_name,
+        output_node_names=shared.listed(arguments.output_node_names),
+        structured_outputs=arguments.structured_outputs,
+        rename=dict(shared.pairs(arguments.rename)),
+        checksums=arguments.checksums,
+        verify_checksums=not arguments.no_checksums,
+        allow_approximate=arguments.allow_approximate,
+        force=arguments.force,
+        limits=shared.limits(arguments.limit),
+    )
+    source = shared.source(arguments.source)
+    replace = dict(shared.pairs(arguments.replace))
+    if arguments.dry_run:
+        report = api.plan(source, arguments.destination, options=options, replace=replace)
+    else:
+        progress = shared.Progress() if sys.stderr.isatty() and not arguments.quiet else None
+        report = api.convert(
+            source, arguments.destination, options=options, replace=replace, progress=progress
+        )
+    shared.show(report, arguments)
+    return 0

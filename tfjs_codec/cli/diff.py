@@ -1,0 +1,44 @@
+"""``tfjs-codec diff``."""
+
+from __future__ import annotations
+
+import argparse
+
+from tfjs_codec.cli import shared
+
+
+def add_parser(commands: shared.Commands) -> None:
+    """Add the command and its options."""
+    what = "compare the layers and weights of two models of any formats"
+    parser = shared.add_command(commands, "diff", run, what)
+    parser.epilog = f"exit codes: 0 equal, 1 different, else as of all commands:\n{shared.EPILOG}"
+    add = parser.add_argument
+    add("a", metavar="A", help="a model of any format we read")
+    add("b", metavar="B", help="another one")
+    add("--tolerance", metavar="X", type=float, default=0.0,
+        help="values may differ by this much (default 0)")  # fmt: skip
+    add("--architecture", metavar="FILE", help="the model.to_json() of weights-only files")
+    add("--tags", metavar="TAGS", help="the MetaGraph of SavedModels, such as serve,gpu")
+    add("--signature-name", metavar="NAME", help="the signature of SavedModels")
+    add("--output-node-names", metavar="NAMES", help="what a frozen graph returns")
+    shared.add_changes(add)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, print the differences, and return 1 if there are any."""
+    from tfjs_codec import api
+
+    found = api.diff(
+        arguments.a,
+        arguments.b,
+        tolerance=arguments.tolerance,
+        architecture=arguments.architecture,
+        tags=shared.listed(arguments.tags),
+        signature_name=arguments.signature_name,
+        output_node_names=shared.listed(arguments.output_node_names),
+        rename=dict(shared.pairs(arguments.rename)),
+        replace=dict(shared.pairs(arguments.replace)),
+        limits=shared.limits(arguments.limit),
+    )
+    shared.show(found, arguments)
+    return 0 if found.equal else 1

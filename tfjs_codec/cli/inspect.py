@@ -1,0 +1,34 @@
+"""``tfjs-codec inspect``."""
+
+from __future__ import annotations
+
+import argparse
+
+from tfjs_codec.cli import shared
+
+
+def add_parser(commands: shared.Commands) -> None:
+    """Add the command and its options."""
+    what = "say what a model file is and holds, and what a conversion would do"
+    add = shared.add_command(commands, "inspect", run, what).add_argument
+    add("source", metavar="PATH", help="a model of any format we read; - is standard input")
+    add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
+    add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
+    add("--output-node-names", metavar="NAMES", help="what a frozen graph returns: y,boxes:1")
+    add("--allow-approximate", action="store_true", help="accept nearly exact lowerings")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the inspection."""
+    from tfjs_codec import api
+
+    found = api.inspect(
+        shared.source(arguments.source),
+        architecture=arguments.architecture,
+        tags=shared.listed(arguments.tags),
+        output_node_names=shared.listed(arguments.output_node_names),
+        allow_approximate=arguments.allow_approximate,
+        limits=shared.limits(arguments.limit),
+    )
+    shared.show(found, arguments)
+    return 0

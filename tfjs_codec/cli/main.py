@@ -1,0 +1,38 @@
+"""The command line ``tfjs-codec``: its subcommands are in :mod:`tfjs_codec.cli`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from tfjs_codec import __version__
+from tfjs_codec.cli import convert, diff, inspect, verify
+from tfjs_codec.cli.program import guarded
+from tfjs_codec.cli.shared import EPILOG
+
+_COMMANDS = (convert, inspect, diff, verify)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+
+    def work() -> int:
+        arguments = _parser().parse_args(argv)
+        code: int = arguments.run(arguments)
+        return code
+
+    return guarded("tfjs-codec", work)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tfjs-codec",
+        description="Convert Keras models to TensorFlow.js without TensorFlow.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tfjs_codec {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser

@@ -1,0 +1,67 @@
+"""``tfjs-codec verify``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from tfjs_codec.cli import shared
+from tfjs_codec.errors import UsageError, VerificationError
+
+if TYPE_CHECKING:
+    from tfjs_codec.verification.verify import Verification
+
+
+def add_parser(commands: shared.Commands) -> None:
+    """Add the command and its options."""
+    what = "check a tfjs model: its files, its names and shapes, and its values and predictions"
+    add = shared.add_command(commands, "verify", run, what).add_argument
+    add("web", metavar="WEB", help="the directory of the tfjs model, or its model.json")
+    add("--against", metavar="SRC", help="compare all values with the model it was made of")
+    add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only SRC")
+    add("--tags", metavar="TAGS", help="the MetaGraph of SRC, such as serve,gpu")
+    add("--signature-name", metavar="NAME", help="the signature of SRC")
+    add("--output-node-names", metavar="NAMES", help="what a frozen graph SRC returns")
+    shared.add_changes(add)
+    add("--node", action="store_true", help="load and run the model in TensorFlow.js in Node")
+    add("--node-modules", metavar="DIR", help="where to look for @tensorflow/tfjs (default .)")
+    add(
+        "--inputs", metavar="NPZ", help="inputs in0, … and recorded predictions out0, … (or in:KEY)"
+    )
+    add("--tolerance", metavar="X", type=float, default=1e-4,
+        help="how much predictions may differ, relative to the largest (default 1e-4)")  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify, and print what was checked, or with ``--json`` what failed."""
+    if not arguments.node and (arguments.inputs or arguments.node_modules):
+        raise UsageError("--inputs and --node-modules need --node")
+    try:
+        found = _verified(arguments)
+    except VerificationError as error:
+        if arguments.json:
+            print(json.dumps({"path": arguments.web, "failures": error.failures}))
+        raise
+    shared.show(found, arguments)
+    return 0
+
+
+def _verified(arguments: argparse.Namespace) -> Verification:
+    from tfjs_codec import api
+
+    return api.verify(
+        arguments.web,
+        arguments.against,
+        node=arguments.node,
+        inputs=arguments.inputs,
+        node_modules=arguments.node_modules,
+        tolerance=arguments.tolerance,
+        architecture=arguments.architecture,
+        tags=shared.listed(arguments.tags),
+        signature_name=arguments.signature_name,
+        output_node_names=shared.listed(arguments.output_node_names),
+        rename=dict(shared.pairs(arguments.rename)),
+        replace=dict(shared.pairs(arguments.replace)),
+        limits=shared.limits(arguments.limit),
+    )

@@ -1,0 +1,1 @@
+"""``diff``: what two models do not have in common."""

@@ -1,0 +1,1 @@
+"""TensorFlow graphs become one flat graph of the IR."""

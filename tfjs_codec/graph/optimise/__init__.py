@@ -1,0 +1,1 @@
+"""Passes that keep what a graph computes and make it smaller or faster."""

@@ -1,0 +1,1 @@
+"""Operations that tfjs lacks or gets wrong, in operations that it has."""

@@ -1,0 +1,149 @@
+"""Describes a ``model.json`` from its text alone: no weight file is opened, numpy not imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+from tfjs_codec.errors import quote
+from tfjs_codec.files import strict_json
+from tfjs_codec.files.place import Place
+from tfjs_codec.files.source import Source, unknown_format
+from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo
+from tfjs_codec.ir.layers import TfjsGraph, TfjsLayer, scopes
+from tfjs_codec.options import ConvertOptions
+from tfjs_codec.tfjs.model_topology import Shapes, infer, read_topology
+
+_ITEM_BYTES = {"float32": 4, "int32": 4, "bool": 1, "complex64": 8, "uint8": 1, "uint16": 2,
+               "float16": 2}  # fmt: skip
+_LISTED = 5
+_FACTS = ("format", "generatedBy", "convertedBy")
+_FROZEN = ("moving_mean", "moving_variance")  # no other variables of tfjs are untrained
+
+
+def describe(source: Source, options: ConvertOptions) -> Inspection:
+    """Return what the ``model.json`` or bare manifest *source* says.
+
+    Raises:
+        CorruptFileError: It contradicts itself.
+        UnknownFormatError: It is other JSON.
+    """
+    limits = options.limits
+    content = strict_json.loads(source.read("json_bytes", limits), path=source.path, limits=limits)
+    place = Place(source.path)
+    if isinstance(content, list) and content and isinstance(content[0], dict):
+        content = {"weightsManifest": content}
+    if not isinstance(content, dict) or not {"modelTopology", "weightsManifest"} & content.keys():
+        raise unknown_format(source)
+    tensors, at = [], place.at("weightsManifest")
+    for i, group in enumerate(at.items(content.get("weightsManifest") or [])):
+        listed = at.at(i).at("weights")
+        for j, entry in enumerate(listed.items(at.at(i).mapping(group).get("weights"))):
+            tensors.append(_tensor(listed.at(j).mapping(entry), listed.at(j)))
+    topology = content.get("modelTopology")
+    kind, layers, warnings = "tfjs-weights", tuple[LayerInfo, ...](), list[str]()
+    if topology is not None:
+        place = place.at("modelTopology")
+        topology = place.mapping(topology)
+        kind = "tfjs-graph" if "node" in topology or "library" in topology else "tfjs-layers"
+    facts = [(key, str(content[key])) for key in _FACTS if content.get(key)]
+    if topology is not None and kind == "tfjs-graph":
+        facts += _graph_facts(content, topology)
+    elif topology is not None:
+        graph = read_topology(topology, place)
+        layers = _Layers(graph, tensors).graph(graph)
+        warnings += _unplaced(graph, tensors)
+    facts += [(f"metadata {quote(key)}", quote(value))
+              for key, value in _entries(content.get("userDefinedMetadata"))]  # fmt: skip
+    if content.get("trainingConfig"):
+        facts.append(("compiled", "yes"))
+    return Inspection(
+        source.path, kind, tuple(facts), layers, tuple(tensors), warnings=tuple(warnings)
+    )
+
+
+def _tensor(entry: dict[str, Any], place: Place) -> TensorInfo:
+    name = place.at("name").text(entry.get("name"))
+    at = place.at("shape")
+    shape = tuple(at.at(i).whole(size) for i, size in enumerate(at.items(entry.get("shape"))))
+    dtype = place.at("dtype").text(entry.get("dtype"))
+    stored = None
+    if entry.get("quantization") is not None:
+        at = place.at("quantization")
+        stored = at.at("dtype").text(at.mapping(entry["quantization"]).get("dtype"))
+    item = _ITEM_BYTES.get(stored or dtype)
+    if item is None and (stored or dtype) != "string":
+        raise place.at("dtype").error(f"unknown dtype {quote(stored or dtype)}")
+    return TensorInfo(name, shape, dtype, None if item is None else item * prod(shape), stored)
+
+
+def _entries(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
+
+
+def _graph_facts(content: dict[str, Any], topology: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Say how many operations a graph model has, and what it takes and returns."""
+    nodes = topology.get("node")
+    operations: dict[str, int] = {}
+    for node in nodes if isinstance(nodes, list) else ():
+        kind = str(node.get("op")) if isinstance(node, dict) else "?"
+        operations[kind] = operations.get(kind, 0) + 1
+    yield "operations", str(sum(operations.values()))
+    for kind, count in sorted(operations.items(), key=lambda item: (-item[1], item[0])):
+        yield f"  {quote(kind)}", str(count)
+    signature = content.get("signature")
+    for end in ("inputs", "outputs"):
+        ends = _entries(signature.get(end) if isinstance(signature, dict) else None)
+        for key, tensor in ends:
+            known = tensor if isinstance(tensor, dict) else {}
+            shape = known.get("tensorShape")
+            dims = shape.get("dim") if isinstance(shape, dict) else None
+            listed = dims if isinstance(dims, list) else ()
+            sizes = [str(dim.get("size")) for dim in listed if isinstance(dim, dict)]
+            dtype = str(known.get("dtype", "?")).removeprefix("DT_").lower()
+            shown = ", ".join("?" if size == "-1" else size for size in sizes)
+            yield end[:-1], f"{key}: {dtype} [{shown}]"
+
+
+def _unplaced(graph: TfjsGraph, tensors: list[TensorInfo]) -> Iterator[str]:
+    """Say which weights belong to no layer."""
+    owners = {scope for layer in graph.layers for scope, _ in scopes(layer)}
+    names = [t.name for t in tensors if t.name.rpartition("/")[0] not in owners]
+    if names:
+        more = ", …" if len(names) > _LISTED else ""
+        listed = ", ".join(map(quote, names[:_LISTED]))
+        yield f"{len(names)} weights belong to no layer by their names: {listed}{more}"
+
+
+class _Layers:
+    """Describes layers, with the weights of the manifest and the shapes that tfjs will infer."""
+
+    def __init__(self, graph: TfjsGraph, tensors: list[TensorInfo]) -> None:
+        self._shapes: Shapes = infer(graph)
+        self._tensors: dict[str, list[TensorInfo]] = {}
+        for tensor in tensors:
+            self._tensors.setdefault(tensor.name.rpartition("/")[0], []).append(tensor)
+
+    def graph(self, graph: TfjsGraph) -> tuple[LayerInfo, ...]:
+        return tuple(self.layer(layer, layer.name) for layer in graph.layers)
+
+    def layer(self, layer: TfjsLayer, scope: str) -> LayerInfo:
+        inner: list[LayerInfo] = []
+        if layer.graph is not None:
+            inner += self.graph(layer.graph)
+        named = dict(reversed([(id(owner), name) for name, owner in scopes(layer)]))
+        for child in layer.children.values():
+            for one in child if isinstance(child, list) else [child]:
+                inner.append(self.layer(one, named.get(id(one), "")))
+        own = self._tensors.get(scope, []) if layer.graph is None else []
+        return LayerInfo(
+            layer.name,
+            layer.class_name,
+            tuple(self._shapes.outputs.get(id(layer), ())),
+            sum(t.size for t in own) + sum(one.parameters for one in inner),
+            sum(t.size for t in own if t.name.rpartition("/")[2] in _FROZEN)
+            + sum(one.frozen for one in inner),
+            tuple(dict.fromkeys(ref.layer for call in layer.calls for ref in call)),
+            tuple(inner),
+        )

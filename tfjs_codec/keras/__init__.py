@@ -1,0 +1,1 @@
+"""Facts about Keras: classes, operations, variables, the dialects of its generations."""

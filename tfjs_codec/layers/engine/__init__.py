@@ -1,0 +1,1 @@
+"""The engine of the Layers target: tracer, builder, masks, registry."""

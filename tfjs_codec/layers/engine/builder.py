@@ -1,0 +1,421 @@
+"""The builder: rules add tfjs layers to a graph through it, one traced call at a time.
+
+Shapes, weight shapes, names, sharing and masks are solved here once, for all rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
+from tfjs_codec.ir.layers import TensorRef, TfjsGraph, TfjsLayer, layer_weights
+from tfjs_codec.ir.tensors import LazyTensor, as_float32
+from tfjs_codec.layers.engine import masks
+from tfjs_codec.layers.engine.log import LoweringLog
+from tfjs_codec.layers.engine.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.tfjs.classes import TFJS_CLASSES, Config, Shape, ShapeError
+from tfjs_codec.tfjs.names import Names
+
+if TYPE_CHECKING:
+    from tfjs_codec.layers.engine.tracer import Tracer
+
+T = TypeVar("T")
+_SAME_DTYPE = {
+    "Activation", "Concatenate", "Cropping2D", "Dropout", "Flatten", "Permute", "RepeatVector",
+    "Reshape", "ZeroPadding2D", "UpSampling2D",
+}  # fmt: skip
+# tfjs broadcasts the masks of merged tensors wrongly
+_MERGES = {"Add", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"}
+
+
+@dataclass(slots=True)
+class Session:
+    """What one lowering shares between all its graphs.
+
+    ``masked`` tells whether any layer of the Keras model makes masks: then tfjs hands stale
+    masks to layers that should see none. ``flat_sizes`` are the lengths that Flatten layers must
+    produce because a Dense after them says so.
+    """
+
+    path: str
+    generation: int
+    version: tuple[int, int]
+    allow_approximate: bool
+    backend: str = "tensorflow"
+    masked: bool = False
+    flat_sizes: dict[KerasLayer, int] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+    log: LoweringLog = field(default_factory=LoweringLog)
+    memo: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+
+
+class GraphBuilder:
+    """A tfjs model under construction."""
+
+    def __init__(self, session: Session, name: str, keras: KerasGraph | None = None) -> None:
+        self.session = session
+        self.name = name
+        self.key: object = keras if keras is not None else self
+        self.layers: list[TfjsLayer] = []
+        self.inputs: list[Tensor] = []
+        self._calls: dict[int, list[list[Tensor]]] = {}
+        self.computed_masks: dict[Mask, Tensor] = {}
+        self.makes_masks = False
+        self.relies_on_outer_mask = False
+
+    def input(self, name: str, shape: Shape, dtype: str, mask: Mask | None = None) -> Tensor:
+        """Add an input of *shape* (with batch); *name* must have been claimed."""
+        config = {"batch_input_shape": list(shape), "dtype": _input_dtype(dtype)}
+        layer = TfjsLayer(name, "InputLayer", config)
+        self.layers.append(layer)
+        tensor = Tensor(shape, dtype, layer, mask=mask)
+        self.inputs.append(tensor)
+        return tensor
+
+    def call(self, layer: TfjsLayer, inputs: list[Tensor]) -> int:
+        """Record a call of *layer* and return its number."""
+        calls = self._calls.setdefault(id(layer), [])
+        calls.append(inputs)
+        return len(calls) - 1
+
+    def finish(self, outputs: Sequence[Tensor], *, sequential: bool = False) -> TfjsGraph:
+        """Return the finished model. *sequential* asks for a Sequential if it is a chain.
+
+        All layers must have their names.
+        """
+        if self.relies_on_outer_mask and self.makes_masks:
+            raise Refusal(
+                "a nested model uses the mask of its input and makes another one; tfjs mixes them",
+                "Make the mask inside the nested model, or call its layers directly.",
+            )
+        self._drop_unreached(outputs)
+        for layer in self.layers:
+            layer.calls = [[_ref(t) for t in call] for call in self._calls.get(id(layer), [])]
+        inputs, ends = [_ref(t) for t in self.inputs], [_ref(t) for t in outputs]
+        chain = sequential and _is_chain(self.layers, ends)
+        return TfjsGraph(self.name, self.layers, inputs, ends, chain)
+
+    def _drop_unreached(self, outputs: Sequence[Tensor]) -> None:
+        """Drop layers that no output depends on: tfjs drops them, and then misses their weights."""
+        waiting, reached = list(outputs), set()
+        while waiting:
+            layer = waiting.pop().layer
+            if id(layer) not in reached:
+                reached.add(id(layer))
+                waiting += [t for call in self._calls.get(id(layer), []) for t in call]
+        self.layers = [
+            layer for layer in self.layers
+            if id(layer) in reached or layer.class_name == "InputLayer"
+        ]  # fmt: skip
+
+
+class Scope:
+    """What a rule sees while one call of one Keras layer is traced.
+
+    ``call`` holds the arguments of the call with tensors in place, ``generation`` the Keras
+    generation (2 or 3) whose formulas apply.
+    """
+
+    tracer: Tracer
+
+    def __init__(self, graph: GraphBuilder, layer: KerasLayer, call: Call) -> None:
+        self.graph = graph
+        self.session = graph.session
+        self.layer = layer
+        self.call = call
+        self._created: list[tuple[TfjsLayer, str]] = []
+        self._used: list[TfjsLayer] = []
+        self._parts: dict[str, int] = {}
+        self._prefix = ""
+
+    @property
+    def generation(self) -> int:
+        """The Keras generation whose formulas apply: 1, 2 or 3."""
+        return self.session.generation
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The first two numbers of the Keras version; of an unknown one, the generation's last."""
+        return self.session.version
+
+    # -------------------------------------------------------------------------- adding layers
+
+    def add(
+        self,
+        class_name: str,
+        x: Tensor | Sequence[Tensor],
+        config: Config | None = None,
+        weights: Mapping[str, LazyTensor] | None = None,
+        *,
+        part: str = "",
+    ) -> Tensor:
+        """Add a layer of *class_name* and return its (first) output.
+
+        Args:
+            class_name: A class of ``TFJS_CLASSES``.
+            x: Its input or inputs.
+            config: Its config in snake_case; only keys that the class reads are allowed.
+            weights: Its variables by tfjs's short names; cast to float32 and checked for shape.
+            part: What the layer is within the recipe; the layer that yields the Keras layer's
+                output takes the Keras name, every other one ``<keras name>/<part>``.
+
+        Raises:
+            ShapeError: The class cannot be applied to the inputs' shapes.
+            CorruptFileError: A weight's shape is not what config and input shape need.
+        """
+        return self.add_multi(class_name, x, config, weights, part=part)[0]
+
+    def add_multi(
+        self,
+        class_name: str,
+        x: Tensor | Sequence[Tensor],
+        config: Config | None = None,
+        weights: Mapping[str, LazyTensor] | None = None,
+        *,
+        part: str = "",
+    ) -> list[Tensor]:
+        """Like :meth:`add`, returning all outputs."""
+        spec, config = TFJS_CLASSES[class_name], dict(config or {})
+        inputs = self._inputs(class_name, x)
+        unknown = set(config) - set(spec.keys)
+        if unknown:
+            raise AssertionError(f"tfjs's {class_name} does not read {sorted(unknown)}")
+        shapes = [tensor.shape for tensor in inputs]
+        for shape in shapes[:1] if spec.takes_states else shapes:
+            if len(shape) not in spec.ranks:
+                raise ShapeError(f"tfjs's {class_name} does not take inputs of rank {len(shape)}")
+        outputs = spec.shape(config, shapes)
+        expected = spec.weights(config, shapes)
+        values = self.checked(expected, weights or {}, self.layer.name)
+        config.update({_initializer(name): "zeros" for name in expected})
+        new = TfjsLayer("", class_name, config, values)
+        return self._place(new, inputs, outputs, part, spec.passes_mask)
+
+    def add_wrapper(
+        self,
+        layer: TfjsLayer,
+        x: Tensor | Sequence[Tensor],
+        outputs: Sequence[Shape],
+        *,
+        part: str = "",
+        passes_mask: bool = False,
+    ) -> list[Tensor]:
+        """Add a layer that holds other layers or a model; the rule states its *outputs*."""
+        inputs = self._inputs(layer.class_name, x)
+        return self._place(layer, inputs, list(outputs), part, passes_mask)
+
+    def _inputs(self, class_name: str, x: Tensor | Sequence[Tensor]) -> list[Tensor]:
+        inputs = [self.concrete(t) for t in ([x] if isinstance(x, Tensor) else x)]
+        if class_name in _MERGES and any(tensor.tfjs_mask for tensor in inputs):
+            inputs = [masks.strip(self, tensor) for tensor in inputs]
+        return [self._again(t) if t in inputs[:i] else t for i, t in enumerate(inputs)]
+
+    def _again(self, x: Tensor) -> Tensor:
+        """Return a copy of *x* for a layer that takes it twice.
+
+        tfjs counts such a layer once among the users of *x* but subtracts it twice, and disposes
+        of *x* too early (tfjs-layers/src/engine/executor.ts).
+        """
+        if x.layer is not None and x.layer.class_name == "InputLayer":  # never disposed of
+            return x
+        return self.add("Activation", x, {"activation": "linear"}, part="again")
+
+    def _place(
+        self, new: TfjsLayer, inputs: list[Tensor], shapes: list[Shape], part: str, passes: bool
+    ) -> list[Tensor]:
+        layer = self._shared(new, self._prefix + (part or _snake(new.class_name)))
+        call = self.graph.call(layer, inputs)
+        self._used.append(layer)
+        mask = masks.made(self.graph, layer, inputs) if not passes else inputs[0].tfjs_mask
+        if layer.class_name in _RECURRENT and not _sequences(layer):
+            mask = None
+        dtype = inputs[0].dtype if layer.class_name in _SAME_DTYPE else "float32"
+        poisoned = any(tensor.poisoned for tensor in inputs)
+        return [
+            Tensor(shape, dtype, layer, call, i, tfjs_mask=mask, poisoned=poisoned)
+            for i, shape in enumerate(shapes)
+        ]
+
+    def _shared(self, new: TfjsLayer, part: str) -> TfjsLayer:
+        """Return the layer an earlier call of the same Keras layer made in this place, or *new*."""
+        number = self._parts[part] = self._parts.get(part, -1) + 1
+        part = f"{part}_{number}" if number else part
+        key = (id(self.graph), self.layer, part)
+        old: TfjsLayer | None = self.session.memo.get(key)
+        if old is not None and _signature(old) == _signature(new):
+            return old
+        if old is not None and any(layer_weights(new)):
+            raise Refusal(
+                "the layer is shared between inputs whose shapes need different networks",
+                "Give the inputs the same shape, or use two layers.",
+            )
+        self.session.memo[key] = new
+        self._created.append((new, part))
+        self.graph.layers.append(new)
+        return new
+
+    def checked(
+        self, expected: Mapping[str, Shape], weights: Mapping[str, LazyTensor], name: str
+    ) -> dict[str, LazyTensor]:
+        """Return *weights* as float32 in tfjs's order; their shapes must be as *expected*."""
+        if expected.keys() != weights.keys():
+            raise CorruptFileError(
+                f"holds the weights {sorted(weights)}, its config needs {sorted(expected)}",
+                path=self.session.path,
+                where=f"layer '{name}'",
+            )
+        for key, shape in expected.items():
+            if weights[key].shape != tuple(shape):
+                raise CorruptFileError(
+                    f"file {weights[key].shape}, config needs {tuple(shape)}",
+                    path=self.session.path,
+                    where=f"{name}/{key}",
+                )
+        return {key: as_float32(weights[key]) for key in expected}
+
+    def finish_names(self, outputs: Iterable[Tensor] = ()) -> None:
+        """Name the layers of this call; the one that yields *outputs* takes the Keras name."""
+        names, memo = self.session.names, self.session.memo
+        base = names.base(self.layer)
+        final = next((t.layer for t in outputs if t.layer is not None), None)
+        for layer, part in self._created:
+            # a nested model's variables have names of their own
+            weighted = layer.graph is None and next(layer_weights(layer), None) is not None
+            key = ("named", id(self.graph), self.layer)
+            if layer is final and memo.setdefault(key, layer) is layer:
+                layer.name = names.take_base(self.graph.key, self.layer, weighted)
+            else:
+                wanted = base if layer is final else f"{base}/{part}"
+                layer.name = names.claim(self.graph.key, wanted, weighted)
+        self._created.clear()
+
+    def model(self, outputs: Sequence[Tensor]) -> TfjsGraph:
+        """Name the layers added through this scope and return its graph as a finished model."""
+        self.finish_names()
+        return self.graph.finish(outputs)
+
+    @property
+    def used_classes(self) -> list[str]:
+        """The tfjs classes this call went through, in order."""
+        return [layer.class_name for layer in self._used]
+
+    # ------------------------------------------------------------------------------- sub-models
+
+    def subgraph(self, name: str) -> tuple[GraphBuilder, Scope]:
+        """Return a new graph and a scope that adds to it on behalf of the same Keras layer."""
+        graph = GraphBuilder(self.session, name)
+        scope = Scope(graph, self.layer, self.call)
+        scope._prefix = self._prefix
+        return graph, scope
+
+    def beneath(self, inner: KerasLayer) -> Scope:
+        """Return a view of this scope whose parts are kept apart by *inner*."""
+        scope = copy(self)
+        scope._prefix = f"{self._prefix}{inner.name}_"
+        return scope
+
+    def once(self, part: str, make: Callable[[], T]) -> T:
+        """Return ``make()``, made once for all calls of the Keras layer."""
+        key = ("once", id(self.graph), self.layer, self._prefix + part)
+        if key not in self.session.memo:
+            self.session.memo[key] = make()
+        result: T = self.session.memo[key]
+        return result
+
+    # ----------------------------------------------------------------------------------- masks
+
+    def concrete(self, tensor: Tensor) -> Tensor:
+        """Return *tensor*, computing it as 0s and 1s if it is a mask so far."""
+        if tensor.layer is not None or tensor.meaning is None:
+            return tensor
+        return masks.compute(self, tensor.meaning)
+
+    def consume_mask(self, x: Tensor, *others: Tensor) -> list[Tensor]:
+        """Return the inputs such that a tfjs layer that uses masks sees ``x.mask``, or none."""
+        return [masks.settle(self, x, others), *(masks.strip(self, tensor) for tensor in others)]
+
+    @property
+    def trains(self) -> bool:
+        """Whether the call keeps training=True when predicting; Keras 3's predict overrides it."""
+        return self.call.kwargs.get("training") is True and self.generation < 3
+
+    # -------------------------------------------------------------------------------- verdicts
+
+    def warn(self, sentence: str) -> None:
+        """Record a warning about the layer."""
+        self.session.log.warnings.append(f"layer '{self.layer.name}': {sentence}")
+
+    def dropped(self, what: str) -> None:
+        """Record that state needed only for training was left out."""
+        self.session.log.dropped.append(f"layer '{self.layer.name}': {what}")
+
+    def approximate(self, reason: str) -> None:
+        """Refuse unless the user allowed approximate lowerings; then warn with *reason*."""
+        if not self.session.allow_approximate:
+            raise Refusal(f"only approximate in tfjs: {reason}", "Pass --allow-approximate.")
+        self.warn(f"approximate: {reason}")
+
+    def static(self, x: Tensor, what: str = "input shape") -> tuple[int, ...]:
+        """Return the shape of *x* without its batch axis; all of it must be known."""
+        sizes = x.shape[1:]
+        if any(size is None for size in sizes):
+            raise StaticShapeNeeded(f"its {what} {_show(x.shape)} must be known")
+        return tuple(size for size in sizes if size is not None)
+
+
+_RECURRENT = {"SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional"}
+
+
+def _sequences(layer: TfjsLayer) -> bool:
+    inner = layer.children.get("forward_layer", layer)
+    return isinstance(inner, TfjsLayer) and bool(inner.config.get("return_sequences"))
+
+
+def _ref(tensor: Tensor) -> TensorRef:
+    assert tensor.layer is not None
+    return TensorRef(tensor.layer.name, tensor.call, tensor.index)
+
+
+def _is_chain(layers: Sequence[TfjsLayer], outputs: list[TensorRef]) -> bool:
+    """Tell whether a Sequential model of *layers* is the same network."""
+    for before, layer in pairwise(layers):
+        if layer.calls != [[TensorRef(before.name, 0, 0)]]:
+            return False
+    return layers[0].class_name == "InputLayer" and outputs == [TensorRef(layers[-1].name, 0, 0)]
+
+
+def _signature(layer: TfjsLayer) -> tuple[Any, ...]:
+    """What must agree for two layers of one Keras layer to be the same layer."""
+    shapes = {name: tensor.shape for name, tensor in layer.weights.items()}
+    children = {
+        key: [_signature(c) for c in child] if isinstance(child, list) else _signature(child)
+        for key, child in layer.children.items()
+    }
+    return (layer.class_name, layer.config, shapes, children, id(layer.graph))
+
+
+def _initializer(weight: str) -> str:
+    """The config key of a variable's initialiser. All are zeros: the file holds the values."""
+    stem = weight.removesuffix("_kernel") if weight.endswith("_kernel") else weight
+    return f"{stem}_initializer"
+
+
+def _snake(class_name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).lower()
+
+
+def _input_dtype(dtype: str) -> str:
+    """The dtype tfjs gives an input."""
+    if dtype in ("bool", "string"):
+        return dtype
+    return "int32" if dtype.startswith(("int", "uint")) else "float32"
+
+
+def _show(shape: Shape) -> str:
+    return "(" + ", ".join("?" if size is None else str(size) for size in shape) + ")"

@@ -1,0 +1,395 @@
+"""Operations on shapes: reshaping, slicing, joining, reductions, matrix products.
+
+The batch axis is never touched; an operation that would is refused.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.tensors import ArrayTensor
+from tfjs_codec.layers.engine import masks
+from tfjs_codec.layers.engine.builder import Scope
+from tfjs_codec.layers.engine.registry import op
+from tfjs_codec.layers.engine.symbolic import Refusal, StaticShapeNeeded, Tensor, check_constant
+from tfjs_codec.layers.primitives import (
+    affine,
+    dense,
+    matrix_on_axis,
+    negate,
+    permute,
+    reshape,
+    slice_axis,
+)
+from tfjs_codec.layers.rules.core import reshape_to
+
+
+def axes_of(x: Tensor, axis: Any, extra: int = 0) -> list[int]:
+    """Return *axis* (an int or a list) as sorted positive axes; not the batch."""
+    given = axis if isinstance(axis, list | tuple) else [axis]
+    axes = sorted({0 if a is None else int(a) % (x.rank + extra) for a in given})
+    if 0 in axes:
+        raise Refusal("the operation works along the batch")
+    return axes
+
+
+@op("reshape")
+def _reshape(b: Scope, node: KerasLayer, x: Tensor, newshape: Any) -> Tensor:
+    """Reshape, if the batch stays the first axis."""
+    if not isinstance(newshape, list | tuple) or not all(
+        size is None or isinstance(size, int) for size in newshape
+    ):
+        raise Refusal("a reshape to sizes computed at run time")
+    first, *rest = [-1 if size is None else size for size in newshape]
+    sizes = x.shape[1:]
+    if -1 not in rest and None not in sizes:
+        keeps = prod(rest) == prod(size for size in sizes if size is not None)
+    else:
+        keeps = first != -1 and first == x.shape[0]
+    if not keeps and not (first == x.shape[0] and first is not None):
+        raise Refusal("a reshape that moves values between samples of the batch")
+    return reshape_to(b, x, rest)
+
+
+@op("expand_dims")
+def _expand_dims(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
+    """Reshape."""
+    axes = axes_of(x, axis, len(axis) if isinstance(axis, list) else 1)
+    sizes: list[int | None] = list(x.shape)
+    for at in axes:
+        sizes.insert(at, 1)
+    return reshape(b, x, sizes[1:])
+
+
+@op("squeeze")
+def _squeeze(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
+    """Reshape."""
+    if axis is None or axis == []:
+        b.static(x)
+        axis = [i for i in range(1, x.rank) if x.shape[i] == 1]
+    axes = axes_of(x, axis)
+    return reshape(b, x, [size for i, size in enumerate(x.shape) if i and i not in axes])
+
+
+@op("transpose")
+def _transpose(b: Scope, node: KerasLayer, x: Tensor, axes: Any = None) -> Tensor:
+    """Permute, if the batch stays first."""
+    if axes is None or axes[0] != 0:
+        raise Refusal("a transposition that moves the batch")
+    return permute(b, x, [axis % x.rank for axis in axes[1:]])
+
+
+@op("swapaxes")
+def _swapaxes(b: Scope, node: KerasLayer, x: Tensor, axis1: int, axis2: int) -> Tensor:
+    """Permute."""
+    order = list(range(x.rank))
+    first, second = axis1 % x.rank, axis2 % x.rank
+    order[first], order[second] = order[second], order[first]
+    return _transpose(b, node, x, order)
+
+
+@op("concatenate")
+def _concatenate(b: Scope, node: KerasLayer, xs: list[Tensor], axis: int = 0) -> Tensor:
+    """Concatenate."""
+    (at,) = axes_of(xs[0], axis)
+    if not all(isinstance(x, Tensor) for x in xs):
+        raise Refusal("a concatenation with a constant")
+    return xs[0] if len(xs) == 1 else b.add("Concatenate", xs, {"axis": at})
+
+
+@op("stack")
+def _stack(b: Scope, node: KerasLayer, x: list[Tensor], axis: int = 0) -> Tensor:
+    """Reshape, Concatenate."""
+    (at,) = axes_of(x[0], axis, 1)
+    return _concatenate(b, node, [_expand_dims(b, node, one, at) for one in x], at)
+
+
+@op("split")
+def _split(
+    b: Scope, node: KerasLayer, x: Tensor, indices_or_sections: Any, axis: int = 0
+) -> list[Tensor]:
+    """Cropping2D for each piece."""
+    (at,) = axes_of(x, axis)
+    size = x.shape[at]
+    if size is None:
+        raise StaticShapeNeeded(f"the size of axis {at} must be known")
+    cuts = indices_or_sections
+    if isinstance(cuts, int):
+        cuts = [size // cuts * i for i in range(1, cuts)]
+    edges = [0, *cuts, size]
+    return [slice_axis(b, x, at, lo, hi) for lo, hi in pairwise(edges)]
+
+
+@op("unstack")
+def _unstack(b: Scope, node: KerasLayer, x: Tensor, num: Any = None, axis: int = 0) -> list[Tensor]:
+    """Cropping2D and Reshape for each piece."""
+    (at,) = axes_of(x, axis)
+    pieces = _split(b, node, x, x.shape[at], at)
+    return [_squeeze(b, node, piece, at) for piece in pieces]
+
+
+@op("getitem")
+def _getitem(b: Scope, node: KerasLayer, x: Tensor, key: Any) -> Tensor:
+    """Cropping2D for slices, a selection matrix for steps, Reshape for indices and new axes."""
+    items = list(key) if isinstance(key, list | tuple) else [key]
+    if any(isinstance(item, Tensor | list | np.ndarray) for item in items):
+        raise Refusal("an index computed at run time")
+    if Ellipsis in items:
+        at = items.index(Ellipsis)
+        given = sum(item is not None for item in items) - 1
+        items[at : at + 1] = [slice(None)] * (x.rank - given)
+    if not items or items[0] != slice(None):
+        raise Refusal("an index into the batch")
+    target: list[int | None] = []
+    axis = 0
+    for item in items:
+        if item is None:
+            target.append(1)
+            continue
+        if axis:
+            x = _take_on_axis(b, x, axis, item)
+            if not isinstance(item, int):
+                target.append(x.shape[axis])
+        axis += 1
+    return reshape(b, x, [*target, *x.shape[axis:]])
+
+
+def _take_on_axis(b: Scope, x: Tensor, axis: int, item: Any) -> Tensor:
+    """Apply an index (keeping the axis) or a slice to one axis."""
+    size = x.shape[axis]
+    if item in (slice(None), slice(0, None)):
+        return x
+    if size is None:
+        if axis == 1 and x.rank == 3 and item in (0, -1):
+            return _end_step(b, x, last=item == -1)
+        raise StaticShapeNeeded(f"the size of axis {axis} must be known")
+    if isinstance(item, int):
+        at = item % size
+        return slice_axis(b, x, axis, at, at + 1)
+    start, stop, step = item.indices(size)
+    if step == 1:
+        if stop <= start:
+            raise Refusal("an empty slice")
+        return slice_axis(b, x, axis, start, stop)
+    return select(b, x, axis, list(range(start, stop, step)))
+
+
+def _end_step(b: Scope, x: Tensor, *, last: bool) -> Tensor:
+    """Return the first or last step of ``(batch, time, units)`` of unknown length."""
+    if b.session.masked:
+        raise StaticShapeNeeded("the number of steps must be known")
+    units = x.shape[2] or 0
+    config = {
+        "units": units, "activation": "linear", "use_bias": False, "go_backwards": not last
+    }  # fmt: skip
+    weights = {
+        "kernel": ArrayTensor("identity", np.eye(units, dtype=np.float32)),
+        "recurrent_kernel": ArrayTensor("zeros", np.zeros((units, units), np.float32)),
+    }
+    step = b.add("SimpleRNN", x, config, weights, part="step")
+    return reshape(b, step, (1, units))
+
+
+def select(b: Scope, x: Tensor, axis: int, indices: list[int]) -> Tensor:
+    """Return the entries *indices* of *axis*, by a matrix of 0s and 1s."""
+    size = x.shape[axis]
+    if size is None or not indices:
+        raise StaticShapeNeeded(f"the size of axis {axis} must be known")
+    check_constant(size, len(indices))
+    matrix = np.zeros((size, len(indices)), np.float32)
+    matrix[np.asarray(indices) % size, np.arange(len(indices))] = 1
+    return matrix_on_axis(b, x, matrix, axis, part="select")
+
+
+@op("slice")
+def _slice(b: Scope, node: KerasLayer, inputs: Tensor, start_indices: Any, shape: Any) -> Tensor:
+    """Cropping2D for each axis."""
+    if not all(isinstance(v, int) for v in (*start_indices, *shape)) or start_indices[0] != 0:
+        raise Refusal("a slice of the batch or of sizes computed at run time")
+    x = inputs
+    for axis in range(1, x.rank):
+        start, count = start_indices[axis], shape[axis]
+        stop = None if count == -1 else start + count
+        x = _take_on_axis(b, x, axis, slice(start, stop))
+    return x
+
+
+@op("take")
+def _take(b: Scope, node: KerasLayer, x: Any, indices: Any, axis: Any = None) -> Tensor:
+    """A selection matrix for constant indices; Embedding for a constant table."""
+    if isinstance(x, Tensor) and not isinstance(indices, Tensor):
+        (at,) = axes_of(x, axis)
+        places = np.asarray(indices, int)
+        y = select(b, x, at, places.ravel().tolist())
+        return reshape(b, y, (*x.shape[1:at], *places.shape, *x.shape[at + 1 :]))
+    if isinstance(indices, Tensor) and not isinstance(x, Tensor) and axis == 0 and np.ndim(x) == 2:
+        return _lookup(b, indices, np.asarray(x, np.float32))
+    raise Refusal("a lookup at positions computed at run time")
+
+
+def _lookup(b: Scope, ids: Tensor, table: Any) -> Tensor:
+    config = {"input_dim": table.shape[0], "output_dim": table.shape[1], "mask_zero": False}
+    return b.add("Embedding", ids, config, {"embeddings": ArrayTensor("table", table)})
+
+
+@op("one_hot")
+def _one_hot(b: Scope, node: KerasLayer, x: Tensor, num_classes: int, axis: int = -1) -> Tensor:
+    """1 where the number minus 0, 1, … is 0: any other number gives zeros, as in Keras."""
+    if axis not in (-1, x.rank) or not x.dtype.startswith(("int", "uint", "bool")):
+        raise Refusal("one_hot on another axis than the last, or of numbers that are not whole")
+    column = reshape(b, affine(b, b.concrete(x)), (*x.shape[1:], 1))
+    check_constant(num_classes)
+    classes = np.arange(num_classes, dtype=np.float32)
+    distance = dense(b, column, np.ones((1, num_classes), np.float32), -classes)
+    return affine(b, masks.not_zero(b, distance), -1, 1)
+
+
+@op("flip")
+def _flip(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
+    """A selection matrix."""
+    for at in axes_of(x, axis):
+        x = select(b, x, at, list(range((x.shape[at] or 0) - 1, -1, -1)))
+    return x
+
+
+@op("repeat")
+def _repeat(b: Scope, node: KerasLayer, x: Tensor, repeats: int, axis: Any = None) -> Tensor:
+    """A selection matrix."""
+    (at,) = axes_of(x, axis)
+    check_constant(x.shape[at], x.shape[at], repeats)
+    return select(b, x, at, [i for i in range(x.shape[at] or 0) for _ in range(repeats)])
+
+
+@op("tile")
+def _tile(b: Scope, node: KerasLayer, x: Tensor, repeats: Any) -> Tensor:
+    """A selection matrix for each axis."""
+    if not isinstance(repeats, list | tuple) or len(repeats) != x.rank or repeats[0] != 1:
+        raise Refusal("a tile along the batch")
+    for at, count in enumerate(repeats):
+        if at and count != 1:
+            check_constant(x.shape[at], x.shape[at], count)
+            x = select(b, x, at, list(range(x.shape[at] or 0)) * count)
+    return x
+
+
+@op("pad")
+def _pad(
+    b: Scope, node: KerasLayer, x: Tensor, pad_width: Any, mode: str = "constant",
+    constant_values: Any = None,
+) -> Tensor:  # fmt: skip
+    """ZeroPadding2D for each axis; reflections by a selection matrix."""
+    mode, widths = mode.lower(), np.asarray(pad_width).tolist()
+    if mode not in ("constant", "reflect", "symmetric", "edge", "wrap"):
+        raise Refusal(f"padding by '{mode}', which is not a choice of values that are there")
+    if len(widths) != x.rank or any(widths[0]) or constant_values not in (None, 0, 0.0):
+        raise Refusal("padding the batch, or with other numbers than 0")
+    for at, (before, after) in enumerate(widths):
+        if not before and not after:
+            continue
+        size = x.shape[at]
+        if mode == "constant":
+            shape = (_flat(x.shape[1:at]), size, _flat(x.shape[at + 1 :]))
+            config = {"padding": [[before, after], [0, 0]], "data_format": "channels_first"}
+            y = b.add("ZeroPadding2D", reshape(b, x, shape), config)
+            x = reshape(b, y, (*x.shape[1:at], y.shape[2], *x.shape[at + 1 :]))
+        else:
+            if size is None:
+                raise StaticShapeNeeded(f"the size of axis {at} must be known")
+            check_constant(size, size + before + after)
+            x = select(b, x, at, np.pad(np.arange(size), (before, after), mode).tolist())  # type: ignore[call-overload]
+    return x
+
+
+def _flat(sizes: tuple[int | None, ...]) -> int | None:
+    return None if None in sizes else prod(size for size in sizes if size is not None)
+
+
+# --------------------------------------------------------------------------------- reductions
+
+
+def reduce(b: Scope, x: Tensor, kind: str, axis: Any, keepdims: Any = False) -> Tensor:
+    """Return the ``Average`` or ``Max`` of *x* over axes."""
+    axes = axes_of(x, list(range(1, x.rank)) if axis is None else axis)
+    rest = [i for i in range(1, x.rank) if i not in axes]
+    if (axes, x.rank) in (([1], 3), ([1, 2], 4)):
+        y = b.add(f"Global{kind}Pooling{len(axes)}D", x, {"data_format": "channels_last"})
+    else:
+        count, others = _flat(tuple(x.shape[a] for a in axes)), [x.shape[a] for a in rest]
+        moved = permute(b, x, [*axes, *rest])
+        flat = reshape(b, moved, (count, _flat(tuple(others))))
+        y = b.add(f"Global{kind}Pooling1D", flat, {"data_format": "channels_last"})
+        y = reshape(b, y, others)
+    if not keepdims:
+        return y
+    return reshape(b, y, [1 if i in axes else x.shape[i] for i in range(1, x.rank)])
+
+
+@op("mean", "max", "min", "amax", "amin", "sum")
+def _reduce(
+    b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False
+) -> Tensor:
+    """Global pooling of the axes; sum as a mean times their size."""
+    if axis is None:
+        raise Refusal("a reduction over the batch")
+    x, kind = b.concrete(x), node.class_name
+    if kind == "mean":
+        return reduce(b, x, "Average", axis, keepdims)
+    if kind in ("max", "amax"):
+        return reduce(b, x, "Max", axis, keepdims)
+    if kind in ("min", "amin"):
+        return negate(b, reduce(b, negate(b, x), "Max", axis, keepdims))
+    return sum_over(b, x, axis, keepdims)
+
+
+def sum_over(b: Scope, x: Tensor, axis: Any, keepdims: Any = False) -> Tensor:
+    """Return the sum of *x* over axes."""
+    axes = axes_of(x, axis)
+    kept = [1 if i in axes else size for i, size in enumerate(x.shape) if i]
+    left = [size for i, size in enumerate(x.shape) if i and i not in axes]
+    if axes == [x.rank - 1] and x.shape[-1] is not None:
+        y = dense(b, x, np.ones((x.shape[-1], 1), np.float32))
+    elif axes == [1] and x.rank == 3:  # of any length
+        width = x.shape[2] or 0
+        ones = dense(b, x, np.zeros((width, 1), np.float32), np.ones(1, np.float32), part="ones")
+        y = b.add("Dot", [ones, x], {"axes": [1, 1], "normalize": False})
+    else:
+        count = _flat(tuple(x.shape[a] for a in axes))
+        if count is None:
+            raise StaticShapeNeeded("the sizes of the summed axes must be known")
+        y = affine(b, reduce(b, x, "Average", axis, keepdims), count)
+    return reshape(b, y, kept if keepdims else left)
+
+
+@op("moveaxis")
+def _moveaxis(b: Scope, node: KerasLayer, x: Tensor, source: Any, destination: Any) -> Tensor:
+    """Permute."""
+    pairs = zip(np.atleast_1d(destination) % x.rank, np.atleast_1d(source) % x.rank, strict=True)
+    places = {int(to): int(at) for to, at in pairs}
+    rest = iter(i for i in range(x.rank) if i not in places.values())
+    return _transpose(b, node, x, [places[i] if i in places else next(rest) for i in range(x.rank)])
+
+
+@op("roll")
+def _roll(b: Scope, node: KerasLayer, x: Tensor, shift: Any, axis: Any = None) -> Tensor:
+    """A selection matrix."""
+    if not isinstance(shift, int):
+        raise Refusal("a roll along several axes")
+    (at,) = axes_of(x, axis)
+    size = x.shape[at] or 0
+    return select(b, x, at, [(i - shift) % size for i in range(size)])
+
+
+@op("broadcast_to")
+def _broadcast_to(b: Scope, node: KerasLayer, x: Tensor, shape: Any) -> Tensor:
+    """A selection matrix for each axis that grows."""
+    if len(shape) != x.rank or shape[0] != x.shape[0]:
+        raise Refusal("a broadcast of or in front of the batch")
+    for at, size in enumerate(shape):
+        if at and size != x.shape[at]:
+            x = select(b, x, at, [0] * (size or 0))
+    return x

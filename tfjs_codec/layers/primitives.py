@@ -1,0 +1,140 @@
+"""Small networks that many recipes share, named by what they compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor
+from tfjs_codec.layers.engine.builder import Scope
+from tfjs_codec.layers.engine.symbolic import StaticShapeNeeded, Tensor
+
+
+def per_axis(value: Any, rank: int) -> list[int]:
+    """Return one number for each of *rank* axes."""
+    return [value] * rank if isinstance(value, int) else list(value)
+
+
+def number(value: Any) -> Any:
+    """Return *value* (a scalar or an array) as JSON numbers: floats as the nearest float32."""
+    array = np.asarray(value, dtype=np.float32)
+    short = np.vectorize(lambda v: float(str(v)), otypes=[float])
+    return short(array).tolist() if array.size else array.tolist()
+
+
+def affine(b: Scope, x: Tensor, scale: Any = 1, offset: Any = 0, *, part: str = "") -> Tensor:
+    """Return ``x * scale + offset``; arrays broadcast from the last axis and may not outgrow x."""
+    config = {"scale": number(scale), "offset": number(offset)}
+    return b.add("Rescaling", x, config, part=part)
+
+
+def negate(b: Scope, x: Tensor) -> Tensor:
+    """Return ``-x``."""
+    return affine(b, x, -1, part="minus")
+
+
+def relu(b: Scope, x: Tensor, max_value: float | None = None, *, part: str = "") -> Tensor:
+    """Return ``clip(x, 0, max_value)``."""
+    return b.add("ReLU", x, {"max_value": max_value}, part=part)
+
+
+def clip(b: Scope, x: Tensor, low: float, high: float) -> Tensor:
+    """Return ``min(max(x, low), high)``."""
+    if low == 0 and high > 0:
+        return relu(b, x, high)
+    raised = b.add("Maximum", [x, constant(b, x, low)])
+    return b.add("Minimum", [raised, constant(b, x, high)])
+
+
+def reshape(b: Scope, x: Tensor, target: Sequence[int | None], *, part: str = "") -> Tensor:
+    """Return *x* with the axes *target* after the batch; at most one of them may be None."""
+    if tuple(x.shape[1:]) == tuple(target):
+        return x
+    if sum(size is None for size in target) > 1:
+        raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+    sizes = [-1 if size is None else size for size in target]
+    return b.add("Reshape", x, {"target_shape": sizes}, part=part)
+
+
+def permute(b: Scope, x: Tensor, dims: Sequence[int], *, part: str = "") -> Tensor:
+    """Return *x* with its axes (1-based after the batch) in the order *dims*."""
+    if list(dims) == list(range(1, x.rank)):
+        return x
+    return b.add("Permute", x, {"dims": list(dims)}, part=part)
+
+
+def move_axis_last(b: Scope, x: Tensor, axis: int) -> Tensor:
+    """Return *x* with *axis* moved to the end."""
+    return permute(b, x, [i for i in range(1, x.rank) if i != axis] + [axis])
+
+
+def move_last_axis_to(b: Scope, x: Tensor, axis: int) -> Tensor:
+    """Undo :func:`move_axis_last`."""
+    dims = list(range(1, x.rank - 1))
+    dims.insert(axis - 1, x.rank - 1)
+    return permute(b, x, dims)
+
+
+def dense(
+    b: Scope, x: Tensor, kernel: LazyTensor | Array, bias: LazyTensor | Array | None = None, *,
+    part: str = "",
+) -> Tensor:  # fmt: skip
+    """Return ``x @ kernel + bias`` over the last axis; kernel ``[in, out]``, bias ``[out]``."""
+    weights = {"kernel": _lazy(kernel)}
+    if bias is not None:
+        weights["bias"] = _lazy(bias)
+    config = {
+        "units": weights["kernel"].shape[1], "use_bias": bias is not None, "activation": "linear"
+    }  # fmt: skip
+    return b.add("Dense", x, config, weights, part=part)
+
+
+def channels_last(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply *run* to channels_first *x* with the channels moved last, and move them back."""
+    back = [x.rank - 1, *range(1, x.rank - 1)]
+    return permute(b, run(permute(b, x, [*range(2, x.rank), 1])), back)
+
+
+def matrix_on_axis(b: Scope, x: Tensor, matrix: Array, axis: int, *, part: str = "") -> Tensor:
+    """Return *x* with *axis* mapped by *matrix* ``[in, out]``."""
+    moved = move_axis_last(b, x, axis)
+    return move_last_axis_to(b, dense(b, moved, matrix, part=part), axis)
+
+
+def slice_axis(b: Scope, x: Tensor, axis: int, start: int, stop: int, *, part: str = "") -> Tensor:
+    """Return ``x[..., start:stop, ...]`` on *axis* (from 1), whose size must be known."""
+    size = x.shape[axis]
+    if size is None:
+        raise StaticShapeNeeded(f"the size of axis {axis} of {list(x.shape)} must be known")
+    if (start, stop) == (0, size):
+        return x
+    # Cropping2D crops axes 2 and 3 of channels_first data: view x as [A, axis, B] or [A, B, axis]
+    before, after = x.shape[1:axis], x.shape[axis + 1 :]
+    shape = (product(before), size, product(after))
+    folded = reshape(b, x, shape)
+    crop = {"cropping": [[start, size - stop], [0, 0]], "data_format": "channels_first"}
+    cropped = b.add("Cropping2D", folded, crop, part=part or "slice")
+    return reshape(b, cropped, (*before, stop - start, *after))
+
+
+def constant(b: Scope, like: Tensor, value: Any) -> Tensor:
+    """Return *value* broadcast to the shape of *like*."""
+    if not like.dtype.startswith(("int", "uint", "bool")):
+        like = relu(b, like, 1, part="finite")  # 0·∞ is not 0
+    return affine(b, like, 0, value, part="constant")
+
+
+def product(sizes: Sequence[int | None]) -> int | None:
+    """Return the product of *sizes*, None if one is unknown."""
+    total = 1
+    for size in sizes:
+        if size is None:
+            return None
+        total *= size
+    return total
+
+
+def _lazy(value: LazyTensor | Array) -> LazyTensor:
+    return value if isinstance(value, LazyTensor) else ArrayTensor("constant", value)

@@ -1,0 +1,1 @@
+"""One rule for each Keras layer class, by family."""

@@ -1,0 +1,243 @@
+"""Attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
+from tfjs_codec.layers.engine import masks
+from tfjs_codec.layers.engine.builder import Scope
+from tfjs_codec.layers.engine.registry import rule
+from tfjs_codec.layers.engine.symbolic import (
+    Mask,
+    Refusal,
+    StaticShapeNeeded,
+    Tensor,
+    check_constant,
+)
+from tfjs_codec.layers.primitives import (
+    affine,
+    constant,
+    dense,
+    permute,
+    product,
+    reshape,
+    slice_axis,
+)
+from tfjs_codec.layers.rules.activation import function
+
+_BIG = 1e9  # what Keras adds (negative) to the scores it masks
+
+
+def _dot(b: Scope, x: Tensor, y: Tensor, axes: list[int], part: str) -> Tensor:
+    return b.add("Dot", [x, y], {"axes": axes, "normalize": False}, part=part)
+
+
+def _keep(
+    b: Scope, scores: Tensor, query: Mask | None, sources: Iterable[Mask], causal: bool, given: Any
+) -> Tensor | None:
+    """Return 1 where attention may look, 0 elsewhere, to broadcast against *scores*, or None."""
+    _, steps, places = scores.shape
+    parts = [reshape(b, masks.compute(b, mask), (1, places)) for mask in sources]
+    if query is not None:
+        parts.append(reshape(b, masks.compute(b, query), (steps, 1)))
+    if isinstance(given, Tensor):
+        given = b.concrete(given)
+        if given.rank != 3:
+            raise Refusal("an attention mask of other than three axes")
+        parts.append(given)
+    if causal:
+        rows, columns = b.static(scores, "attention matrix")
+        check_constant(rows, columns)
+        parts.append(constant(b, scores, np.tril(np.ones((rows, columns), np.float32))))
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return b.add("Multiply", parts, part="keep")
+
+
+def _softmax(b: Scope, scores: Tensor, keep: Tensor | None) -> Tensor:
+    if keep is not None:
+        scores = b.add("Add", [scores, affine(b, keep, _BIG, -_BIG)], part="masked_scores")
+    return function(b, scores, "softmax")
+
+
+# -------------------------------------------------------------------------- multi-head attention
+
+
+@rule("MultiHeadAttention", "GroupQueryAttention", mask="pass")
+def multi_head_attention(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor | list[Tensor]:
+    """Dense, Dot, softmax and Dot for each head, then Concatenate and Dense."""
+    sources = _sources(b, x)
+    if layer.config.get("use_gate") or layer.config.get("sliding_window_size"):
+        raise Refusal("gated or windowed attention")
+    axes = layer.config.get("attention_axes")
+    axes = [axes] if isinstance(axes, int) else axes or range(1, x.rank - 1)
+    axes = [axis % x.rank for axis in axes]
+    shares: list[Tensor] = []
+    if x.rank == 3 and axes == [1]:
+        joined = _heads(b, layer, sources, shares)
+    else:
+        joined = _over_axes(b, layer, sources, axes)
+    out = layer.weights["attention_output/kernel"]
+    shape = (out.shape[0] * out.shape[1], prod(out.shape[2:]))
+    kernel = mapped(out, shape, lambda values: values.reshape(shape))
+    bias = layer.weights.get("attention_output/bias")
+    if bias is not None:
+        bias = mapped(bias, (shape[1],), lambda values: values.reshape(-1))
+    y = dense(b, joined, kernel, bias)
+    y = reshape(b, y, (*y.shape[1:-1], *out.shape[2:]))
+    if not b.call.kwargs.get("return_attention_scores"):
+        return y
+    if not shares:
+        raise Refusal("attention scores over other than (batch, time, features)")
+    each = [reshape(b, share, (1, *share.shape[1:])) for share in shares]
+    return [y, each[0] if len(each) == 1 else b.add("Concatenate", each, {"axis": 1})]
+
+
+def _heads(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], shares: list[Tensor]) -> Tensor:
+    """Return the heads' results side by side; *shares* collects where they looked."""
+    query, value, key = sources
+    _, heads, width = layer.weights["query/kernel"].shape
+    shared = layer.weights["key/kernel"].shape[1]
+    keep: Tensor | None = None
+    results = []
+    for head in range(heads):
+        source = head * shared // heads
+        q = _head(b, layer, "query", query, head, 1 / np.sqrt(width))
+        k = _head(b, layer, "key", key, source)
+        v = _head(b, layer, "value", value, source)
+        scores = _dot(b, q, k, [2, 2], "scores")
+        if head == 0:
+            keep = _keep(
+                b, scores, query.mask, dict.fromkeys(t.mask for t in (value, key) if t.mask),
+                bool(b.call.kwargs.get("use_causal_mask")), b.call.kwargs.get("attention_mask"),
+            )  # fmt: skip
+        shares.append(_softmax(b, scores, keep))
+        results.append(_dot(b, shares[-1], v, [2, 1], "context"))
+    return results[0] if heads == 1 else b.add("Concatenate", results, {"axis": 2}, part="heads")
+
+
+def _over_axes(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], axes: list[int]) -> Tensor:
+    """Attend along *axes* of tensors of more than three axes, for each place on the others."""
+    rank = sources[0].rank
+    others = [i for i in range(1, rank - 1) if i not in axes]
+    given = b.call.kwargs.get("attention_mask"), b.call.kwargs.get("use_causal_mask")
+    if any(given) or any(t.mask or t.rank != rank for t in sources):
+        raise Refusal("masked attention over other than (batch, time, features)")
+    order = [*others, *axes, rank - 1]
+    moved = [permute(b, t, order) for t in sources]
+    split = len(others) + 1
+    pieces = product(moved[0].shape[1:split])
+    if pieces is None:
+        raise StaticShapeNeeded(f"its input shape {list(sources[0].shape)} must be known")
+    flat = [reshape(b, t, (pieces, product(t.shape[split:-1]), t.shape[-1])) for t in moved]
+    results = []
+    for i in range(pieces):
+        cut = [slice_axis(b, t, 1, i, i + 1, part="place") for t in flat]
+        joined = _heads(b, layer, [reshape(b, t, t.shape[2:]) for t in cut], [])
+        results.append(reshape(b, joined, (1, *joined.shape[1:])))
+    y = results[0] if pieces == 1 else b.add("Concatenate", results, {"axis": 1})
+    y = reshape(b, y, (*moved[0].shape[1:-1], y.shape[-1]))
+    return permute(b, y, [order.index(i) + 1 for i in range(1, rank)])
+
+
+def _sources(b: Scope, x: Tensor) -> list[Tensor]:
+    """Return query, value and key of the call, with the masks given by keyword."""
+    if len(b.call.args) > 3:
+        raise Refusal("positional arguments after query, value and key")
+    given = dict(zip(("query", "value", "key"), b.call.args, strict=False)) | b.call.kwargs
+    value, key = given.get("value"), given.get("key")
+    if not isinstance(value, Tensor):
+        raise Refusal("attention without a value")
+    sources = {"query": x, "value": value, "key": key if isinstance(key, Tensor) else value}
+    for role, tensor in sources.items():
+        if isinstance(mask := given.get(f"{role}_mask"), Tensor):
+            mask = mask.meaning or Mask("not_equal", (mask, 0))
+            sources[role] = replace(tensor, mask=mask)
+    return list(sources.values())
+
+
+def _head(b: Scope, layer: KerasLayer, role: str, x: Tensor, head: int, scale: float = 1) -> Tensor:
+    kernel = layer.weights[f"{role}/kernel"]
+    bias = layer.weights.get(f"{role}/bias")
+
+    def part(tensor: LazyTensor) -> LazyTensor:
+        shape = (*tensor.shape[:-2], tensor.shape[-1])
+
+        def cut(values: Array) -> Array:
+            cutting: Array = np.multiply(values[..., head, :], np.float32(scale))
+            return cutting
+
+        return mapped(tensor, shape, cut)
+
+    line = part(kernel)
+    return dense(b, x, line, None if bias is None else part(bias), part=f"{role}_{head}")
+
+
+# ------------------------------------------------------------------------ Attention layers
+
+
+@rule("Attention", "AdditiveAttention", mask="own")
+def attention(b: Scope, layer: KerasLayer, x: list[Tensor]) -> list[Tensor]:
+    """Dot (or tanh of a sum, and Dense), softmax, Dot."""
+    query, value, *rest = x
+    key = rest[0] if rest else value
+    if any(t.rank != 3 for t in x):
+        raise Refusal("attention over other than (batch, time, features)")
+    if isinstance(b.call.kwargs.get("mask"), Tensor | list):
+        raise Refusal("attention masks given as tensors")
+    weights = {name: tensor.numpy() for name, tensor in layer.weights.items()}
+    ones = np.ones(query.shape[-1] or 0, np.float32)
+    if layer.class_name == "AdditiveAttention":
+        scores = _additive(b, query, key, weights.get("scale", ones))
+    elif layer.config.get("score_mode", "dot") == "concat":
+        inner = weights.get("scale", np.float32(1))
+        weight = np.multiply(ones, weights["concat_score_weight"])
+        scores = _additive(b, query, key, weight, inner)
+    else:
+        scores = _dot(b, query, key, [2, 2], "scores")
+        if "scale" in weights:
+            scores = affine(b, scores, weights["scale"])
+    causal = bool(b.call.kwargs.get("use_causal_mask") or layer.config.get("causal"))
+    sources = [value.mask] if value.mask else []
+    shares = _softmax(b, scores, _keep(b, scores, None, sources, causal, None))
+    y = _dot(b, shares, value, [2, 1], "context")
+    if query.mask is not None:
+        kept = reshape(b, masks.compute(b, query.mask), (query.shape[1], 1))
+        y = b.add("Multiply", [y, kept], part="kept")
+    y = replace(y, mask=query.mask)
+    return [y, shares] if b.call.kwargs.get("return_attention_scores") else [y]
+
+
+def _additive(b: Scope, query: Tensor, key: Tensor, weight: Array, scale: Any = 1) -> Tensor:
+    """Return Σ weight·tanh(scale·(query + key)) for every pair of places."""
+    steps, places, width = query.shape[1], key.shape[1], query.shape[2]
+    b.static(query)
+    b.static(key)
+    total = b.add(
+        "Add", [reshape(b, query, (steps, 1, width)), reshape(b, key, (1, places, width))]
+    )
+    curve = function(b, affine(b, total, scale), "tanh")
+    return reshape(b, dense(b, curve, weight.reshape(-1, 1), part="scores"), (steps, places))
+
+
+def masked_mean(b: Scope, x: Tensor, mask: Mask) -> Tensor:
+    """Return the mean over the time axis of ``(batch, time, features)`` where *mask* is true.
+
+    The softmax of 0 for kept and -1e9 for masked steps is 1/n and 0.
+    """
+    keep = masks.compute(b, mask)
+    shares = function(b, affine(b, keep, _BIG, -_BIG), "softmax")
+    return _dot(b, shares, x, [1, 1], "mean")
+
+
+def identity_table(size: int) -> LazyTensor:
+    """Return the embedding table that turns an index into its one-hot vector."""
+    check_constant(size, size)
+    return ArrayTensor("identity", np.eye(size, dtype=np.float32))

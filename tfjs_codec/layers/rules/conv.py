@@ -1,0 +1,340 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
+from tfjs_codec.layers.engine.builder import Scope
+from tfjs_codec.layers.engine.registry import rule
+from tfjs_codec.layers.engine.symbolic import Refusal, StaticShapeNeeded, Tensor, check_constant
+from tfjs_codec.layers.primitives import affine, channels_last, matrix_on_axis, per_axis, reshape
+from tfjs_codec.layers.rules.activation import apply, split
+from tfjs_codec.layers.rules.core import regularizers
+from tfjs_codec.layers.rules.resize import pad
+
+
+def _options(b: Scope, layer: KerasLayer, rank: int) -> dict[str, Any]:
+    """Return the config that all convolutions share; the activation is left to the caller."""
+    config = layer.config
+    return {
+        "kernel_size": per_axis(config["kernel_size"], rank),
+        "strides": per_axis(config.get("strides", 1), rank),
+        "padding": config["padding"],
+        "data_format": config.get("data_format") or "channels_last",
+        "dilation_rate": [1] * rank,  # depthwise and transposed ones widen their kernels
+        "use_bias": bool(config["use_bias"]),
+    }
+
+
+def _same_padding(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
+    """Pad *x* and make *config* 'valid' where tfjs's 'same' does not do what Keras's does.
+
+    tfjs's wasm backend (XNNPACK) counts the padding in unsigned numbers, which overflow where the
+    stride skips more than the kernel reaches. Theano pads all kernels alike, whatever the stride.
+    """
+    if config["padding"] != "same":
+        return x
+    spatial = 2 if config["data_format"] == "channels_first" else 1
+    strides, dilation = config["strides"], config["dilation_rate"]
+    theano, differs = b.session.backend == "theano", False
+    pads: list[list[int] | None] = []
+    for axis, kernel in enumerate(config["kernel_size"]):
+        reach, stride = (kernel - 1) * dilation[axis] + 1, strides[axis]
+        size = x.shape[spatial + axis]
+        total = reach - 1
+        if theano:
+            before = reach // 2
+            differs |= stride > 1 or reach % 2 == 0
+        else:
+            differs |= stride > reach
+            if size is not None:
+                total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+            before = total // 2
+            if size is None and stride > 1 and before:  # depends on the size
+                pads.append(None)
+                continue
+        pads.append([before, total - before])
+    if not differs:
+        return x
+    config["padding"] = "valid"
+    amounts = [pair for pair in pads if pair is not None]
+    if len(amounts) < len(pads):
+        raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+    return pad(b, config, x, amounts, part="same_padding") if any(map(any, amounts)) else x
+
+
+@rule("Conv1D", "Conv2D", "Conv3D")
+def conv(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """The same class; causal padding, groups and channels_first 1D from other layers."""
+    rank = int(layer.class_name[4])
+    config = _options(b, layer, rank)
+    config["filters"] = layer.config["filters"]
+    config["dilation_rate"] = per_axis(layer.config.get("dilation_rate", 1), rank)
+    config.update(regularizers(layer, "kernel", "bias"))
+    config["activation"], tail = split(b, layer.config["activation"])
+    groups = layer.config.get("groups") or 1
+
+    def run(x: Tensor) -> Tensor:
+        if config["padding"] == "causal":
+            x = _pad_left(b, x, (config["kernel_size"][0] - 1) * config["dilation_rate"][0])
+            config["padding"] = "valid"
+        x = _same_padding(b, x, config)
+        weights = dict(layer.weights)
+        if groups > 1:
+            weights["kernel"] = _block_diagonal(weights["kernel"], groups)
+        return b.add(layer.class_name, x, config, weights)
+
+    if config["data_format"] == "channels_first" and (rank == 1 or groups > 1):
+        config["data_format"] = "channels_last"
+        return tail(channels_last(b, x, run))
+    return tail(run(x))
+
+
+def _pad_left(b: Scope, x: Tensor, count: int) -> Tensor:
+    """Pad *x* ``(batch, time, channels)`` with *count* zeros before the first step."""
+    if not count:
+        return x
+    image = reshape(b, x, (x.shape[1], 1, x.shape[2]))
+    config = {"padding": [[count, 0], [0, 0]], "data_format": "channels_last"}
+    padded = b.add("ZeroPadding2D", image, config, part="causal_padding")
+    return reshape(b, padded, (padded.shape[1], x.shape[2]))
+
+
+def _block_diagonal(kernel: LazyTensor, groups: int) -> LazyTensor:
+    """Return the ungrouped kernel equal to a grouped *kernel* ``[..., in/groups, out]``."""
+    *size, inner, filters = kernel.shape
+    step = filters // groups
+
+    def spread(values: Array) -> Array:
+        full = np.zeros((*size, inner * groups, filters), np.float32)
+        for g in range(groups):
+            out = slice(g * step, (g + 1) * step)
+            full[..., g * inner : (g + 1) * inner, out] = values[..., out]
+        return full
+
+    return mapped(kernel, (*size, inner * groups, filters), spread)
+
+
+@rule("Conv2DTranspose", "Conv3DTranspose")
+def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """The same class; output_padding by cropping or padding, dilation by a widened kernel."""
+    rank = int(layer.class_name[4])
+    config = _options(b, layer, rank)
+    del config["dilation_rate"]
+    config["filters"] = layer.config["filters"]
+    config.update(regularizers(layer, "kernel", "bias"))
+    if (layer.config.get("groups") or 1) > 1:
+        raise Refusal("a grouped transposed convolution")
+    weights = dict(layer.weights)
+    dilation = per_axis(layer.config.get("dilation_rate") or 1, rank)
+    if any(d > 1 for d in dilation):
+        weights["kernel"] = dilate(weights["kernel"], dilation)
+        config["kernel_size"] = list(weights["kernel"].shape[:rank])
+    config["activation"], tail = split(b, layer.config["activation"])
+    extra = layer.config.get("output_padding")
+    theano = b.session.backend == "theano" and config["padding"] == "same"
+    if theano and rank == 3:
+        raise Refusal(
+            "Theano pads transposed convolutions in three dimensions differently",
+            "Load the model with TensorFlow, check its predictions and save it again.",
+        )
+    if rank == 3:
+        return tail(_stuffed_transpose(b, x, config, weights, extra))
+    if extra is None and not theano:
+        return tail(b.add(layer.class_name, x, config, weights))
+    config["activation"] = "linear"  # comes after what is done to the output
+
+    def run(x: Tensor) -> Tensor:
+        sizes = None if extra is None else per_axis(extra, rank)
+        return _padded_transpose(b, x, config, weights, sizes)
+
+    if config["data_format"] == "channels_first":
+        config["data_format"] = "channels_last"
+        return apply(b, channels_last(b, x, run), layer.config["activation"])
+    return apply(b, run(x), layer.config["activation"])
+
+
+def _padded_transpose(
+    b: Scope, x: Tensor, config: dict[str, Any], weights: dict[str, LazyTensor],
+    extra: list[int] | None,
+) -> Tensor:  # fmt: skip
+    """Cut the window that ``output_padding`` asks for from tfjs's 'valid' result (L6).
+
+    Without *extra* it is Theano's 'same', which starts half a kernel in, whatever the stride.
+    """
+    cuts, pads = [], []
+    for axis in range(2):
+        size, kernel, stride = (
+            x.shape[axis + 1],
+            config["kernel_size"][axis],
+            config["strides"][axis],
+        )
+        if size is None:
+            raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+        same = config["padding"] == "same"
+        full = (size - 1) * stride + kernel
+        if extra is None:
+            wanted, start = size * stride, kernel // 2
+        else:
+            wanted = full - (2 * (kernel // 2) if same else 0) + extra[axis]
+            start = max(full - wanted, 0) // 2 if same else 0
+        have = (size - 1) * stride + max(kernel, stride)
+        cuts.append([start, max(have - start - wanted, 0)])
+        pads.append([0, max(start + wanted - have, 0)])
+    config = {**config, "padding": "valid"}
+    late = any(after for _, after in pads) and config["use_bias"]
+    bias = weights.pop("bias") if late else None
+    y = b.add(
+        "Conv2DTranspose", x, {**config, "use_bias": config["use_bias"] and not late}, weights
+    )
+    if any(map(any, cuts)):
+        y = b.add("Cropping2D", y, {"cropping": cuts, "data_format": "channels_last"})
+    if any(map(any, pads)):
+        y = b.add("ZeroPadding2D", y, {"padding": pads, "data_format": "channels_last"})
+    return y if bias is None else affine(b, y, 1, bias.numpy())
+
+
+def _stuffed_transpose(
+    b: Scope, x: Tensor, config: dict[str, Any], weights: dict[str, LazyTensor], extra: Any
+) -> Tensor:
+    """Spread the values by the strides and convolve with the mirrored kernel.
+
+    tfjs's wasm backend gets its own Conv3DTranspose wrong.
+    """
+    if config["data_format"] == "channels_first":
+        config = {**config, "data_format": "channels_last"}
+        return channels_last(b, x, lambda x: _stuffed_transpose(b, x, config, weights, extra))
+    more = None if extra is None else per_axis(extra, 3)
+    same = config["padding"] == "same"
+    for axis in range(3):
+        size, kernel = x.shape[axis + 1], config["kernel_size"][axis]
+        stride = config["strides"][axis]
+        if size is None:
+            raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+        full = (size - 1) * stride + kernel
+        if more is not None:
+            wanted = full - (2 * (kernel // 2) if same else 0) + more[axis]
+        else:
+            wanted = size * stride if same else (size - 1) * stride + max(kernel, stride)
+        start = max(full - wanted, 0) // 2 if same else 0
+        check_constant(size, wanted + kernel - 1)
+        spread = np.zeros((size, wanted + kernel - 1), np.float32)
+        for i in range(size):
+            at = i * stride + kernel - 1 - start
+            if 0 <= at < spread.shape[1]:
+                spread[i, at] = 1
+        x = matrix_on_axis(b, x, spread, axis + 1, part="spread")
+    kernel_tensor = weights["kernel"]
+    shape = (*kernel_tensor.shape[:3], kernel_tensor.shape[4], kernel_tensor.shape[3])
+
+    def mirror(values: Array) -> Array:
+        mirrored: Array = values[::-1, ::-1, ::-1].swapaxes(3, 4)
+        return mirrored
+
+    unit = {"strides": [1, 1, 1], "dilation_rate": [1, 1, 1], "padding": "valid"}
+    new = {**weights, "kernel": mapped(kernel_tensor, shape, mirror)}
+    return b.add("Conv3D", x, {**config, **unit}, new)
+
+
+def _as_image(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply a 2D layer to *x* ``(batch, time, channels)`` as an image one pixel wide."""
+    y = run(reshape(b, x, (x.shape[1], 1, x.shape[2])))
+    return reshape(b, y, (y.shape[1], y.shape[3]))
+
+
+def _widened(kernel: LazyTensor) -> LazyTensor:
+    """Return *kernel* ``[k, a, b]`` as ``[k, 1, a, b]``."""
+    shape = (kernel.shape[0], 1, *kernel.shape[1:])
+    return mapped(kernel, shape, lambda values: values.reshape(shape))
+
+
+@rule("Conv1DTranspose", "DepthwiseConv1D", "SeparableConv1D")
+def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """The two-dimensional class between two Reshapes."""
+    config = layer.config
+    first = config.get("data_format") == "channels_first"
+    stride = per_axis(config.get("strides", 1), 1)[0]
+    dilation = per_axis(config.get("dilation_rate") or 1, 1)[0]
+    padding = config["padding"]
+    transposed = layer.class_name == "Conv1DTranspose"
+    extra = config.get("output_padding")
+    wide = {
+        "kernel_size": [per_axis(config["kernel_size"], 1)[0], 1],
+        "strides": [stride, 1 if transposed else stride],
+        "padding": "valid" if padding == "causal" else padding,
+        "dilation_rate": [dilation, 1],
+        "data_format": "channels_last",
+        "output_padding": None if extra is None else [per_axis(extra, 1)[0], 0],
+    }
+    weights = {
+        name: _widened(tensor) if name.endswith("kernel") else tensor
+        for name, tensor in layer.weights.items()
+    }
+    class_name = layer.class_name.replace("1D", "2D")
+    alias = KerasLayer(layer.name, class_name, {**config, **wide}, weights=weights)
+    rules = {"C": conv_transpose, "D": depthwise_conv2d, "S": separable_conv2d}
+
+    def run(x: Tensor) -> Tensor:
+        if padding == "causal":
+            x = _pad_left(b, x, (per_axis(config["kernel_size"], 1)[0] - 1) * dilation)
+        return _as_image(b, x, lambda image: rules[class_name[0]](b, alias, image))
+
+    return channels_last(b, x, run) if first else run(x)
+
+
+@rule("DepthwiseConv2D")
+def depthwise_conv2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """DepthwiseConv2D; dilation by a widened kernel."""
+    config = _options(b, layer, 2)
+    config["depth_multiplier"] = layer.config.get("depth_multiplier", 1)
+    config.update(regularizers(layer, "depthwise", "bias"))
+    weights = dict(layer.weights)
+    dilation = per_axis(layer.config.get("dilation_rate", 1), 2)
+    if any(d > 1 for d in dilation):  # tfjs ignores it
+        weights["depthwise_kernel"] = dilate(weights["depthwise_kernel"], dilation)
+        config["kernel_size"] = list(weights["depthwise_kernel"].shape[:2])
+    config["activation"], tail = split(b, layer.config["activation"])
+    x = _same_padding(b, x, config)
+    return tail(b.add("DepthwiseConv2D", x, config, weights))
+
+
+@rule("SeparableConv2D")
+def separable_conv2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """SeparableConv2D."""
+    config = _options(b, layer, 2)
+    config["filters"] = layer.config["filters"]
+    config["depth_multiplier"] = layer.config.get("depth_multiplier", 1)
+    config.update(regularizers(layer, "depthwise", "pointwise", "bias"))
+    weights = dict(layer.weights)
+    dilation = per_axis(layer.config.get("dilation_rate", 1), 2)
+    if any(d > 1 for d in dilation):
+        weights["depthwise_kernel"] = dilate(weights["depthwise_kernel"], dilation)
+        config["kernel_size"] = list(weights["depthwise_kernel"].shape[:2])
+    config["activation"], tail = split(b, layer.config["activation"])
+
+    def run(x: Tensor) -> Tensor:
+        return b.add("SeparableConv2D", _same_padding(b, x, config), config, weights)
+
+    if config["data_format"] == "channels_first":
+        config["data_format"] = "channels_last"
+        return tail(channels_last(b, x, run))
+    return tail(run(x))
+
+
+def dilate(kernel: LazyTensor, dilation: list[int]) -> LazyTensor:
+    """Return *kernel* with zeros between its cells, which makes dilation 1 do the same."""
+    rank = len(dilation)
+    size = tuple((kernel.shape[i] - 1) * dilation[i] + 1 for i in range(rank))
+    cells = tuple(slice(None, None, step) for step in dilation)
+
+    def widen(values: Array) -> Array:
+        full = np.zeros((*size, *kernel.shape[rank:]), np.float32)
+        full[cells] = values
+        return full
+
+    return mapped(kernel, (*size, *kernel.shape[rank:]), widen)

@@ -1,0 +1,247 @@
+"""Core layers: dense, embedding, shapes, dropout, masking, and nested models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
+from tfjs_codec.layers.engine import masks
+from tfjs_codec.layers.engine.builder import Scope
+from tfjs_codec.layers.engine.registry import refuse, rule
+from tfjs_codec.layers.engine.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.layers.primitives import affine
+from tfjs_codec.layers.primitives import dense as linear
+from tfjs_codec.layers.rules.activation import split
+
+
+def regularizers(layer: KerasLayer, *names: str) -> dict[str, Any]:
+    """Return tfjs's form of the weight regularisers called *names*."""
+    found = {f"{name}_regularizer": layer.config.get(f"{name}_regularizer") for name in names}
+    return {key: l1l2 for key, value in found.items() if (l1l2 := _l1l2(value))}
+
+
+def _l1l2(value: Any) -> dict[str, Any] | None:
+    name = value.get("class_name") if isinstance(value, dict) else None
+    if name not in ("L1L2", "L1", "L2"):
+        return None
+    config = value.get("config") or {}
+    factors = {key: float(config.get(key) or 0) for key in ("l1", "l2")}
+    return {"class_name": "L1L2", "config": factors} if any(factors.values()) else None
+
+
+def _stored(b: Scope, layer: KerasLayer) -> dict[str, LazyTensor]:
+    """Return the layer's weights, int8 ones as the numbers they stand for."""
+    weights = dict(layer.weights)
+    for name in list(weights):
+        scale = weights.pop(name) if name.endswith("_scale") else None
+        if scale is None:
+            continue
+        if str(layer.config.get("dtype")).startswith("int4"):
+            raise Refusal("packed 4-bit weights", "Save the model before it is quantised.")
+        if layer.class_name == "Dense":
+            b.approximate("Keras rounds the inputs of an int8 layer too, tfjs does not")
+        role = name.removesuffix("_scale")
+        steps = scale.numpy() if layer.class_name == "Dense" else scale.numpy()[:, None]
+        weights[role] = _divided(weights[role], steps)
+    return weights
+
+
+def _divided(stored: LazyTensor, steps: Array) -> LazyTensor:
+    return mapped(stored, stored.shape, lambda v: np.divide(v.astype(np.float32), steps))
+
+
+@rule("Dense", mask="pass")
+def dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Dense."""
+    name, tail = split(b, layer.config["activation"])
+    config = {
+        "units": layer.config["units"],
+        "use_bias": bool(layer.config["use_bias"]),
+        "activation": name,
+        **regularizers(layer, "kernel", "bias"),
+    }
+    return tail(b.add("Dense", x, config, _stored(b, layer)))
+
+
+@rule("Embedding", mask="own")
+def embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Embedding."""
+    config = {
+        "input_dim": layer.config["input_dim"],
+        "output_dim": layer.config["output_dim"],
+        "mask_zero": bool(layer.config.get("mask_zero")),
+        **regularizers(layer, "embeddings"),
+    }
+    y = b.add("Embedding", x, config, _stored(b, layer))
+    return replace(y, mask=Mask("not_equal", (x, 0)) if config["mask_zero"] else None)
+
+
+@rule("ReversibleEmbedding", mask="own")
+def reversible_embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Embedding; called with reverse=True, Dense."""
+    embeddings = layer.weights["embeddings"]
+    if not (b.call.kwargs.get("reverse") or True in b.call.args[1:]):
+        return embedding(
+            b,
+            KerasLayer(layer.name, "Embedding", layer.config, weights={"embeddings": embeddings}),
+            x,
+        )
+    if layer.config.get("logit_soft_cap"):
+        raise Refusal("capped logits")
+    back = layer.weights.get("reverse_embeddings")
+    if back is None:
+        shape = embeddings.shape[::-1]
+        back = mapped(embeddings, shape, lambda values: values.T)
+    return linear(b, x, back)
+
+
+@rule("Flatten")
+def flatten(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Flatten."""
+    if x.rank == 2:
+        return x
+    if x.rank == 1:
+        return b.add("Reshape", x, {"target_shape": [1]})
+    data_format = layer.config.get("data_format") or "channels_last"
+    if None in x.shape[1:] and data_format == "channels_last":
+        size = b.session.flat_sizes.get(layer)
+        if size is not None:  # any sizes with this product will do
+            return b.add("Reshape", x, {"target_shape": [size]})
+    b.static(x)
+    return b.add("Flatten", x, {"data_format": data_format})
+
+
+@rule("Reshape")
+def reshape_layer(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Reshape."""
+    return reshape_to(b, x, layer.config["target_shape"])
+
+
+def reshape_to(b: Scope, x: Tensor, target: list[int]) -> Tensor:
+    """Reshape *x* to *target* (after the batch), working -1 out where the sizes are known."""
+    target = list(target)
+    if target.count(-1) > 1:
+        raise Refusal("a Reshape with several unknown sizes")
+    rest = prod(size for size in target if size != -1)
+    if -1 in target and None not in x.shape[1:] and rest:
+        total = prod(size for size in x.shape[1:] if size is not None)
+        target[target.index(-1)] = total // rest
+    if -1 in target and target.index(-1) == len(target) - 1:
+        raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+    return b.add("Reshape", x, {"target_shape": target})
+
+
+@rule("Permute")
+def permute(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Permute."""
+    return b.add("Permute", x, {"dims": list(layer.config["dims"])})
+
+
+@rule("RepeatVector")
+def repeat_vector(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """RepeatVector."""
+    return b.add("RepeatVector", x, {"n": layer.config["n"]})
+
+
+@rule("Masking", mask="own")
+def masking(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Masking."""
+    value = layer.config["mask_value"]
+    y = b.add("Masking", x, {"mask_value": value})
+    return replace(y, mask=Mask("any", (Mask("not_equal", (x, value)),)))
+
+
+@rule("Dropout", "SpatialDropout1D", "GaussianDropout", "AlphaDropout", mask="pass")
+def dropout(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """The same class: identity when predicting."""
+    _not_training(b)
+    config: dict[str, Any] = {"rate": layer.config["rate"]}
+    if layer.class_name == "SpatialDropout1D" and x.rank != 3:
+        return x
+    return b.add(layer.class_name, x, config)
+
+
+@rule("GaussianNoise", mask="pass")
+def gaussian_noise(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """GaussianNoise: identity when predicting."""
+    _not_training(b)
+    return b.add("GaussianNoise", x, {"stddev": layer.config["stddev"]})
+
+
+@rule("LayerScale", mask="pass")
+def layer_scale(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Rescaling (a layer of ConvNeXt in keras.applications)."""
+    return affine(b, x, layer.weights["gamma"].numpy())
+
+
+@rule(
+    "Identity", "ActivityRegularization", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth",
+    mask="pass",
+)  # fmt: skip
+def identity(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Activation('linear'): identity when predicting."""
+    _not_training(b)
+    return x
+
+
+def _not_training(b: Scope) -> None:
+    if b.trains and b.layer.class_name not in (
+        "Identity", "ActivityRegularization",
+    ):  # fmt: skip
+        raise Refusal(
+            "it is called with training=True and stays random; tfjs never runs it so in predict",
+            "Build the model without training=True.",
+        )
+
+
+@rule("Rescaling", mask="pass")
+def rescaling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Rescaling."""
+    return affine(b, x, layer.config["scale"], layer.config.get("offset") or 0)
+
+
+@rule("Functional", mask="own")
+def nested(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
+    """A nested model of the same kind."""
+    given = [b.concrete(t) for t in ([x] if isinstance(x, Tensor) else x)]
+    single = len(layer.calls) <= 1
+    if b.session.masked:
+        given = [masks.settle(b, t) if t.mask is not None else t for t in given]
+    seen = [t if single else replace(t, shape=()) for t in given]
+    bring = [t.mask is not None for t in given]
+    inner, outputs = b.once("model", lambda: b.tracer.nested(layer, seen))
+    if b.once("masks", lambda: bring) != bring:
+        raise Refusal("a shared model called with and without a mask")
+    results = b.add_wrapper(inner, given, [t.shape for t in outputs], part="model")
+    outer = {Mask("outer", (i,)): t.mask for i, t in enumerate(given)}
+    return [
+        replace(
+            result,
+            dtype=tensor.dtype,
+            mask=outer.get(tensor.mask, tensor.mask) if tensor.mask else None,
+            poisoned=result.poisoned or tensor.poisoned,
+        )
+        for result, tensor in zip(results, outputs, strict=True)
+    ]
+
+
+refuse(
+    "Lambda",
+    reason="its Python code is not part of what can be converted, and is not looked into",
+    hint="Replace it: --replace NAME=submodel.h5, or a rule (tfjs_codec.register_rule).",
+)
+refuse(
+    "DenseFeatures",
+    reason="its feature columns are Python code",
+    hint="Feed the model from the next layer on.",
+)
+refuse(
+    "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer",
+    reason="it runs code of another framework",
+    hint="Convert that model by itself.",
+)  # fmt: skip

@@ -1,0 +1,57 @@
+"""Merge layers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.layers.engine.builder import Scope
+from tfjs_codec.layers.engine.registry import CUSTOM_HINT, rule
+from tfjs_codec.layers.engine.symbolic import Mask, Refusal, Tensor
+from tfjs_codec.layers.primitives import affine, negate
+
+
+def merged_mask(b: Scope, inputs: list[Tensor]) -> Mask | None:
+    """Return the mask Keras gives to an element-wise merge of *inputs*."""
+    found = [tensor.mask for tensor in inputs]
+    distinct = list(dict.fromkeys(mask for mask in found if mask is not None))
+    if not distinct or (b.generation == 3 and None in found):
+        return None
+    if len(distinct) == 1:
+        return distinct[0]
+    raise Refusal("a merge of inputs with different masks; Keras versions disagree on its mask")
+
+
+@rule("Add", "Multiply", "Average", "Maximum", "Minimum", mask="own")
+def elementwise(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
+    """The same class."""
+    return replace(b.add(layer.class_name, x), mask=merged_mask(b, x))
+
+
+@rule("Subtract", mask="own")
+def subtract(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
+    """Add of the first and the negated second input."""
+    return replace(b.add("Add", [x[0], negate(b, x[1])]), mask=merged_mask(b, x))
+
+
+@rule("CustomScaleLayer", "Custom>CustomScaleLayer")
+def scaled_sum(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> Tensor:
+    """Add of the first and the scaled second input (a layer of InceptionResNetV2)."""
+    scale = layer.config.get("scale")
+    if not isinstance(x, list) or len(x) != 2 or not isinstance(scale, int | float):
+        raise Refusal("not the CustomScaleLayer of keras.applications", CUSTOM_HINT)
+    return b.add("Add", [x[0], affine(b, x[1], scale, part="scaled")])
+
+
+@rule("Concatenate", mask="own")
+def concatenate(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
+    """Concatenate."""
+    if len(x) == 1:
+        return x[0]
+    axis = layer.config["axis"] % x[0].rank
+    y = b.add("Concatenate", x, {"axis": axis})
+    if axis == 1:
+        if any(t.mask for t in x):
+            raise Refusal("a concatenation of masked inputs in time")
+        return y
+    return replace(y, mask=merged_mask(b, x) if all(t.mask for t in x) else None)

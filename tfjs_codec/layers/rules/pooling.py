@@ -1,0 +1,175 @@
+"""Pooling layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.tensors import Array
+from tfjs_codec.layers.engine.builder import Scope
+from tfjs_codec.layers.engine.registry import rule
+from tfjs_codec.layers.engine.symbolic import Refusal, StaticShapeNeeded, Tensor, check_constant
+from tfjs_codec.layers.ops.shape import reduce, select
+from tfjs_codec.layers.primitives import (
+    channels_last,
+    matrix_on_axis,
+    per_axis,
+    permute,
+    reshape,
+    slice_axis,
+)
+from tfjs_codec.layers.rules.attention import masked_mean
+from tfjs_codec.layers.rules.resize import on_spatial_axes
+
+
+@rule(*(f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))
+def pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """The same class; channels_first 1D by permuting, MaxPooling3D as two MaxPooling2D."""
+    rank = int(layer.class_name[-2])
+    size = per_axis(layer.config["pool_size"], rank)
+    strides = layer.config.get("strides")
+    config = {
+        "pool_size": size,
+        "strides": size if strides is None else per_axis(strides, rank),
+        "padding": layer.config["padding"],
+        "data_format": layer.config.get("data_format") or "channels_last",
+    }
+    if b.session.backend == "theano" and config["padding"] == "same":
+        x = _as_theano(b, layer, x, config)
+    if layer.class_name == "MaxPooling3D" and None not in x.shape[1:]:
+        return _max_pooling_3d(b, layer, x, config)
+
+    def run(x: Tensor) -> Tensor:
+        return b.add(layer.class_name, _within_windows(b, x, config) if rank == 3 else x, config)
+
+    if config["data_format"] == "channels_first" and rank != 2:
+        config["data_format"] = "channels_last"
+        return channels_last(b, x, run)
+    return run(x)
+
+
+def _as_theano(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, Any]) -> Tensor:
+    """Pad *x* as Theano's 'same' pooling does, and make *config* 'valid'.
+
+    Every window that reaches over an edge holds the edge, so that repeating it keeps the maximum.
+    """
+    if layer.class_name.startswith("Average"):
+        raise Refusal(
+            "Theano averages what it pads",
+            "Load the model with TensorFlow, check its predictions and save it again.",
+        )
+    config["padding"] = "valid"
+    first = 2 if config["data_format"] == "channels_first" else 1
+    pairs = zip(config["pool_size"], config["strides"], strict=True)
+    for axis, (window, stride) in enumerate(pairs, first):
+        size = b.static(x)[axis - 1]
+        before = window - 2 if window > 2 and window % 2 else window - 1
+        reach = (-(-size // stride) - 1) * stride + window
+        places = np.clip(np.arange(reach) - before, 0, size - 1)
+        x = select(b, x, axis, places.tolist())
+    return x
+
+
+def _within_windows(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
+    """Cut off what no window reaches: tfjs's cpu backend would start 'same' windows before it."""
+    for axis, (window, stride) in enumerate(
+        zip(config["pool_size"], config["strides"], strict=True), 1
+    ):
+        size = x.shape[axis]
+        if config["padding"] == "same" and stride > window:
+            if size is None:
+                raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+            reached = (-(-size // stride) - 1) * stride + window
+            x = slice_axis(b, x, axis, 0, min(size, reached))
+    return x
+
+
+def _max_pooling_3d(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, Any]) -> Tensor:
+    """Pool in two steps of two axes: tfjs's wasm backend gets three at once wrong."""
+
+    def step(x: Tensor, both: list[Any]) -> Tensor:
+        sizes, strides = zip(*both, strict=True)
+        options = {"pool_size": list(sizes), "strides": list(strides)}
+        fixed = {"padding": config["padding"], "data_format": "channels_last"}
+        return b.add("MaxPooling2D", x, {**options, **fixed})
+
+    windows = list(zip(config["pool_size"], config["strides"], strict=True))
+    return on_spatial_axes(b, layer.config, x, windows, (1, 1), step)
+
+
+@rule(*(f"Global{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2)))
+def global_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """The same class; keepdims by a Reshape or RepeatVector."""
+    rank = int(layer.class_name[-2])
+    if rank == 1 and x.mask is not None:
+        return _masked(b, layer, x)
+    first = layer.config.get("data_format") == "channels_first"
+    data_format = "channels_first" if first else "channels_last"
+    pooled = x
+    if rank == 1 and first:
+        pooled = b.add("Permute", x, {"dims": [2, 1]})
+        data_format = "channels_last"
+    pooled = b.add(layer.class_name, pooled, {"data_format": data_format})
+    return _keepdims(b, layer, pooled, rank)
+
+
+def _keepdims(b: Scope, layer: KerasLayer, pooled: Tensor, rank: int) -> Tensor:
+    if not layer.config.get("keepdims"):
+        return pooled
+    ones, channels = (1,) * rank, pooled.shape[-1]
+    first = layer.config.get("data_format") == "channels_first"
+    return reshape(b, pooled, (channels, *ones) if first else (*ones, channels))
+
+
+def _masked(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Pool over the steps that the mask keeps: Keras's average does, its maximum does not."""
+    if layer.class_name.startswith("GlobalMax"):
+        pooled = b.add(layer.class_name, x, {"data_format": "channels_last"})
+    elif layer.config.get("data_format") == "channels_first" or x.mask is None:
+        raise Refusal("a masked mean with channels first")
+    else:
+        pooled = masked_mean(b, x, x.mask)
+    return _keepdims(b, layer, pooled, 1)
+
+
+@rule(*(f"Adaptive{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))
+def adaptive_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """For each axis a matrix (average), or the maximum of each slice, concatenated."""
+    sizes = per_axis(layer.config["output_size"], int(layer.class_name[-2]))
+
+    def run(x: Tensor) -> Tensor:
+        b.static(x)
+        for axis, count in enumerate(sizes, 1):
+            size = x.shape[axis] or 0
+            check_constant(size, count)
+            bins = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+            if "Average" in layer.class_name:
+                x = matrix_on_axis(b, x, _shares(size, bins), axis, part="means")
+            else:
+                pieces = [slice_axis(b, x, axis, *edges, part="bin") for edges in bins]
+                tops = [reduce(b, piece, "Max", axis, keepdims=True) for piece in pieces]
+                x = tops[0] if count == 1 else b.add("Concatenate", tops, {"axis": axis})
+        return x
+
+    if layer.config.get("data_format") == "channels_first":
+        return channels_last(b, x, run)
+    return run(x)
+
+
+def _shares(size: int, bins: list[tuple[int, int]]) -> Array:
+    """Return the matrix ``[size, bins]`` that takes the mean of each bin."""
+    matrix = np.zeros((size, len(bins)), np.float32)
+    for column, (start, stop) in enumerate(bins):
+        matrix[start:stop, column] = 1 / (stop - start)
+    return matrix
+
+
+@rule("GlobalAveragePooling3D", "GlobalMaxPooling3D")
+def global_pooling_3d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Reshape, and the one-dimensional class."""
+    if layer.config.get("data_format") == "channels_first":
+        x = permute(b, x, [2, 3, 4, 1])
+    kind = "Average" if "Average" in layer.class_name else "Max"
+    return _keepdims(b, layer, reduce(b, x, kind, [1, 2, 3]), 3)

@@ -1,0 +1,41 @@
+"""Wrappers: TimeDistributed, SpectralNormalization."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.layers import TfjsLayer
+from tfjs_codec.layers.engine.builder import Scope
+from tfjs_codec.layers.engine.registry import LAYER_RULES, rule
+from tfjs_codec.layers.engine.symbolic import Refusal, Tensor
+
+# Element-wise or on the last axis only: the same for every step, so no wrapper is needed.
+_STEPWISE = ("Activation", "Dropout", "Identity", "LeakyReLU", "ReLU", "ELU", "Rescaling")
+
+
+@rule("TimeDistributed", mask="pass")
+def time_distributed(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """TimeDistributed; of Dense and element-wise layers, that layer alone."""
+    inner = layer.children["layer"]
+    if x.mask is not None and inner.class_name not in ("Dense", *_STEPWISE):
+        raise Refusal("a mask over TimeDistributed")
+    if inner.class_name in ("Dense", *_STEPWISE):
+        result = LAYER_RULES[inner.class_name].function(b, inner, x)
+        assert isinstance(result, Tensor)
+        return result
+    step = (x.shape[0], *x.shape[2:])
+    made, output = b.once("inner", lambda: b.tracer.inner(inner, step, x.dtype))
+    wrapper = TfjsLayer("", "TimeDistributed", children={"layer": made})
+    shape = (x.shape[0], x.shape[1], *output.shape[1:])
+    result = b.add_wrapper(wrapper, x, [shape])[0]
+    return replace(result, dtype=output.dtype, poisoned=x.poisoned or output.poisoned)
+
+
+@rule("SpectralNormalization", mask="pass")
+def spectral_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """The wrapped layer with its stored kernel."""
+    inner = layer.children["layer"]
+    result = LAYER_RULES[inner.class_name].function(b, inner, x)
+    assert isinstance(result, Tensor)
+    return result

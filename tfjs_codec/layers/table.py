@@ -1,0 +1,73 @@
+"""The supported-layers table (``tfjs_codec/SUPPORTED.md``), written from the rules themselves.
+
+``python -m tfjs_codec.layers.table > tfjs_codec/SUPPORTED.md`` renews it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tfjs_codec.layers import lookup  # noqa: F401  registers all rules
+from tfjs_codec.layers.engine.registry import LAYER_RULES, OP_RULES, REFUSED
+
+_HEAD = """\
+# Supported layers and operations
+
+Written by `python -m tfjs_codec.layers.table` from the rules; a test compares.
+
+Every row is exact up to float32 rounding. A rule that meets options without an exact counterpart
+refuses the layer and says why; the few approximations (int8 inputs, bicubic resizing whose
+positions Keras's backends round differently) need `--allow-approximate` and are reported.
+"""
+_OLD = {"ThresholdedReLU", "RandomHeight", "RandomWidth", "LocallyConnected1D",
+        "LocallyConnected2D", "DenseFeatures", "InstanceNormalization"}  # fmt: skip
+_NEW = {
+    "AugMix", "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "CutMix",
+    "Equalization", "FlaxLayer", "JaxLayer", "MaxNumBoundingBoxes", "MelSpectrogram", "MixUp",
+    "Pipeline", "RMSNormalization", "RandAugment", "RandomColorDegeneration", "RandomColorJitter",
+    "RandomElasticTransform", "RandomErasing", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+    "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomSaturation",
+    "RandomSharpness", "RandomShear", "ReversibleEmbedding", "STFTSpectrogram", "Solarization",
+    "TFSMLayer", "TorchModuleWrapper",
+}  # fmt: skip
+_LAST = "Registered by a rule of your own, or replaced: see the README, *Custom layers and Lambda*."
+
+
+def render() -> str:
+    """Return the table as Markdown."""
+    layers = {name: entry.summary for name, entry in LAYER_RULES.items()}
+    operations = {name: entry.summary for name, entry in OP_RULES.items()}
+    refused = {name: f"{reason}. {hint}".strip() for name, (reason, hint) in REFUSED.items()}
+    return "\n".join([
+        _HEAD,
+        "## Layers", "",
+        "| Keras class | Keras | becomes in tfjs |", "| --- | --- | --- |",
+        *(f"| `{name}` | {_generations(name)} | {layers[name]} |" for name in sorted(layers)),
+        "| any other class | | " + _LAST + " |", "",
+        "## Operations", "",
+        "Functions of `keras.ops`, TensorFlow functions of the same meaning, and operators.", "",
+        "| operations | become in tfjs |", "| --- | --- |",
+        *_grouped(operations), "",
+        "## Refused", "",
+        "| classes and operations | why, and the way out |", "| --- | --- |",
+        *_grouped(refused), "",
+    ])  # fmt: skip
+
+
+def _generations(name: str) -> str:
+    if name in _OLD:
+        return "up to 2"
+    return "3" if name in _NEW or name.startswith("Adaptive") else "all"
+
+
+def _grouped(texts: dict[str, str]) -> Iterable[str]:
+    """Yield one row for all names that share a text."""
+    for text in dict.fromkeys(texts.values()):
+        names = ", ".join(f"`{name}`" for name, other in sorted(texts.items()) if other == text)
+        yield f"| {names} | {text} |"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(render())

@@ -1,0 +1,1 @@
+"""Facts about TensorFlow.js: Layers classes, names, topologies, graph operations."""

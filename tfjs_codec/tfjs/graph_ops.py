@@ -1,0 +1,131 @@
+"""TensorFlow's operations: arguments, results, attributes, defaults, and whether tfjs has them.
+
+The table is ``graph_ops.json``, which maps an op to
+
+* ``in`` and ``out``: its arguments and results, each ``name:attr`` (dtype is the value of the
+  attribute), ``name:=dtype``, ``name:n*attr`` (n of them) or ``name:*attr`` (a list of dtypes);
+* ``attrs``: an attribute's type, or ``[type, default]``;
+* ``tfjs``: the category under which tfjs 4.22 executes it, if it does;
+* ``stateful``: whether it does more than to compute its results.
+
+It was made of TensorFlow 2.19's registry and tfjs-converter's mappers (without the ragged ops,
+which tfjs's Python list names and its runtime lacks). ``Prelu`` and
+``FusedDepthwiseConv2dNative`` exist in tfjs only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from tfjs_codec.ir.graph import Attrs, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """An argument or result: how many tensors it stands for and where their dtypes come from."""
+
+    name: str
+    dtype: str = ""
+    type_attr: str = ""
+    number_attr: str = ""
+    list_attr: str = ""
+
+    def dtypes(self, attrs: Attrs) -> tuple[str, ...]:
+        """Return the dtypes of its tensors, "" for one that *attrs* do not tell."""
+        if self.list_attr:
+            listed = attrs.get(self.list_attr)
+            return listed if isinstance(listed, tuple) else ()
+        one = self.dtype or attrs.get(self.type_attr)
+        number = attrs.get(self.number_attr, 1) if self.number_attr else 1
+        return (one if isinstance(one, str) else "",) * (number if isinstance(number, int) else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class OpDef:
+    """One operation; ``attrs`` maps its attributes to their types."""
+
+    name: str
+    inputs: tuple[Arg, ...] = ()
+    outputs: tuple[Arg, ...] = ()
+    attrs: Mapping[str, str] = field(default_factory=dict)
+    defaults: Attrs = field(default_factory=dict)
+    stateful: bool = False
+    in_tfjs: bool = False
+
+    def input_dtypes(self, attrs: Attrs) -> tuple[str, ...]:
+        """Return the dtypes of all arguments of a node with *attrs*."""
+        return tuple(dtype for arg in self.inputs for dtype in arg.dtypes(attrs))
+
+    def output_dtypes(self, attrs: Attrs) -> tuple[str, ...]:
+        """Return the dtypes of all results of a node with *attrs*."""
+        return tuple(dtype for arg in self.outputs for dtype in arg.dtypes(attrs))
+
+    def first_output(self, name: str, attrs: Attrs) -> int | None:
+        """Return the flat number of the first tensor of the result called *name*."""
+        start = 0
+        for arg in self.outputs:
+            if arg.name == name:
+                return start
+            start += len(arg.dtypes(attrs))
+        return None
+
+
+@cache
+def _table() -> Mapping[str, OpDef]:
+    rows = json.loads((files(__package__) / "graph_ops.json").read_bytes())
+    return {name: _op_def(name, row) for name, row in rows.items()}
+
+
+def op_def(name: str) -> OpDef | None:
+    """Return the definition of op *name*, if the table has it."""
+    return _table().get(name)
+
+
+def in_tfjs(name: str) -> bool:
+    """Tell whether tfjs executes op *name*."""
+    known = op_def(name)
+    return known is not None and known.in_tfjs
+
+
+def _op_def(name: str, row: dict[str, Any]) -> OpDef:
+    attrs, defaults = {}, {}
+    for key, value in row.get("attrs", {}).items():
+        kind, *default = value if isinstance(value, list) else (value,)
+        attrs[key] = kind
+        if default:
+            defaults[key] = _default(kind, default[0])
+    return OpDef(
+        name,
+        _args(row.get("in", "")),
+        _args(row.get("out", "")),
+        attrs,
+        defaults,
+        row.get("stateful", False),
+        "tfjs" in row,
+    )
+
+
+def _args(text: str) -> tuple[Arg, ...]:
+    return tuple(_arg(*one.split(":")) for one in text.split())
+
+
+def _arg(name: str, kind: str) -> Arg:
+    number, star, dtype = kind.rpartition("*")
+    if star and not number:
+        return Arg(name, list_attr=dtype)
+    if dtype.startswith("="):
+        return Arg(name, dtype=dtype[1:], number_attr=number)
+    return Arg(name, type_attr=dtype, number_attr=number)
+
+
+def _default(kind: str, value: Any) -> Any:
+    if kind == "string":
+        return value.encode()
+    if kind == "shape":
+        return Shape()
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,312 @@
+"""Reads a ``modelTopology`` as what tfjs makes of it: layers, output shapes and variables.
+
+This is the way back of :mod:`tfjs_codec.tfjs.topology`, by tfjs's own classes, so that what was
+written can be checked without what wrote it. It needs no numpy. Topologies of other writers (Keras
+through the official converter, tfjs itself) differ in spelling only: a scalar for a window, keys
+left out that have their default.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.files.place import Place
+from tfjs_codec.ir.layers import Config, TensorRef, TfjsGraph, TfjsLayer
+from tfjs_codec.tfjs.classes import TFJS_CLASSES, Shape
+
+_MODELS = ("Model", "Functional", "Sequential")
+_WINDOWS = ("kernel_size", "strides", "pool_size", "dilation_rate", "size")
+_COUNTS = ("filters", "units", "n", "depth_multiplier", "input_dim", "output_dim")
+# What tfjs takes for keys that are not there.
+_DEFAULTS: Config = {"padding": "valid", "depth_multiplier": 1, "pool_size": 2, "size": 2}
+_LAST_AXIS = ("BatchNormalization", "LayerNormalization", "Concatenate")
+
+
+# --------------------------------------------------------------------------------- JSON to layers
+
+
+def read_topology(topology: Any, place: Place) -> TfjsGraph:
+    """Return the model in *topology*, without weights.
+
+    Raises:
+        CorruptFileError: It is not the shape of a model.
+    """
+    entry = place.mapping(topology)
+    if isinstance(entry.get("model_config"), dict):
+        entry, place = entry["model_config"], place.at("model_config")
+    return _graph(entry, place)
+
+
+def _graph(entry: Config, place: Place) -> TfjsGraph:
+    config, at = entry.get("config"), place.at("config")
+    if isinstance(config, list):  # Sequential before Keras 2.2.3
+        config = {"layers": config}
+    config = at.mapping(config)
+    listed = at.at("layers")
+    layers = [
+        _layer(listed.at(i).mapping(one), listed.at(i))
+        for i, one in enumerate(listed.items(config.get("layers")))
+    ]
+    name = str(config.get("name", "model"))
+    if entry.get("class_name") == "Sequential":
+        return TfjsGraph(name, layers, [], [], sequential=True)
+    inputs, outputs = _refs(config.get("input_layers")), _refs(config.get("output_layers"))
+    return TfjsGraph(name, layers, inputs, outputs)
+
+
+def _layer(entry: Config, place: Place) -> TfjsLayer:
+    class_name = place.at("class_name").text(entry.get("class_name"))
+    if class_name in _MODELS:
+        graph = _graph(entry, place)
+        name = entry.get("name") or graph.name
+        return TfjsLayer(str(name), class_name, graph=graph, calls=_calls(entry))
+    at = place.at("config")
+    config = at.mapping(entry.get("config"))
+    name = at.at("name").text(config.get("name") or entry.get("name"))
+    layer = TfjsLayer(name, class_name, config, calls=_calls(entry))
+    for key in ("layer", "cell"):
+        if isinstance(config.get(key), dict):
+            layer.children[key] = _layer(config[key], at.at(key))
+    if class_name == "Bidirectional" and "layer" in layer.children:  # both are made from the one
+        del layer.children["layer"]
+        for direction in ("forward", "backward"):
+            inner = _layer(config["layer"], at.at("layer"))
+            inner.name = f"{direction}_{inner.name}"
+            layer.children[f"{direction}_layer"] = inner
+    if isinstance(config.get("cells"), list):
+        cells = enumerate(config["cells"])
+        listed = at.at("cells")
+        layer.children["cells"] = [_layer(listed.at(i).mapping(c), listed.at(i)) for i, c in cells]
+    return layer
+
+
+def _calls(entry: Config) -> list[list[TensorRef]]:
+    nodes = entry.get("inbound_nodes")
+    return [_refs(node) for node in nodes] if isinstance(nodes, list) else []
+
+
+def _refs(value: Any) -> list[TensorRef]:
+    """Return the references in *value*: ``[layer, node, tensor, …]``, one or a list of them."""
+    if not isinstance(value, list) or not value:
+        return []
+    if isinstance(value[0], list):
+        return [ref for item in value for ref in _refs(item)]
+    if len(value) < 3 or not isinstance(value[0], str):
+        return []
+    numbers = [n if isinstance(n, int) and n >= 0 else 0 for n in value[1:3]]
+    return [TensorRef(value[0], *numbers)]
+
+
+def nodes_of(topology: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the nodes of a graph model's topology, those of its functions included."""
+    library = topology.get("library")
+    functions = library.get("function") if isinstance(library, Mapping) else None
+    lists = [topology.get("node")]
+    lists += [one.get("nodeDef") for one in functions or () if isinstance(one, Mapping)]
+    for nodes in lists:
+        if isinstance(nodes, list):
+            yield from (item for item in nodes if isinstance(item, Mapping))
+
+
+# ------------------------------------------------------------------------------ shapes, variables
+
+
+@dataclass(slots=True)
+class Shapes:
+    """What tfjs will compute and create.
+
+    ``outputs`` are the output shapes of a layer's first call, ``variables`` the shapes of its own
+    variables by short name; both by the layer's ``id`` and missing where they are not known.
+    ``seen`` are the nested models that were looked into.
+    """
+
+    outputs: dict[int, list[Shape]] = field(default_factory=dict)
+    variables: dict[int, dict[str, Shape]] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
+
+
+def infer(graph: TfjsGraph) -> Shapes:
+    """Return the shapes of all layers of *graph* that can be told from their configs."""
+    found = Shapes()
+    _infer_graph(graph, [], found)
+    return found
+
+
+def _infer_graph(graph: TfjsGraph, given: Sequence[Shape], found: Shapes) -> list[Shape] | None:
+    """Infer all layers and return the output shapes; *given* are the inputs' if called."""
+    if graph.sequential:
+        shapes: list[Shape] | None = list(given) or None
+        for layer in graph.layers:
+            shapes = _apply(layer, shapes, found)
+        return shapes
+    inputs = dict(zip((ref.layer for ref in graph.inputs), given, strict=False))
+    values: dict[str, list[Shape] | None] = {}
+    for layer, number in _in_order(graph):
+        call = layer.calls[number] if layer.calls else []
+        shapes = [inputs[layer.name]] if layer.name in inputs else _gathered(call, values)
+        outputs = _apply(layer, shapes, found)
+        values.setdefault(layer.name, outputs)
+    return _gathered(graph.outputs, values)
+
+
+def _gathered(
+    refs: Sequence[TensorRef], values: dict[str, list[Shape] | None]
+) -> list[Shape] | None:
+    shapes = []
+    for ref in refs:
+        known = values.get(ref.layer)
+        if known is None or ref.tensor >= len(known):
+            return None
+        shapes.append(known[ref.tensor])
+    return shapes or None
+
+
+def _in_order(graph: TfjsGraph) -> Iterator[tuple[TfjsLayer, int]]:
+    """Yield each layer with the number of a call, all after those they depend on."""
+    names = {layer.name for layer in graph.layers}
+    waiting: dict[tuple[int, int], int] = {}
+    users: dict[str, list[tuple[TfjsLayer, int]]] = {}
+    ready: deque[tuple[TfjsLayer, int]] = deque()
+    for layer in graph.layers:
+        for number in range(max(1, len(layer.calls))):
+            call = layer.calls[number] if layer.calls else []
+            needs = {ref.layer for ref in call} & names
+            waiting[id(layer), number] = len(needs)
+            for need in needs:
+                users.setdefault(need, []).append((layer, number))
+            if not needs:
+                ready.append((layer, number))
+    while ready:
+        layer, number = ready.popleft()
+        yield layer, number
+        for user, call_number in users.pop(layer.name, ()):
+            waiting[id(user), call_number] -= 1
+            if not waiting[id(user), call_number]:
+                ready.append((user, call_number))
+
+
+def _apply(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> list[Shape] | None:
+    """Return the outputs of *layer*, None if unknown; what its first call shows is kept."""
+    if id(layer) in found.outputs and shapes is None:
+        return found.outputs[id(layer)]
+    if layer.graph is not None:  # once: models of models are called more often than they are many
+        if id(layer) in found.seen:
+            return found.outputs.get(id(layer))
+        found.seen.add(id(layer))
+    try:
+        if layer.graph is not None:
+            outputs = _infer_graph(layer.graph, shapes or (), found)
+        else:
+            outputs = _outputs(layer, shapes or _declared(layer), found)
+    except (CorruptFileError, ArithmeticError, LookupError, TypeError, ValueError):
+        return None
+    if outputs is not None:
+        found.outputs.setdefault(id(layer), outputs)
+    return outputs
+
+
+def _declared(layer: TfjsLayer) -> list[Shape] | None:
+    shape = layer.config.get("batch_input_shape", layer.config.get("batch_shape"))
+    return None if shape is None else [tuple(Place().shape(shape))]
+
+
+def _outputs(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> list[Shape] | None:
+    if shapes is None:
+        return None
+    wrapper = _WRAPPERS.get(layer.class_name)
+    if wrapper is not None:
+        return wrapper(layer, shapes, found)
+    if layer.class_name not in TFJS_CLASSES:
+        return None
+    spec = TFJS_CLASSES[layer.class_name]
+    config = _normalised(layer, shapes[0])
+    found.variables.setdefault(id(layer), spec.weights(config, shapes))
+    return spec.shape(config, shapes)
+
+
+def _normalised(layer: TfjsLayer, shape: Shape) -> Config:
+    """Return the config of *layer* with windows as lists, defaults filled in, numbers checked."""
+    config = {**_DEFAULTS, **{k: v for k, v in layer.config.items() if v is not None}}
+    spatial = len(shape) - (3 if layer.class_name == "ConvLSTM2D" else 2)
+    config.setdefault("strides", config["pool_size"] if "Pooling" in layer.class_name else 1)
+    config.setdefault("dilation_rate", 1)
+    for key in _COUNTS:
+        if key in config:
+            config[key] = Place().whole(config[key])
+    for key in _WINDOWS:
+        if key in config:
+            given = config[key] if isinstance(config[key], list) else [config[key]] * spatial
+            config[key] = [Place().whole(number, 1) for number in given]
+    if layer.class_name in _LAST_AXIS:
+        axis = config.get("axis", -1)
+        if layer.class_name == "BatchNormalization" and isinstance(axis, list):
+            axis = axis[0]
+        config["axis"] = axis % len(shape) if isinstance(axis, int) else axis
+    if layer.class_name == "ZeroPadding2D" and not isinstance(config["padding"], list):
+        config["padding"] = [[1, 1], [1, 1]]
+    return config
+
+
+def _time_distributed(layer: TfjsLayer, shapes: list[Shape], found: Shapes) -> list[Shape] | None:
+    inner = layer.children["layer"]
+    if isinstance(inner, list):
+        return None
+    (batch, steps), rest = shapes[0][:2], shapes[0][2:]
+    outputs = _apply(inner, [(batch, *rest)], found)
+    return None if outputs is None else [(batch, steps, *one[1:]) for one in outputs]
+
+
+def _bidirectional(layer: TfjsLayer, shapes: list[Shape], found: Shapes) -> list[Shape] | None:
+    forward, backward = layer.children["forward_layer"], layer.children["backward_layer"]
+    if isinstance(forward, list) or isinstance(backward, list):
+        return None
+    ahead, back = _apply(forward, shapes[:1], found), _apply(backward, shapes[:1], found)
+    if ahead is None or back is None:
+        return None
+    states = [*ahead[1:], *back[1:]]
+    mode = layer.config.get("merge_mode", "concat")
+    if mode is None:
+        return [ahead[0], back[0], *states]
+    if mode == "concat":
+        width = ahead[0][-1]
+        return [(*ahead[0][:-1], None if width is None else 2 * width), *states]
+    return [ahead[0], *states]
+
+
+def _rnn(layer: TfjsLayer, shapes: list[Shape], found: Shapes) -> list[Shape] | None:
+    """An RNN over one cell, a stack of cells, or a model of one step."""
+    cell = layer.children["cell"]
+    if isinstance(cell, list):
+        return None
+    stack = cell.children.get("cells", [cell])
+    batch, steps = shapes[0][:2]
+    step: Shape = (batch, *shapes[0][2:])
+    states: list[Shape] = []
+    for one in stack if isinstance(stack, list) else [stack]:
+        outputs = _step(one, step, found)
+        if outputs is None:
+            return None
+        step, states = outputs[0], [*states, *outputs[1:]]
+    output = (batch, steps, *step[1:]) if layer.config.get("return_sequences") else step
+    return [output, *states] if layer.config.get("return_state") else [output]
+
+
+def _step(cell: TfjsLayer, shape: Shape, found: Shapes) -> list[Shape] | None:
+    """Return the output and the new states of a cell, which has the variables of its layer."""
+    if cell.graph is not None:  # the states follow the input
+        return _infer_graph(cell.graph, [shape], found)
+    config = _normalised(cell, shape)
+    spec = TFJS_CLASSES[cell.class_name.removesuffix("Cell")]
+    found.variables.setdefault(id(cell), spec.weights(config, [(shape[0], None, *shape[1:])]))
+    return [(shape[0], config["units"])] * (3 if cell.class_name == "LSTMCell" else 2)
+
+
+_WRAPPERS = {
+    "TimeDistributed": _time_distributed,
+    "Bidirectional": _bidirectional,
+    "RNN": _rnn,
+}

@@ -1,0 +1,1 @@
+"""``verify``: checks of a tfjs model."""

@@ -1,0 +1,277 @@
+"""``verify``: checks a tfjs model against itself, its source, and real TensorFlow.js."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tfjs_codec.comparison.compare import compare
+from tfjs_codec.errors import InputError, UsageError, VerificationError, quote, visible
+from tfjs_codec.files.paths import existing_child
+from tfjs_codec.files.place import Place
+from tfjs_codec.files.source import graph_kind, open_source
+from tfjs_codec.ir.keras import KerasModel
+from tfjs_codec.ir.layers import TfjsModel, Weight, scopes
+from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.lowered import lowered
+from tfjs_codec.options import ConvertOptions
+from tfjs_codec.readers import open_model
+from tfjs_codec.readers.tfjs_layers import target_name
+from tfjs_codec.tfjs.classes import TFJS_CLASSES
+from tfjs_codec.tfjs.model_topology import infer, nodes_of, read_topology
+from tfjs_codec.verification import node
+from tfjs_codec.writers.weights import CHECKSUMS
+
+_LISTED = 20  # failures in a message
+_READ_BYTES = 1 << 20
+
+AnySource = str | os.PathLike[str] | bytes | BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was checked, all of it without a failure.
+
+    Attributes:
+        path: The model as it was named.
+        format: ``tfjs-layers``, ``tfjs-graph`` or ``tfjs-weights``.
+        checks: One sentence for each check.
+        notes: What could not be checked, and why.
+    """
+
+    path: str
+    format: str
+    checks: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verification as what JSON can express."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: {self.format}, verified"]
+        lines += [f"  {check}" for check in self.checks]
+        lines += [f"  not checked: {note}" for note in self.notes]
+        return "\n".join(map(visible, lines))
+
+
+@dataclass(slots=True)
+class _Findings:
+    checks: list[str]
+    notes: list[str]
+    failures: list[str]
+
+
+def verify(
+    web: str | os.PathLike[str],
+    against: AnySource | None,
+    options: ConvertOptions,
+    replacements: Mapping[str, AnySource],
+    predicting: node.Predicting | None,
+) -> Verification:
+    """Check the tfjs model *web*; see :func:`tfjs_codec.verify`."""
+    found = _Findings([], [], [])
+    path = os.fspath(web)
+    with ExitStack() as stack:
+        try:
+            opened = open_model(path, as_stored=True, limits=options.limits)
+            model = stack.enter_context(opened)
+        except InputError as error:
+            raise VerificationError(
+                error.what, path=error.path, where=error.where, hint=error.hint
+            ) from error
+        if model.tfjs is None:
+            raise UsageError(
+                f"this is no tfjs model but {model.format}", path=path,
+                hint="Name the directory of a model.json.",
+            )  # fmt: skip
+        weights = [weight for weight in model.tfjs.weights if not weight.optimizer]
+        found.checks.append(f"{len(model.tfjs.weights)} weights fill the weight files exactly")
+        _check_checksums(path, model.tfjs, found)
+        variables = _check_variables(model, weights, found)
+        if against is not None:
+            expected = _expected(model, against, options, replacements, stack)
+            _check_values(weights, expected, variables, found)
+    if predicting is not None and not found.failures:
+        signature = model.tfjs.fields.get("signature")
+        node.check(Path(path), signature, predicting, found.checks, found.failures)
+    if found.failures:
+        count = len(found.failures)
+        lines = found.failures[:_LISTED] + ["…"] * (count > _LISTED)
+        what = "\n  ".join([f"{count} check{'s' * (count > 1)} failed", *lines])
+        raise VerificationError(what, path=path, failures=tuple(found.failures))
+    return Verification(path, model.format, tuple(found.checks), tuple(found.notes))
+
+
+# ---------------------------------------------------------------------------------------- itself
+
+
+def _check_checksums(path: str, model: TfjsModel, found: _Findings) -> None:
+    """Compare the weight files with the SHA-256 that ``convert --checksums`` wrote down."""
+    listed = (model.metadata or {}).get(CHECKSUMS)
+    if not isinstance(listed, Mapping):
+        return
+    base = Path(path) if Path(path).is_dir() else Path(path).parent
+    for name, wanted in listed.items():
+        file = existing_child(base, name, path=path, where=f"userDefinedMetadata.{CHECKSUMS}")
+        digest = hashlib.sha256()
+        with open_source(file).open() as data:
+            while piece := data.read(_READ_BYTES):
+                digest.update(piece)
+        if digest.hexdigest() != wanted:
+            found.failures.append(f"the SHA-256 of {quote(name)} is not the one written down")
+    found.checks.append(f"the SHA-256 of {len(listed)} weight files is as written down")
+
+
+def _check_variables(
+    model: KerasModel, weights: Sequence[Weight], found: _Findings
+) -> Collection[str]:
+    """Compare the manifest with what tfjs creates from the topology; return variables' names."""
+    assert model.tfjs is not None  # noqa: S101  the caller looked
+    topology = model.tfjs.topology
+    if topology is None:
+        found.notes.append("names of weights: there is no topology")
+    elif model.format == "tfjs-graph":
+        parts = (topology, model.tfjs.fields.get("modelInitializer"))
+        _check_constants([part for part in parts if isinstance(part, Mapping)], weights, found)
+    else:
+        return _check_layers(topology, model.path, weights, found)
+    return ()
+
+
+def _check_layers(
+    topology: Any, path: str, weights: Sequence[Weight], found: _Findings
+) -> Collection[str]:
+    graph = read_topology(topology, Place(path, "modelTopology"))
+    inferred = infer(graph)
+    wanted: dict[str, tuple[int | None, ...]] = {}
+    unknown: set[str] = set()
+    for layer in graph.layers:
+        for scope, owner in scopes(layer):
+            variables = inferred.variables.get(id(owner))
+            if variables is not None:
+                wanted.update({f"{scope}/{short}": shape for short, shape in variables.items()})
+            elif not owner.children:
+                unknown.add(scope)
+                known = owner.class_name in TFJS_CLASSES
+                why = "its input shape is not known" if known else f"tfjs has no {owner.class_name}"
+                found.notes.append(f"variables of layer {quote(scope)}: {why}")
+    missing = dict(wanted)
+    for weight in weights:
+        name = target_name(weight.name, wanted)
+        if name is None:
+            if weight.name.rpartition("/")[0] not in unknown:
+                found.failures.append(f"tfjs creates no variable {quote(weight.name)}")
+            continue
+        shape = missing.pop(name, None)
+        if shape is None:
+            found.failures.append(f"two weights are for the variable {quote(name)}")
+        elif tuple(shape) != weight.tensor.shape:
+            found.failures.append(
+                f"{quote(name)} has shape {list(weight.tensor.shape)}, tfjs creates {list(shape)}"
+            )
+    found.failures += [f"there is no weight for the variable {quote(name)}" for name in missing]
+    found.checks.append(f"{len(wanted)} variables that tfjs creates have weights of their shape")
+    return wanted
+
+
+def _check_constants(
+    graphs: Sequence[Mapping[str, Any]], weights: Sequence[Weight], found: _Findings
+) -> None:
+    """A graph model's Const nodes take their values from the weights of their names."""
+    names = {weight.name for weight in weights}
+    constants = {
+        str(item.get("name"))
+        for graph in graphs
+        for item in nodes_of(graph)
+        if item.get("op") == "Const"
+    }
+    missing, spare = sorted(constants - names), sorted(names - constants)
+    found.failures += [f"there is no weight for the constant {quote(name)}" for name in missing]
+    if spare:
+        found.notes.append(f"{len(spare)} weights that no constant has the name of")
+    found.checks.append(f"{len(constants)} constants have weights")
+
+
+# ------------------------------------------------------------------------------------ the source
+
+
+def _expected(
+    web: KerasModel,
+    against: AnySource,
+    options: ConvertOptions,
+    replacements: Mapping[str, AnySource],
+    stack: ExitStack,
+) -> Mapping[str, LazyTensor]:
+    """Return the weights that *against* becomes in a model of the kind of *web*, by name."""
+    opened = open_source(against)
+    if web.format == "tfjs-graph" and graph_kind(opened):
+        from tfjs_codec.graph.passes import convert  # noqa: PLC0415  (imports protobuf)
+        from tfjs_codec.writers.tfjs_graph import constants  # noqa: PLC0415
+
+        return constants(convert(opened, options, stack)[1])
+
+    def read(source: AnySource, **how: Any) -> KerasModel:
+        return stack.enter_context(open_model(source, **options.reading, **how))
+
+    model = read(against, as_stored=True)
+    tfjs = model.tfjs
+    if tfjs is None:
+        tfjs, _ = lowered(model, options, replacements, read)
+    return {weight.name: weight.tensor for weight in tfjs.weights if not weight.optimizer}
+
+
+def _check_values(
+    weights: Sequence[Weight],
+    expected: Mapping[str, LazyTensor],
+    variables: Collection[str],
+    found: _Findings,
+) -> None:
+    """Compare every value: equal, or within the step that its quantisation has."""
+    expected = {target_name(name, variables) or name: one for name, one in expected.items()}
+    names = [target_name(weight.name, variables) or weight.name for weight in weights]
+    known = set(names)
+    missing = [name for name in expected if name not in known]
+    found.failures += [f"the weight {quote(name)} is missing" for name in missing]
+    for name, weight in zip(names, weights, strict=True):
+        source = expected.get(name)
+        if source is None:
+            found.failures.append(f"the source has no weight {quote(weight.name)}")
+        elif source.shape != weight.tensor.shape:
+            shapes = f"{list(weight.tensor.shape)}, in the source {list(source.shape)}"
+            found.failures.append(f"{quote(weight.name)} has shape {shapes}")
+        else:
+            failure = _value_failure(weight, source)
+            found.failures += [failure] if failure else []
+    found.checks.append(f"the values of {len(weights)} weights are those of the source")
+
+
+def _value_failure(weight: Weight, source: LazyTensor) -> str | None:
+    """Say how the values of *weight* are not those of *source*, None if they are."""
+    entry = weight.quantized.entry if weight.quantized else {}
+    bound, rounding = 0.0, weight.tensor.dtype if weight.tensor.dtype.kind != "O" else None
+    if entry.get("dtype") == "float16":
+        rounding = np.dtype(np.float16)
+    elif entry:
+        levels = int(np.iinfo(entry["dtype"]).max)
+        # half a step, and the rounding of the result to float32
+        bound = entry["scale"] * 0.5005 + (abs(entry["min"]) + levels * entry["scale"]) * 2**-22
+    difference = compare(source, weight.tensor, rounded_to=rounding)
+    if difference.max <= bound:
+        return None
+    if bound:
+        return (
+            f"{quote(weight.name)} differs from the source by up to {difference.max:.3g}, "
+            f"its quantisation allows {bound:.3g}"
+        )
+    return (
+        f"{quote(weight.name)} differs from the source in {difference.count:,} of "
+        f"{source.size:,} values, by up to {difference.max:.3g}"
+    )
