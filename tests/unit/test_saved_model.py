@@ -183,6 +183,7 @@ def test_a_flipped_byte_is_found_unless_checksums_are_off(tmp_path):
     assert tfjs_codec.load(model, verify_checksums=False).weights["dense/kernel"].size
 
 
+@pytest.mark.posix
 def test_variables_linked_out_of_the_directory(tmp_path):
     model = copied(tmp_path, "tf2.19_compiled")
     (model / "variables").rename(tmp_path / "elsewhere")
