@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compare import assert_close
-from test_fixtures import FILES, FIXTURES, HALF_PRECISION, WEIGHTS_ONLY, unpack
-from test_fixtures import REFUSED as NOT_IN_TFJS
+from layer_fixtures import FILES, FIXTURES, HALF_PRECISION, WEIGHTS_ONLY, unpack
+from layer_fixtures import REFUSED as NOT_IN_TFJS
 
 import tfjs_codec
 from tfjs_codec.errors import UnsupportedModelError

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from compare import assert_close
 from graph_fixtures import CASES, convert, runs
+from layer_fixtures import FILES, HALF_PRECISION, REFUSED, WEIGHTS_ONLY, unpack
 from playwright.sync_api import Browser, Page, sync_playwright
-from test_fixtures import FILES, HALF_PRECISION, REFUSED, WEIGHTS_ONLY, unpack
 from tfjs_node import NODE_DIR
 
 import tfjs_codec

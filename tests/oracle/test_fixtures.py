@@ -2,59 +2,24 @@
 
 from __future__ import annotations
 
-import re
-import zipfile
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 from compare import assert_close
+from layer_fixtures import FILES, FIXTURES, REFUSED, keras_file, unpack
 from tfjs_node import BACKENDS
 
 import tfjs_codec
 from tfjs_codec.errors import UnsupportedModelError
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
-
-# What the refusal says.
-REFUSED = {"integer_lookup": r"'integer_lookup' \(IntegerLookup\)"}
-WEIGHTS_ONLY = ("weights.h5", "legacy.h5")
-# Keras computed these in float16.
-HALF_PRECISION = {"mixed_precision"}
-
-
-def fixture_files() -> Iterator[tuple[str, str]]:
-    for path in sorted((FIXTURES / "keras").glob("*.zip")):
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.endswith((".h5", ".keras")):
-                    yield path.stem, name
-
-
-FILES = list(fixture_files())
-
-
-def unpack(case: str, directory: Path) -> None:
-    with zipfile.ZipFile(FIXTURES / "keras" / f"{case}.zip") as archive:
-        archive.extractall(directory)
-
 
 @pytest.mark.node
 @pytest.mark.parametrize(("case", "file"), [names for names in FILES if names[0] not in REFUSED])
 def test_predicts_what_keras_predicted(case, file, tfjs, tmp_path):
-    unpack(case, tmp_path)
-    writer, form = re.fullmatch(r"([a-z_]+-\d+\.\d+)\.(.+)", file).groups()
-    recorded = np.load(tmp_path / "io.npz")
-    inputs = [recorded[key] for key in recorded if key.startswith("in")]
-    outputs = [recorded[key] for key in recorded if key.startswith(f"{writer}/")]
-    tolerance = {"atol": 2e-3, "rtol": 2e-3} if case in HALF_PRECISION else {}
-    architecture = tmp_path / f"{writer}.json" if form in WEIGHTS_ONLY else None
-
-    tfjs_codec.convert(tmp_path / file, tmp_path / "web", architecture=architecture)
-
+    keras = keras_file(case, file, tmp_path)
+    tfjs_codec.convert(keras.source, tmp_path / "web", architecture=keras.architecture)
     for backend in BACKENDS:
-        assert_close(tfjs.predict(tmp_path / "web", inputs, backend), outputs, **tolerance)
+        got = tfjs.predict(tmp_path / "web", keras.inputs, backend)
+        assert_close(got, keras.outputs, **keras.tolerance)
 
 
 @pytest.mark.parametrize(("case", "file"), [names for names in FILES if names[0] in REFUSED])

@@ -12,7 +12,7 @@ import numpy as np
 
 import tfjs_codec
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 CASES = sorted(path.parent.name for path in FIXTURES.glob("graph_*/case.json"))
 
 Arrays = dict[str, np.ndarray]

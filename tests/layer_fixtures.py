@@ -1,0 +1,84 @@
+"""The recorded Keras models: files of every Keras, and what Keras predicted with them."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+# What the refusal says.
+REFUSED = {"integer_lookup": r"'integer_lookup' \(IntegerLookup\)"}
+WEIGHTS_ONLY = ("weights.h5", "legacy.h5")
+# Keras computed these in float16.
+HALF_PRECISION = {"mixed_precision"}
+
+
+def _files() -> Iterator[tuple[str, str]]:
+    for path in sorted((FIXTURES / "keras").glob("*.zip")):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith((".h5", ".keras")):
+                    yield path.stem, name
+
+
+FILES = list(_files())
+SAVED_MODELS = sorted(path.parent.name for path in FIXTURES.glob("savedmodel_*/io.npz"))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A source, and its inputs and outputs by position.
+
+    ``tolerance`` are keywords for :func:`compare.assert_close`; ``architecture`` is the JSON that
+    files with nothing but weights need.
+    """
+
+    source: Path
+    inputs: list[np.ndarray]
+    outputs: list[np.ndarray]
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    architecture: Path | None = None
+
+
+def unpack(case: str, directory: Path) -> None:
+    with zipfile.ZipFile(FIXTURES / "keras" / f"{case}.zip") as archive:
+        archive.extractall(directory)
+
+
+def keras_file(case: str, file: str, directory: Path) -> Recorded:
+    """Unpack *file* of ``fixtures/keras/CASE.zip`` into *directory*."""
+    unpack(case, directory)
+    match = re.fullmatch(r"([a-z_]+-\d+\.\d+)\.(.+)", file)
+    assert match is not None
+    writer, form = match.groups()
+    return Recorded(
+        directory / file,
+        *_arrays(directory / "io.npz", f"{writer}/"),
+        {"atol": 2e-3, "rtol": 2e-3} if case in HALF_PRECISION else {},
+        directory / f"{writer}.json" if form in WEIGHTS_ONLY else None,
+    )
+
+
+def saved_model(name: str) -> Recorded:
+    """Return the Keras model in the SavedModel *name*."""
+    return Recorded(FIXTURES / name / "model", *_arrays(FIXTURES / name / "io.npz", "out"))
+
+
+def digits(file: str) -> Recorded:
+    """Return the trained classifier in *file*."""
+    return Recorded(FIXTURES / "digits" / file, *_arrays(FIXTURES / "digits" / "io.npz", "out"))
+
+
+def _arrays(path: Path, outputs: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    with np.load(path) as recorded:
+        names = recorded.files
+        return (
+            [recorded[name] for name in names if name.startswith("in")],
+            [recorded[name] for name in names if name.startswith(outputs)],
+        )
