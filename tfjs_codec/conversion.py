@@ -234,9 +234,7 @@ def _to_keras(job: Job, target: str) -> Report:
 
     source = job.open(job.source)
     keras, lowering = _as_layers(job, source)
-    log = make_portable(keras, frozenset(KEYS))
-    graph = keras.graph
-    assert graph is not None  # noqa: S101  _as_layers saw to it
+    graph, log = make_portable(keras, frozenset(KEYS))
     report = Report(
         source.path,
         "",
@@ -265,7 +263,7 @@ def _as_layers(job: Job, source: KerasModel) -> tuple[KerasModel, LoweringLog]:
             hint="Its weights can be written as .npz.",
         )
     if source.tfjs is not None and not job.replacements:
-        rename_layers(source, job.options.rename)
+        source = rename_layers(source, job.options.rename)
         log = LoweringLog()
         log.warnings.extend(source.warnings)
         if source.training_config is not None:

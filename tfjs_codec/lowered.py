@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tfjs_codec.errors import UsageError, quote
@@ -23,18 +24,18 @@ def lowered(
     """Express *keras* in layers that tfjs has.
 
     Args:
-        keras: What a reader returned. It is changed.
+        keras: What a reader returned.
         options: How to convert it; ``rename`` too.
         replacements: Sources of the models to put in the place of layers, by layer name.
         read: Opens one of them.
 
     Raises:
         UsageError: There is no such layer, or a replacement has no architecture.
-        UnsupportedModelError, CorruptFileError: See :func:`tfjs_codec.layers.engine.tracer.lower`.
+        UnsupportedModelError, CorruptFileError: See :func:`tfjs_codec.layers.lower.lower`.
     """
-    from tfjs_codec.layers.engine.tracer import lower
+    from tfjs_codec.layers.lower import lower
 
-    rename_layers(keras, options.rename)
+    keras = rename_layers(keras, options.rename)
     graphs = {}
     for name, source in replacements.items():
         inner = read(source)
@@ -56,14 +57,14 @@ def lowered(
     return model, log
 
 
-def rename_layers(keras: KerasModel, new_names: Mapping[str, str]) -> None:
-    """Rename layers of *keras*, at any depth."""
-    from tfjs_codec.back.names import rename
-    from tfjs_codec.back.portable import graphs
+def rename_layers(keras: KerasModel, new_names: Mapping[str, str]) -> KerasModel:
+    """Return *keras* with layers renamed, at any depth."""
+    from tfjs_codec.ir.references import rename
 
     if not new_names:
-        return
-    models = [] if keras.graph is None else list(graphs(keras.graph))
+        return keras
+    graph = None if keras.graph is None else keras.graph.copy()
+    models = [] if graph is None else list(graph.graphs())
     taken = {layer.name for model in models for layer in model.layers}
     for old, new in new_names.items():
         if old not in taken:
@@ -73,3 +74,4 @@ def rename_layers(keras: KerasModel, new_names: Mapping[str, str]) -> None:
         taken.add(new)
     for model in models:
         rename(model, new_names)
+    return replace(keras, graph=graph)

@@ -16,7 +16,7 @@ with atheris.instrument_imports(include=["tfjs_codec"]):
     from tfjs_codec.errors import TfjsCodecError
     from tfjs_codec.files import strict_json
     from tfjs_codec.ir.keras import KerasModel
-    from tfjs_codec.layers.engine.tracer import lower
+    from tfjs_codec.layers.lower import lower
     from tfjs_codec.readers.architecture import read_architecture
     from tfjs_codec.tfjs.topology import model_topology
 

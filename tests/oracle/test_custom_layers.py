@@ -12,7 +12,7 @@ from keras_files import entry, functional, h5_model, input_entry
 
 import tfjs_codec
 from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.layers.engine.registry import USER_RULES
+from tfjs_codec.layers.engine.registry import REGISTRY
 
 pytestmark = pytest.mark.node
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.node
 @pytest.fixture(autouse=True)
 def _forget_rules() -> Iterator[None]:
     yield
-    USER_RULES.clear()
+    REGISTRY.user.clear()
 
 
 def _model(class_name: str, weights: list[tuple[str, Any]], **config: Any) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfjs_codec.layers.engine.registry import LAYER_RULES, OP_RULES, REFUSED
+from tfjs_codec.layers.catalogue import REGISTRY
 from tfjs_codec.layers.table import render
 
 
@@ -16,15 +16,15 @@ def test_the_table_is_current():
 
 
 def test_every_rule_says_how():
-    for name, entry in {**LAYER_RULES, **OP_RULES}.items():
+    for name, entry in {**REGISTRY.layers, **REGISTRY.ops}.items():
         assert entry.summary.endswith("."), name
 
 
 def test_nothing_is_both_supported_and_refused():
-    assert not {*LAYER_RULES, *OP_RULES} & {*REFUSED}
+    assert not {*REGISTRY.layers, *REGISTRY.ops} & {*REGISTRY.refused}
 
 
 def test_every_refusal_shows_a_way_out():
-    for name, (reason, hint) in REFUSED.items():
+    for name, (reason, hint) in REGISTRY.refused.items():
         assert reason, name
         assert hint.endswith("."), name

@@ -7,16 +7,14 @@ function, x/5 + 1/2 goes into that function's weights.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tfjs_codec.back.edit import insert_after
+from tfjs_codec.back.log import RaisingLog
 from tfjs_codec.ir.keras import Config, KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
-
-if TYPE_CHECKING:
-    from tfjs_codec.back.portable import RaisingLog
 
 _BASE = ("name", "trainable", "dtype")
 _SLOPE, _OFFSET = 0.2, 0.5

@@ -1,9 +1,9 @@
-"""Small changes of a graph: a layer behind another, a layer before another."""
+"""Edits of a graph, in place: a layer after another, a layer before another."""
 
 from __future__ import annotations
 
-from tfjs_codec.back.names import redirect
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
+from tfjs_codec.ir.references import redirect
 
 
 def insert_after(graph: KerasGraph, layer: KerasLayer, new: KerasLayer) -> None:

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from tfjs_codec.back.edit import insert_before
+from tfjs_codec.back.log import RaisingLog
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
-from tfjs_codec.readers.nodes import refs_in
+from tfjs_codec.ir.references import calls_in_order, refs_in
 
-if TYPE_CHECKING:
-    from tfjs_codec.back.portable import RaisingLog
-
-_NEVER = 3e38  # the value that lowering marks with; see lowering.masks
+_NEVER = 3e38  # the value that lowering marks with; see layers.engine.masks
 _RECURRENT = ("SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional")
 _CONSUMERS = frozenset((*_RECURRENT, "Softmax", "GlobalAveragePooling1D"))
 _MERGES = ("Add", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot", "Subtract")
@@ -76,23 +73,13 @@ class _Follower:
     def run(self, graph: KerasGraph, given: Sequence[_Flow]) -> list[_Flow]:
         """Follow the masks of *graph*, whose inputs have those of *given*."""
         flows: dict[Ref, _Flow] = dict(zip(graph.inputs, given, strict=True))
-        waiting = [(layer, number) for layer in graph.layers for number in range(len(layer.calls))]
-        while waiting:
-            later = []
-            for layer, number in waiting:
-                refs = list(refs_in(layer.calls[number].args))
-                if not all(ref in flows or Ref(ref.layer, ref.call, 0) in flows for ref in refs):
-                    later.append((layer, number))
-                    continue
-                inputs = [flows.get(ref, _Flow()) for ref in refs]
-                if layer.class_name in _CONSUMERS and self._must_isolate(layer, inputs[0]):
-                    self.isolated[layer] = graph
-                    inputs[0] = _Flow((_ALL, _ALL, _ALL), inputs[0].makers)
-                for tensor, flow in enumerate(self._call(layer, inputs)):
-                    flows[Ref(layer.name, number, tensor)] = flow
-            if len(later) == len(waiting):
-                break  # inputs that nobody feeds
-            waiting = later
+        for layer, number in calls_in_order(graph):
+            inputs = [flows.get(ref, _Flow()) for ref in refs_in(layer.calls[number])]
+            if layer.class_name in _CONSUMERS and self._must_isolate(layer, inputs[0]):
+                self.isolated[layer] = graph
+                inputs[0] = _Flow((_ALL, _ALL, _ALL), inputs[0].makers)
+            for tensor, flow in enumerate(self._call(layer, inputs)):
+                flows[Ref(layer.name, number, tensor)] = flow
         return [flows.get(ref, _Flow()) for ref in graph.outputs]
 
     def _call(self, layer: KerasLayer, inputs: list[_Flow]) -> list[_Flow]:

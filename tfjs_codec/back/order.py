@@ -9,7 +9,7 @@ Keras 2's ``engine/functional.py``).
 from __future__ import annotations
 
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
-from tfjs_codec.readers.nodes import refs_in
+from tfjs_codec.ir.references import refs_in
 
 _Node = tuple[str, int]  # a layer's name, the number of its call
 

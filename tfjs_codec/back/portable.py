@@ -15,31 +15,16 @@ names with ``/`` and ``.``  ``_``, as Keras 3 and its torch backend refuse them
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-
 from tfjs_codec.back import activations, masks, names, order
-from tfjs_codec.errors import Problem, UnsupportedModelError
+from tfjs_codec.back.log import RaisingLog
+from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
 
 _RNN_KINDS = ("SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional")
 
 
-@dataclass(slots=True)
-class RaisingLog:
-    """What raising changed and what it could not do."""
-
-    renamed: list[tuple[str, str]] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def refuse(self, layer: KerasLayer, reason: str, hint: str = "") -> None:
-        """Record that *layer* cannot be expressed in Keras."""
-        self.problems.append(Problem(layer.name, layer.class_name, reason, hint))
-
-
-def make_portable(model: KerasModel, classes: frozenset[str]) -> RaisingLog:
-    """Change the graph of *model*, which was read from tfjs, in place.
+def make_portable(model: KerasModel, classes: frozenset[str]) -> tuple[KerasGraph, RaisingLog]:
+    """Return the graph of *model*, which was read from tfjs, as Keras has it, and what changed.
 
     *classes* are those that the writer knows.
 
@@ -47,33 +32,25 @@ def make_portable(model: KerasModel, classes: frozenset[str]) -> RaisingLog:
         UnsupportedModelError: Keras has no counterpart; lists every reason.
     """
     assert model.graph is not None  # noqa: S101  a Layers model
-    log = RaisingLog()
-    _freeze_inside(model.graph)
-    for graph in graphs(model.graph):
+    main, log = model.graph.copy(), RaisingLog()
+    _freeze_inside(main)
+    for graph in main.graphs():
         for layer in list(graph.layers):
             activations.raise_layer(graph, layer, log)
-    for layer in model.graph.walk():
+    for layer in main.walk():
         _check(layer, classes, log)
     if not log.problems:
-        masks.settle(model.graph, log)
-    for graph in graphs(model.graph):
+        masks.settle(main, log)
+    for graph in main.graphs():
         order.sort_layers(graph)
-    log.renamed += names.make_legal(list(graphs(model.graph)))
+    log.renamed += names.make_legal(main.graphs())
     if log.problems:
         problems = tuple(dict.fromkeys(log.problems))
         count = "1 layer" if len(problems) == 1 else f"{len(problems)} layers"
         raise UnsupportedModelError(
             f"{count} cannot be expressed in Keras", path=model.path, problems=problems
         )
-    return log
-
-
-def graphs(graph: KerasGraph) -> Iterator[KerasGraph]:
-    """Yield *graph* and all models inside, outer ones first."""
-    yield graph
-    for layer in graph.walk():
-        if layer.graph is not None:
-            yield layer.graph
+    return main, log
 
 
 def _freeze_inside(graph: KerasGraph) -> None:

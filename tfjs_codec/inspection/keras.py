@@ -10,11 +10,12 @@ from tfjs_codec.errors import Problem, UnsupportedModelError
 from tfjs_codec.files.bundle_tensors import BundleTensor
 from tfjs_codec.files.source import Source, sniff
 from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo
-from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel, Ref
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
+from tfjs_codec.ir.references import refs_in
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.keras.variables import own_variables
 from tfjs_codec.layers.engine.log import LoweringLog
-from tfjs_codec.layers.engine.tracer import lower
+from tfjs_codec.layers.lower import lower
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_model
 
@@ -118,7 +119,7 @@ class _Layers:
         shapes = self._shapes.get(path, [])
         if layer.class_name == "InputLayer" and isinstance(layer.config.get("batch_shape"), list):
             shapes = [tuple(layer.config["batch_shape"])]
-        names = dict.fromkeys(ref.layer for call in layer.calls for ref in _refs(call.args))
+        names = dict.fromkeys(ref.layer for call in layer.calls for ref in refs_in(list(call.args)))
         return LayerInfo(
             layer.name,
             layer.registered_name or layer.class_name,
@@ -129,11 +130,3 @@ class _Layers:
             inner,
             () if layer.graph is not None else self._becomes.get(path, ()),
         )
-
-
-def _refs(value: Any) -> Iterator[Ref]:
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _refs(item)

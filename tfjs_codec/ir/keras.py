@@ -8,7 +8,7 @@ gone (node formats, class aliases, dtype policies, tuples); what differs in mean
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tfjs_codec.ir.layers import TfjsModel
@@ -63,6 +63,17 @@ class KerasLayer:
     def trainable(self) -> bool:
         return bool(self.config.get("trainable", True))
 
+    def copy(self) -> KerasLayer:
+        """Return a copy whose parts can be edited; tensors are shared."""
+        return replace(
+            self,
+            config=dict(self.config),
+            calls=[Call(call.args, dict(call.kwargs)) for call in self.calls],
+            children={name: child.copy() for name, child in self.children.items()},
+            graph=None if self.graph is None else self.graph.copy(),
+            weights=dict(self.weights),
+        )
+
     def __hash__(self) -> int:
         return id(self)
 
@@ -85,6 +96,18 @@ class KerasGraph:
     outputs: list[Ref]
     sequential: bool = False
     trainable: bool = True
+
+    def copy(self) -> KerasGraph:
+        """Return a copy whose layers can be edited; tensors are shared."""
+        layers = [layer.copy() for layer in self.layers]
+        return replace(self, layers=layers, inputs=list(self.inputs), outputs=list(self.outputs))
+
+    def graphs(self) -> Iterator[KerasGraph]:
+        """Yield this model and all models inside, outer ones first."""
+        yield self
+        for layer in self.walk():
+            if layer.graph is not None:
+                yield layer.graph
 
     def walk(self) -> Iterator[KerasLayer]:
         """Yield all layers of this model, then of the models and layers inside, by level."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor
 from tfjs_codec.layers.engine.builder import Scope
-from tfjs_codec.layers.engine.symbolic import StaticShapeNeeded, Tensor
+from tfjs_codec.layers.engine.symbolic import Tensor
+from tfjs_codec.tracing.refusal import StaticShapeNeeded
 
 
 def per_axis(value: Any, rank: int) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tfjs_codec.layers.engine.symbolic import Refusal, check_constant
+from tfjs_codec.tracing.refusal import Refusal, check_constant
 
 Floats = NDArray[np.float64]
 Kernel = Callable[[Floats], Floats]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tfjs_codec.layers import lookup  # noqa: F401  registers all rules
-from tfjs_codec.layers.engine.registry import LAYER_RULES, OP_RULES, REFUSED
+from tfjs_codec.layers.catalogue import REGISTRY
 
 _HEAD = """\
 # Supported layers and operations
@@ -35,9 +34,11 @@ _LAST = "Registered by a rule of your own, or replaced: see the README, *Custom 
 
 def render() -> str:
     """Return the table as Markdown."""
-    layers = {name: entry.summary for name, entry in LAYER_RULES.items()}
-    operations = {name: entry.summary for name, entry in OP_RULES.items()}
-    refused = {name: f"{reason}. {hint}".strip() for name, (reason, hint) in REFUSED.items()}
+    layers = {name: entry.summary for name, entry in REGISTRY.layers.items()}
+    operations = {name: entry.summary for name, entry in REGISTRY.ops.items()}
+    refused = {
+        name: f"{reason}. {hint}".strip() for name, (reason, hint) in REGISTRY.refused.items()
+    }
     return "\n".join([
         _HEAD,
         "## Layers", "",

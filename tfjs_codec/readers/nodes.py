@@ -16,7 +16,6 @@ Facts about the formats (Keras 1.2 to 3.15):
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +25,7 @@ import numpy as np
 from tfjs_codec.errors import quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
+from tfjs_codec.ir.references import calls_in_order, is_input, map_call, refs_in
 from tfjs_codec.keras.dialect import is_known
 
 _CONSTANT = "_CONSTANT_VALUE"
@@ -166,33 +166,6 @@ _REVIVERS: dict[str, Callable[[Any, Place], Any]] = {
 }
 
 
-def map_refs(value: Any, change: Callable[[Ref], Ref]) -> Any:
-    """Return *value*, an argument, with *change* applied to its Refs."""
-    if isinstance(value, Ref):
-        return change(value)
-    if isinstance(value, list):
-        return [map_refs(item, change) for item in value]
-    if isinstance(value, dict):
-        return {key: map_refs(item, change) for key, item in value.items()}
-    if isinstance(value, slice):
-        return slice(*(map_refs(part, change) for part in (value.start, value.stop, value.step)))
-    return value
-
-
-def refs_in(value: Any) -> Iterator[Ref]:
-    """Yield all Refs of an argument, in tf.nest order."""
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from refs_in(item)
-    elif isinstance(value, dict):
-        for key in sorted(value):
-            yield from refs_in(value[key])
-    elif isinstance(value, slice):
-        yield from refs_in([value.start, value.stop, value.step])
-
-
 def flat_refs(structure: Any, place: Place) -> list[Ref]:
     """Return a graph's inputs or outputs as a list: dict values by sorted key (tf.nest order)."""
     if isinstance(structure, dict):
@@ -232,8 +205,7 @@ class Linker:
             at = self.place.at("layers").at(index).at("inbound_nodes")
             for number, call in enumerate(layer.calls):
                 change = self._resolver(own_node, f"layer {quote(layer.name)}", at.at(number))
-                call.args = tuple(map_refs(arg, change) for arg in call.args)
-                call.kwargs = {key: map_refs(arg, change) for key, arg in call.kwargs.items()}
+                layer.calls[number] = map_call(call, change)
         for key in ("input_layers", "output_layers"):
             change = self._resolver(own_node | outer, f"the model's {key}", self.place.at(key))
             refs = graph.inputs if key == "input_layers" else graph.outputs
@@ -253,7 +225,7 @@ class Linker:
         yield from self.graph.outputs
         for layer in self.graph.layers:
             for call in layer.calls:
-                yield from refs_in([*call.args, call.kwargs])
+                yield from refs_in(call)
 
     def _resolver(self, own_node: set[str], who: str, place: Place) -> Callable[[Ref], Ref]:
         def resolve(ref: Ref) -> Ref:
@@ -281,26 +253,15 @@ class Linker:
 
     def _check_order(self) -> None:
         """Raise CorruptFileError if a call depends on itself; linear, without recursion."""
-        waiting: dict[tuple[str, int], int] = {}
-        users: dict[tuple[str, int], list[tuple[str, int]]] = {}
-        for layer in self.graph.layers:
-            for number, call in enumerate(layer.calls):
-                needs = {(ref.layer, ref.call) for ref in refs_in([*call.args, call.kwargs])}
-                waiting[layer.name, number] = len(needs)
-                for need in needs:
-                    users.setdefault(need, []).append((layer.name, number))
-            if not layer.calls:
-                waiting[layer.name, 0] = 0
-        ready = deque(key for key, count in waiting.items() if not count)
-        while ready:
-            done = ready.popleft()
-            del waiting[done]
-            for user in users.get(done, ()):
-                waiting[user] -= 1
-                if not waiting[user]:
-                    ready.append(user)
-        if waiting:
-            raise self._cycle_error(set(waiting))
+        done = {(layer.name, number) for layer, number in calls_in_order(self.graph)}
+        stuck = {
+            (layer.name, number)
+            for layer in self.graph.layers
+            if not is_input(layer)
+            for number in range(len(layer.calls))
+        } - done
+        if stuck:
+            raise self._cycle_error(stuck)
 
     def _cycle_error(self, stuck: set[tuple[str, int]]) -> Exception:
         """Walk back from any stuck call until one repeats: that one lies on a cycle."""
@@ -311,9 +272,7 @@ class Linker:
             call = self.by_name[key[0]].calls[key[1]]
             before = key
             key = next(
-                (ref.layer, ref.call)
-                for ref in refs_in([*call.args, call.kwargs])
-                if (ref.layer, ref.call) in stuck
+                (ref.layer, ref.call) for ref in refs_in(call) if (ref.layer, ref.call) in stuck
             )
         return self.place.at("layers").error(
             f"layers {quote(before[0])} and {quote(key[0])} depend on each other in a cycle"

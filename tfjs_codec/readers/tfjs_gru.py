@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
+from tfjs_codec.ir.references import redirect, refs_in
 from tfjs_codec.ir.tensors import DerivedTensor, LazyTensor
-from tfjs_codec.readers.nodes import map_refs, refs_in
 
 _FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful", "trainable", "dtype")
 _GATE_SCALE = 5 / 6  # of Keras 3's hard_sigmoid by way of tfjs's
@@ -39,8 +39,7 @@ class _Line:
 
 def restore_grus(graph: KerasGraph) -> None:
     """Replace all such RNNs in *graph* and the models inside, and the Reshapes after them."""
-    graphs = [graph, *(layer.graph for layer in graph.walk() if layer.graph is not None)]
-    for one in graphs:
+    for one in list(graph.graphs()):
         for layer in list(one.layers):
             cell = _functional_cell(layer)
             if cell is None:
@@ -237,7 +236,7 @@ def _drop_reshapes(graph: KerasGraph, gru: KerasLayer) -> None:
     users: dict[int, set[str]] = {}
     for layer in graph.layers:
         for call in layer.calls:
-            for ref in refs_in([*call.args, call.kwargs]):
+            for ref in refs_in(call):
                 if ref.layer == gru.name:
                     users.setdefault(ref.tensor, set()).add(layer.name)
     if any(ref.layer == gru.name for ref in graph.outputs):
@@ -258,15 +257,7 @@ def _drop_reshapes(graph: KerasGraph, gru: KerasLayer) -> None:
 
     graph.layers[:] = [layer for layer in graph.layers if layer.name not in reshapes]
     gru.name = gru.config["name"] = new
-    for layer in graph.layers:
-        layer.calls = [
-            Call(
-                tuple(map_refs(arg, renamed) for arg in call.args),
-                {key: map_refs(arg, renamed) for key, arg in call.kwargs.items()},
-            )
-            for call in layer.calls
-        ]
-    graph.outputs[:] = map(renamed, graph.outputs)
+    redirect(graph, renamed)
 
 
 def _keeps_shape(layer: KerasLayer, gru: KerasLayer, tensor: int) -> bool:

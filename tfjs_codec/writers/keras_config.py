@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
-from tfjs_codec.readers.nodes import refs_in
+from tfjs_codec.ir.references import refs_in
 
 Json = dict[str, Any]
 

@@ -8,22 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
 from tfjs_codec.ir.layers import TensorRef, TfjsGraph, TfjsLayer, layer_weights
 from tfjs_codec.ir.tensors import LazyTensor, as_float32
 from tfjs_codec.layers.engine import masks
-from tfjs_codec.layers.engine.log import LoweringLog
-from tfjs_codec.layers.engine.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.layers.engine.session import Session
+from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.tfjs.classes import TFJS_CLASSES, Config, Shape, ShapeError
-from tfjs_codec.tfjs.names import Names
-
-if TYPE_CHECKING:
-    from tfjs_codec.layers.engine.tracer import Tracer
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 T = TypeVar("T")
 _SAME_DTYPE = {
@@ -32,27 +29,6 @@ _SAME_DTYPE = {
 }  # fmt: skip
 # tfjs broadcasts the masks of merged tensors wrongly
 _MERGES = {"Add", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"}
-
-
-@dataclass(slots=True)
-class Session:
-    """What one lowering shares between all its graphs.
-
-    ``masked`` tells whether any layer of the Keras model makes masks: then tfjs hands stale
-    masks to layers that should see none. ``flat_sizes`` are the lengths that Flatten layers must
-    produce because a Dense after them says so.
-    """
-
-    path: str
-    generation: int
-    version: tuple[int, int]
-    allow_approximate: bool
-    backend: str = "tensorflow"
-    masked: bool = False
-    flat_sizes: dict[KerasLayer, int] = field(default_factory=dict)
-    names: Names = field(default_factory=Names)
-    log: LoweringLog = field(default_factory=LoweringLog)
-    memo: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
 
 class GraphBuilder:
@@ -115,20 +91,29 @@ class GraphBuilder:
         ]  # fmt: skip
 
 
+class Inner(Protocol):
+    """Traces what is inside a layer; see :mod:`tfjs_codec.layers.engine.target`."""
+
+    def nested(self, layer: KerasLayer, given: Sequence[Tensor]) -> tuple[TfjsLayer, list[Tensor]]:
+        """Trace the nested model *layer* called on *given*."""
+
+    def alone(self, layer: KerasLayer, shape: Shape, dtype: str) -> tuple[TfjsLayer, Tensor]:
+        """Trace *layer* alone on an input of *shape*, for a wrapper."""
+
+
 class Scope:
     """What a rule sees while one call of one Keras layer is traced.
 
     ``call`` holds the arguments of the call with tensors in place, ``generation`` the Keras
-    generation (2 or 3) whose formulas apply.
+    generation (2 or 3) whose formulas apply; ``inner`` traces nested models and wrapped layers.
     """
 
-    tracer: Tracer
-
-    def __init__(self, graph: GraphBuilder, layer: KerasLayer, call: Call) -> None:
+    def __init__(self, graph: GraphBuilder, layer: KerasLayer, call: Call, inner: Inner) -> None:
         self.graph = graph
         self.session = graph.session
         self.layer = layer
         self.call = call
+        self.inner = inner
         self._created: list[tuple[TfjsLayer, str]] = []
         self._used: list[TfjsLayer] = []
         self._parts: dict[str, int] = {}
@@ -232,7 +217,8 @@ class Scope:
         layer = self._shared(new, self._prefix + (part or _snake(new.class_name)))
         call = self.graph.call(layer, inputs)
         self._used.append(layer)
-        mask = masks.made(self.graph, layer, inputs) if not passes else inputs[0].tfjs_mask
+        mask = inputs[0].tfjs_mask if passes else masks.made(layer, inputs)
+        self.graph.makes_masks |= mask is not None and not passes
         if layer.class_name in _RECURRENT and not _sequences(layer):
             mask = None
         dtype = inputs[0].dtype if layer.class_name in _SAME_DTYPE else "float32"
@@ -310,7 +296,7 @@ class Scope:
     def subgraph(self, name: str) -> tuple[GraphBuilder, Scope]:
         """Return a new graph and a scope that adds to it on behalf of the same Keras layer."""
         graph = GraphBuilder(self.session, name)
-        scope = Scope(graph, self.layer, self.call)
+        scope = Scope(graph, self.layer, self.call, self.inner)
         scope._prefix = self._prefix
         return graph, scope
 
@@ -336,9 +322,27 @@ class Scope:
             return tensor
         return masks.compute(self, tensor.meaning)
 
+    @property
+    def computed_masks(self) -> dict[Mask, Tensor]:
+        """The masks that the graph has as numbers."""
+        return self.graph.computed_masks
+
     def consume_mask(self, x: Tensor, *others: Tensor) -> list[Tensor]:
         """Return the inputs such that a tfjs layer that uses masks sees ``x.mask``, or none."""
-        return [masks.settle(self, x, others), *(masks.strip(self, tensor) for tensor in others)]
+        return [self._settle(x), *(masks.strip(self, tensor) for tensor in others)]
+
+    def _settle(self, x: Tensor) -> Tensor:
+        if x.mask is None:
+            if not self.session.masked and x.tfjs_mask is None:
+                return x
+            return replace(masks.isolate(self, x), mask=None)
+        if x.mask == x.tfjs_mask:
+            return x
+        if x.mask.op == "outer" and x.tfjs_mask is None:
+            # the enclosing model's call hands its mask to all layers inside
+            self.graph.relies_on_outer_mask = True
+            return x
+        return masks.attach(self, x, x.mask)
 
     @property
     def trains(self) -> bool:

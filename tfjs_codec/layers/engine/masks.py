@@ -9,33 +9,28 @@ that makes one: one that masks nothing, or one that rebuilds the wanted mask fro
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfjs_codec.ir.layers import TfjsLayer
 from tfjs_codec.ir.tensors import ArrayTensor
-from tfjs_codec.layers.engine.symbolic import Mask, Refusal, Tensor
-
-if TYPE_CHECKING:
-    from tfjs_codec.layers.engine.builder import GraphBuilder, Scope
+from tfjs_codec.layers.engine.symbolic import Mask, Network, Tensor
+from tfjs_codec.tracing.refusal import Refusal
 
 # Marks a masked step for tfjs's Masking layer; no network computes it by accident.
-_MARK = 3e38
+MARK = 3e38
 
 
-def made(graph: GraphBuilder, layer: TfjsLayer, inputs: list[Tensor]) -> Mask | None:
+def made(layer: TfjsLayer, inputs: list[Tensor]) -> Mask | None:
     """Return the mask that tfjs's *layer* makes by itself."""
     if layer.class_name == "Embedding" and layer.config.get("mask_zero"):
-        graph.makes_masks = True
         return Mask("not_equal", (inputs[0], 0))
     if layer.class_name == "Masking":
-        graph.makes_masks = True
         return Mask("any", (Mask("not_equal", (inputs[0], layer.config["mask_value"])),))
     return None
 
 
-def strip(b: Scope, x: Tensor) -> Tensor:
+def strip(b: Network, x: Tensor) -> Tensor:
     """Return *x* without the mask tfjs holds for it; what Keras knows stays."""
     if x.tfjs_mask is None:
         return x
@@ -43,22 +38,12 @@ def strip(b: Scope, x: Tensor) -> Tensor:
     return replace(plain, mask=x.mask)
 
 
-def settle(b: Scope, x: Tensor, others: tuple[Tensor, ...] = ()) -> Tensor:
-    """Return *x* such that a layer called on it sees exactly ``x.mask`` in tfjs."""
-    if x.mask is None:
-        if not b.session.masked and x.tfjs_mask is None:
-            return x
-        return replace(b.add("Masking", x, {"mask_value": _MARK}, part="isolated"), mask=None)
-    if x.mask == x.tfjs_mask:
-        return x
-    if x.mask.op == "outer" and x.tfjs_mask is None:
-        # the enclosing model's call hands its mask to all layers inside
-        b.graph.relies_on_outer_mask = True
-        return x
-    return attach(b, x, x.mask)
+def isolate(b: Network, x: Tensor) -> Tensor:
+    """Return *x* with a mask that masks nothing."""
+    return b.add("Masking", x, {"mask_value": MARK}, part="isolated")
 
 
-def attach(b: Scope, x: Tensor, mask: Mask) -> Tensor:
+def attach(b: Network, x: Tensor, mask: Mask) -> Tensor:
     """Return *x* ``(batch, time, …)`` carrying *mask* ``(batch, time)`` in tfjs, too.
 
     Masked steps are overwritten by a mark that ``Masking`` recognises; it makes them zeros.
@@ -70,22 +55,22 @@ def attach(b: Scope, x: Tensor, mask: Mask) -> Tensor:
         "Reshape", keep, {"target_shape": [-1 if time is None else time, *ones]}, part="keep"
     )
     x = b.add("Multiply", [x, keep], part="kept")
-    marks = b.add("Rescaling", keep, {"scale": -_MARK, "offset": _MARK}, part="marks")
+    marks = b.add("Rescaling", keep, {"scale": -MARK, "offset": MARK}, part="marks")
     marked = b.add("Add", [x, marks], part="marked")
-    masked = b.add("Masking", marked, {"mask_value": _MARK}, part="masked")
+    masked = b.add("Masking", marked, {"mask_value": MARK}, part="masked")
     return replace(masked, mask=mask, tfjs_mask=mask)
 
 
-def compute(b: Scope, mask: Mask) -> Tensor:
+def compute(b: Network, mask: Mask) -> Tensor:
     """Return *mask* as a float tensor of 0s and 1s (its shape is that of the mask)."""
-    done = b.graph.computed_masks.get(mask)
+    done = b.computed_masks.get(mask)
     if done is None:
         done = replace(_compute(b, mask), meaning=mask, dtype="bool")
-        b.graph.computed_masks[mask] = done
+        b.computed_masks[mask] = done
     return done
 
 
-def _compute(b: Scope, mask: Mask) -> Tensor:
+def _compute(b: Network, mask: Mask) -> Tensor:
     if mask.op == "not_equal":
         x, value = mask.args
         return not_zero(b, b.add("Rescaling", x, {"scale": 1, "offset": -value}, part="offset"))
@@ -102,14 +87,14 @@ def _compute(b: Scope, mask: Mask) -> Tensor:
     )
 
 
-def not_zero(b: Scope, x: Tensor) -> Tensor:
+def not_zero(b: Network, x: Tensor) -> Tensor:
     """Return 1 where *x* is not 0 (or a denormal number), else 0."""
     minus = b.add("Rescaling", x, {"scale": -1, "offset": 0}, part="minus")
     size = b.add("Maximum", [x, minus], part="abs")
     return _step(b, size)
 
 
-def positive(b: Scope, x: Tensor) -> Tensor:
+def positive(b: Network, x: Tensor) -> Tensor:
     """Return 1 where *x* is above 0 (and not denormal), else 0.
 
     What is below 0 goes first: webgl makes NaN of -∞ in a ReLU, and spares what is beside a NaN
@@ -118,13 +103,13 @@ def positive(b: Scope, x: Tensor) -> Tensor:
     return _step(b, b.add("ReLU", x, {}, part="above"))
 
 
-def _step(b: Scope, x: Tensor) -> Tensor:
+def _step(b: Network, x: Tensor) -> Tensor:
     """Return 1 where *x*, which is not negative, is above 0 (and not denormal), else 0."""
-    big = b.add("Rescaling", x, {"scale": _MARK, "offset": 0}, part="scaled")
+    big = b.add("Rescaling", x, {"scale": MARK, "offset": 0}, part="scaled")
     return b.add("ReLU", big, {"max_value": 1}, part="step")
 
 
-def _any(b: Scope, x: Tensor) -> Tensor:
+def _any(b: Network, x: Tensor) -> Tensor:
     """Return 1 where any value on the last axis of the 0s and 1s *x* is 1; the axis goes."""
     ones = ArrayTensor("ones", np.ones((x.shape[-1] or 0, 1), np.float32))
     config = {"units": 1, "use_bias": False, "activation": "linear"}

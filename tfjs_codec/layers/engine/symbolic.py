@@ -1,12 +1,14 @@
-"""What a rule handles: symbolic tensors and symbolic masks."""
+"""What a rule handles: symbolic tensors and symbolic masks, and what adds layers to them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tfjs_codec.ir.layers import TfjsLayer
-from tfjs_codec.tfjs.classes import Shape
+from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.tfjs.classes import Config, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +60,20 @@ class Tensor:
         return hash(self.origin)
 
 
-class Refusal(Exception):  # noqa: N818 - a verdict, not an error
-    """A rule's verdict that a layer has no exact counterpart: one clause, and a way out."""
+class Network(Protocol):
+    """A network under construction; see :class:`tfjs_codec.layers.engine.builder.Scope`."""
 
-    def __init__(self, reason: str, hint: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
+    @property
+    def computed_masks(self) -> dict[Mask, Tensor]:
+        """The masks that the network has as numbers."""
 
-
-_CONSTANT_BYTES = 256 << 20  # far more than any page loads; sizes in a config are only claims
-
-
-def check_constant(*shape: int | None) -> None:
-    """Refuse to make a float32 constant of *shape*, before anything is allocated, if it is huge."""
-    size = 4
-    for one in shape:
-        size *= one or 0
-    if size > _CONSTANT_BYTES:
-        raise Refusal(f"it would need a constant of {size:,} bytes", "Use smaller sizes.")
-
-
-class StaticShapeNeeded(Refusal):
-    """A lowering needs a size that is known only at run time."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            reason, "Fix the size in the model's Input(shape=...) and save the model again."
-        )
+    def add(
+        self,
+        class_name: str,
+        x: Tensor | Sequence[Tensor],
+        config: Config | None = None,
+        weights: Mapping[str, LazyTensor] | None = None,
+        *,
+        part: str = "",
+    ) -> Tensor:
+        """Add a layer and return its (first) output."""

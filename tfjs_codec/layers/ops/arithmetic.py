@@ -17,9 +17,10 @@ from tfjs_codec.layers import functions
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import op
-from tfjs_codec.layers.engine.symbolic import Mask, Refusal, Tensor
+from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import affine, clip, constant, matrix_on_axis, negate
 from tfjs_codec.tfjs.classes import broadcast
+from tfjs_codec.tracing.refusal import Refusal
 
 
 def with_constant(b: Scope, x: Tensor, value: Any) -> tuple[Tensor, NDArray[np.float32]]:

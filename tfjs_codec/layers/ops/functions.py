@@ -12,18 +12,13 @@ from tfjs_codec.layers import functions
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import op, refuse
-from tfjs_codec.layers.engine.symbolic import (
-    Mask,
-    Refusal,
-    StaticShapeNeeded,
-    Tensor,
-    check_constant,
-)
+from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.ops.arithmetic import _true_divide, add, align, multiply, subtract, sum_of
 from tfjs_codec.layers.ops.shape import axes_of, reduce, sum_over
 from tfjs_codec.layers.primitives import affine, matrix_on_axis, negate, reshape, slice_axis
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.layers.rules.norm import over_norm
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
 
 
 @op(

@@ -16,9 +16,10 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import op, rule
-from tfjs_codec.layers.engine.symbolic import Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import affine, dense, permute, product, reshape, slice_axis
 from tfjs_codec.layers.rules.activation import apply
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 _MOST_PIECES = 256
 

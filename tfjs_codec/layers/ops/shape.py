@@ -16,7 +16,7 @@ from tfjs_codec.ir.tensors import ArrayTensor
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import op
-from tfjs_codec.layers.engine.symbolic import Refusal, StaticShapeNeeded, Tensor, check_constant
+from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import (
     affine,
     dense,
@@ -27,6 +27,7 @@ from tfjs_codec.layers.primitives import (
     slice_axis,
 )
 from tfjs_codec.layers.rules.core import reshape_to
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
 
 
 def axes_of(x: Tensor, axis: Any, extra: int = 0) -> list[int]:
@@ -137,7 +138,12 @@ def _unstack(b: Scope, node: KerasLayer, x: Tensor, num: Any = None, axis: int =
 def _getitem(b: Scope, node: KerasLayer, x: Tensor, key: Any) -> Tensor:
     """Cropping2D for slices, a selection matrix for steps, Reshape for indices and new axes."""
     items = list(key) if isinstance(key, list | tuple) else [key]
-    if any(isinstance(item, Tensor | list | np.ndarray) for item in items):
+    computed = (Tensor, list, np.ndarray)
+    if any(
+        isinstance(part, computed)
+        for item in items
+        for part in ((item.start, item.stop) if isinstance(item, slice) else (item,))
+    ):
         raise Refusal("an index computed at run time")
     if Ellipsis in items:
         at = items.index(Ellipsis)

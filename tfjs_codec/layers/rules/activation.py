@@ -8,8 +8,8 @@ from typing import Any
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.layers import functions
 from tfjs_codec.layers.engine.builder import Scope
-from tfjs_codec.layers.engine.registry import LAYER_RULES, rule
-from tfjs_codec.layers.engine.symbolic import Refusal, Tensor
+from tfjs_codec.layers.engine.registry import REGISTRY, rule
+from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import (
     affine,
     clip,
@@ -19,6 +19,7 @@ from tfjs_codec.layers.primitives import (
     negate,
     slice_axis,
 )
+from tfjs_codec.tracing.refusal import Refusal
 
 _TFJS = {
     name: name
@@ -59,10 +60,10 @@ def apply(b: Scope, x: Tensor, activation: Any) -> Tensor:
         if activation not in FORMULAS:
             raise Refusal(f"the activation '{activation}' cannot be built from tfjs layers")
         return FORMULAS[activation](b, x)
-    if isinstance(activation, dict) and activation.get("class_name") in LAYER_RULES:
+    if isinstance(activation, dict) and activation.get("class_name") in REGISTRY.layers:
         config = activation.get("config") or {}
         layer = KerasLayer(b.layer.name, activation["class_name"], config)
-        result = LAYER_RULES[layer.class_name].function(b, layer, x)
+        result = REGISTRY.layers[layer.class_name].function(b, layer, x)
         assert isinstance(result, Tensor)
         return result
     raise Refusal("the activation is a custom function", "Use one of Keras's own activations.")

@@ -14,13 +14,7 @@ from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
-from tfjs_codec.layers.engine.symbolic import (
-    Mask,
-    Refusal,
-    StaticShapeNeeded,
-    Tensor,
-    check_constant,
-)
+from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import (
     affine,
     constant,
@@ -31,6 +25,7 @@ from tfjs_codec.layers.primitives import (
     slice_axis,
 )
 from tfjs_codec.layers.rules.activation import function
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
 
 _BIG = 1e9  # what Keras adds (negative) to the scores it masks
 

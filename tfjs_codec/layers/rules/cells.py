@@ -11,10 +11,11 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.layers import TfjsLayer
 from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
 from tfjs_codec.layers.engine.builder import Scope
-from tfjs_codec.layers.engine.symbolic import Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import affine, dense, reshape, slice_axis
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.tfjs.classes import TFJS_CLASSES, Shape
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful")
 STATES = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}

@@ -10,13 +10,13 @@ import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
-from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
-from tfjs_codec.layers.engine.symbolic import Mask, Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import affine
 from tfjs_codec.layers.primitives import dense as linear
 from tfjs_codec.layers.rules.activation import split
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 
 def regularizers(layer: KerasLayer, *names: str) -> dict[str, Any]:
@@ -211,10 +211,10 @@ def nested(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor
     given = [b.concrete(t) for t in ([x] if isinstance(x, Tensor) else x)]
     single = len(layer.calls) <= 1
     if b.session.masked:
-        given = [masks.settle(b, t) if t.mask is not None else t for t in given]
+        given = [b.consume_mask(t)[0] if t.mask is not None else t for t in given]
     seen = [t if single else replace(t, shape=()) for t in given]
     bring = [t.mask is not None for t in given]
-    inner, outputs = b.once("model", lambda: b.tracer.nested(layer, seen))
+    inner, outputs = b.once("model", lambda: b.inner.nested(layer, seen))
     if b.once("masks", lambda: bring) != bring:
         raise Refusal("a shared model called with and without a mask")
     results = b.add_wrapper(inner, given, [t.shape for t in outputs], part="model")

@@ -7,8 +7,9 @@ from dataclasses import replace
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import CUSTOM_HINT, rule
-from tfjs_codec.layers.engine.symbolic import Mask, Refusal, Tensor
+from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import affine, negate
+from tfjs_codec.tracing.refusal import Refusal
 
 
 def merged_mask(b: Scope, inputs: list[Tensor]) -> Mask | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
-from tfjs_codec.layers.engine.symbolic import Refusal, Tensor
+from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import (
     affine,
     move_axis_last,
@@ -23,6 +23,7 @@ from tfjs_codec.layers.primitives import (
     reshape,
     slice_axis,
 )
+from tfjs_codec.tracing.refusal import Refusal
 
 _STATS = ("gamma", "beta", "moving_mean", "moving_variance")
 

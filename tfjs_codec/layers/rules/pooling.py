@@ -10,7 +10,7 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
-from tfjs_codec.layers.engine.symbolic import Refusal, StaticShapeNeeded, Tensor, check_constant
+from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.ops.shape import reduce, select
 from tfjs_codec.layers.primitives import (
     channels_last,
@@ -22,6 +22,7 @@ from tfjs_codec.layers.primitives import (
 )
 from tfjs_codec.layers.rules.attention import masked_mean
 from tfjs_codec.layers.rules.resize import on_spatial_axes
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
 
 
 @rule(*(f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))

@@ -8,10 +8,11 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
-from tfjs_codec.layers.engine.symbolic import Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.ops.shape import reduce
 from tfjs_codec.layers.primitives import affine, dense, reshape
 from tfjs_codec.layers.rules.attention import identity_table
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 
 @rule(

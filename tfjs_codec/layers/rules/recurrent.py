@@ -13,12 +13,13 @@ from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, mapped
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
-from tfjs_codec.layers.engine.symbolic import Mask, Refusal, Tensor
+from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import per_axis, reshape
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.layers.rules.cells import FLAGS, composed
 from tfjs_codec.layers.rules.core import regularizers
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
+from tfjs_codec.tracing.refusal import Refusal
 
 Weights = dict[str, LazyTensor]
 _CLASSES = ("SimpleRNN", "LSTM", "GRU")

@@ -11,7 +11,7 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
-from tfjs_codec.layers.engine.symbolic import Refusal, StaticShapeNeeded, Tensor
+from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import (
     affine,
     channels_last,
@@ -21,6 +21,7 @@ from tfjs_codec.layers.primitives import (
     slice_axis,
 )
 from tfjs_codec.layers.resampling import resize_matrix
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 _LAST = {"data_format": "channels_last"}
 

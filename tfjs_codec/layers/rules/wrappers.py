@@ -7,8 +7,9 @@ from dataclasses import replace
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.layers import TfjsLayer
 from tfjs_codec.layers.engine.builder import Scope
-from tfjs_codec.layers.engine.registry import LAYER_RULES, rule
-from tfjs_codec.layers.engine.symbolic import Refusal, Tensor
+from tfjs_codec.layers.engine.registry import REGISTRY, rule
+from tfjs_codec.layers.engine.symbolic import Tensor
+from tfjs_codec.tracing.refusal import Refusal
 
 # Element-wise or on the last axis only: the same for every step, so no wrapper is needed.
 _STEPWISE = ("Activation", "Dropout", "Identity", "LeakyReLU", "ReLU", "ELU", "Rescaling")
@@ -21,11 +22,11 @@ def time_distributed(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     if x.mask is not None and inner.class_name not in ("Dense", *_STEPWISE):
         raise Refusal("a mask over TimeDistributed")
     if inner.class_name in ("Dense", *_STEPWISE):
-        result = LAYER_RULES[inner.class_name].function(b, inner, x)
+        result = REGISTRY.layers[inner.class_name].function(b, inner, x)
         assert isinstance(result, Tensor)
         return result
     step = (x.shape[0], *x.shape[2:])
-    made, output = b.once("inner", lambda: b.tracer.inner(inner, step, x.dtype))
+    made, output = b.once("inner", lambda: b.inner.alone(inner, step, x.dtype))
     wrapper = TfjsLayer("", "TimeDistributed", children={"layer": made})
     shape = (x.shape[0], x.shape[1], *output.shape[1:])
     result = b.add_wrapper(wrapper, x, [shape])[0]
@@ -36,6 +37,6 @@ def time_distributed(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 def spectral_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The wrapped layer with its stored kernel."""
     inner = layer.children["layer"]
-    result = LAYER_RULES[inner.class_name].function(b, inner, x)
+    result = REGISTRY.layers[inner.class_name].function(b, inner, x)
     assert isinstance(result, Tensor)
     return result

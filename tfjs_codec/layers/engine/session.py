@@ -1,0 +1,32 @@
+"""What one lowering shares between all its graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.layers.engine.log import LoweringLog
+from tfjs_codec.tfjs.names import Names
+
+
+@dataclass(slots=True)
+class Session:
+    """What one lowering shares between all its graphs.
+
+    ``masked`` tells whether any layer of the Keras model makes masks: then tfjs hands stale
+    masks to layers that should see none. ``flat_sizes`` are the lengths that Flatten layers must
+    produce because a Dense after them says so.
+    """
+
+    path: str
+    generation: int
+    version: tuple[int, int]
+    allow_approximate: bool
+    backend: str = "tensorflow"
+    masked: bool = False
+    flat_sizes: Mapping[KerasLayer, int] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+    log: LoweringLog = field(default_factory=LoweringLog)
+    memo: dict[tuple[Any, ...], Any] = field(default_factory=dict)

@@ -1,0 +1,177 @@
+"""The Layers half of tracing: Keras models become tfjs models, through builders and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
+from tfjs_codec.ir.layers import TfjsGraph, TfjsLayer
+from tfjs_codec.ir.references import is_input
+from tfjs_codec.layers.engine.builder import GraphBuilder, Scope
+from tfjs_codec.layers.engine.session import Session
+from tfjs_codec.layers.engine.symbolic import Mask, Tensor
+from tfjs_codec.tfjs.classes import Shape, ShapeError
+from tfjs_codec.tfjs.names import legal
+from tfjs_codec.tracing.refusal import Refusal, ShapeRefusal
+from tfjs_codec.tracing.registry import Entry, Registry
+from tfjs_codec.tracing.tracer import Tracer, bind
+
+
+class LayersTarget:
+    """Traces Keras models into tfjs models; ``tracer`` holds what was refused."""
+
+    def __init__(self, session: Session, registry: Registry) -> None:
+        self.session = session
+        self.tracer = Tracer(registry, session.path, Tensor, _stand_in)
+
+    def model(
+        self, keras: KerasGraph, given: Sequence[Tensor | None] = ()
+    ) -> tuple[TfjsGraph, list[Tensor]]:
+        """Trace *keras* into a model of its own and return it with its symbolic outputs.
+
+        *given* are the tensors of the call (for a nested model): they refine unknown input
+        sizes and tell which inputs bring a mask.
+        """
+        graph = GraphBuilder(self.session, legal(keras.name), keras)
+        values = self._inputs(graph, keras, given)
+        traced = self.tracer.trace(
+            keras, values, lambda entry, layer, call: self._apply(graph, entry, layer, call)
+        )
+        outputs = self._outputs(graph, traced, keras)
+        return graph.finish(outputs, sequential=keras.sequential), outputs
+
+    def _inputs(
+        self, graph: GraphBuilder, keras: KerasGraph, given: Sequence[Tensor | None]
+    ) -> dict[Ref, Tensor]:
+        values: dict[Ref, Tensor] = {}
+        by_ref = dict(zip(keras.inputs, given, strict=False))
+        for layer in filter(is_input, keras.layers):
+            ref = Ref(layer.name, 0, 0)
+            tensor = by_ref.get(ref)
+            shape = _refine(_input_shape(self.session, layer), tensor.shape if tensor else None)
+            mask = None
+            if tensor is not None and tensor.mask is not None:
+                mask = Mask("outer", (keras.inputs.index(ref),))
+            name = self.session.names.base(layer)
+            if layer.config.get("sparse") or layer.config.get("ragged"):
+                refusal = Refusal("sparse and ragged inputs do not exist in tfjs")
+                self.tracer.refuse(layer, refusal)
+            values[ref] = graph.input(name, shape, layer.config.get("dtype") or "float32", mask)
+        missing = [ref.layer for ref in keras.inputs if ref not in values]
+        if missing:
+            raise CorruptFileError(
+                f"the model's input '{missing[0]}' is not an InputLayer", path=self.session.path
+            )
+        # tfjs feeds inputs in the model's order
+        graph.inputs = [values[ref] for ref in keras.inputs]
+        return values
+
+    def _outputs(
+        self, graph: GraphBuilder, outputs: Sequence[Tensor], keras: KerasGraph
+    ) -> list[Tensor]:
+        """Make outputs distinct: tfjs cannot return one tensor twice."""
+        seen: set[Tensor] = set()
+        result = []
+        for tensor, ref in zip(outputs, keras.outputs, strict=True):
+            if tensor in seen or tensor.layer is None:
+                scope = Scope(graph, KerasLayer(f"{ref.layer}_output", "Output"), Call(), self)
+                tensor = scope.add("Activation", tensor, {"activation": "linear"})  # noqa: PLW2901
+                scope.finish_names([tensor])
+            seen.add(tensor)
+            result.append(tensor)
+        return result
+
+    # -------------------------------------------------------------------------------- one call
+
+    def _apply(
+        self, graph: GraphBuilder, entry: Entry, layer: KerasLayer, call: Call
+    ) -> list[Tensor]:
+        """Apply the rule *entry* and set the masks that Keras would set.
+
+        Raises:
+            Refusal: The call has no exact network.
+        """
+        scope = Scope(graph, layer, call, self)
+        inputs = list(self.tracer.values_in(call))
+        try:
+            if layer.is_op:
+                args, options = bind(entry, call)
+                made = entry.function(scope, layer, *args, **options)
+            else:
+                made = entry.function(scope, layer, call.args[0] if call.args else [])
+            outputs = [made] if isinstance(made, Tensor) else list(made)
+            if not layer.is_op and outputs and outputs[0] in inputs:  # keep the layer's name alive
+                outputs[0] = scope.add("Activation", outputs[0], {"activation": "linear"})
+        except ShapeError as error:
+            raise ShapeRefusal(str(error)) from error
+        scope.finish_names(outputs)
+        if entry.mask == "pass":
+            mask = inputs[0].mask if inputs else None
+            outputs = [replace(tensor, mask=mask) for tensor in outputs]
+        elif entry.mask == "drop":
+            outputs = [replace(tensor, mask=None) for tensor in outputs]
+        self._log(scope, outputs)
+        return outputs
+
+    def _log(self, scope: Scope, outputs: Sequence[Tensor]) -> None:
+        layer, log = scope.layer, self.session.log
+        place = self.tracer.place(layer)
+        if not any(tensor.poisoned for tensor in outputs):
+            log.shapes.setdefault(place, [tensor.shape for tensor in outputs])
+        if scope.used_classes != [layer.class_name]:
+            log.lowered.append((place, layer.class_name, scope.used_classes))
+
+    # --------------------------------------------------------------------------- inner models
+
+    def nested(self, layer: KerasLayer, given: Sequence[Tensor]) -> tuple[TfjsLayer, list[Tensor]]:
+        """Trace the nested model *layer* called on *given*."""
+        assert layer.graph is not None
+        with self.tracer.inside(layer):
+            graph, outputs = self.model(layer.graph, given)
+        class_name = "Sequential" if graph.sequential else "Functional"
+        return TfjsLayer("", class_name, graph=graph), outputs
+
+    def alone(self, layer: KerasLayer, shape: Shape, dtype: str) -> tuple[TfjsLayer, Tensor]:
+        """Trace *layer* alone on an input of *shape*, for a wrapper.
+
+        Returns the one tfjs layer it became, or a nested model of several, with its output.
+        """
+        graph = GraphBuilder(self.session, f"{self.session.names.base(layer)}_model")
+        x = graph.input(f"{self.session.names.base(layer)}_input", shape, dtype)
+        with self.tracer.inside(layer):
+            outputs = self.tracer.call(
+                layer, Call((x,)), lambda entry, layer, call: self._apply(graph, entry, layer, call)
+            )
+        finished = graph.finish(outputs[:1])
+        layers = [one for one in finished.layers if one.class_name != "InputLayer"]
+        if len(layers) == 1 and finished.outputs[0].tensor == 0:
+            layers[0].calls = []
+            return layers[0], outputs[0]
+        return TfjsLayer(finished.name, "Functional", graph=finished), outputs[0]
+
+
+def _input_shape(session: Session, layer: KerasLayer) -> Shape:
+    shape = layer.config.get("batch_shape")
+    if not isinstance(shape, list) or not shape:
+        raise CorruptFileError(
+            "an InputLayer without a shape", path=session.path, where=f"layer '{layer.name}'"
+        )
+    return tuple(shape)
+
+
+def _refine(declared: Shape, given: Shape | None) -> Shape:
+    """Fill unknown sizes of a nested model's input from the tensor it is called on."""
+    if given is None or len(given) != len(declared):
+        return declared
+    return (
+        declared[0],
+        *(b if a is None else a for a, b in zip(declared[1:], given[1:], strict=True)),
+    )
+
+
+def _stand_in(tensors: Sequence[Tensor]) -> Tensor:
+    shape = tensors[0].shape if tensors else (None, 1)
+    dtype = tensors[0].dtype if tensors else "float32"
+    return Tensor(shape, dtype, TfjsLayer("", "Refused"), poisoned=True)

@@ -1,0 +1,107 @@
+"""Lowering: a Keras model becomes one of layers that tfjs has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from tfjs_codec.errors import Problem
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
+from tfjs_codec.ir.layers import TfjsModel, Weight, graph_weights
+from tfjs_codec.ir.references import refs_in, replace_layers
+from tfjs_codec.ir.tensors import as_float32
+from tfjs_codec.layers.catalogue import REGISTRY
+from tfjs_codec.layers.engine.log import LoweringLog
+from tfjs_codec.layers.engine.session import Session
+from tfjs_codec.layers.engine.target import LayersTarget
+from tfjs_codec.layers.training import training_config
+from tfjs_codec.tracing.refusal import Refusal
+
+
+def lower(
+    model: KerasModel,
+    *,
+    allow_approximate: bool = False,
+    keep_training_config: bool = False,
+    replacements: Mapping[str, KerasGraph] | None = None,
+    log: LoweringLog | None = None,
+) -> tuple[TfjsModel, LoweringLog]:
+    """Express *model* with layers that tfjs has.
+
+    Args:
+        model: What a reader returned; weights-only models stay bare weights.
+        allow_approximate: Accept lowerings that are not exact; each is a warning in the log.
+        keep_training_config: Translate the training config too, if tfjs can express it.
+        replacements: Models to put in the place of layers, by layer name.
+        log: What to record in, for callers that want the record even of what is refused.
+
+    Raises:
+        UnsupportedModelError: Lists every layer that has no counterpart.
+        CorruptFileError: Weights, shapes or configs that contradict each other.
+    """
+    session = Session(
+        model.path,
+        model.generation,
+        _version(model),
+        allow_approximate,
+        model.backend or "tensorflow",
+        log=log or LoweringLog(),
+    )
+    session.log.warnings.extend(model.warnings)
+    if model.graph is None:
+        weights = [Weight(name, as_float32(t)) for name, t in model.loose_weights.items()]
+        return TfjsModel(None, weights), session.log
+    keras = replace_layers(model.graph, replacements or {})
+    session.masked = any(_makes_mask(layer) for layer in keras.walk())
+    session.flat_sizes = _flat_sizes(keras)
+    session.log.renamed.extend(session.names.reserve(keras))
+    target = LayersTarget(session, REGISTRY)
+    try:
+        graph, _ = target.model(keras)
+    except Refusal as refusal:
+        problem = Problem(keras.name, "model", refusal.reason, refusal.hint)
+        target.tracer.problems.append(problem)
+    target.tracer.check()
+    training = None
+    if keep_training_config:
+        training, warnings = training_config(model.training_config)
+        session.log.warnings.extend(warnings)
+    weights = [Weight(name, tensor) for name, tensor in graph_weights(graph)]
+    version = f"keras v{model.keras_version}" if model.keras_version else None
+    return TfjsModel(graph, weights, training, None, version), session.log
+
+
+def _version(model: KerasModel) -> tuple[int, int]:
+    """Return the first two numbers of the Keras version; the generation's last if unknown."""
+    numbers = re.findall(r"\d+", model.keras_version or "")[:2]
+    return (int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else (model.generation, 99)
+
+
+def _flat_sizes(graph: KerasGraph) -> dict[KerasLayer, int]:
+    """Return, for each Flatten on the way to a Dense, how many values it must yield."""
+    sizes: dict[str, int] = {}
+    found: dict[KerasLayer, int] = {}
+    for layer in reversed(graph.layers):
+        size = sizes.get(layer.name)
+        kernel = layer.weights.get("kernel")
+        if layer.class_name == "Dense" and kernel is not None and kernel.shape:
+            size = kernel.shape[0]
+        elif layer.class_name == "Flatten" and size is not None:
+            found[layer] = size
+        elif layer.class_name not in _KEEPS_SIZE:
+            size = None
+        if size is not None and layer.class_name != "Flatten":
+            sizes.update((ref.layer, size) for call in layer.calls for ref in refs_in(call))
+        if layer.graph is not None:
+            found.update(_flat_sizes(layer.graph))
+    return found
+
+
+_KEEPS_SIZE = {"Activation", "BatchNormalization", "Dropout", "LeakyReLU", "ReLU"}
+
+
+def _makes_mask(layer: KerasLayer) -> bool:
+    mask_zero = bool(layer.config.get("mask_zero"))
+    return (
+        layer.class_name == "Masking" or mask_zero or any("mask" in c.kwargs for c in layer.calls)
+    )

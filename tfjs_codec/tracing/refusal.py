@@ -1,0 +1,37 @@
+"""Verdicts of rules: what a target cannot express, and why."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):  # noqa: N818 - a verdict, not an error
+    """A rule's verdict that a layer has no exact counterpart: one clause, and a way out."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+class ShapeRefusal(Refusal):
+    """A refusal that depends on shapes; after another refusal, they are made up."""
+
+
+class StaticShapeNeeded(ShapeRefusal):
+    """A rule needs a size that is known only at run time."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            reason, "Fix the size in the model's Input(shape=...) and save the model again."
+        )
+
+
+_CONSTANT_BYTES = 256 << 20  # far more than any page loads; sizes in a config are only claims
+
+
+def check_constant(*shape: int | None) -> None:
+    """Refuse to make a float32 constant of *shape*, before anything is allocated, if it is huge."""
+    size = 4
+    for one in shape:
+        size *= one or 0
+    if size > _CONSTANT_BYTES:
+        raise Refusal(f"it would need a constant of {size:,} bytes", "Use smaller sizes.")

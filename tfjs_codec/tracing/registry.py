@@ -1,0 +1,111 @@
+"""The rules of one target: one per Keras class and per operation.
+
+A rule is ``rule(b, layer, x) -> outputs``: ``b`` is what the target builds with, ``layer`` the
+:class:`~tfjs_codec.ir.keras.KerasLayer`, ``x`` its input: a tensor of the target, or a list of
+them when Keras passes a list. It returns one tensor or a list. The first line of its docstring is
+its row in the supported-layers table; ``b.call`` holds the other arguments of the call.
+
+An operation's rule is ``rule(b, op, *args, **kwargs)`` with the call's arguments (tensors and
+constants) bound to the names of the ``keras.ops`` function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.tracing.refusal import Refusal
+
+Rule = Callable[..., Any]
+R = TypeVar("R", bound=Rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A registered rule.
+
+    ``mask`` says what Keras does with a mask: ``pass`` hands the first input's on, ``drop``
+    loses it, ``own`` means the rule sets it itself. ``is_user`` marks the rule of a user.
+    """
+
+    function: Rule
+    mask: str = "drop"
+    is_user: bool = False
+
+    @property
+    def summary(self) -> str:
+        """How the class is lowered, one line."""
+        return (self.function.__doc__ or "").strip().split("\n")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The rules of a target, and what it refuses: by class name ``(reason, hint)``.
+
+    ``unknown_layer`` and ``unknown_op`` are the verdicts about all other classes and operations;
+    a ``{}`` in the reason stands for the name.
+    """
+
+    unknown_layer: tuple[str, str]
+    unknown_op: tuple[str, str]
+    layers: dict[str, Entry] = field(default_factory=dict)
+    ops: dict[str, Entry] = field(default_factory=dict)
+    refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+    user: dict[str, Entry] = field(default_factory=dict)
+
+    def rule(self, *class_names: str, mask: str = "drop") -> Callable[[R], R]:
+        """Register the decorated function as the rule of Keras classes."""
+        return self._register(self.layers, class_names, mask)
+
+    def op(self, *names: str) -> Callable[[R], R]:
+        """Register the decorated function as the rule of ``keras.ops`` operations."""
+        return self._register(self.ops, names, "own")
+
+    @staticmethod
+    def _register(rules: dict[str, Entry], names: tuple[str, ...], mask: str) -> Callable[[R], R]:
+        def register(function: R) -> R:
+            for name in names:
+                assert name not in rules, name
+                rules[name] = Entry(function, mask)
+            return function
+
+        return register
+
+    def refuse(self, *names: str, reason: str, hint: str = "") -> None:
+        """Register classes or operations that have no exact counterpart."""
+        for name in names:
+            self.refused[name] = (reason, hint)
+
+    def register_rule(self, class_name: str, *, mask: str = "drop") -> Callable[[R], R]:
+        """Register a rule for a custom Keras class, for example ``"MyPackage>MyLayer"``.
+
+        The decorated function is called as ``rule(b, layer, x)``; see the module docstring. *mask*
+        is ``"pass"`` if the layer hands its input's mask on (``supports_masking``). A later
+        registration replaces an earlier one; rules for Keras's own classes can be replaced too.
+        """
+
+        def register(function: R) -> R:
+            self.user[class_name] = Entry(function, mask, is_user=True)
+            return function
+
+        return register
+
+    def find(self, layer: KerasLayer) -> Entry:
+        """Return the rule for *layer*: the user's, an operation's or a layer class's.
+
+        Raises:
+            Refusal: There is none.
+        """
+        user = self.user.get(layer.registered_name) or self.user.get(layer.class_name)
+        if user is not None:
+            return user
+        name = layer.class_name if layer.graph is None else "Functional"
+        entry = (self.ops if layer.is_op else self.layers).get(name)
+        if entry is not None:
+            return entry
+        reason, hint = self.refused.get(
+            name, self.unknown_op if layer.is_op else self.unknown_layer
+        )
+        raise Refusal(reason.format(name), hint)

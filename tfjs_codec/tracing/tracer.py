@@ -1,0 +1,163 @@
+"""The tracer: applies a rule to every call of a model and collects what is refused."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from tfjs_codec.errors import CorruptFileError, Problem, TfjsCodecError, UnsupportedModelError
+from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
+from tfjs_codec.ir.references import calls_in_order, map_call
+from tfjs_codec.tracing.refusal import Refusal, ShapeRefusal
+from tfjs_codec.tracing.registry import Entry, Registry
+
+
+class Value(Protocol):
+    """A tensor of a target. A ``poisoned`` one depends on a call that was refused."""
+
+    @property
+    def poisoned(self) -> bool: ...
+
+
+V = TypeVar("V", bound=Value)
+
+
+@dataclass(slots=True)
+class Tracer(Generic[V]):
+    """Traces models for one target.
+
+    Args:
+        registry: The target's rules.
+        path: The model's file, for messages.
+        kind: The class of the target's tensors.
+        stand_in: Makes the tensor that stands for the output of a refused call, from the
+            call's inputs, so that later layers are looked at, too.
+    """
+
+    registry: Registry
+    path: str
+    kind: type[V]
+    stand_in: Callable[[Sequence[V]], V]
+    problems: list[Problem] = field(default_factory=list)
+    _names: list[str] = field(default_factory=list)
+
+    def trace(
+        self,
+        graph: KerasGraph,
+        inputs: Mapping[Ref, V],
+        apply: Callable[[Entry, KerasLayer, Call], list[V]],
+    ) -> list[V]:
+        """Apply all calls of *graph* to *inputs* and return the values of its outputs.
+
+        Raises:
+            CorruptFileError: A call or an output refers to a tensor that does not exist.
+        """
+        values: dict[tuple[str, int], list[V]] = {
+            (ref.layer, ref.call): [value] for ref, value in inputs.items()
+        }
+
+        def value(ref: Ref) -> V:
+            outputs = values.get((ref.layer, ref.call), [])
+            if ref.tensor < len(outputs):
+                return outputs[ref.tensor]
+            if outputs and outputs[-1].poisoned:  # nobody knows how many there are
+                return outputs[-1]
+            raise CorruptFileError(
+                f"output {ref.tensor} of call {ref.call} does not exist",
+                path=self.path,
+                where=f"layer '{ref.layer}'",
+            )
+
+        for layer, number in calls_in_order(graph):
+            call = map_call(layer.calls[number], value)
+            values[layer.name, number] = self.call(layer, call, apply)
+        return [value(ref) for ref in graph.outputs]
+
+    def call(
+        self,
+        layer: KerasLayer,
+        call: Call,
+        apply: Callable[[Entry, KerasLayer, Call], list[V]],
+    ) -> list[V]:
+        """Apply one *call*, with values in place of Refs; on refusal note it, return stand-ins."""
+        given = list(self.values_in(call))
+        poisoned = any(value.poisoned for value in given)
+        try:
+            return apply(self.registry.find(layer), layer, call)
+        except Refusal as refusal:
+            if not (poisoned and isinstance(refusal, ShapeRefusal)):
+                self.refuse(layer, refusal)
+        except (TfjsCodecError, RecursionError):
+            if not poisoned:
+                raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            if not poisoned:
+                raise CorruptFileError(
+                    f"its config or arguments make no sense ({type(error).__name__}: {error})",
+                    path=self.path,
+                    where=f"layer '{layer.name}' ({layer.class_name})",
+                ) from error
+        return [self.stand_in(given)]
+
+    def values_in(self, argument: Any) -> Iterator[V]:
+        """Yield all values of an argument or a Call."""
+        if isinstance(argument, self.kind):
+            yield argument
+            return
+        inner: Iterable[Any] = ()
+        if isinstance(argument, Call):
+            inner = (*argument.args, *argument.kwargs.values())
+        elif isinstance(argument, list | tuple):
+            inner = argument
+        elif isinstance(argument, dict):
+            inner = argument.values()
+        for item in inner:
+            yield from self.values_in(item)
+
+    # ------------------------------------------------------------------------------- problems
+
+    @contextmanager
+    def inside(self, layer: KerasLayer) -> Iterator[None]:
+        """Within, problems are those of layers inside *layer*."""
+        self._names.append(layer.name)
+        try:
+            yield
+        finally:
+            self._names.pop()
+
+    def place(self, layer: KerasLayer) -> str:
+        """Return the name of *layer* after those of the layers and models around it."""
+        return "/".join([*self._names, layer.name])
+
+    def refuse(self, layer: KerasLayer, refusal: Refusal) -> None:
+        """Record that *layer* is refused."""
+        class_name = layer.registered_name or layer.class_name
+        problem = Problem(self.place(layer), class_name, refusal.reason, refusal.hint)
+        self.problems.append(problem)
+
+    def check(self) -> None:
+        """Raise all problems at once, if there are any.
+
+        Raises:
+            UnsupportedModelError: Lists every layer that has no counterpart.
+        """
+        if self.problems:
+            problems = tuple(dict.fromkeys(self.problems))
+            count = "1 layer" if len(problems) == 1 else f"{len(problems)} layers"
+            raise UnsupportedModelError(
+                f"{count} cannot be expressed exactly in tfjs", path=self.path, problems=problems
+            )
+
+
+def bind(entry: Entry, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Match an operation's arguments to its rule's parameters."""
+    names = list(inspect.signature(entry.function).parameters)[2:]
+    for key, value in call.kwargs.items():
+        if key not in (*names, "name", "training", "dtype") and value not in (None, False):
+            raise Refusal(f"the option '{key}' of this operation")
+    if len(call.args) > len(names):
+        raise Refusal("more operands than this operation is known to have")
+    return call.args, {key: value for key, value in call.kwargs.items() if key in names}
