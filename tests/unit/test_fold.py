@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfjs_codec.graph.optimise.fold import folded
+from tfjs_codec.graph.optimise.fold import fold
 from tfjs_codec.graph.optimise.kernels import KERNELS, Unfoldable, compute
 from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, const
 
@@ -85,7 +85,7 @@ def graph(nodes, outputs, inputs=()) -> Graph:
 
 
 def test_folds_what_depends_on_constants_only():
-    made = folded(
+    made = fold(
         graph(
             [
                 Node("x", "Placeholder", (), {"dtype": "float32"}),
@@ -113,7 +113,7 @@ def test_folds_what_depends_on_constants_only():
 
 def test_scalars_stay_scalars():
     nodes = [const("a", np.int32(3)), Node("y", "Neg", (Ref("a"),), {"T": "int32"})]
-    assert folded(graph(nodes, ["y"])).nodes["y"].value.numpy().shape == ()
+    assert fold(graph(nodes, ["y"])).nodes["y"].value.numpy().shape == ()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_operands_that_change_nothing(op, inputs, shape, goes):
         Node("m", op, tuple(map(Ref, inputs)), {"T": "float32"}),
         Node("y", "Sigmoid", (Ref("m"),), {"T": "float32"}),
     ]
-    made = folded(graph(nodes, ["y"], ["x"]))
+    made = fold(graph(nodes, ["y"], ["x"]))
     assert made.nodes["y"].inputs == ((Ref("x"),) if goes else (Ref("m"),))
 
 
@@ -143,7 +143,7 @@ def test_keeps_types_that_numpy_lacks():
         const("a", np.float32([2.0]), "bfloat16"),
         Node("y", "AddV2", (Ref("a"), Ref("a")), {"T": "bfloat16"}),
     ]
-    assert folded(graph(nodes, ["y"])).nodes["y"].op == "AddV2"
+    assert fold(graph(nodes, ["y"])).nodes["y"].op == "AddV2"
 
 
 def test_shape_of_a_large_constant_reads_nothing():
@@ -156,7 +156,7 @@ def test_shape_of_a_large_constant_reads_nothing():
         Node("w", "Const", (), {"dtype": "float32", "value": weight}),
         Node("y", "Shape", (Ref("w"),), {"T": "float32", "out_type": "int32"}),
     ]
-    made = folded(graph(nodes, ["y"]))
+    made = fold(graph(nodes, ["y"]))
     assert made.nodes["y"].value.numpy().tolist() == [3, 4]
 
 
@@ -164,5 +164,5 @@ def test_work_is_bounded():
     """Each fold is small, all together are not."""
     first = const("0", np.zeros((1 << 18, 4), np.float64))
     chain = [Node(str(i), "Neg", (Ref(str(i - 1)),), {"T": "float64"}) for i in range(1, 80)]
-    ops = [node.op for node in folded(graph([first, *chain], ["79"])).nodes.values()]
+    ops = [node.op for node in fold(graph([first, *chain], ["79"])).nodes.values()]
     assert ops.count("Neg") > 40

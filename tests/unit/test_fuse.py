@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfjs_codec.graph.optimise.affine import affine_folded
-from tfjs_codec.graph.optimise.fuse import fused, prelus_found
+from tfjs_codec.graph.optimise.affine import fold_affine
+from tfjs_codec.graph.optimise.fuse import find_prelus, fuse
 from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, const
 
 RNG = np.random.default_rng(5)
@@ -79,7 +79,7 @@ def weights(made: Graph, name="c"):
 def test_scale_and_offset_go_into_weights_and_bias(op, changed, shape):
     base = linear(op, **changed)
     scale, offset, second, third = floats(6), floats(1, 6), floats(), floats(6)
-    made = affine_folded(
+    made = fold_affine(
         graph(
             *base,
             const("s", scale),
@@ -107,7 +107,7 @@ def test_scale_and_offset_go_into_weights_and_bias(op, changed, shape):
 def test_batch_norm():
     gamma, beta, mean, variance = (floats(6) for _ in range(4))
     values = {"g": gamma, "b": beta, "m": mean, "v": variance}
-    made = affine_folded(
+    made = fold_affine(
         graph(
             *linear(),
             *(const(name, value) for name, value in values.items()),
@@ -120,7 +120,7 @@ def test_batch_norm():
 
 
 def test_scale_alone_needs_no_bias():
-    made = affine_folded(graph(*linear(), const("s", floats(6)), node("y", "Mul", "c", "s")))
+    made = fold_affine(graph(*linear(), const("s", floats(6)), node("y", "Mul", "c", "s")))
     assert set(made.nodes) == {"x", "w/scaled", "c"}
     assert made.outputs["y"].ref == Ref("c")
 
@@ -128,7 +128,7 @@ def test_scale_alone_needs_no_bias():
 def test_layers_called_twice_share_their_scaled_weights():
     one, two = (node(name, "Conv2D", "x", "w", attrs=CONV) for name in "cd")
     scale = const("s", floats(6))
-    made = affine_folded(
+    made = fold_affine(
         graph(
             const("w", floats(1, 1, 2, 6)), one, two, scale,
             node("y", "Mul", "c", "s"), node("z", "Mul", "d", "s"), outputs=("y", "z"),
@@ -139,7 +139,7 @@ def test_layers_called_twice_share_their_scaled_weights():
 
 def stays(*nodes, outputs=("y",)):
     given = graph(*nodes, outputs=outputs)
-    assert affine_folded(given).nodes.keys() == given.nodes.keys()
+    assert fold_affine(given).nodes.keys() == given.nodes.keys()
 
 
 def test_what_is_not_affine_per_channel_stays():
@@ -171,7 +171,7 @@ PRELU = (
 )
 def test_prelu(shape, read_as):
     slope = floats(*shape)
-    made = prelus_found(graph(const("slope", slope), *PRELU))
+    made = find_prelus(graph(const("slope", slope), *PRELU))
     assert set(made.nodes) == {"x", "y", "y/alpha"}
     assert made.nodes["y"].op == "Prelu"
     assert made.nodes["y"].inputs == (Ref("x"), Ref("y/alpha"))
@@ -180,9 +180,9 @@ def test_prelu(shape, read_as):
 
 def test_no_prelu():
     other = graph(const("slope", floats(4, 1, 6)), *PRELU)
-    assert prelus_found(other) == other
+    assert find_prelus(other) == other
     other = graph(const("slope", floats(6)), *PRELU[:2], node("r", "Relu", "p"), *PRELU[3:])
-    assert prelus_found(other).nodes["y"].op == "AddV2"
+    assert find_prelus(other).nodes["y"].op == "AddV2"
 
 
 BIAS = (const("b", floats(6)), node("a", "BiasAdd", "c", "b", attrs=NHWC))
@@ -201,7 +201,7 @@ def test_bias_and_activation_are_fused(op, into, activation):
     prelu = activation == "Prelu"
     last = node("y", activation, "a", *["s"] * prelu, attrs={**FLOAT, "alpha": 0.3})
     base = linear(op)
-    made = fused(graph(*base, *BIAS, const("s", floats(6)), last)).nodes["y"]
+    made = fuse(graph(*base, *BIAS, const("s", floats(6)), last)).nodes["y"]
     if (op, activation) == ("DepthwiseConv2dNative", "LeakyRelu"):  # tfjs would lose its slope
         assert made == last
         return
@@ -214,20 +214,20 @@ def test_bias_and_activation_are_fused(op, into, activation):
 
 
 def test_bias_alone_and_activation_alone_are_fused():
-    made = fused(graph(*linear(), *BIAS, outputs=("a",))).nodes["a"]
+    made = fuse(graph(*linear(), *BIAS, outputs=("a",))).nodes["a"]
     assert made.attrs["fused_ops"] == (b"BiasAdd",)
-    made = fused(graph(*linear(), node("y", "Relu", "c"))).nodes["y"]
+    made = fuse(graph(*linear(), node("y", "Relu", "c"))).nodes["y"]
     assert (made.attrs["fused_ops"], made.attrs["num_args"]) == ((b"NoOp", b"Relu"), 0)
 
 
 def test_what_tfjs_cannot_fuse_stays():
-    made = fused(graph(*linear(), *BIAS, node("y", "Tanh", "a")))
+    made = fuse(graph(*linear(), *BIAS, node("y", "Tanh", "a")))
     assert (made.nodes["a"].op, made.nodes["y"].op) == ("_FusedConv2D", "Tanh")
-    made = fused(graph(*linear(), *BIAS, const("s", floats(4, 6)), node("y", "Prelu", "a", "s")))
+    made = fuse(graph(*linear(), *BIAS, const("s", floats(4, 6)), node("y", "Prelu", "a", "s")))
     assert made.nodes["y"].op == "Prelu"
-    made = fused(graph(*linear(), *BIAS, node("y", "Relu", "a"), outputs=("a", "y")))
+    made = fuse(graph(*linear(), *BIAS, node("y", "Relu", "a"), outputs=("a", "y")))
     assert made.nodes["y"].op == "Relu"
-    made = fused(graph(*linear(data_format=b"NCHW"), *BIAS, node("y", "Relu", "a")))
+    made = fuse(graph(*linear(data_format=b"NCHW"), *BIAS, node("y", "Relu", "a")))
     assert made.nodes["y"].op == "Relu"
-    made = fused(graph(*linear("Conv3D"), node("y", "Relu", "c")))
+    made = fuse(graph(*linear("Conv3D"), node("y", "Relu", "c")))
     assert made.nodes["c"].op == "Conv3D"

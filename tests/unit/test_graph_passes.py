@@ -26,14 +26,15 @@ from tfjs_codec.errors import (
     UsageError,
 )
 from tfjs_codec.files.tensor_proto import proto_tensor
-from tfjs_codec.graph.check import checked
-from tfjs_codec.graph.importing.control_v1 import merges_gated
-from tfjs_codec.graph.importing.expand import expanded
+from tfjs_codec.graph.check import check
+from tfjs_codec.graph.importing.control_v1 import gate_merges
+from tfjs_codec.graph.importing.expand import expand
 from tfjs_codec.graph.importing.graph_def import GraphReader
-from tfjs_codec.graph.importing.loops import carried
-from tfjs_codec.graph.importing.variables import bound
-from tfjs_codec.graph.optimise.narrow import narrowed
-from tfjs_codec.graph.optimise.simplify import forwarded, outputs_apart
+from tfjs_codec.graph.importing.loops import carry
+from tfjs_codec.graph.importing.variables import bind_variables
+from tfjs_codec.graph.optimise.narrow import narrow
+from tfjs_codec.graph.optimise.simplify import forward, separate_outputs
+from tfjs_codec.graph.passes import run
 from tfjs_codec.ir.graph import Func, Function, Graph, Node, Ref, Shape, Tensor, const, ordered
 from tfjs_codec.ir.tensors import ArrayTensor
 from tfjs_codec.limits import Limits
@@ -191,7 +192,7 @@ def call(name: str, target: str, *inputs: str, op="PartitionedCall", **more) -> 
 
 
 def test_calls_are_inlined_however_deep():
-    made = expanded(
+    made = expand(
         graph(
             call("c", "outer", "x"),
             node("y", "Neg", "c"),
@@ -207,7 +208,7 @@ def test_calls_are_inlined_however_deep():
 
 
 def test_a_function_that_returns_its_argument():
-    made = expanded(graph(call("y", "same", "x"), functions=library(function("same", "a", "a"))))
+    made = expand(graph(call("y", "same", "x"), functions=library(function("same", "a", "a"))))
     assert made.outputs["y"].ref == Ref("x")
 
 
@@ -225,7 +226,7 @@ def test_wrong_calls(target, inputs, text):
         function("loop", "a", "c", call("c", "loop", "a")), function("same", "a", "a")
     )
     with pytest.raises(CorruptFileError, match=text):
-        expanded(graph(call("y", target, *inputs), functions=functions))
+        expand(graph(call("y", target, *inputs), functions=functions))
 
 
 def test_calls_cannot_multiply_without_end():
@@ -235,7 +236,7 @@ def test_calls_cannot_multiply_without_end():
     ]
     functions = library(*levels, function("f30", "a", "r", node("r", "Relu", "a")))
     with pytest.raises(LimitExceededError, match="graph_nodes"):
-        expanded(graph(call("y", "f0", "x"), functions=functions), Limits(graph_nodes=1000))
+        expand(graph(call("y", "f0", "x"), functions=functions), Limits(graph_nodes=1000))
 
 
 P = node("p", "Placeholder", dtype="bool", shape=Shape(()))
@@ -246,7 +247,7 @@ def branch(**more) -> dict:
 
 
 def test_if():
-    made = expanded(
+    made = expand(
         graph(
             P,
             node("y", "If", "p", "x", **branch(then_branch=Func("t"), else_branch=Func("e"))),
@@ -267,7 +268,7 @@ def test_if():
 
 
 def test_if_with_a_known_predicate_is_its_branch():
-    made = expanded(
+    made = expand(
         graph(
             const("p", np.array(True)),
             node("y", "If", "p", "x", **branch(then_branch=Func("t"), else_branch=Func("t"))),
@@ -282,7 +283,7 @@ def loop(*, result: str, body: tuple[Node, ...]) -> Graph:
     less = node("l", "Less", "i", "n", T="int32")
     types = ("int32", "int32", "float32")
     step = (const("one", np.array(1, "i4")), node("j", "AddV2", "i", "one", T="int32"))
-    return expanded(
+    return expand(
         graph(
             const("zero", np.array(0, "i4")),
             const("n", np.array(3, "i4")),
@@ -308,7 +309,7 @@ def test_while():
 
 def test_a_constant_result_of_a_loop_is_gated_and_carried():
     body = (const("k", np.ones(2, "f4")), node("r", "Neg", "k"))
-    made = carried(loop(result="r", body=body))
+    made = carry(loop(result="r", body=body))
     back = next(each for each in made.nodes.values() if each.name == "w/next_2")
     gate = made.nodes[back.inputs[0].node]
     assert (gate.op, back.inputs[0].output) == ("Switch", 1)
@@ -319,7 +320,7 @@ def test_a_constant_result_of_a_loop_is_gated_and_carried():
 def test_constants_in_branches_of_tensorflow_1_are_gated():
     """Only a control edge from the pivot of its branch holds the constant back."""
     held = Node("k", "Const", attrs=const("k", np.ones(2, "f4")).attrs, controls=("pivot",))
-    made = merges_gated(
+    made = gate_merges(
         graph(
             P,
             node("s", "Switch", "p", "p", T="bool"),
@@ -331,7 +332,7 @@ def test_constants_in_branches_of_tensorflow_1_are_gated():
     )
     assert made.nodes["y"].inputs == (Ref("sx"), Ref("y/gate_1", 1))
     assert made.nodes["y/gate_1"].inputs == (Ref("k"), Ref("p"))
-    assert merges_gated(made) == made
+    assert gate_merges(made) == made
 
 
 # --- variables ---------------------------------------------------------------------------------
@@ -345,7 +346,7 @@ def variable(*nodes: Node, **more) -> Graph:
 
 def test_variables_become_constants_named_like_their_first_read():
     read = [node(name, "ReadVariableOp", "v", dtype="float32") for name in ("r", "s")]
-    made = bound(variable(*read, node("m", "Mul", "x", "r"), node("y", "AddV2", "m", "s")))
+    made = bind_variables(variable(*read, node("m", "Mul", "x", "r"), node("y", "AddV2", "m", "s")))
     assert made.nodes["y"].inputs == (Ref("m"), Ref("r"))
     np.testing.assert_array_equal(values(made, "r"), [0, 1])
     assert "v" not in made.nodes
@@ -354,7 +355,7 @@ def test_variables_become_constants_named_like_their_first_read():
 def test_gather_from_a_variable():
     index = const("i", np.array([0], "i4"))
     gather = node("y", "ResourceGather", "v", "i", dtype="float32", Tindices="int32", batch_dims=0)
-    made = bound(variable(index, gather))
+    made = bind_variables(variable(index, gather))
     assert made.nodes["y"].op == "GatherV2"
     assert [made.nodes[each.node].op for each in made.nodes["y"].inputs] == ["Const"] * 3
 
@@ -363,11 +364,11 @@ def test_a_model_that_changes_its_variables_is_refused():
     write = node("w", "AssignAddVariableOp", "v", "x", dtype="float32")
     late = node("y", "ReadVariableOp", "v", controls=("w",), dtype="float32")
     with pytest.raises(UnsupportedModelError, match="written before it is read") as caught:
-        bound(variable(write, late))
+        check(bind_variables(variable(write, late)))
     assert "node 'y' (ReadVariableOp)" in str(caught.value)
     early = node("y", "ReadVariableOp", "v", dtype="float32")
     after = node("w", "AssignAddVariableOp", "v", "x", controls=("y",), dtype="float32")
-    assert ops(bound(variable(early, after))) == ["Const", "Placeholder"]
+    assert ops(bind_variables(variable(early, after))) == ["Const", "Placeholder"]
 
 
 @pytest.mark.parametrize("written_first", [True, False])
@@ -379,22 +380,22 @@ def test_reference_variables_are_read_by_who_takes_them(written_first):
     made = graph(held, write, read, variables=values)
     if written_first:
         with pytest.raises(UnsupportedModelError, match="written before it is read"):
-            bound(made)
+            check(bind_variables(made))
     else:
-        assert ops(bound(made)) == ["Const", "Identity", "Placeholder"]
+        assert ops(bind_variables(made)) == ["Const", "Identity", "Placeholder"]
 
 
 def test_a_variable_without_values():
     read = node("y", "ReadVariableOp", "v", dtype="float32")
     with pytest.raises(CorruptFileError, match="no values"):
-        bound(graph(node("v", "VarHandleOp", dtype="float32"), read))
+        bind_variables(graph(node("v", "VarHandleOp", dtype="float32"), read))
 
 
 # --- the small passes --------------------------------------------------------------------------
 
 
 def test_identities_go_and_outputs_keep_theirs():
-    made = forwarded(
+    made = forward(
         graph(
             node("a", "StopGradient", "x"),
             node("b", "IdentityN", "a", "x", T=("float32", "float32")),
@@ -408,7 +409,7 @@ def test_identities_go_and_outputs_keep_theirs():
 
 def test_every_output_is_a_node_of_its_own():
     top = node("t", "TopKV2", "x", "k", T="float32", sorted=True)
-    made = outputs_apart(
+    made = separate_outputs(
         graph(const("k", np.array(1, "i4")), top, outputs=("t", "t:1", "x")),
     )
     refs = [tensor.ref for tensor in made.outputs.values()]
@@ -419,16 +420,16 @@ def test_every_output_is_a_node_of_its_own():
 def test_integers_are_narrowed_or_refused():
     many = const("m", np.array([1, 2**40], "i8"))
     with pytest.raises(UnsupportedModelError, match="node 'm'"):
-        narrowed(graph(many, node("y", "Cast", "m", SrcT="int64", DstT="float32")))
+        check(narrow(graph(many, node("y", "Cast", "m", SrcT="int64", DstT="float32"))))
     end = node("y", "Slice", "x", "z", "m", T="float32", Index="int64")
-    made = narrowed(graph(const("z", np.zeros(2, "i8")), many, end))
+    made = narrow(graph(const("z", np.zeros(2, "i8")), many, end))
     assert values(made, "m").tolist() == [1, 2**31 - 1]
     for outputs in (["m"], ["y", "m"]):  # an output of the model is not just the end of a slice
         with pytest.raises(UnsupportedModelError, match="node 'm'"):
-            narrowed(graph(const("z", np.zeros(2, "i8")), many, end, outputs=outputs))
+            check(narrow(graph(const("z", np.zeros(2, "i8")), many, end, outputs=outputs)))
     with pytest.raises(UnsupportedModelError, match="node 'y'"):
-        narrowed(graph(const("y", np.int64(2**40))))
-    made = narrowed(graph(const("d", np.ones(2)), node("y", "Mul", "d", "x", T="bfloat16")))
+        check(narrow(graph(const("y", np.int64(2**40)))))
+    made = narrow(graph(const("d", np.ones(2)), node("y", "Mul", "d", "x", T="bfloat16")))
     assert values(made, "d").dtype == np.float32
     assert made.nodes["y"].attrs["T"] == "float32"
 
@@ -438,17 +439,32 @@ def test_all_unknown_operations_are_named():
         node("a", "Cholesky", "x"), node("b", "Cholesky", "a"), node("y", "StringLower", "b")
     )
     with pytest.raises(UnsupportedModelError, match="Cholesky, StringLower") as caught:
-        checked(made)
+        check(made)
     text = str(caught.value)
     assert "node 'a' (Cholesky): tfjs cannot execute this operation; also in b." in text
     assert "Prepare the text in JavaScript" in text
+
+
+def test_problems_of_all_passes_are_collected():
+    nodes = [
+        node("v", "VarHandleOp", dtype="float32"),
+        node("w", "AssignVariableOp", "v", "x", dtype="float32", validate_shape=False),
+        node("s", "ScatterOfOurs", "v", T="float32"),
+        node("b", "BitwiseAnd", "x", "x", T="int32"),
+        node("t", "AsString", "b", T="int32"),
+        const("m", np.int64(2**40)),
+    ]
+    with pytest.raises(UnsupportedModelError) as caught:
+        run(graph(*nodes, outputs=("s", "t", "m")))
+    found = {problem.layer: problem.class_name for problem in caught.value.problems}
+    assert found == {"s": "ScatterOfOurs", "b": "BitwiseAnd", "t": "AsString", "m": "Const"}
 
 
 def test_inputs_are_what_a_tensor_can_hold():
     made = graph(node("y", "Relu", "x"))
     made = replace(made, inputs={"x": Tensor(Ref("x"), "resource")})
     with pytest.raises(UnsupportedModelError, match=r"input 'x' \(Placeholder\): its type is"):
-        checked(made)
+        check(made)
 
 
 # --- frozen graphs, from the file to model.json ------------------------------------------------

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.graph.optimise.fold import folded
-from tfjs_codec.graph.rewrites.layout import channels_last, transposes_joined
+from tfjs_codec.graph.check import check
+from tfjs_codec.graph.optimise.fold import fold
+from tfjs_codec.graph.rewrites.layout import join_transposes, move_channels_last
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, const
 
 FLOAT = {"T": "float32"}
@@ -29,7 +30,7 @@ def graph(*nodes: Node) -> Graph:
 
 def computed(made: Graph) -> np.ndarray:
     x = const("x", np.arange(-60, 60, dtype="f4").reshape(2, 3, 4, 5) / 7)
-    made = folded(replace(made, nodes={**made.nodes, "x": x}, inputs={}))
+    made = fold(replace(made, nodes={**made.nodes, "x": x}, inputs={}))
     return made.nodes[made.outputs["y"].ref.node].value.numpy()
 
 
@@ -40,7 +41,7 @@ def count(made: Graph) -> int:
 def test_a_convolution_is_turned_before_and_after():
     attrs = {**FLOAT, "data_format": b"NCHW", "strides": (1, 1, 2, 3), "dilations": (1, 1, 1, 1),
              "padding": b"EXPLICIT", "explicit_paddings": (0, 0, 0, 0, 1, 2, 3, 4)}  # fmt: skip
-    made = channels_last(graph(const("w", np.ones((1, 1, 3, 4), "f4")),
+    made = move_channels_last(graph(const("w", np.ones((1, 1, 3, 4), "f4")),
                                Node("y", "Conv2D", (Ref("x"), Ref("w")), attrs)))  # fmt: skip
     (conv,) = (node for node in made.nodes.values() if node.op == "Conv2D")
     assert conv.attrs["data_format"] == b"NHWC"
@@ -59,19 +60,19 @@ def test_layouts_that_are_refused(op, layout):
     unknown = replace(X, attrs={"dtype": "float32", "shape": Shape()})
     made = graph(Node("y", op, (Ref("x"), Ref("x")), {**FLOAT, "data_format": layout}))
     with pytest.raises(UnsupportedModelError, match="channels_last"):
-        channels_last(replace(made, nodes={**made.nodes, "x": unknown}))
+        check(move_channels_last(replace(made, nodes={**made.nodes, "x": unknown})))
 
 
 def test_what_has_no_turns_stays():
     made = graph(Node("y", "Relu", (Ref("x"),), FLOAT))
-    assert transposes_joined(made) is made
+    assert join_transposes(made) is made
 
 
 def test_turns_that_would_not_become_fewer_stay():
     turn = Node("t", "Transpose", (Ref("x"), Ref("p")), TURN)
     relu = Node("y", "Relu", (Ref("t"),), FLOAT)
     made = graph(const("p", np.int32([0, 2, 3, 1])), turn, relu)
-    assert transposes_joined(made) is made
+    assert join_transposes(made) is made
 
 
 PERMS = st.permutations(range(4))
@@ -147,6 +148,6 @@ def test_the_same_is_computed(steps, end, data):
     for step in (*steps, end):
         step(chain)
     made = graph(*chain.nodes)
-    joined = transposes_joined(made)
+    joined = join_transposes(made)
     assert count(joined) <= count(made)
     np.testing.assert_allclose(computed(joined), computed(made), rtol=1e-5, atol=1e-5)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.graph.optimise.fold import folded
-from tfjs_codec.graph.rewrites.layout import channels_last
-from tfjs_codec.graph.rewrites.rewrite import rewritten
+from tfjs_codec.graph.check import check
+from tfjs_codec.graph.optimise.fold import fold
+from tfjs_codec.graph.rewrites.layout import move_channels_last
+from tfjs_codec.graph.rewrites.rewrite import rewrite
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, const
 
 FLOAT = {"T": "float32"}
@@ -27,7 +28,7 @@ def made(op, dims, second, attrs):
     ]
     given = {node.name: node for node in nodes}
     tensors = [{name: Tensor(Ref(name), "float32")} for name in "xy"]
-    return rewritten(Graph(given, *tensors))
+    return check(rewrite(Graph(given, *tensors)))
 
 
 @pytest.mark.parametrize(
@@ -56,9 +57,9 @@ def test_suppression_with_decaying_scores(sigma):
     graph = Graph(nodes, {}, {"y": Tensor(Ref("y"), "int32")})
     if sigma:
         with pytest.raises(UnsupportedModelError, match="scores decay"):
-            rewritten(graph)
+            check(rewrite(graph))
     else:
-        assert rewritten(graph).nodes["y"].op == "NonMaxSuppressionV5"
+        assert rewrite(graph).nodes["y"].op == "NonMaxSuppressionV5"
 
 
 @pytest.mark.parametrize("dims", [None, (-1, 5, 3, 4), (1, 3, 4), (7, 5, 3, 4), (3, 4)])
@@ -94,10 +95,10 @@ def test_products_of_stacks_that_repeat_each_other(left, right, swap, known):
         const("y", y),
         Node("z", "BatchMatMulV2", (Ref("x"), Ref("y")), {**FLOAT, "adj_x": False, "adj_y": False}),
     ]
-    graph = rewritten(Graph({n.name: n for n in nodes}, {}, {"z": Tensor(Ref("z"), "float32")}))
+    graph = rewrite(Graph({n.name: n for n in nodes}, {}, {"z": Tensor(Ref("z"), "float32")}))
     ends = {str(k): Tensor(ref, "float32") for k, ref in enumerate(graph.nodes["z"].inputs)}
     nodes = {**graph.nodes, "x": const("x", x)}
-    graph = folded(replace(graph, nodes=nodes, outputs=ends))
+    graph = fold(replace(graph, nodes=nodes, outputs=ends))
     given = [graph.nodes[end.ref.node].value.numpy() for end in graph.outputs.values()]
     np.testing.assert_allclose(product_of_tfjs(*given), np.matmul(x, y), rtol=1e-5, atol=1e-6)
 
@@ -108,8 +109,8 @@ def computed(op, dims, x, inputs, attrs):
     refs = [Ref(name) for name in ("x", *(node.name for node in given))]
     start = Node("x", "Placeholder", (), {"dtype": "float32", "shape": Shape(dims)})
     nodes = {node.name: node for node in (start, *given, Node("y", op, tuple(refs), attrs))}
-    graph = rewritten(channels_last(Graph(nodes, {}, {"y": Tensor(Ref("y"), "float32")})))
-    graph = folded(replace(graph, nodes={**graph.nodes, "x": const("x", x)}))
+    graph = rewrite(move_channels_last(Graph(nodes, {}, {"y": Tensor(Ref("y"), "float32")})))
+    graph = fold(replace(graph, nodes={**graph.nodes, "x": const("x", x)}))
     return graph.nodes[graph.outputs["y"].ref.node].value.numpy()
 
 

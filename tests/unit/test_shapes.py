@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfjs_codec.graph.shapes import shapes_folded
+from tfjs_codec.graph.shapes import fold_shapes
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, const
 
 FLOAT = {"T": "float32"}
@@ -32,7 +32,7 @@ def shape_of(dims, *nodes, out_type="int32"):
     size = node("size", "Shape", last, out_type=out_type)
     listed = {each.name: each for each in (x, *nodes, size)}
     inputs = {"x": Tensor(Ref("x"), "float32")}
-    made = shapes_folded(Graph(listed, inputs, {"size": Tensor(Ref("size"), out_type)}))
+    made = fold_shapes(Graph(listed, inputs, {"size": Tensor(Ref("size"), out_type)}))
     return made.nodes["size"]
 
 
@@ -97,7 +97,7 @@ def reshaped(*nodes, dims=(-1, 3, 4)):
     listed = {each.name: each for each in (x, node("s", "Shape", "x", out_type="int32"), *nodes)}
     listed["y"] = node("y", "Reshape", "x", nodes[-1].name)
     inputs, outputs = {"x": Tensor(Ref("x"), "float32")}, {"y": Tensor(Ref("y"), "float32")}
-    made = shapes_folded(Graph(listed, inputs, outputs)).nodes
+    made = fold_shapes(Graph(listed, inputs, outputs)).nodes
     shape = made[made["y"].inputs[1].node]
     return shape.value.numpy().tolist() if shape.op == "Const" else None
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
-from tfjs_codec.graph.importing.tables import lookups_shaped, tables_filled
+from tfjs_codec.graph.check import check
+from tfjs_codec.graph.importing.tables import fill_tables, shape_lookups
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, const
 
 KINDS = {"key_dtype": "string", "value_dtype": "int64"}
@@ -57,7 +58,7 @@ def from_file(text, kinds=KINDS, **attrs):
             "init", "InitializeTableFromTextFileV2", (Ref("t"), Ref("f")), {**FILE, **attrs},
         ),
     ]  # fmt: skip
-    return tables_filled(graph(*nodes, kinds=kinds, assets=[("words.txt", text)]))
+    return fill_tables(graph(*nodes, kinds=kinds, assets=[("words.txt", text)]))
 
 
 def test_from_tensors_that_are_computed():
@@ -67,7 +68,7 @@ def test_from_tensors_that_are_computed():
         Node("wide", "Cast", (Ref("v"),), {"SrcT": "int32", "DstT": "int64"}),
         Node("init", "InitializeTableV2", (Ref("t"), Ref("k"), Ref("wide")), {}),
     )
-    assert contents(tables_filled(given)) == ([b"a", b"b"], [7, 8])
+    assert contents(fill_tables(given)) == ([b"a", b"b"], [7, 8])
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_missing_file():
         Node("init", "InitializeTableFromTextFileV2", (Ref("t"), Ref("f")), FILE),
     ]
     with pytest.raises(CorruptFileError, match=r"'words\.txt' is missing"):
-        tables_filled(graph(*nodes))
+        fill_tables(graph(*nodes))
 
 
 def test_computed_contents_are_refused():
@@ -122,7 +123,7 @@ def test_computed_contents_are_refused():
         Node("init", "LookupTableImportV2", (Ref("t"), Ref("k"), Ref("v")), {}),
     ]
     with pytest.raises(UnsupportedModelError, match="filled by a computation"):
-        tables_filled(graph(*nodes))
+        check(fill_tables(graph(*nodes)))
 
 
 def test_tables_that_nobody_uses_are_dropped():
@@ -131,13 +132,13 @@ def test_tables_that_nobody_uses_are_dropped():
         Node("other", "HashTableV2", (), dict(KINDS)),
         Node("init", "LookupTableImportV2", (Ref("other"), Ref("k"), Ref("k")), {}),
     ]
-    assert tables_filled(graph(*nodes)).initializer == {}
+    assert fill_tables(graph(*nodes)).initializer == {}
 
 
 def test_lookups_keep_the_shape_of_their_keys():
-    made = lookups_shaped(graph())
+    made = shape_lookups(graph())
     assert made.nodes["y"].op == "Reshape"
     assert made.nodes["y/values"].inputs == (Ref("t"), Ref("y/keys"), Ref("d"))
     assert made.nodes["y/keys"].op == "Reshape"
     vector = graph(dims=(None,))
-    assert lookups_shaped(vector) == vector
+    assert shape_lookups(vector) == vector

@@ -87,6 +87,23 @@ class Build:
             "ConcatV2", *vectors, self.scalar(0), T="int32", N=len(vectors), Tidx="int32"
         )
 
+    def cast(self, x: Ref, given: str, wanted: str) -> Ref:
+        """Cast *x* from the type *given* to *wanted*; floats lose their fraction."""
+        return self.op("Cast", x, SrcT=given, DstT=wanted, Truncate=False)
+
+    def expand_dims(self, x: Ref, axis: int, dtype: str = "int32") -> Ref:
+        """Insert an axis of size 1 before *axis* of *x*, whose type is *dtype*."""
+        return self.op("ExpandDims", x, self.scalar(axis), T=dtype, Tdim="int32")
+
+    def count(self, size: Ref) -> Ref:
+        """Return the vector 0, 1, … below the number in the vector *size* of int32."""
+        end = self.op("Squeeze", size, T="int32", squeeze_dims=(0,))
+        return self.op("Range", self.scalar(0), end, self.scalar(1), T="int32", Tidx="int32")
+
+    def enumerate(self, vector: Ref) -> Ref:
+        """Return the vector 0, 1, … of the positions in *vector* of int32."""
+        return self.count(self.op("Shape", vector, T="int32", out_type="int32"))
+
     def same(self, op: str, *inputs: Ref, **attrs: Any) -> list[Ref]:
         """Put a node of *op* with the name of the replaced one in its place."""
         name, shapes = self._node.name, self._node.shapes[:1]

@@ -1,4 +1,4 @@
-"""The last look at a graph: can tfjs 4.22 execute every operation in it?"""
+"""The last pass: can tfjs 4.22 execute every operation, and did an earlier pass find a problem?"""
 
 from __future__ import annotations
 
@@ -47,29 +47,32 @@ _COMPLEX = frozenset(
 )
 
 
-def checked(graph: Graph) -> Graph:
-    """Return *graph* if tfjs has all its operations.
+def check(graph: Graph) -> Graph:
+    """Return *graph* if tfjs can execute it.
 
     Raises:
-        UnsupportedModelError: It lacks some; every one is listed with the nodes that use it.
+        UnsupportedModelError: It cannot. ``problems`` are those of the passes before, and every
+            operation that tfjs lacks with the nodes that use it.
     """
-    problems = [*_unknown(graph.nodes.values()), *_unknown(graph.initializer.values())]
-    problems += _complex(graph.nodes.values())
-    ops = ", ".join(problem.class_name for problem in problems)
+    known = {problem.layer for problem in graph.problems}
+    nodes = [node for node in graph.nodes.values() if node.name not in known]
+    lacking = [*_unknown(nodes), *_unknown(graph.initializer.values())]
+    problems = [*graph.problems, *lacking, *_complex(nodes)]
     problems += [
         Problem(key, graph.nodes[tensor.ref.node].op, f"its type is {tensor.dtype}", kind="input")
         for key, tensor in graph.inputs.items()
         if tensor.dtype not in _INPUT_DTYPES
     ]
-    if problems and not ops:
-        raise UnsupportedModelError(
-            "the model takes what no tfjs tensor can hold", path=graph.path,
-            problems=tuple(problems),
-        )  # fmt: skip
-    if problems:
+    if lacking:
+        ops = ", ".join(problem.class_name for problem in lacking)
         raise UnsupportedModelError(
             f"tfjs has no operation for {ops}", path=graph.path, problems=tuple(problems),
             hint="Leave these operations out of the signature, or choose other ones.",
+        )  # fmt: skip
+    if problems:
+        raise UnsupportedModelError(
+            "tfjs cannot compute what the graph computes", path=graph.path,
+            problems=tuple(problems),
         )  # fmt: skip
     return graph
 

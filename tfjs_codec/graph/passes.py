@@ -6,7 +6,8 @@ Enter, Exit, NextIteration and LoopCond, variables are Consts, ``controls`` are 
 ``Ref`` names a node that exists, attributes are complete. Each keeps ``inputs`` and the keys,
 order, dtypes and shapes of ``outputs``; to replace a node it adds new ones and moves the uses with
 :func:`tfjs_codec.ir.graph.redirected`, then :func:`tfjs_codec.ir.graph.pruned` removes what
-nobody needs.
+nobody needs. What a pass cannot express it adds to ``problems``, and leaves it as it is; the last
+one, :func:`check`, raises them all.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from tfjs_codec.graph.check import checked
-from tfjs_codec.graph.importing.control_v1 import merges_gated
-from tfjs_codec.graph.importing.expand import expanded
-from tfjs_codec.graph.importing.loops import carried
+from tfjs_codec.graph.check import check
+from tfjs_codec.graph.importing.control_v1 import gate_merges
+from tfjs_codec.graph.importing.expand import expand
+from tfjs_codec.graph.importing.loops import carry
 from tfjs_codec.graph.importing.sources import read
-from tfjs_codec.graph.importing.tables import lookups_shaped, tables_filled
-from tfjs_codec.graph.importing.variables import bound
-from tfjs_codec.graph.optimise.affine import affine_folded
-from tfjs_codec.graph.optimise.fold import folded
-from tfjs_codec.graph.optimise.fuse import fused, prelus_found
-from tfjs_codec.graph.optimise.narrow import narrowed
-from tfjs_codec.graph.optimise.simplify import forwarded, inputs_cast, outputs_apart, updates_apart
-from tfjs_codec.graph.rewrites.layout import channels_last, transposes_joined
-from tfjs_codec.graph.rewrites.rewrite import rewritten
-from tfjs_codec.graph.shapes import shapes_folded
+from tfjs_codec.graph.importing.tables import fill_tables, shape_lookups
+from tfjs_codec.graph.importing.variables import bind_variables
+from tfjs_codec.graph.optimise.affine import fold_affine
+from tfjs_codec.graph.optimise.fold import fold
+from tfjs_codec.graph.optimise.fuse import find_prelus, fuse
+from tfjs_codec.graph.optimise.narrow import narrow
+from tfjs_codec.graph.optimise.simplify import cast_inputs, copy_updates, forward, separate_outputs
+from tfjs_codec.graph.rewrites.layout import join_transposes, move_channels_last
+from tfjs_codec.graph.rewrites.rewrite import rewrite
+from tfjs_codec.graph.shapes import fold_shapes
 from tfjs_codec.ir.graph import Graph
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.options import ConvertOptions
@@ -37,26 +38,26 @@ from tfjs_codec.options import ConvertOptions
 Pass = Callable[[Graph], Graph]
 
 PASSES: tuple[Pass, ...] = (
-    merges_gated,
-    bound,
-    tables_filled,
-    forwarded,
-    lookups_shaped,
-    folded,
-    channels_last,
-    rewritten,
-    shapes_folded,
-    folded,
-    transposes_joined,
-    prelus_found,
-    affine_folded,
-    fused,
-    updates_apart,
-    carried,
-    narrowed,
-    inputs_cast,
-    outputs_apart,
-    checked,
+    gate_merges,
+    bind_variables,
+    fill_tables,
+    forward,
+    shape_lookups,
+    fold,
+    move_channels_last,
+    rewrite,
+    fold_shapes,
+    fold,
+    join_transposes,
+    find_prelus,
+    fold_affine,
+    fuse,
+    copy_updates,
+    carry,
+    narrow,
+    cast_inputs,
+    separate_outputs,
+    check,
 )
 
 
@@ -74,11 +75,10 @@ def run(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
     """Return *graph*, as it was read, as tfjs can execute it.
 
     Raises:
-        UnsupportedModelError: tfjs cannot; ``problems`` lists every reason of the first pass that
-            finds any.
+        UnsupportedModelError: tfjs cannot; ``problems`` lists every reason that any pass finds.
         CorruptFileError, LimitExceededError: The graph makes no sense, or grows without end.
     """
-    graph = expanded(graph, limits)
+    graph = expand(graph, limits)
     for one in PASSES:
         graph = one(graph)
     return graph

@@ -28,7 +28,7 @@ UNKNOWN = -(1 << 40)  # no size, and small enough that sums of it do not overflo
 _MOST = 64  # elements of a tensor whose contents are followed
 
 
-def shapes_folded(graph: Graph) -> Graph:
+def fold_shapes(graph: Graph) -> Graph:
     """Return *graph* with sizes that are known as constants.
 
     A ``Reshape`` to a shape with one unknown size gets a constant with -1 in its place.

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from tfjs_codec.errors import CorruptFileError, quote
+from tfjs_codec.errors import CorruptFileError, Problem, quote
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor
 
 Attrs = Mapping[str, Any]
@@ -123,6 +123,7 @@ class Graph:
         version: TensorFlow's version that wrote the source, "" if unknown.
         warnings: What the reader of the report should know.
         casts: Numbers of any type go in, and are cast to that of the input, as Keras does it.
+        problems: Why tfjs cannot execute it, as far as the passes before found out.
     """
 
     nodes: Mapping[str, Node]
@@ -136,6 +137,7 @@ class Graph:
     version: str = ""
     warnings: tuple[str, ...] = ()
     casts: bool = False
+    problems: tuple[Problem, ...] = ()
 
 
 def const(name: str, array: Array, dtype: str | None = None) -> Node:

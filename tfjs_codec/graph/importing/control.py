@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec.graph.importing.expand import Expansion
 from tfjs_codec.graph.importing.graph_def import ARGUMENT
+from tfjs_codec.graph.importing.inline import Expansion
 from tfjs_codec.ir.graph import Function, Node, Ref, const
 from tfjs_codec.ir.tensors import Array
 

@@ -15,7 +15,7 @@ from tfjs_codec.ir.graph import Graph, Node, Ref, fresh_names, ordered
 _PIVOTS = frozenset(("Identity", "Switch"))
 
 
-def merges_gated(graph: Graph) -> Graph:
+def gate_merges(graph: Graph) -> Graph:
     """Return *graph* with a Switch before each Merge whose input only a control edge holds back."""
     merges = [node for node in graph.nodes.values() if node.op == "Merge"]
     if not merges:

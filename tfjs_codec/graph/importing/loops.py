@@ -22,7 +22,7 @@ _EVERYWHERE = frozenset(("Const", "HashTableV2", "HashTable"))  # never freed
 _MAX_DEPTH = 64  # loops within loops
 
 
-def carried(graph: Graph) -> Graph:
+def carry(graph: Graph) -> Graph:
     """Return *graph* with all that its loops take from outside as variables of the loops.
 
     Raises:
@@ -30,7 +30,7 @@ def carried(graph: Graph) -> Graph:
     """
     if not any(node.op == "Enter" for node in graph.nodes.values()):
         return graph
-    return _Carrying(graph).carried()
+    return _Carrying(graph).carry()
 
 
 class _Carrying:
@@ -48,7 +48,7 @@ class _Carrying:
         self._merges: dict[tuple[Ref, Frame], Ref] = {}
         self._switch: dict[Ref, str] = {}  # by Merge
 
-    def carried(self) -> Graph:
+    def carry(self) -> Graph:
         for node in list(self._graph.nodes.values()):
             frame = self._frames[node.name]
             if node.op == "Enter":

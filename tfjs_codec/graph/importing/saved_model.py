@@ -25,9 +25,9 @@ from tfjs_codec.files.saved_model import (
 )
 from tfjs_codec.files.source import open_source
 from tfjs_codec.files.tf_dtypes import dtype_name
-from tfjs_codec.graph.importing.expand import CALLS
 from tfjs_codec.graph.importing.graph_def import GraphReader, shape_of
-from tfjs_codec.graph.importing.variables_v1 import bound_v1, table_initializers
+from tfjs_codec.graph.importing.inline import CALLS
+from tfjs_codec.graph.importing.variables_v1 import load_variables, table_initializers
 from tfjs_codec.ir.graph import Function, Graph, Node, Ref, Shape, Tensor, const, reachable
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
@@ -226,7 +226,7 @@ def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> G
         if name in initializer:
             initializer[name] = const(name, np.array(asset.filename.encode(), object))
     graph = replace(graph, initializer=initializer)
-    return bound_v1(graph, model, model.tensors(verify=verify))
+    return load_variables(graph, model, model.tensors(verify=verify))
 
 
 def fed(graph: Graph, inputs: Mapping[str, Tensor]) -> Graph:

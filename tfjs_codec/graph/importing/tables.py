@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, quote
-from tfjs_codec.graph.optimise.fold import folded
+from tfjs_codec.errors import CorruptFileError, Problem, quote
+from tfjs_codec.graph.optimise.fold import fold
 from tfjs_codec.ir.graph import Graph, Names, Node, Ref, Tensor, const, fresh_names
 from tfjs_codec.ir.tensors import Array
 
@@ -29,28 +29,33 @@ _FINDS = frozenset({"LookupTableFind", "LookupTableFindV2"})
 _WHOLE_LINE, _LINE_NUMBER = -2, -1
 
 
-def tables_filled(graph: Graph) -> Graph:
+def fill_tables(graph: Graph) -> Graph:
     """Return *graph* with an initializer that fills the tables it uses, from Consts.
 
+    Tables that are filled by something other than constants and files are added to its problems.
+
     Raises:
-        UnsupportedModelError: A table is filled by something else than constants and files.
         CorruptFileError: A vocabulary file is missing or lacks what it should hold.
     """
     tables = {name: _table(node) for name, node in graph.nodes.items() if node.op in _TABLES}
     constants = _constants(graph)
     names = fresh_names(graph)
     initializer: dict[str, Node] = {}
+    problems = list(graph.problems)
     for node in graph.initializer.values():
         if node.op not in _FROM_TENSORS | _FROM_FILE or node.inputs[0].node not in tables:
             continue
         table = tables[node.inputs[0].node]
-        if node.op in _FROM_FILE:
-            keys, values = _read(graph, table, node, constants)
-        else:
-            keys, values = (_constant(graph, constants, ref, node) for ref in node.inputs[1:])
+        given = [constants[str(ref)] for ref in node.inputs[1:] if str(ref) in constants]
+        if len(given) + 1 < len(node.inputs):
+            reason = "a hash table is filled by a computation"
+            problems.append(Problem(node.name, node.op, reason, kind="node"))
+            continue
+        keys, values = _read(graph, table, node, given[0]) if node.op in _FROM_FILE else given
         for each in _import(names, table, keys, values):
             initializer[each.name] = each
-    return replace(graph, nodes={**graph.nodes, **tables}, initializer=initializer)
+    nodes = {**graph.nodes, **tables}
+    return replace(graph, nodes=nodes, initializer=initializer, problems=tuple(problems))
 
 
 def _table(node: Node) -> Node:
@@ -67,17 +72,9 @@ def _constants(graph: Graph) -> Mapping[str, Node]:
         for ref in node.inputs[1:]
     ]
     outputs = {str(ref): Tensor(ref, "") for ref in results}
-    computed = folded(Graph(graph.initializer, {}, outputs, path=graph.path))
+    computed = fold(Graph(graph.initializer, {}, outputs, path=graph.path))
     found = {key: computed.nodes[tensor.ref.node] for key, tensor in computed.outputs.items()}
     return {key: node for key, node in found.items() if node.op == "Const"}
-
-
-def _constant(graph: Graph, constants: Mapping[str, Node], ref: Ref, node: Node) -> Node:
-    if str(ref) not in constants:
-        raise UnsupportedModelError(
-            "a hash table is filled by a computation", path=graph.path, where=_where(node)
-        )
-    return constants[str(ref)]
 
 
 def _import(names: Names, table: Node, keys: Node, values: Node) -> Iterator[Node]:
@@ -96,11 +93,9 @@ def _import(names: Names, table: Node, keys: Node, values: Node) -> Iterator[Nod
 # --- Vocabulary files --------------------------------------------------------------------------
 
 
-def _read(
-    graph: Graph, table: Node, node: Node, constants: Mapping[str, Node]
-) -> tuple[Node, Node]:
+def _read(graph: Graph, table: Node, node: Node, asset_name: Node) -> tuple[Node, Node]:
     """Return the keys and values that *node* reads from a file of one record per line."""
-    names = _constant(graph, constants, node.inputs[1], node).value.numpy().reshape(-1)
+    names = asset_name.value.numpy().reshape(-1)
     if len(names) != 1 or not isinstance(names[0], bytes):
         text = "the name of a vocabulary file is not one string"
         raise CorruptFileError(text, path=graph.path, where=_where(node))
@@ -146,7 +141,7 @@ def _cell(line: bytes, attrs: Mapping[str, Any], place: int) -> bytes:
 # --- Lookups -----------------------------------------------------------------------------------
 
 
-def lookups_shaped(graph: Graph) -> Graph:
+def shape_lookups(graph: Graph) -> Graph:
     """Return *graph* with lookups of one dimension: tfjs returns a vector whatever it is asked."""
     names = fresh_names(graph)
     nodes = dict(graph.nodes)

@@ -12,9 +12,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfjs_codec.errors import CorruptFileError, Problem, UnsupportedModelError, quote
+from tfjs_codec.errors import CorruptFileError, Problem, quote
 from tfjs_codec.graph.importing.variables_v1 import VARIABLES
-from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names, pruned, reachable, redirected
+from tfjs_codec.ir.graph import (
+    Graph,
+    Node,
+    Ref,
+    Shape,
+    const,
+    fresh_names,
+    pruned,
+    reachable,
+    redirected,
+)
 from tfjs_codec.ir.tensors import LazyTensor
 
 _FUNCTION_USERS = frozenset(("If", "StatelessIf", "While", "StatelessWhile", "Case"))
@@ -30,21 +40,21 @@ _PASS = frozenset(("Identity", "Switch", "Enter", "RefEnter", "RefIdentity"))
 _WAY_OUT = "Return the state as an output and pass it in as an input instead."
 
 
-def bound(graph: Graph) -> Graph:
+def bind_variables(graph: Graph) -> Graph:
     """Return *graph* with its variables as Consts, and without control edges.
 
+    Variables that are written before they are read, or used by an operation other than a read, are
+    added to its problems.
+
     Raises:
-        UnsupportedModelError: A variable is written before it is read, or used by an operation
-            other than a read.
         CorruptFileError: A variable has no values.
     """
     used = reachable(graph.nodes, [tensor.ref.node for tensor in graph.outputs.values()])
-    _check_mutations(graph, used)
-    return _Binding(graph, used).bound()
+    return _Binding(graph, used, _find_mutations(graph, used)).bind()
 
 
-def _check_mutations(graph: Graph, used: set[str]) -> None:
-    """Refuse a model whose outputs depend on values that it writes into variables itself."""
+def _find_mutations(graph: Graph, used: set[str]) -> list[Problem]:
+    """Return where outputs depend on values that the model writes into variables itself."""
     nodes = graph.nodes
     origin_of = _Origins(nodes)
     writes: dict[str, list[Node]] = {}
@@ -55,7 +65,7 @@ def _check_mutations(graph: Graph, used: set[str]) -> None:
                 if nodes[origin].op in VARIABLES:
                     writes.setdefault(origin, []).append(node)
     if not writes:
-        return
+        return []
     reads: dict[str, list[str]] = {}
     for name, node in nodes.items():
         if name not in used or node.op in _MUTATING:
@@ -87,11 +97,7 @@ def _check_mutations(graph: Graph, used: set[str]) -> None:
         Problem(name, nodes[name].op, "the value it writes is an output", _WAY_OUT, kind="node")
         for name in sorted(outputs)
     ]
-    if problems:
-        raise UnsupportedModelError(
-            "the model changes its variables while it predicts", path=graph.path,
-            problems=tuple(problems),
-        )  # fmt: skip
+    return problems
 
 
 class _Origins:
@@ -139,7 +145,7 @@ def _after(followers: Mapping[str, list[str]], names: Iterable[str]) -> set[str]
 
 
 class _Binding:
-    def __init__(self, graph: Graph, used: set[str]) -> None:
+    def __init__(self, graph: Graph, used: set[str], problems: list[Problem]) -> None:
         self._graph = graph
         self._used = used
         self._origin = _Origins(graph.nodes)
@@ -147,27 +153,26 @@ class _Binding:
         self._nodes: dict[str, Node] = {}
         self._consts: dict[str, str] = {}  # by variable
         self._moved: dict[Ref, Ref] = {}
-        self._problems: list[Problem] = []
+        self._problems = problems
+        self._refused = {problem.layer for problem in problems}
 
-    def bound(self) -> Graph:
+    def bind(self) -> Graph:
         for name in self._graph.nodes:
             if name in self._used:
                 node = self._graph.nodes[name]
                 self._nodes[name] = replace(node, controls=()) if node.controls else node
         for node in list(self._nodes.values()):
             self._bind(node)
-        if self._problems:
-            raise UnsupportedModelError(
-                "the model uses variables in ways that tfjs graph models cannot",
-                path=self._graph.path, problems=tuple(self._problems),
-            )  # fmt: skip
         inputs = {
             tensor.ref.node: self._graph.nodes[tensor.ref.node]
             for tensor in self._graph.inputs.values()
         }
         nodes = {**{n: replace(each, controls=()) for n, each in inputs.items()}, **self._nodes}
         initializer = {n: replace(each, controls=()) for n, each in self._graph.initializer.items()}
-        graph = replace(self._graph, nodes=nodes, initializer=initializer, variables={})
+        problems = (*self._graph.problems, *self._problems)
+        graph = replace(
+            self._graph, nodes=nodes, initializer=initializer, variables={}, problems=problems
+        )
         return pruned(redirected(graph, self._moved))
 
     def _bind(self, node: Node) -> None:
@@ -181,8 +186,12 @@ class _Binding:
         known = len(variables) == 1 and handles[0] == variables[0]
         rule = _RULES.get(node.op) if known else None
         if rule is None:
-            reason = f"what it does with variable {quote(variables[0])} cannot be expressed"
-            self._problems.append(Problem(node.name, node.op, reason, _WAY_OUT, kind="node"))
+            if node.name not in self._refused:
+                reason = f"what it does with variable {quote(variables[0])} cannot be expressed"
+                self._problems.append(Problem(node.name, node.op, reason, _WAY_OUT, kind="node"))
+            # Something without inputs, so that later passes find no variable.
+            attrs = {"dtype": "float32", "shape": Shape()}
+            self._nodes[node.name] = Node(node.name, "Placeholder", attrs=attrs)
             return
         rule(self, node, variables[0])
 

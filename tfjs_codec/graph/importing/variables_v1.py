@@ -52,7 +52,7 @@ def table_initializers(meta: Any, nodes: Mapping[str, Node]) -> list[str]:
     return sorted(found)
 
 
-def bound_v1(graph: Graph, model: SavedModelDir, tensors: Mapping[str, LazyTensor]) -> Graph:
+def load_variables(graph: Graph, model: SavedModelDir, tensors: Mapping[str, LazyTensor]) -> Graph:
     """Return *graph* with the values of the variables among its nodes, out of *tensors*."""
     names = [name for name, node in graph.nodes.items() if node.op in VARIABLES]
     restored = _restored(graph.nodes)

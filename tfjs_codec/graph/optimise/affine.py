@@ -57,7 +57,7 @@ class _Affine:
         return _Affine(self.scale * scale, self.offset * scale + offset)
 
 
-def affine_folded(graph: Graph) -> Graph:
+def fold_affine(graph: Graph) -> Graph:
     """Return *graph* with per-channel arithmetic after linear operations in their weights."""
     names, uses = fresh_names(graph), Uses(graph)
     nodes = dict(graph.nodes)

@@ -38,7 +38,7 @@ _COMMUTATIVE = frozenset({"Add", "AddV2", "Mul"})
 _SHAPE_OPS = frozenset({"Rank", "Shape", "ShapeN", "Size"})
 
 
-def folded(graph: Graph) -> Graph:
+def fold(graph: Graph) -> Graph:
     """Return *graph* with all that can be computed now as Consts, of the dtypes it had."""
     names = fresh_names(graph)
     nodes = dict(graph.nodes)

@@ -29,7 +29,7 @@ _ACTIVATIONS = frozenset({"Elu", "LeakyRelu", "Prelu", "Relu", "Relu6"})
 _UNFUSED = {("DepthwiseConv2dNative", "LeakyRelu")}
 
 
-def prelus_found(graph: Graph) -> Graph:
+def find_prelus(graph: Graph) -> Graph:
     """Return *graph* with ``relu(x) + c · relu(-x)``, which is Keras's PReLU, as ``Prelu(x, -c)``.
 
     The constant's shape must be one that tfjs's kernels read as they should: full dimensions at
@@ -73,7 +73,7 @@ def _prelu(nodes: Mapping[str, Node], node: Node) -> tuple[Ref, Node] | None:
     return None
 
 
-def fused(graph: Graph) -> Graph:
+def fuse(graph: Graph) -> Graph:
     """Return *graph* with biases and activations in the linear operations before them."""
     uses = Uses(graph)
     nodes = dict(graph.nodes)

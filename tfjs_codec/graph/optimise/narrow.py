@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfjs_codec.errors import Problem, UnsupportedModelError
+from tfjs_codec.errors import Problem
 from tfjs_codec.ir.graph import Graph, Node, consumers
 from tfjs_codec.ir.tensors import Array, LazyTensor, as_float32
 
@@ -26,24 +26,20 @@ _CLAMPED = frozenset(("StridedSlice", "Slice", "Range", "ClipByValue"))
 _CHECKED_BYTES = 1 << 20
 
 
-def narrowed(graph: Graph) -> Graph:
+def narrow(graph: Graph) -> Graph:
     """Return *graph* with all constants and types as tfjs reads them.
 
-    Raises:
-        UnsupportedModelError: An integer does not fit into 32 bits, or a constant is quantised.
+    Integers that do not fit into 32 bits and quantised constants are added to its problems.
     """
     problems: list[Problem] = []
     outputs = {tensor.ref.node for tensor in graph.outputs.values()}
-    nodes = _narrowed(graph.nodes, outputs, problems)
-    initializer = _narrowed(graph.initializer, (), problems)
-    if problems:
-        raise UnsupportedModelError(
-            "constants that tfjs cannot hold", path=graph.path, problems=tuple(problems)
-        )
-    return replace(graph, nodes=nodes, initializer=initializer)
+    nodes = _narrow(graph.nodes, outputs, problems)
+    initializer = _narrow(graph.initializer, (), problems)
+    problems = [*graph.problems, *problems]
+    return replace(graph, nodes=nodes, initializer=initializer, problems=tuple(problems))
 
 
-def _narrowed(
+def _narrow(
     nodes: Mapping[str, Node], outputs: Collection[str], problems: list[Problem]
 ) -> dict[str, Node]:
     users = consumers(nodes)

@@ -18,7 +18,7 @@ _FORWARD = frozenset(
 _NEVER_ITSELF = frozenset(("Placeholder", "PlaceholderWithDefault", "Const"))
 
 
-def forwarded(graph: Graph) -> Graph:
+def forward(graph: Graph) -> Graph:
     """Return *graph* without identities and debug operations; what they pass on takes their place.
 
     An Identity that is an output stays, because its name is known outside.
@@ -36,7 +36,7 @@ def forwarded(graph: Graph) -> Graph:
     return pruned(redirected(graph, moved))
 
 
-def updates_apart(graph: Graph) -> Graph:
+def copy_updates(graph: Graph) -> Graph:
     """Return *graph* with copies of what is updated: the cpu backend writes into it."""
     names = fresh_names(graph)
     nodes = dict(graph.nodes)
@@ -55,7 +55,7 @@ def updates_apart(graph: Graph) -> Graph:
     return replace(graph, nodes=nodes)
 
 
-def inputs_cast(graph: Graph) -> Graph:
+def cast_inputs(graph: Graph) -> Graph:
     """Return *graph* with inputs of whole numbers that take floats, too, if it casts its inputs.
 
     tfjs compares the type of a tensor with that of its Placeholder, unless that has none. The
@@ -81,7 +81,7 @@ def inputs_cast(graph: Graph) -> Graph:
     return pruned(replace(graph, nodes={**graph.nodes, **changed}))
 
 
-def outputs_apart(graph: Graph) -> Graph:
+def separate_outputs(graph: Graph) -> Graph:
     """Return *graph* with every output as the first result of a node that is no other output.
 
     tfjs keeps one signature key per node, and an input or weight must not be disposed of with the

@@ -14,11 +14,13 @@ from math import prod
 
 from tfjs_codec.errors import quote
 from tfjs_codec.graph.build import Build
+from tfjs_codec.graph.rewrites.registry import op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
 
 _FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 
+@op("Einsum", because=wrong_on("wasm"))
 def einsum(build: Build, node: Node) -> list[Ref] | None:
     """Return the value of *node* by matrix products.
 

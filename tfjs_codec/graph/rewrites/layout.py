@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.graph.build import Build
 from tfjs_codec.ir.graph import (
     Graph,
@@ -42,11 +41,10 @@ _REVERSED = frozenset(("Conv2DBackpropInput", "Conv3DBackpropInputV2"))
 _SMALL = 1 << 20  # elements of a constant that is turned
 
 
-def channels_last(graph: Graph) -> Graph:
+def move_channels_last(graph: Graph) -> Graph:
     """Return *graph* with transpositions around what it computes with channels first.
 
-    Raises:
-        UnsupportedModelError: A layout that is no order of axes, or an unknown rank.
+    Layouts that are no order of axes, and unknown ranks, are added to its problems.
     """
     build: Build | None = None
     moved: dict[Ref, Ref] = {}
@@ -59,11 +57,8 @@ def channels_last(graph: Graph) -> Graph:
             moved[Ref(node.name, number)] = ref
     if build is None:
         return graph
-    if build.problems:
-        raise UnsupportedModelError(
-            "operations in forms that tfjs lacks", path=graph.path, problems=tuple(build.problems)
-        )
-    return pruned(redirected(replace(graph, nodes=build.nodes), moved))
+    graph = replace(graph, nodes=build.nodes, problems=(*graph.problems, *build.problems))
+    return pruned(redirected(graph, moved))
 
 
 def _turned(build: Build, node: Node) -> list[Ref]:
@@ -98,7 +93,7 @@ def _turned(build: Build, node: Node) -> list[Ref]:
     return [*build.same("Transpose", made, build.ints(*to_first), Tperm="int32"), *others]
 
 
-def transposes_joined(graph: Graph) -> Graph:
+def join_transposes(graph: Graph) -> Graph:
     """Return *graph* with transpositions moved towards its outputs, if that leaves fewer."""
     if not any(node.op == "Transpose" for node in graph.nodes.values()):
         return graph

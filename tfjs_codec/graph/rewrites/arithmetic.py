@@ -1,0 +1,113 @@
+"""Arithmetic on numbers, element by element."""
+
+from __future__ import annotations
+
+from tfjs_codec.graph.build import Build
+from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
+from tfjs_codec.ir.graph import Node, Ref
+
+_INTS = frozenset(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"))
+
+
+@op("Abs", because=wrong_on("webgl"))
+def absolute(build: Build, node: Node) -> list[Ref] | None:
+    """Compute the larger of a whole number and its negative; webgl takes its bits for a float's."""
+    if not build.dtype.startswith("int"):
+        return None
+    (x,) = node.inputs
+    return build.same("Maximum", x, build.op("Neg", x))
+
+
+@op("BitwiseAnd", because=WRONG)
+def bitwise_and(build: Build, _: Node) -> list[Ref] | None:
+    """Refuse an operation that tfjs lists and fails to execute."""
+    build.refuse("tfjs fails to execute this operation")
+    return None
+
+
+@op("Div", "TruncateDiv", because=WRONG)
+def truncate_quotient(build: Build, node: Node) -> list[Ref] | None:
+    """Round quotients of whole numbers towards zero; tfjs rounds them down."""
+    if build.dtype not in _INTS:
+        return None if node.op == "Div" else build.same("RealDiv", *node.inputs)
+    x, y = node.inputs
+    size = build.op("FloorDiv", build.op("Abs", x), build.op("Abs", y))
+    sign = build.op("Mul", build.op("Sign", x), build.op("Sign", y))
+    return build.same("Mul", sign, size)
+
+
+@op("Erfc", because=LACKS)
+def erfc(build: Build, node: Node) -> list[Ref]:
+    """``1 - erf(x)``."""
+    return build.same("Sub", build.number(1), build.op("Erf", node.inputs[0]))
+
+
+@op("FloorDiv", because=wrong_on("webgl"))
+def floor_quotient(build: Build, node: Node) -> list[Ref] | None:
+    """Divide, then round down; webgl makes whole numbers of both operands first."""
+    if build.dtype.startswith(("int", "uint")):
+        return None
+    return build.same("Floor", build.op("RealDiv", *node.inputs))
+
+
+@op("Inv", because=LACKS)
+def reciprocal(build: Build, node: Node) -> list[Ref]:
+    """Use the operation's other name."""
+    return build.same("Reciprocal", *node.inputs)
+
+
+@op("LogicalXor", because=LACKS)
+def logical_xor(build: Build, node: Node) -> list[Ref]:
+    """Compare two bools."""
+    return build.same("NotEqual", *node.inputs, T="bool", incompatible_shape_error=True)
+
+
+@op("Mod", "TruncateMod", because=WRONG)
+def truncate_remainder(build: Build, node: Node) -> list[Ref]:
+    """Give the remainder the sign of x; that of tfjs has the sign of y."""
+    x, y = node.inputs
+    size = build.op("FloorMod", build.op("Abs", x), build.op("Abs", y))
+    return build.same("Mul", build.op("Sign", x), size)
+
+
+@op("MulNoNan", because=LACKS)
+def multiply_no_nan(build: Build, node: Node) -> list[Ref]:
+    """``x · y``, and 0 where y is 0, whatever x is."""
+    x, y = node.inputs
+    return _but_zero(build, y, build.op("Mul", x, y))
+
+
+@op("Rint", because=LACKS)
+def round_to_even(build: Build, node: Node) -> list[Ref]:
+    """Use the operation's other name."""
+    return build.same("Round", *node.inputs)
+
+
+@op("Softsign", because=LACKS)
+def softsign(build: Build, node: Node) -> list[Ref]:
+    """``x / (1 + |x|)``."""
+    (x,) = node.inputs
+    size = build.op("AddV2", build.number(1), build.op("Abs", x))
+    return build.same("RealDiv", x, size)
+
+
+@op("Xdivy", because=LACKS)
+def xdivy(build: Build, node: Node) -> list[Ref]:
+    """``x / y``, and 0 where x is 0, whatever y is."""
+    x, y = node.inputs
+    return _but_zero(build, x, build.op("RealDiv", x, y))
+
+
+@op("Xlogy", because=LACKS)
+def xlogy(build: Build, node: Node) -> list[Ref]:
+    """``x · log(y)``, and 0 where x is 0, whatever y is."""
+    x, y = node.inputs
+    product = build.op("Mul", x, build.op("Log", y))
+    zero = build.op("Equal", x, build.number(0), incompatible_shape_error=True)
+    return build.same("SelectV2", zero, build.op("Mul", x, build.number(0)), product)
+
+
+def _but_zero(build: Build, where: Ref, x: Ref) -> list[Ref]:
+    zero = build.number(0)
+    none = build.op("Equal", where, zero, incompatible_shape_error=True)
+    return build.same("SelectV2", none, zero, x)

@@ -1,0 +1,114 @@
+"""Conversions between types of numbers, and numbers of fewer bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.graph.build import Build
+from tfjs_codec.graph.rewrites.forms import convert
+from tfjs_codec.graph.rewrites.registry import WRONG, op, wrong_on
+from tfjs_codec.ir.graph import Node, Ref
+
+_SMALL = frozenset(("int8", "int16", "uint8", "uint16"))
+_OVERFLOWING = frozenset(
+    (
+        *("Add", "AddN", "AddV2", "Cumprod", "Cumsum", "MatMul", "Mul", "Neg", "Pow", "Prod"),
+        *("Square", "SquaredDifference", "Sub", "Sum"),
+    )
+)
+_BOUNDING = frozenset(
+    ("Cast", "Ceil", "ClipByValue", "Floor", "Identity", "Maximum", "Minimum", "Rint", "Round")
+)
+_STEPS = 6
+_INT32 = np.iinfo(np.int32)
+
+
+@op(*_OVERFLOWING, "Cast", because=WRONG)
+def refuse_wrapping(build: Build, node: Node) -> None:
+    """Refuse results that may wrap around in 8 or 16 bits; all integers of tfjs have 32."""
+    if _wraps(build, node):
+        build.refuse("its small integers wrap around, those of tfjs do not", "Use int32.")
+
+
+def _wraps(build: Build, node: Node) -> bool:
+    if node.op == "Cast":
+        given, wanted = node.attrs["SrcT"], node.attrs["DstT"]
+        if wanted not in _SMALL or (given in _SMALL | {"bool"} and np.can_cast(given, wanted)):
+            return False
+        low, high = _range(build, node.inputs[0], _STEPS)
+        limits = np.iinfo(wanted)
+        return not limits.min <= low <= high <= limits.max
+    return node.attrs.get("T") in _SMALL
+
+
+def _range(build: Build, ref: Ref, steps: int) -> tuple[float, float]:
+    """Return bounds of the numbers of *ref*, looking *steps* nodes back; NaN if they may wrap."""
+    node = build.nodes[ref.node]
+    numbers = build.numbers(ref) if node.op == "Const" and node.value.size == 1 else None
+    if numbers is not None:
+        return numbers[0], numbers[0]
+    if node.op == "Relu6":
+        return 0, 6
+    if not steps or node.op not in _BOUNDING:
+        return -np.inf, np.inf
+    given = [_range(build, each, steps - 1) for each in node.inputs]
+    lows, highs = (np.array(ends, np.float64) for ends in zip(*given, strict=True))
+    low, high = lows[0], highs[0]
+    if node.op == "Minimum":
+        low, high = lows.min(), highs.min()
+    elif node.op == "Maximum":
+        low, high = lows.max(), highs.max()
+    elif node.op == "ClipByValue":
+        low, high = (np.minimum(np.maximum(x[0], x[1]), x[2]) for x in (lows, highs))
+    elif node.op == "Cast" and not node.attrs["SrcT"].startswith(("int", "uint", "bool")):
+        whole = not node.attrs["DstT"].startswith(("float", "bfloat"))
+        if whole and not _INT32.min <= low <= high <= _INT32.max:
+            return np.nan, np.nan
+    return float(low), float(high)
+
+
+@op("Cast", because=wrong_on("wasm"))
+def cast_to_bool(build: Build, node: Node) -> list[Ref] | None:
+    """Compare with zero to get a bool; the wasm backend keeps the number's last byte."""
+    given = node.attrs["SrcT"]
+    if node.attrs["DstT"] != "bool" or given in ("bool", "string") or given.startswith("complex"):
+        return None
+    return convert(build, node.inputs[0], given, "bool")
+
+
+@op(
+    "FakeQuantWithMinMaxArgs",
+    "FakeQuantWithMinMaxVars",
+    "FakeQuantWithMinMaxVarsPerChannel",
+    because=WRONG,
+)
+def fake_quantise(build: Build, node: Node) -> list[Ref] | None:
+    """Round to the levels that ``num_bits`` can tell apart, with zero among them."""
+    if node.op == "FakeQuantWithMinMaxArgs":
+        low, high = np.float32(node.attrs["min"]), np.float32(node.attrs["max"])
+    else:
+        ends = [build.nodes[ref.node] for ref in node.inputs[1:]]
+        if any(end.op != "Const" for end in ends):
+            build.refuse("tfjs does not quantise", "Its range must be constant.")
+            return None
+        low, high = (end.value.numpy().astype(np.float32) for end in ends)
+    # In float32, because TensorFlow rounds a number of it.
+    first = np.float32(1 if node.attrs["narrow_range"] else 0)
+    last = np.float32((1 << int(node.attrs["num_bits"])) - 1)
+    scale = (high - low) / (last - first)
+    zero = np.clip(np.floor(first - low / scale + np.float32(0.5)), first, last)
+    bottom, top = (first - zero) * scale, (last - zero) * scale
+
+    def number(value: Any) -> Ref:
+        return build.const(np.asarray(value, np.float32), "float32")
+
+    inside = build.op("Minimum", node.inputs[0], number(top), T="float32")
+    inside = build.op("Maximum", inside, number(bottom), T="float32")
+    steps = build.op("Sub", inside, number(bottom), T="float32")
+    steps = build.op("RealDiv", steps, number(scale), T="float32")
+    level = build.op("AddV2", steps, number(0.5), T="float32")
+    level = build.op("Floor", level, T="float32")
+    level = build.op("Mul", level, number(scale), T="float32")
+    return build.same("AddV2", level, number(bottom), T="float32")

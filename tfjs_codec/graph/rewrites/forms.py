@@ -1,0 +1,55 @@
+"""Compositions of operations that rules of several families use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tfjs_codec.graph.build import Build
+from tfjs_codec.ir.graph import Ref
+
+MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+NO_MASKS = dict.fromkeys(MASKS, 0)
+
+
+def along(build: Build, x: Ref, axis: int, rank: int, change: Callable[[Ref], Ref]) -> Ref:
+    """Apply *change* to one axis of *x*: it gets three axes, the second one is *axis*."""
+    outer, inner = build.sizes(x, 0, axis), build.sizes(x, axis + 1, rank - axis - 1)
+    behind = build.op("Prod", inner, build.ints(0), keep_dims=True, T="int32", Tidx="int32")
+    flat = build.concat(build.ints(-1), build.sizes(x, axis, 1), behind)
+    made = change(build.op("Reshape", x, flat, Tshape="int32"))
+    whole = build.concat(outer, build.ints(-1), inner)
+    return build.op("Reshape", made, whole, Tshape="int32")
+
+
+def convert(build: Build, x: Ref, given: str, wanted: str) -> list[Ref]:
+    """Put *x*, cast from the type *given* to *wanted*, in the place of the node.
+
+    A cast to bool compares with zero: the wasm backend keeps the number's last byte.
+    """
+    if wanted != "bool":
+        return build.same("Cast", x, SrcT=given, DstT=wanted, Truncate=False)
+    zero = build.const(np.array(0, "float32" if given == "bfloat16" else given), given)
+    return build.same("NotEqual", x, zero, T=given, incompatible_shape_error=True)
+
+
+def gather_rows(build: Build, x: Ref, indices: Ref, batch: int, rank: int, places: int) -> Ref:
+    """Gather rows of *x* on axis *batch*, each batch its own, with a gather without batches.
+
+    *rank* is that of *x*, *places* that of *indices*, which are int32.
+    """
+    dtype = build.dtype
+    outer = build.sizes(indices, 0, batch)
+    number = build.op("Prod", outer, build.ints(0), keep_dims=True, T="int32", Tidx="int32")
+    starts = build.op("Mul", build.count(number), build.sizes(x, batch, 1), T="int32")
+    flat = build.op(
+        "Reshape", indices, build.concat(number, build.ints(-1)), T="int32", Tshape="int32"
+    )
+    flat = build.op("AddV2", flat, build.expand_dims(starts, 1), T="int32")
+    rest = [build.sizes(x, batch + 1, rank - batch - 1)] if rank > batch + 1 else []
+    rows = build.op("Reshape", x, build.concat(build.ints(-1), *rest), T=dtype, Tshape="int32")
+    attrs = {"Tparams": dtype, "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
+    made = build.op("GatherV2", rows, flat, build.scalar(0), **attrs)
+    sizes = build.concat(build.sizes(indices, 0, places), *rest)
+    return build.op("Reshape", made, sizes, T=dtype, Tshape="int32")

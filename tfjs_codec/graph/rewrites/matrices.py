@@ -1,0 +1,153 @@
+"""Matrix products, diagonals and bands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import dropwhile
+
+from tfjs_codec.graph.build import Build
+from tfjs_codec.graph.rewrites.forms import NO_MASKS
+from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op
+from tfjs_codec.graph.shapes import Dims
+from tfjs_codec.ir.graph import Node, Ref
+
+
+@op("BatchMatMulV2", because=WRONG)
+def multiply_stacks(build: Build, node: Node) -> list[Ref] | None:
+    """Repeat matrices where both stacks broadcast; tfjs repeats the shorter stack as a whole.
+
+    That is right if one stack of sizes is the end of the other, with ones before it.
+    """
+    given = [build.shape(ref) for ref in node.inputs]
+    shapes = [shape or () for shape in given]
+    stacks = [tuple(dropwhile(lambda size: size == 1, shape[:-2])) for shape in shapes]
+    pairs = _ends(*stacks)
+    unsure = None in given or any(  # an unknown size, with others before it, may be 1
+        pair[here] is None and number < len(stacks[here]) and pair[there] != 1
+        for number, pair in enumerate(pairs, start=1)
+        for here, there in ((0, 1), (1, 0))
+    )
+    if unsure:
+        return build.same(node.op, *_spread_stacks(build, *node.inputs), **node.attrs)
+    if all((one == 1) == (other == 1) for one, other in pairs):
+        return None
+    made = []
+    for here, there in ((0, 1), (1, 0)):
+        x, other = node.inputs[here], node.inputs[there]
+        times = [build.ints(1) for _ in shapes[here]]
+        for back, (one, size) in enumerate(_ends(stacks[here], stacks[there]), start=3):
+            if one == 1 and size is not None:
+                times[-back] = build.ints(size)
+            elif one == 1:
+                times[-back] = build.sizes(other, len(shapes[there]) - back, 1)
+        made.append(build.op("Tile", x, build.concat(*times), Tmultiples="int32"))
+    return build.same(node.op, *made, **node.attrs)
+
+
+def _spread_stacks(build: Build, *factors: Ref) -> list[Ref]:
+    """Broadcast both stacks to the same sizes, which are computed when the model runs."""
+    last = build.ints(-2, -1)
+    single = [build.op("Max", x, last, keep_dims=True, Tidx="int32") for x in factors]
+    both = build.op("Shape", build.op("AddV2", *single), out_type="int32")
+
+    def part(shape: Ref, begin: int, end: int, **masks: int) -> Ref:
+        bounds = (build.ints(number) for number in (begin, end, 1))
+        attrs = {**NO_MASKS, **masks, "T": "int32", "Index": "int32"}
+        return build.op("StridedSlice", shape, *bounds, **attrs)
+
+    stack = part(both, 0, -2, begin_mask=1)
+    shapes = [build.op("Shape", x, out_type="int32") for x in factors]
+    whole = [build.concat(stack, part(shape, -2, 0, end_mask=1)) for shape in shapes]
+    return [
+        build.op("BroadcastTo", x, sizes, Tidx="int32")
+        for x, sizes in zip(factors, whole, strict=True)
+    ]
+
+
+def _ends(one: Dims, other: Dims) -> list[tuple[int | None, int | None]]:
+    """Return pairs of sizes from the last one on, as many as both have."""
+    return list(zip(one[::-1], other[::-1], strict=False))
+
+
+@op("BatchMatMulV3", because=LACKS)
+def multiply_v3(build: Build, node: Node) -> list[Ref] | None:
+    """Use the older operation where all types are the same."""
+    kinds = {node.attrs.get(key) for key in ("Ta", "Tb", "Tout")}
+    if len(kinds) != 1:
+        return None
+    flags = {key: node.attrs.get(key, False) for key in ("adj_x", "adj_y")}
+    older = replace(node, op="BatchMatMulV2", attrs={"T": kinds.pop(), **flags})
+    build.begin(older)
+    return multiply_stacks(build, older) or build.same(older.op, *older.inputs, **older.attrs)
+
+
+@op("MatrixBandPart", because=WRONG)
+def band_part(build: Build, node: Node) -> list[Ref]:
+    """Keep where ``row - column <= lower`` and ``column - row <= upper``; negative: all."""
+    x, lower, upper = node.inputs
+    scalars = [build.scalar(number) for number in (0, 1)]
+
+    def places(end: int, axis: int) -> Ref:
+        shape = build.op("Shape", x, out_type="int32")
+        masks = {**NO_MASKS, "shrink_axis_mask": 1}
+        bounds = build.ints(end), build.ints(end + 1), build.ints(1)
+        size = build.op("StridedSlice", shape, *bounds, T="int32", Index="int32", **masks)
+        count = build.op("Range", scalars[0], size, scalars[1], Tidx="int32")
+        at = build.scalar(axis)
+        return build.op("ExpandDims", count, at, T="int32", Tdim="int32")
+
+    rows, columns = places(-2, 1), places(-1, 0)
+
+    def within(first: Ref, second: Ref, limit: Ref) -> Ref:
+        limit = build.op("Cast", limit, SrcT="int64", DstT="int32", Truncate=False)
+        distance = build.op("Sub", first, second, T="int32")
+        near = build.op("LessEqual", distance, limit, T="int32")
+        return build.op("LogicalOr", near, build.op("Less", limit, scalars[0], T="int32"))
+
+    kept = build.op("LogicalAnd", within(rows, columns, lower), within(columns, rows, upper))
+    return build.same("SelectV2", kept, x, build.op("ZerosLike", x))
+
+
+@op("MatrixDiag", "MatrixDiagV3", because=LACKS)
+def diagonal_matrix(build: Build, node: Node) -> list[Ref] | None:
+    """Choose zero off the diagonal; only the main one of a square matrix."""
+    x, *rest = node.inputs
+    rank = build.rank(x)
+    if not rank:
+        build.refuse("only a known rank is supported")
+        return None
+    if not _main_diagonal(build, rest, (0, -1, -1, 0)[: len(rest)]):
+        return None
+    size = build.sizes(x, rank - 1, 1)
+    spread = build.expand_dims(x, rank, build.dtype)
+    return build.same("SelectV2", _on_diagonal(build, size, size), spread, build.number(0))
+
+
+@op("MatrixDiagPart", "MatrixDiagPartV3", because=LACKS)
+def diagonal_part(build: Build, node: Node) -> list[Ref] | None:
+    """Sum each row with zeros off the diagonal."""
+    x, *rest = node.inputs
+    shape = build.shape(x)
+    rows, columns = shape[-2:] if shape else (None, None)
+    if rows is None or columns is None or rows > columns:
+        build.refuse("only matrices of a known size are supported")
+        return None
+    if not _main_diagonal(build, rest[:1], (0,)):
+        return None
+    here = _on_diagonal(build, build.ints(rows), build.ints(columns))
+    kept = build.op("SelectV2", here, x, build.number(0))
+    return build.same("Sum", kept, build.ints(-1), keep_dims=False, Tidx="int32")
+
+
+def _on_diagonal(build: Build, rows: Ref, columns: Ref) -> Ref:
+    places = build.expand_dims(build.count(rows), 1), build.expand_dims(build.count(columns), 0)
+    return build.op("Equal", *places, incompatible_shape_error=True, T="int32")
+
+
+def _main_diagonal(build: Build, given: Sequence[Ref], wanted: Sequence[int]) -> bool:
+    """Tell whether the constants *given* ask for the main diagonal; refuse others."""
+    plain = [build.numbers(ref) for ref in given] == [[number] for number in wanted]
+    if not plain:
+        build.refuse("only the main diagonal of a square matrix is supported")
+    return plain
