@@ -5,11 +5,10 @@ The table is ``graph_ops.json``, which maps an op to
 * ``in`` and ``out``: its arguments and results, each ``name:attr`` (dtype is the value of the
   attribute), ``name:=dtype``, ``name:n*attr`` (n of them) or ``name:*attr`` (a list of dtypes);
 * ``attrs``: an attribute's type, or ``[type, default]``;
-* ``tfjs``: the category under which tfjs 4.22 executes it, if it does;
-* ``stateful``: whether it does more than to compute its results.
+* ``tfjs``: the category under which tfjs 4.22 executes it, if it does.
 
-It was made of TensorFlow 2.19's registry and tfjs-converter's mappers (without the ragged ops,
-which tfjs's Python list names and its runtime lacks). ``Prelu`` and
+``proto/graph_ops.py`` made it of TensorFlow 2.19's registry and tfjs-converter's mappers (without
+the ragged ops, which tfjs's Python list names and its runtime lacks). ``Prelu`` and
 ``FusedDepthwiseConv2dNative`` exist in tfjs only.
 """
 
@@ -54,7 +53,6 @@ class OpDef:
     outputs: tuple[Arg, ...] = ()
     attrs: Mapping[str, str] = field(default_factory=dict)
     defaults: Attrs = field(default_factory=dict)
-    stateful: bool = False
     in_tfjs: bool = False
 
     def input_dtypes(self, attrs: Attrs) -> tuple[str, ...]:
@@ -105,7 +103,6 @@ def _op_def(name: str, row: dict[str, Any]) -> OpDef:
         _args(row.get("out", "")),
         attrs,
         defaults,
-        row.get("stateful", False),
         "tfjs" in row,
     )
 

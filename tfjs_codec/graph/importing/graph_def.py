@@ -196,7 +196,6 @@ class GraphReader:
             tuple(map(_arg, message.output_arg)),
             {attr.name: attr.type for attr in message.attr},
             defaults,
-            message.is_stateful,
         )
 
     def _corrupt(self, what: str, where: str) -> CorruptFileError:
