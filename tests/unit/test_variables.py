@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from keras_files import entry
 
-from tfjs_codec.keras.dialect import is_known
-from tfjs_codec.keras.variables import VARIABLES, own_variables, slots
+from tfjs_codec.keras.variables import own_variables, slots
 from tfjs_codec.readers.architecture import read_architecture
 
 
@@ -54,10 +53,6 @@ def test_wrappers_list_what_is_inside() -> None:
     dense = entry("Dense", "d", units=1)
     # Keras lists the shared kernel first, then its own state, then the rest of the layer.
     assert roles("SpectralNormalization", layer=dense) == ["kernel", "vector_u", "bias"]
-
-
-def test_every_class_of_the_table_is_one_whose_config_is_normalised() -> None:
-    assert {name for name in VARIABLES if not is_known(name)} == {"LayerScale"}
 
 
 def test_attention_layers_have_their_parts_in_order() -> None:

@@ -17,159 +17,8 @@ from typing import Any
 
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Config
-
-# Other names under which Keras itself has written or accepted a class.
-ALIASES = {
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
-    "SyncBatchNormalization": "BatchNormalization",
-    "LayerNormalizationV2": "LayerNormalization",
-    "UnifiedLSTM": "LSTM",
-    "LSTMV1": "LSTM",
-    "LSTMV2": "LSTM",
-    "UnifiedGRU": "GRU",
-    "GRUV1": "GRU",
-    "GRUV2": "GRU",
-    "LSTMCellV1": "LSTMCell",
-    "LSTMCellV2": "LSTMCell",
-    "GRUCellV1": "GRUCell",
-    "GRUCellV2": "GRUCell",
-    "CuDNNLSTM": "LSTM",
-    "CuDNNGRU": "GRU",
-    "Convolution1D": "Conv1D",
-    "Convolution2D": "Conv2D",
-    "Convolution3D": "Conv3D",
-    "Convolution1DTranspose": "Conv1DTranspose",
-    "Convolution2DTranspose": "Conv2DTranspose",
-    "Convolution3DTranspose": "Conv3DTranspose",
-    "Deconvolution2D": "Conv2DTranspose",
-    "Deconvolution3D": "Conv3DTranspose",
-    "Deconv2D": "Conv2DTranspose",
-    "Deconv3D": "Conv3DTranspose",
-    "DepthwiseConvolution2D": "DepthwiseConv2D",
-    "SeparableConvolution1D": "SeparableConv1D",
-    "SeparableConvolution2D": "SeparableConv2D",
-    "AtrousConvolution1D": "Conv1D",
-    "AtrousConvolution2D": "Conv2D",
-    "AtrousConv1D": "Conv1D",
-    "AtrousConv2D": "Conv2D",
-    "GroupedQueryAttention": "GroupQueryAttention",
-    **{
-        f"{short}{n}D": f"{full}{n}D"
-        for n in (1, 2, 3)
-        for short, full in (
-            ("AvgPool", "AveragePooling"),
-            ("MaxPool", "MaxPooling"),
-            ("GlobalAvgPool", "GlobalAveragePooling"),
-            ("GlobalMaxPool", "GlobalMaxPooling"),
-        )
-    },
-}
-
-_LINEAR: Config = {"activation": "linear", "use_bias": True}
-_CHANNELS: Config = {"data_format": "channels_last"}
-_CONV: Config = {
-    "strides": 1,
-    "padding": "valid",
-    "dilation_rate": 1,
-    "groups": 1,
-    **_LINEAR,
-    **_CHANNELS,
-}
-_CONV_TRANSPOSE: Config = {**_CONV, "output_padding": None}
-_POOL: Config = {"pool_size": 2, "strides": None, "padding": "valid", **_CHANNELS}
-_GLOBAL_POOL: Config = {"keepdims": False, **_CHANNELS}
-_RNN: Config = {
-    "return_sequences": False,
-    "return_state": False,
-    "go_backwards": False,
-    "stateful": False,
-    "unroll": False,
-    "time_major": False,
-    "zero_output_for_mask": False,
-}
-_CELL: Config = {"activation": "tanh", "use_bias": True}
-_GATED: Config = {**_CELL, "recurrent_activation": "sigmoid"}
-_CONV_LSTM: Config = {**_CONV, **_RNN, **_GATED}
-
-# Keys that some generation does not write, with the value it means.
-DEFAULTS: dict[str, Config] = {
-    "InputLayer": {"dtype": "float32", "sparse": False, "ragged": False},
-    "Dense": _LINEAR,
-    "EinsumDense": {"activation": "linear", "bias_axes": None},
-    "Activation": {"activation": "linear"},
-    "Embedding": {"mask_zero": False},
-    "ReversibleEmbedding": {"mask_zero": False, "tie_weights": True},
-    **{f"Conv{n}D": _CONV for n in (1, 2, 3)},
-    **{f"Conv{n}DTranspose": _CONV_TRANSPOSE for n in (1, 2, 3)},
-    **{f"DepthwiseConv{n}D": {**_CONV, "depth_multiplier": 1} for n in (1, 2)},
-    **{f"SeparableConv{n}D": {**_CONV, "depth_multiplier": 1} for n in (1, 2)},
-    **{f"{kind}Pooling{n}D": _POOL for n in (1, 2, 3) for kind in ("Max", "Average")},
-    **{f"Global{k}Pooling{n}D": _GLOBAL_POOL for n in (1, 2, 3) for k in ("Max", "Average")},
-    **{f"Adaptive{k}Pooling{n}D": _CHANNELS for n in (1, 2, 3) for k in ("Max", "Average")},
-    "Flatten": _CHANNELS,
-    "UpSampling1D": {"size": 2},
-    "UpSampling2D": {"size": 2, "interpolation": "nearest", **_CHANNELS},
-    "UpSampling3D": {"size": 2, **_CHANNELS},
-    "ZeroPadding1D": {"padding": 1, **_CHANNELS},
-    **{f"ZeroPadding{n}D": {"padding": 1, **_CHANNELS} for n in (2, 3)},
-    "Cropping1D": {"cropping": 1},
-    **{f"Cropping{n}D": {"cropping": 0, **_CHANNELS} for n in (2, 3)},
-    **{f"SpatialDropout{n}D": _CHANNELS for n in (2, 3)},
-    "BatchNormalization": {
-        "axis": -1, "epsilon": 0.001, "center": True, "scale": True, "renorm": False,
-    },
-    "LayerNormalization": {
-        "axis": -1, "epsilon": 0.001, "center": True, "scale": True, "rms_scaling": False,
-    },
-    "GroupNormalization": {
-        "groups": 32, "axis": -1, "epsilon": 0.001, "center": True, "scale": True,
-    },
-    "RMSNormalization": {"axis": -1, "epsilon": 1e-6},
-    "UnitNormalization": {"axis": -1},
-    "SpectralNormalization": {"power_iterations": 1},
-    "Normalization": {"axis": -1, "mean": None, "variance": None, "invert": False},
-    "ReLU": {"max_value": None, "negative_slope": 0.0, "threshold": 0.0},
-    "LeakyReLU": {"negative_slope": 0.3},
-    "PReLU": {"shared_axes": None},
-    "ELU": {"alpha": 1.0},
-    "ThresholdedReLU": {"theta": 1.0},
-    "Softmax": {"axis": -1},
-    "Masking": {"mask_value": 0.0},
-    "Concatenate": {"axis": -1},
-    "Dot": {"axes": -1, "normalize": False},
-    "SimpleRNN": {**_RNN, **_CELL},
-    "LSTM": {**_RNN, **_GATED},
-    "GRU": {**_RNN, **_GATED, "reset_after": False},
-    "RNN": _RNN,
-    "SimpleRNNCell": _CELL,
-    "LSTMCell": _GATED,
-    "GRUCell": {**_GATED, "reset_after": False},
-    **{f"ConvLSTM{n}D": _CONV_LSTM for n in (1, 2, 3)},
-    **{f"ConvLSTM{n}DCell": {**_CONV, **_GATED} for n in (1, 2, 3)},
-    "StackedRNNCells": {"reverse_state_order": False},
-    "Bidirectional": {"merge_mode": "concat"},
-    "TimeDistributed": {},
-    "Rescaling": {"scale": 1.0, "offset": 0.0},
-    "Resizing": {
-        "interpolation": "bilinear", "crop_to_aspect_ratio": False,
-        "pad_to_aspect_ratio": False, "antialias": False, **_CHANNELS,
-    },
-    "CenterCrop": _CHANNELS,
-    "CategoryEncoding": {"output_mode": "multi_hot", "sparse": False},
-    "Attention": {"use_scale": False, "score_mode": "dot"},
-    "AdditiveAttention": {"use_scale": True},
-    "MultiHeadAttention": {"use_bias": True, "value_dim": None, "output_shape": None},
-    "GroupQueryAttention": {"use_bias": True},
-    "Add": {}, "Subtract": {}, "Multiply": {}, "Average": {}, "Maximum": {}, "Minimum": {},
-    "Reshape": {}, "Permute": {}, "RepeatVector": {}, "Identity": {}, "Lambda": {},
-    "Dropout": {}, "GaussianNoise": {}, "GaussianDropout": {}, "AlphaDropout": {},
-    "SpatialDropout1D": {}, "ActivityRegularization": {}, "Discretization": {}, "Hashing": {},
-    "HashedCrossing": {}, "IntegerLookup": {}, "StringLookup": {}, "TextVectorization": {},
-}  # fmt: skip
-# Before TensorFlow 2.0 and Keras 2.3 the gates' default was hard_sigmoid; those that leave the
-# key out are Keras 1 (converted elsewhere) and, for ConvLSTM, all of Keras 2.
-_HARD_GATES_IN_2 = frozenset(f"ConvLSTM{n}D{cell}" for n in (1, 2, 3) for cell in ("", "Cell"))
+from tfjs_codec.keras.checks import CHECKS
+from tfjs_codec.keras.classes import ALIASES, CLASSES, canonical
 
 ACTIVATIONS = frozenset(
     [
@@ -221,84 +70,9 @@ _SPATIAL = re.compile(r"(Conv|Pooling|UpSampling).*?([123])D")
 _SPATIAL_KEYS = ("kernel_size", "strides", "dilation_rate", "pool_size", "size")
 
 
-def _optional(check: Callable[[Place, Any], Any]) -> Callable[[Place, Any], Any]:
-    return lambda place, value: None if value is None else check(place, value)
-
-
-def _size(place: Place, value: object) -> int:
-    return place.whole(value, 1)
-
-
-def _sizes(place: Place, value: object) -> int | list[int]:
-    if not isinstance(value, list):
-        return place.whole(value, 1)
-    return [place.at(i).whole(item, 1) for i, item in enumerate(value)]
-
-
-def _axes(place: Place, value: object) -> int | list[int]:
-    if isinstance(value, list):
-        return [place.at(i).whole(item, -64) for i, item in enumerate(value)]
-    return place.whole(value, -64)
-
-
-def _flag(place: Place, value: object) -> bool:
-    if value not in (True, False, None):
-        raise place.expect("true or false", value)
-    return bool(value)
-
-
-def _target_shape(place: Place, value: object) -> list[int]:
-    return [place.at(i).whole(item, -1) for i, item in enumerate(place.items(value))]
-
-
-def _padding(place: Place, value: object) -> Any:
-    """An amount, or a list (of lists) of amounts: ZeroPadding and Cropping."""
-    if isinstance(value, list):
-        return [_padding(place.at(i), item) for i, item in enumerate(value)]
-    return place.whole(value)
-
-
-def _numbers(place: Place, value: object) -> Any:
-    if isinstance(value, list):
-        return [_numbers(place.at(i), item) for i, item in enumerate(value)]
-    return place.number(value)
-
-
-# What a key must hold, whatever the class.
-_CHECKS: dict[str, Callable[[Place, Any], Any]] = {
-    **dict.fromkeys(
-        ("units", "filters", "output_dim", "input_dim", "n", "depth_multiplier", "num_heads",
-         "key_dim", "head_dim", "num_query_heads", "num_key_value_heads"), _size),
-    **dict.fromkeys(("kernel_size", "dilation_rate", "size"), _sizes),
-    **dict.fromkeys(("strides", "pool_size", "value_dim"), _optional(_sizes)),
-    **dict.fromkeys(("axis", "axes", "shared_axes"), _optional(_axes)),
-    **dict.fromkeys(
-        ("use_bias", "return_sequences", "return_state", "go_backwards", "stateful", "unroll",
-         "time_major", "zero_output_for_mask", "center", "scale", "renorm", "rms_scaling",
-         "mask_zero", "keepdims", "normalize", "reset_after", "trainable", "use_scale",
-         "invert", "sparse", "ragged"), _flag),
-    **dict.fromkeys(
-        ("rate", "stddev", "negative_slope", "theta", "threshold"), Place.number),
-    **dict.fromkeys(("epsilon", "max_value", "alpha"), _optional(Place.number)),
-    "groups": lambda place, value: place.whole(value, -1),
-    "target_shape": _target_shape,
-    "dims": lambda place, value: _sizes(place, place.items(value)),
-    "padding": lambda place, value: value if isinstance(value, str) else _padding(place, value),
-    "cropping": _padding,
-    "batch_shape": Place.shape,
-}  # fmt: skip
-# The same key means something else there: Rescaling's scale is a number or numbers.
-_OTHER_CHECKS: dict[tuple[str, str], Callable[[Place, Any], Any]] = {
-    ("Rescaling", "scale"): _numbers,
-    ("Rescaling", "offset"): _numbers,
-    ("PReLU", "alpha"): lambda place, value: value,
-    ("Embedding", "sparse"): lambda place, value: value,
-}
-
-
 def is_known(class_name: str) -> bool:
     """Tell whether *class_name* (canonical) is a Keras layer whose config is normalised here."""
-    return class_name in DEFAULTS
+    return class_name in CLASSES
 
 
 def plain(value: Any) -> Any:
@@ -356,7 +130,7 @@ def activation(value: Any, generation: int, place: Place) -> Any:
         return known if known in ACTIVATIONS and home.split(".")[0] in _KERAS_ROOTS else entry
     if not isinstance(kind, str) or not isinstance(config, dict):
         return entry
-    kind = ALIASES.get(kind, kind)
+    kind = canonical(kind)
     if not is_known(kind):
         return entry
     inner = layer_config(kind, config, generation, place.at("config"))
@@ -379,13 +153,13 @@ def canonical_class(entry: Config, place: Place) -> tuple[str, str, str]:
     if not isinstance(registered, str) or not isinstance(module, str):
         raise place.error("registered_name and module must be strings")
     python_name = name.rpartition(">")[2]
-    if ">" in name:
+    if ">" in name and name not in ALIASES:
         return name, python_name, name
     if ">" in registered and not _is_keras_package(registered):
         return registered, python_name, registered
-    if module and module.split(".")[0] not in _KERAS_ROOTS and ALIASES.get(name, name) in DEFAULTS:
+    if module and module.split(".")[0] not in _KERAS_ROOTS and is_known(canonical(name)):
         return f"{module}>{name}", python_name, registered
-    return ALIASES.get(name, name), python_name, registered
+    return canonical(name), python_name, registered
 
 
 def _is_keras_package(registered: str) -> bool:
@@ -401,21 +175,18 @@ def layer_config(class_name: str, config: Config, generation: int, place: Place)
     """
     config = dict(plain(config))
     config["dtype"] = dtype_name(config.get("dtype"), place.at("dtype"))
-    known = is_known(class_name)
+    row = CLASSES.get(class_name)
     if class_name in _RENAMES:
         _RENAMES[class_name](config, place)
-    if known:
-        if generation < 3 and class_name in _HARD_GATES_IN_2:
-            config.setdefault("recurrent_activation", "hard_sigmoid")
-        for key, default in DEFAULTS[class_name].items():
-            config.setdefault(key, default)
-    for key in _ACTIVATION_KEYS:
-        if key in config and known:
-            config[key] = activation(config[key], generation, place.at(key))
-    if not known:
+    if row is None:
         return config
+    older = row.older_defaults if generation < 3 else {}
+    config = {**row.defaults, **older, **config}
+    for key in _ACTIVATION_KEYS:
+        if key in config:
+            config[key] = activation(config[key], generation, place.at(key))
     for key, value in config.items():
-        check = _OTHER_CHECKS.get((class_name, key)) or _CHECKS.get(key)
+        check = row.checks.get(key) or CHECKS.get(key)
         if check is not None:
             config[key] = check(place.at(key), value)
     if "data_format" in config:

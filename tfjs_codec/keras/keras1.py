@@ -14,7 +14,8 @@ import numpy as np
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Config, KerasLayer
 from tfjs_codec.ir.tensors import Array, DerivedTensor, LazyTensor
-from tfjs_codec.keras.dialect import ALIASES, plain
+from tfjs_codec.keras.classes import canonical
+from tfjs_codec.keras.dialect import plain
 
 # Keys of layer configs that only Keras 1 writes, and such that it never writes.
 MARKERS = frozenset(
@@ -101,7 +102,7 @@ def convert_entry(entry: Config, place: Place) -> Config:
         return {**entry, "class_name": f"keras1>BatchNormalization_mode_{config.get('mode')}"}
     new = {_RENAMES.get(key, key): plain(value) for key, value in config.items()
            if key not in _DROPPED}  # fmt: skip
-    kind = ALIASES.get(name, name)
+    kind = canonical(name)
     if kind == "InputLayer":
         new["dtype"] = config.get("input_dtype") or "float32"
     if kind in _UNITS_CLASSES and "output_dim" in new:

@@ -1,120 +1,14 @@
-"""The variables of every Keras layer: ONE table, used by all weight readers.
-
-For each class the variables in Keras's order of creation: their role, the sub-path under which
-``.keras`` files keep them (attributes of the layer, as ``cell`` of an LSTM), whether they are
-trained, and the config they depend on. Names and orders were compared with files of Keras 2.0 to
-3.15.
-"""
+"""The variables of a layer and of all layers inside, in Keras's order, for the weight readers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tfjs_codec.ir.keras import Config, KerasGraph, KerasLayer
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.keras import keras1
-from tfjs_codec.keras.dialect import is_known
+from tfjs_codec.keras.classes import CLASSES, Variable
 
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """A variable: *role* is its name in ``KerasLayer.weights``, *path* its ``.keras`` sub-path."""
-
-    role: str
-    path: str = ""
-    trainable: bool = True
-    present: Callable[[Config], object] = lambda config: True
-
-
-def _when(key: str) -> Callable[[Config], object]:
-    return lambda config: config.get(key)
-
-
-_KERNEL = Variable("kernel")
-_BIAS = Variable("bias", present=_when("use_bias"))
-_GAMMA = Variable("gamma", present=lambda config: config.get("scale") or config.get("rms_scaling"))
-_BETA = Variable(
-    "beta", present=lambda config: config.get("center") and not config.get("rms_scaling")
-)
-
-
-def _state(role: str, key: str = "") -> Variable:
-    return Variable(role, trainable=False, present=_when(key) if key else lambda config: True)
-
-
-def _recurrent(path: str) -> tuple[Variable, ...]:
-    return (
-        Variable("kernel", path),
-        Variable("recurrent_kernel", path),
-        Variable("bias", path, present=_when("use_bias")),
-    )
-
-
-def _attention(*parts: str) -> tuple[Variable, ...]:
-    return tuple(
-        Variable(f"{part}/{short}", _DENSE_OF[part], present=present)
-        for part in parts
-        for short, present in (("kernel", lambda config: True), ("bias", _when("use_bias")))
-        if part != "gate" or short
-    )
-
-
-_DENSE_OF = {
-    "query": "query_dense",
-    "key": "key_dense",
-    "value": "value_dense",
-    "gate": "gate_dense",
-    "attention_output": "output_dense",
-}
-_DEPTHWISE = (Variable("depthwise_kernel"), _BIAS)
-_SEPARABLE = (Variable("depthwise_kernel"), Variable("pointwise_kernel"), _BIAS)
-_CONV = (_KERNEL, _BIAS)
-
-VARIABLES: dict[str, tuple[Variable, ...]] = {
-    "Dense": _CONV,
-    "EinsumDense": (_KERNEL, Variable("bias", present=_when("bias_axes"))),
-    **{f"Conv{n}D": _CONV for n in (1, 2, 3)},
-    **{f"Conv{n}DTranspose": _CONV for n in (1, 2, 3)},
-    **{f"DepthwiseConv{n}D": _DEPTHWISE for n in (1, 2)},
-    **{f"SeparableConv{n}D": _SEPARABLE for n in (1, 2)},
-    "Embedding": (Variable("embeddings"),),
-    "ReversibleEmbedding": (
-        Variable("embeddings"),
-        Variable("reverse_embeddings", present=lambda config: not config.get("tie_weights", True)),
-    ),
-    "BatchNormalization": (
-        _GAMMA,
-        _BETA,
-        _state("moving_mean"),
-        _state("moving_variance"),
-        _state("renorm_mean", "renorm"),
-        _state("renorm_stddev", "renorm"),
-    ),
-    "LayerNormalization": (_GAMMA, _BETA),
-    "GroupNormalization": (_GAMMA, _BETA),
-    "RMSNormalization": (Variable("scale"),),
-    "PReLU": (Variable("alpha"),),
-    "Normalization": tuple(
-        Variable(role, trainable=False, present=lambda config: config.get("mean") is None)
-        for role in ("mean", "variance", "count")
-    ),
-    **{kind: _recurrent("cell") for kind in ("SimpleRNN", "LSTM", "GRU")},
-    **{f"ConvLSTM{n}D": _recurrent("cell") for n in (1, 2, 3)},
-    **{kind: _recurrent("") for kind in ("SimpleRNNCell", "LSTMCell", "GRUCell")},
-    **{f"ConvLSTM{n}DCell": _recurrent("") for n in (1, 2, 3)},
-    "MultiHeadAttention": _attention("query", "key", "value", "attention_output"),
-    "GroupQueryAttention": _attention("query", "key", "value", "attention_output"),
-    "Attention": (
-        Variable("scale", present=_when("use_scale")),
-        Variable(
-            "concat_score_weight", present=lambda config: config.get("score_mode") == "concat"
-        ),
-    ),
-    "AdditiveAttention": (Variable("scale", present=_when("use_scale")),),
-    # The kernel is also the wrapped layer's, where both readers look for it.
-    "SpectralNormalization": (_KERNEL, _state("vector_u")),
-    "LayerScale": (Variable("gamma"),),
-}
 # Spellings of a role in files: Keras 3 calls a depthwise kernel just that.
 # ConvNeXt's LayerScale does not name its variable.
 SPELLINGS = {
@@ -137,9 +31,9 @@ def own_variables(layer: KerasLayer, generation: int = 3) -> list[Variable] | No
         stats = ("running_mean", "running_std")
         return [Variable(name, trainable=name not in stats) for name in names]
     kind = layer.class_name
-    if kind not in VARIABLES:
-        return [] if is_known(kind) else None
-    found = [variable for variable in VARIABLES[kind] if variable.present(layer.config)]
+    if kind not in CLASSES:
+        return None
+    found = [variable for variable in CLASSES[kind].variables if variable.present(layer.config)]
     policy = layer.config.get("dtype")
     if isinstance(policy, str) and policy.startswith(_QUANTISED) and kind in _QUANTISABLE:
         found.append(Variable(_QUANTISABLE[kind], trainable=False))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.layers.catalogue import REGISTRY
 
 _HEAD = """\
@@ -18,17 +19,6 @@ Every row is exact up to float32 rounding. A rule that meets options without an 
 refuses the layer and says why; the few approximations (int8 inputs, bicubic resizing whose
 positions Keras's backends round differently) need `--allow-approximate` and are reported.
 """
-_OLD = {"ThresholdedReLU", "RandomHeight", "RandomWidth", "LocallyConnected1D",
-        "LocallyConnected2D", "DenseFeatures", "InstanceNormalization"}  # fmt: skip
-_NEW = {
-    "AugMix", "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "CutMix",
-    "Equalization", "FlaxLayer", "JaxLayer", "MaxNumBoundingBoxes", "MelSpectrogram", "MixUp",
-    "Pipeline", "RMSNormalization", "RandAugment", "RandomColorDegeneration", "RandomColorJitter",
-    "RandomElasticTransform", "RandomErasing", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
-    "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomSaturation",
-    "RandomSharpness", "RandomShear", "ReversibleEmbedding", "STFTSpectrogram", "Solarization",
-    "TFSMLayer", "TorchModuleWrapper",
-}  # fmt: skip
 _LAST = "Registered by a rule of your own, or replaced: see the README, *Custom layers and Lambda*."
 
 
@@ -56,9 +46,10 @@ def render() -> str:
 
 
 def _generations(name: str) -> str:
-    if name in _OLD:
-        return "up to 2"
-    return "3" if name in _NEW or name.startswith("Adaptive") else "all"
+    first, last = CLASSES[name].generations
+    if (first, last) == (1, 3):
+        return "all"
+    return str(last) if first == last else f"{first} and {last}"
 
 
 def _grouped(texts: dict[str, str]) -> Iterable[str]:

@@ -10,8 +10,8 @@ from tfjs_codec.errors import Problem, UnsupportedModelError, quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Ref
 from tfjs_codec.keras import keras1
+from tfjs_codec.keras.classes import canonical
 from tfjs_codec.keras.dialect import (
-    ALIASES,
     canonical_class,
     dtype_name,
     is_known,
@@ -400,7 +400,7 @@ def _is_model(entry: Config, config: Any) -> bool:
 
 def _subclassed(entry: Config, name: str, place: Place) -> UnsupportedModelError:
     class_name = str(entry.get("class_name"))
-    if is_known(ALIASES.get(class_name, class_name)):
+    if class_name not in _MODEL_CLASSES and is_known(canonical(class_name)):
         return UnsupportedModelError(
             f"the file describes a single layer ({class_name}), not a model",
             path=place.path, where=place.where,
@@ -429,7 +429,7 @@ def _is_layer_entry(value: Any) -> bool:
     if not (isinstance(value, dict) and isinstance(value.get("config"), dict)):
         return False
     name = value.get("class_name")
-    known = isinstance(name, str) and (is_known(ALIASES.get(name, name)) or name in _MODEL_CLASSES)
+    known = isinstance(name, str) and (is_known(canonical(name)) or name in _MODEL_CLASSES)
     # Identity is also the name of an initialiser.
     return known and ("name" in value["config"] or "layers" in value["config"])
 

@@ -22,8 +22,9 @@ from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import Array, LazyTensor
 from tfjs_codec.keras import keras1
+from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.keras.keras1 import transformed
-from tfjs_codec.keras.variables import Slot, slots
+from tfjs_codec.keras.variables import Slot, own_variables, slots
 
 _SUFFIX = re.compile(r"_\d+$")
 _SHOWN = 12
@@ -203,8 +204,7 @@ def convert(layer: KerasLayer, python_class: Mapping[KerasLayer, str]) -> None:
             stack += item.graph.layers
         if item.weights.keys() & {"W", "W_i", "W_z", "alphas", "running_mean"}:
             keras1.convert_weights(item)
-        if item.class_name in ("LSTM", "GRU"):
-            _convert_cudnn(item, python_class.get(item, "").startswith("CuDNN"))
+        _convert_cudnn(item, python_class.get(item, "").startswith("CuDNN"))
 
 
 def _convert_cudnn(layer: KerasLayer, is_cudnn: bool) -> None:
@@ -213,7 +213,10 @@ def _convert_cudnn(layer: KerasLayer, is_cudnn: bool) -> None:
     Keras also writes plain configs with CuDNN weights; the bias gives them away: it has both
     the input's and the recurrent one, LSTM ``[8u]``, GRU ``[6u]``.
     """
-    gates = 4 if layer.class_name == "LSTM" else 3
+    row = CLASSES.get(layer.class_name)
+    if row is None or row.gates is None or row.gates.count == 1:
+        return
+    gates = row.gates.count
     bias, recurrent = layer.weights.get("bias"), layer.weights.get("recurrent_kernel")
     if bias is None or recurrent is None or len(recurrent.shape) != 2:
         return
@@ -241,24 +244,13 @@ def _convert_cudnn(layer: KerasLayer, is_cudnn: bool) -> None:
         )
 
 
-# Layers whose kernels Theano applies flipped, and which of their weights.
-_FLIPPED = {
-    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"), ("kernel",)),
-    "Conv3DTranspose": ("kernel",),
-    "DepthwiseConv2D": ("depthwise_kernel",),
-    "SeparableConv1D": ("depthwise_kernel",),
-    "SeparableConv2D": ("depthwise_kernel",),
-    "ConvLSTM2D": ("kernel", "recurrent_kernel"),
-}
-
-
 def flip_kernels(graph: KerasGraph) -> None:
     """Turn the kernels of true convolutions (Theano) into those of correlations."""
     for layer in graph.walk():
-        for role in _FLIPPED.get(layer.class_name, ()):
-            tensor = layer.weights.get(role)
-            if tensor is not None:
-                layer.weights[role] = transformed(tensor, _flipped, tensor.shape)
+        for variable in own_variables(layer) or ():
+            tensor = layer.weights.get(variable.role)
+            if variable.convolves and tensor is not None:
+                layer.weights[variable.role] = transformed(tensor, _flipped, tensor.shape)
 
 
 def _flipped(array: Array) -> Array:

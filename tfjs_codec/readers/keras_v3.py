@@ -22,8 +22,9 @@ from tfjs_codec.files.archive import Archive
 from tfjs_codec.files.hdf5 import H5File
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
 from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.keras.classes import Variable
 from tfjs_codec.keras.ops import snake_case
-from tfjs_codec.keras.variables import Variable, own_variables, slots
+from tfjs_codec.keras.variables import own_variables, slots
 from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import Architecture, read_architecture
 from tfjs_codec.readers.input_shape import infer_input_shapes

@@ -26,31 +26,11 @@ from tfjs_codec.errors import quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import calls_in_order, is_input, map_call, refs_in
-from tfjs_codec.keras.dialect import is_known
+from tfjs_codec.keras.classes import CLASSES
 
 _CONSTANT = "_CONSTANT_VALUE"
 _NUMPY_KINDS = {"float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8",
                 "uint16", "uint32", "uint64", "bool"}  # fmt: skip
-# Layers of Keras that can have more than one output.
-_MANY_OUTPUTS = frozenset(
-    [
-        "LSTM",
-        "GRU",
-        "SimpleRNN",
-        "RNN",
-        "ConvLSTM1D",
-        "ConvLSTM2D",
-        "ConvLSTM3D",
-        "Bidirectional",
-        "TimeDistributed",
-        "MultiHeadAttention",
-        "GroupQueryAttention",
-        "Attention",
-        "AdditiveAttention",
-        "Lambda",
-        "Identity",
-    ]
-)
 
 
 def parse_call(node: Any, place: Place) -> Call:
@@ -283,6 +263,5 @@ def output_count(layer: KerasLayer) -> int | None:
     """Return how many outputs a call of *layer* has, or None if that is not certain."""
     if layer.graph is not None:
         return len(layer.graph.outputs)
-    if layer.is_op or not is_known(layer.class_name) or layer.class_name in _MANY_OUTPUTS:
-        return None
-    return 1
+    row = None if layer.is_op else CLASSES.get(layer.class_name)
+    return None if row is None else row.outputs

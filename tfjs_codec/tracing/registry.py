@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.tracing.refusal import Refusal
 
 Rule = Callable[..., Any]
@@ -26,8 +27,8 @@ R = TypeVar("R", bound=Rule)
 class Entry:
     """A registered rule.
 
-    ``mask`` says what Keras does with a mask: ``pass`` hands the first input's on, ``drop``
-    loses it, ``own`` means the rule sets it itself. ``is_user`` marks the rule of a user.
+    ``mask`` says what Keras does with a mask, as in the rows of :mod:`tfjs_codec.keras.classes`.
+    ``is_user`` marks the rule of a user.
     """
 
     function: Rule
@@ -55,18 +56,18 @@ class Registry:
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     user: dict[str, Entry] = field(default_factory=dict)
 
-    def rule(self, *class_names: str, mask: str = "drop") -> Callable[[R], R]:
-        """Register the decorated function as the rule of Keras classes."""
-        return self._register(self.layers, class_names, mask)
+    def rule(self, *class_names: str) -> Callable[[R], R]:
+        """Register the decorated function as the rule of Keras classes, which must have rows."""
+        return self._register(self.layers, {name: CLASSES[name].mask for name in class_names})
 
     def op(self, *names: str) -> Callable[[R], R]:
         """Register the decorated function as the rule of ``keras.ops`` operations."""
-        return self._register(self.ops, names, "own")
+        return self._register(self.ops, dict.fromkeys(names, "own"))
 
     @staticmethod
-    def _register(rules: dict[str, Entry], names: tuple[str, ...], mask: str) -> Callable[[R], R]:
+    def _register(rules: dict[str, Entry], masks: dict[str, str]) -> Callable[[R], R]:
         def register(function: R) -> R:
-            for name in names:
+            for name, mask in masks.items():
                 assert name not in rules, name
                 rules[name] = Entry(function, mask)
             return function

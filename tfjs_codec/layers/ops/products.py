@@ -110,7 +110,7 @@ def _kernels(constant: LazyTensor, letters: str, groups: Sequence[list[str]]) ->
 # -------------------------------------------------------------------------------------- layers
 
 
-@rule("EinsumDense", mask="pass")
+@rule("EinsumDense")
 def einsum_dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Permute, Dense, Permute; a Dense for each value of an axis that kernel and output share."""
     left, right, out = _letters(layer.config["equation"], x.rank)

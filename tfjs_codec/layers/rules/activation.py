@@ -144,13 +144,13 @@ FORMULAS: dict[str, Formula] = {
 # -------------------------------------------------------------------------------------- layers
 
 
-@rule("Activation", mask="pass")
+@rule("Activation")
 def activation(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Activation, or the formula from other layers."""
     return apply(b, x, layer.config["activation"])
 
 
-@rule("ReLU", mask="pass")
+@rule("ReLU")
 def relu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """ReLU; with a slope or a threshold, from LeakyReLU, ThresholdedReLU and ReLU."""
     config = layer.config
@@ -169,13 +169,13 @@ def relu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return b.add("Add", [upper, lower])
 
 
-@rule("LeakyReLU", mask="pass")
+@rule("LeakyReLU")
 def leaky_relu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """LeakyReLU."""
     return b.add("LeakyReLU", x, {"alpha": layer.config["negative_slope"]})
 
 
-@rule("PReLU", mask="pass")
+@rule("PReLU")
 def prelu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """PReLU."""
     shared = layer.config.get("shared_axes")
@@ -187,7 +187,7 @@ def prelu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return b.add("PReLU", x, {"shared_axes": shared}, layer.weights)
 
 
-@rule("ELU", mask="pass")
+@rule("ELU")
 def elu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """ELU; alpha other than 1 as alpha·ELU(x) + (1 - alpha)·ReLU(x)."""
     alpha = layer.config.get("alpha", 1.0)
@@ -198,13 +198,13 @@ def elu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return b.add("Add", [curve, line])
 
 
-@rule("ThresholdedReLU", mask="pass")
+@rule("ThresholdedReLU")
 def thresholded_relu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """ThresholdedReLU."""
     return b.add("ThresholdedReLU", x, {"theta": layer.config["theta"]})
 
 
-@rule("Softmax", mask="pass")
+@rule("Softmax")
 def softmax(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Softmax over the last axis; other axes by permuting them to the end."""
     if isinstance(b.call.args[0], list) or b.call.kwargs.get("mask") is not None or x.mask:

@@ -65,7 +65,7 @@ def _softmax(b: Scope, scores: Tensor, keep: Tensor | None) -> Tensor:
 # -------------------------------------------------------------------------- multi-head attention
 
 
-@rule("MultiHeadAttention", "GroupQueryAttention", mask="pass")
+@rule("MultiHeadAttention", "GroupQueryAttention")
 def multi_head_attention(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor | list[Tensor]:
     """Dense, Dot, softmax and Dot for each head, then Concatenate and Dense."""
     sources = _sources(b, x)
@@ -178,7 +178,7 @@ def _head(b: Scope, layer: KerasLayer, role: str, x: Tensor, head: int, scale: f
 # ------------------------------------------------------------------------ Attention layers
 
 
-@rule("Attention", "AdditiveAttention", mask="own")
+@rule("Attention", "AdditiveAttention")
 def attention(b: Scope, layer: KerasLayer, x: list[Tensor]) -> list[Tensor]:
     """Dot (or tanh of a sum, and Dense), softmax, Dot."""
     query, value, *rest = x

@@ -10,7 +10,7 @@ import numpy as np
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
 from tfjs_codec.layers.engine.builder import Scope
-from tfjs_codec.layers.engine.registry import rule
+from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import affine, channels_last, matrix_on_axis, per_axis, reshape
 from tfjs_codec.layers.rules.activation import apply, split
@@ -339,3 +339,10 @@ def dilate(kernel: LazyTensor, dilation: list[int]) -> LazyTensor:
         return full
 
     return mapped(kernel, (*size, *kernel.shape[rank:]), widen)
+
+
+refuse(
+    "LocallyConnected1D", "LocallyConnected2D",
+    reason="tfjs has no layer whose kernel differs from place to place",
+    hint="Use a convolution, or a rule of your own (tfjs_codec.register_rule).",
+)  # fmt: skip

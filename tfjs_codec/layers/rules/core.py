@@ -55,7 +55,7 @@ def _divided(stored: LazyTensor, steps: Array) -> LazyTensor:
     return mapped(stored, stored.shape, lambda v: np.divide(v.astype(np.float32), steps))
 
 
-@rule("Dense", mask="pass")
+@rule("Dense")
 def dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Dense."""
     name, tail = split(b, layer.config["activation"])
@@ -68,7 +68,7 @@ def dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return tail(b.add("Dense", x, config, _stored(b, layer)))
 
 
-@rule("Embedding", mask="own")
+@rule("Embedding")
 def embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Embedding."""
     config = {
@@ -81,7 +81,7 @@ def embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return replace(y, mask=Mask("not_equal", (x, 0)) if config["mask_zero"] else None)
 
 
-@rule("ReversibleEmbedding", mask="own")
+@rule("ReversibleEmbedding")
 def reversible_embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Embedding; called with reverse=True, Dense."""
     embeddings = layer.weights["embeddings"]
@@ -148,7 +148,7 @@ def repeat_vector(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return b.add("RepeatVector", x, {"n": layer.config["n"]})
 
 
-@rule("Masking", mask="own")
+@rule("Masking")
 def masking(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Masking."""
     value = layer.config["mask_value"]
@@ -156,7 +156,7 @@ def masking(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return replace(y, mask=Mask("any", (Mask("not_equal", (x, value)),)))
 
 
-@rule("Dropout", "SpatialDropout1D", "GaussianDropout", "AlphaDropout", mask="pass")
+@rule("Dropout", "SpatialDropout1D", "GaussianDropout", "AlphaDropout")
 def dropout(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The same class: identity when predicting."""
     _not_training(b)
@@ -166,14 +166,14 @@ def dropout(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return b.add(layer.class_name, x, config)
 
 
-@rule("GaussianNoise", mask="pass")
+@rule("GaussianNoise")
 def gaussian_noise(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """GaussianNoise: identity when predicting."""
     _not_training(b)
     return b.add("GaussianNoise", x, {"stddev": layer.config["stddev"]})
 
 
-@rule("LayerScale", mask="pass")
+@rule("LayerScale")
 def layer_scale(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Rescaling (a layer of ConvNeXt in keras.applications)."""
     return affine(b, x, layer.weights["gamma"].numpy())
@@ -181,7 +181,6 @@ def layer_scale(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 
 @rule(
     "Identity", "ActivityRegularization", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth",
-    mask="pass",
 )  # fmt: skip
 def identity(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Activation('linear'): identity when predicting."""
@@ -199,13 +198,13 @@ def _not_training(b: Scope) -> None:
         )
 
 
-@rule("Rescaling", mask="pass")
+@rule("Rescaling")
 def rescaling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Rescaling."""
     return affine(b, x, layer.config["scale"], layer.config.get("offset") or 0)
 
 
-@rule("Functional", mask="own")
+@rule("Functional")
 def nested(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
     """A nested model of the same kind."""
     given = [b.concrete(t) for t in ([x] if isinstance(x, Tensor) else x)]

@@ -23,19 +23,19 @@ def merged_mask(b: Scope, inputs: list[Tensor]) -> Mask | None:
     raise Refusal("a merge of inputs with different masks; Keras versions disagree on its mask")
 
 
-@rule("Add", "Multiply", "Average", "Maximum", "Minimum", mask="own")
+@rule("Add", "Multiply", "Average", "Maximum", "Minimum")
 def elementwise(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
     """The same class."""
     return replace(b.add(layer.class_name, x), mask=merged_mask(b, x))
 
 
-@rule("Subtract", mask="own")
+@rule("Subtract")
 def subtract(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
     """Add of the first and the negated second input."""
     return replace(b.add("Add", [x[0], negate(b, x[1])]), mask=merged_mask(b, x))
 
 
-@rule("CustomScaleLayer", "Custom>CustomScaleLayer")
+@rule("CustomScaleLayer")
 def scaled_sum(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> Tensor:
     """Add of the first and the scaled second input (a layer of InceptionResNetV2)."""
     scale = layer.config.get("scale")
@@ -44,7 +44,7 @@ def scaled_sum(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> Tensor:
     return b.add("Add", [x[0], affine(b, x[1], scale, part="scaled")])
 
 
-@rule("Concatenate", mask="own")
+@rule("Concatenate")
 def concatenate(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
     """Concatenate."""
     if len(x) == 1:

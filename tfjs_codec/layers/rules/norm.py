@@ -42,7 +42,7 @@ def _axis(layer: KerasLayer, x: Tensor) -> int:
     return axis
 
 
-@rule("BatchNormalization", mask="pass")
+@rule("BatchNormalization")
 def batch_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """BatchNormalization; other axes than the last by permuting, rank 5 by reshaping."""
     if b.trains:
@@ -69,7 +69,7 @@ def batch_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return move_last_axis_to(b, reshape(b, y, moved.shape[1:]), axis)
 
 
-@rule("LayerNormalization", mask="pass")
+@rule("LayerNormalization")
 def layer_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """LayerNormalization; rank 5 by reshaping."""
     if layer.config.get("rms_scaling"):
@@ -108,7 +108,7 @@ def over_axes(b: Scope, x: Tensor, axes: list[int], run: Callable[[Tensor], Tens
     return permute(b, y, [order.index(i) + 1 for i in range(1, x.rank)])
 
 
-@rule("GroupNormalization", "InstanceNormalization", mask="pass")
+@rule("GroupNormalization", "Addons>InstanceNormalization")
 def group_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """LayerNormalization of [positions, groups, channels/groups], then Rescaling."""
     axis = _axis(layer, x)
@@ -116,8 +116,7 @@ def group_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     channels = moved.shape[-1]
     if channels is None:
         raise Refusal("a group normalisation of an unknown number of channels")
-    groups = layer.config.get("groups", channels)
-    groups = channels if groups == -1 or layer.class_name[0] == "I" else groups
+    groups = channels if layer.config["groups"] == -1 else layer.config["groups"]
     if channels % groups:
         raise Refusal(f"{groups} groups of {channels} channels")
     spatial = moved.shape[1:-1]
@@ -153,7 +152,7 @@ def divided_by_rms(b: Scope, x: Tensor, epsilon: float) -> Tensor:
     return slice_axis(b, _standardised(b, both, [x.rank - 1], epsilon), x.rank - 1, 0, size)
 
 
-@rule("RMSNormalization", mask="pass")
+@rule("RMSNormalization")
 def rms_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """LayerNormalization of [x, -x], half of it, Rescaling."""
     epsilon = layer.config["epsilon"]
@@ -162,7 +161,7 @@ def rms_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return y if scale is None else affine(b, y, scale.numpy())
 
 
-@rule("UnitNormalization", mask="pass")
+@rule("UnitNormalization")
 def unit_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """LayerNormalization of [x, -x], half of it, Rescaling."""
     # Keras 3 bounds the norm by 1e-12, Keras 2 its square (TensorFlow's l2_normalize)

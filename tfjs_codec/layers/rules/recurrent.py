@@ -101,7 +101,7 @@ def call_inputs(b: Scope, x: Tensor | list[Tensor]) -> tuple[Tensor, list[Tensor
     return x, states
 
 
-@rule(*_CLASSES, mask="own")
+@rule(*_CLASSES)
 def recurrent(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
     """The same class; GRU(reset_after) as an RNN whose cell is a model."""
     x, states = call_inputs(b, x)
@@ -127,7 +127,7 @@ def _finished(b: Scope, layer: KerasLayer, y: Tensor, mask: Mask | None) -> Tens
 # ------------------------------------------------------------------------------- bidirectional
 
 
-@rule("Bidirectional", mask="own")
+@rule("Bidirectional")
 def bidirectional(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
     """Bidirectional; where tfjs's cannot do it, two RNNs, one reversed, and a merge."""
     x, states = call_inputs(b, x)
@@ -237,7 +237,7 @@ def _reverse_time(b: Scope, x: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------- cells, ConvLSTM
 
 
-@rule("RNN", mask="own")
+@rule("RNN")
 def rnn(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
     """RNN over tfjs's own cells; a single cell as the layer of its kind."""
     x, states = call_inputs(b, x)

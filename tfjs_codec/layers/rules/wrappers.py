@@ -15,7 +15,7 @@ from tfjs_codec.tracing.refusal import Refusal
 _STEPWISE = ("Activation", "Dropout", "Identity", "LeakyReLU", "ReLU", "ELU", "Rescaling")
 
 
-@rule("TimeDistributed", mask="pass")
+@rule("TimeDistributed")
 def time_distributed(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """TimeDistributed; of Dense and element-wise layers, that layer alone."""
     inner = layer.children["layer"]
@@ -33,7 +33,7 @@ def time_distributed(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return replace(result, dtype=output.dtype, poisoned=x.poisoned or output.poisoned)
 
 
-@rule("SpectralNormalization", mask="pass")
+@rule("SpectralNormalization")
 def spectral_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The wrapped layer with its stored kernel."""
     inner = layer.children["layer"]

@@ -1,0 +1,42 @@
+"""Keras's layer classes: ONE row per class with all that is known of it.
+
+A class without a row is unknown, whatever its name. Keys, defaults, variables and call parameters
+were compared with what Keras 1.2 to 3.15 write.
+"""
+
+from __future__ import annotations
+
+from tfjs_codec.keras.classes import core, normalization, preprocessing, recurrent, spatial
+from tfjs_codec.keras.classes.row import (
+    COMMON_KEYS,
+    REQUIRED,
+    Family,
+    Gates,
+    KerasClass,
+    Variable,
+)
+
+__all__ = [
+    "ALIASES", "CLASSES", "COMMON_KEYS", "REQUIRED", "Gates", "KerasClass", "Variable",
+    "canonical", "is_a", "names_of",
+]  # fmt: skip
+
+CLASSES: dict[str, KerasClass] = {
+    **core.ROWS, **spatial.ROWS, **normalization.ROWS, **recurrent.ROWS, **preprocessing.ROWS,
+}  # fmt: skip
+ALIASES = {alias: row.name for row in CLASSES.values() for alias in row.aliases}
+
+
+def canonical(name: str) -> str:
+    """Return the name that Keras's class *name* has in :data:`CLASSES`; others stay."""
+    return ALIASES.get(name, name)
+
+
+def is_a(name: str, family: Family) -> bool:
+    """Tell whether *name* is a class of *family*."""
+    return name in CLASSES and CLASSES[name].family == family
+
+
+def names_of(family: Family) -> frozenset[str]:
+    """Return the names of the classes of *family*."""
+    return frozenset(name for name, row in CLASSES.items() if row.family == family)

@@ -1,0 +1,132 @@
+"""What a row of the table of Keras classes says, and the parts that many rows share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from tfjs_codec.ir.keras import Config
+from tfjs_codec.keras.checks import Check
+
+REQUIRED: Final = object()  # in place of a default: every Keras writes the key
+
+# Keys of every layer's config. They never change predictions; a dtype other than that of
+# floating-point numbers does, and is looked at by itself.
+COMMON_KEYS = frozenset((
+    "name", "trainable", "dtype", "autocast", "activity_regularizer", "batch_input_shape",
+    "batch_size", "input_shape", "input_dtype",
+))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of a layer.
+
+    Attributes:
+        role: Its name in ``KerasLayer.weights``.
+        path: The sub-path under which ``.keras`` files keep it (an attribute of the layer).
+        trainable: Whether training changes it.
+        present: Tells from the config whether the layer has it.
+        convolves: Whether it is the kernel of a convolution, which Theano applies flipped.
+    """
+
+    role: str
+    path: str = ""
+    trainable: bool = True
+    present: Callable[[Config], object] = lambda config: True
+    convolves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The blocks of columns in a recurrent layer's kernels.
+
+    ``seen_by`` lists, for an activation's key, the blocks that only this activation is applied to.
+    """
+
+    count: int
+    seen_by: Mapping[str, tuple[int, ...]]
+
+
+Family = Literal[
+    "core", "activation", "merge", "convolution", "pooling", "reshaping", "normalization",
+    "recurrent", "cell", "wrapper", "attention", "preprocessing", "augmentation",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class KerasClass:
+    """All that is known of one class of Keras, or of ``keras.applications``.
+
+    Attributes:
+        name: The canonical name.
+        family: What kind of layer it is.
+        config: The config keys that can change predictions, each with the value that a missing
+            key means, or :data:`REQUIRED`.
+        inert: The keys that never change predictions, besides :data:`COMMON_KEYS`.
+        older_defaults: Defaults of Keras 2 that are others in Keras 3.
+        checks: What a key must hold, where it is not what the key means elsewhere.
+        aliases: Other names under which Keras itself has written or accepted the class.
+        generations: The first and last generation that has the class.
+        variables: In Keras's order of creation.
+        layers: The config keys that hold layers.
+        outputs: How many outputs a call has; None if that depends.
+        mask: What becomes of the first input's mask: ``pass`` hands it on, ``drop`` loses it,
+            ``own`` means that the class decides by itself.
+        call: The call's parameters, in the order of Keras 3.
+        inert_arguments: Those that never change predictions.
+        pointwise: Whether it works on each value, or on the last axis, by itself.
+        gates: Of a recurrent layer.
+    """
+
+    name: str
+    family: Family
+    config: Config = field(default_factory=dict)
+    inert: tuple[str, ...] = ()
+    older_defaults: Config = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    generations: tuple[int, int] = (1, 3)
+    variables: tuple[Variable, ...] = ()
+    layers: tuple[str, ...] = ()
+    outputs: int | None = 1
+    mask: Literal["pass", "drop", "own"] = "drop"
+    call: tuple[str, ...] = ("inputs",)
+    inert_arguments: tuple[str, ...] = ()
+    pointwise: bool = False
+    gates: Gates | None = None
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """All keys that some Keras writes into the config."""
+        return COMMON_KEYS | self.config.keys() | set(self.inert) | set(self.layers)
+
+    @property
+    def defaults(self) -> Config:
+        """The keys that can be missing, with the value this means."""
+        return {key: value for key, value in self.config.items() if value is not REQUIRED}
+
+
+def rows_by_name(*rows: KerasClass) -> dict[str, KerasClass]:
+    """Return *rows* by name; each name may occur once."""
+    table = {row.name: row for row in rows}
+    assert len(table) == len(rows)  # noqa: S101
+    return table
+
+
+def trained(*variables: str) -> tuple[str, ...]:
+    """Return the config keys about the training of *variables*."""
+    kinds = ("initializer", "regularizer", "constraint")
+    return tuple(f"{variable}_{kind}" for variable in variables for kind in kinds)
+
+
+def when(key: str) -> Callable[[Config], Any]:
+    """Return the test whether the config's *key* is set."""
+    return lambda config: config.get(key)
+
+
+KERNEL = Variable("kernel")
+BIAS = Variable("bias", present=when("use_bias"))
+LINEAR: Config = {"activation": "linear", "use_bias": True}
+CHANNELS: Config = {"data_format": "channels_last"}
