@@ -9,9 +9,12 @@ together: both must be exceeded, because an honest array of zeros compresses mor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tfjs_codec.errors import LimitExceededError
+
+Where = str | Callable[[], str]  # a place in a file; a function, where making it up costs time
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Limits:
     path_chars: int = 255  # one component of a path; more cannot exist on common file systems
 
     def check(
-        self, name: str, value: int, what: str, *, path: object = "", where: str = ""
+        self, name: str, value: int, what: str, *, path: object = "", where: Where = ""
     ) -> None:
         """Raise :class:`LimitExceededError` if *value*, described by *what*, exceeds cap *name*.
 
@@ -55,7 +58,7 @@ class Limits:
             raise limit_error(name, text, path=path, where=where)
 
     def check_expansion(
-        self, declared: int, stored: int, kind: str, what: str, *, path: object, where: str
+        self, declared: int, stored: int, kind: str, what: str, *, path: object, where: Where
     ) -> None:
         """Refuse *what* if its *declared* bytes are a bomb compared to its *stored* bytes.
 
@@ -74,7 +77,8 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def limit_error(name: str, what: str, *, path: object, where: str) -> LimitExceededError:
+def limit_error(name: str, what: str, *, path: object, where: Where) -> LimitExceededError:
     """Return the error for limit *name*; its hint says how to raise the limit."""
+    where = where if isinstance(where, str) else where()
     hint = f"If you trust the file, raise it with --limit {name}=… (Python: Limits({name}=…))."
     return LimitExceededError(what, path=path, where=where, hint=hint)

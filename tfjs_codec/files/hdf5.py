@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -40,6 +40,7 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits, limit_error
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 _TRUNCATED = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)")
 _DTYPE_KINDS = "fiub"
+_FLOAT32 = np.dtype(np.float32)
 _MAX_ITEM_BYTES = 8  # no float128
 _MIN_FILE_BYTES = 800  # an HDF5 file of libhdf5 with one empty group
 _FOREIGN_ERRORS = (
@@ -82,18 +83,34 @@ class H5File:
         shown = name if len(name) <= 200 and name.isprintable() else quote(name)
         return ": ".join(part for part in (self.where, shown) if part)
 
-    @contextmanager
-    def guard(self, name: str) -> Iterator[None]:
+    def guard(self, name: str) -> _Guard:
         """Turn what h5py raises about the object *name* into CorruptFileError."""
-        try:
-            yield
-        except TfjsCodecError:
-            raise
-        except _FOREIGN_ERRORS as error:
-            if not self._file.id.valid:
-                raise UsageError("the file was closed", path=self.path, where=name) from None
-            what = f"damaged HDF5 data: {_message(error)}"
-            raise CorruptFileError(what, path=self.path, where=self.place(name)) from error
+        return _Guard(self, name)
+
+    def is_open(self) -> bool:
+        return bool(self._file.id.valid)
+
+
+class _Guard:
+    """The context manager of :meth:`H5File.guard`; a generator would take three times as long."""
+
+    __slots__ = ("_file", "_name")
+
+    def __init__(self, file: H5File, name: str) -> None:
+        self._file = file
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, TfjsCodecError) or not isinstance(error, _FOREIGN_ERRORS):
+            return
+        file = self._file
+        if not file.is_open():
+            raise UsageError("the file was closed", path=file.path, where=self._name) from None
+        what = f"damaged HDF5 data: {_message(error)}"
+        raise CorruptFileError(what, path=file.path, where=file.place(self._name)) from error
 
 
 def open_hdf5(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> H5File:
@@ -145,6 +162,7 @@ class Group:
         self.file = file
         self.name = name
         self._id = group
+        self._last = "", group  # the group of what was asked for last, and its path from here
 
     def __contains__(self, path: str) -> bool:
         return self._find(path) is not None
@@ -245,20 +263,24 @@ class Group:
 
     def _find(self, path: str) -> Any:
         """Open the object at *path*, one part at a time, or return None."""
-        current: Any = self._id
         parts = [part for part in path.split("/") if part not in ("", ".")]
         self._check("h5_depth", len(parts), "the depth of groups")
         if ".." in parts:
             raise self._corrupt(self.name, f"the name {quote(path)} leads out of its group")
-        name = self.name
-        for part in parts:
-            if not isinstance(current, h5g.GroupID):
-                return None
-            name = _join(name, part)
-            current = self._open(current, part, name)
-            if current is None:
-                return None
-        return current
+        if not parts:
+            return self._id
+        *way, last = parts
+        above = "/".join(way)
+        known, group = self._last
+        if above != known:
+            name, group = self.name, self._id
+            for part in way:
+                name = _join(name, part)
+                group = self._open(group, part, name)
+                if not isinstance(group, h5g.GroupID):
+                    return None
+            self._last = above, group
+        return self._open(group, last, _join(_join(self.name, above), last))
 
     def _child(self, name: str) -> Any:
         """Open the child *name* as listed: it may be called ``..``."""
@@ -288,7 +310,8 @@ class Group:
 
     def _check(self, limit: str, value: int, what: str) -> None:
         file = self.file
-        file.limits.check(limit, value, what, path=file.path, where=file.place(self.name))
+        where = partial(file.place, self.name)
+        file.limits.check(limit, value, what, path=file.path, where=where)
 
     def _corrupt(self, name: str, what: str) -> CorruptFileError:
         return CorruptFileError(what, path=self.file.path, where=self.file.place(name))
@@ -305,13 +328,12 @@ class H5Tensor(LazyTensor):
         space = dataset.get_space()
         if space.get_simple_extent_type() == h5s.NULL:
             raise self._corrupt("the dataset is empty (it has no shape)")
-        file.limits.check(
-            "rank", space.get_simple_extent_ndims(), "the rank", path=file.path, where=self._where
-        )
+        rank, where = space.get_simple_extent_ndims(), self._where
+        file.limits.check("rank", rank, "the rank", path=file.path, where=where)
         self.shape = tuple(int(size) for size in space.get_simple_extent_dims())
         self._raw_dtype = self._read_dtype()
         self._bfloat16 = self._raw_dtype.kind == "V"
-        self.dtype = np.dtype(np.float32) if self._bfloat16 else self._raw_dtype
+        self.dtype = _FLOAT32 if self._bfloat16 else self._raw_dtype
         self._chunk = self._check_storage()
 
     def attr(self, name: str) -> str | list[str] | None:
@@ -362,6 +384,8 @@ class H5Tensor(LazyTensor):
     def _read_dtype(self) -> np.dtype[np.generic]:
         """Return the native numpy dtype, or ``V2`` for bfloat16."""
         kind = self._id.get_type()
+        if kind.equal(h5t.IEEE_F32LE):
+            return _FLOAT32
         declared = self.attr("dtype")
         if kind.get_class() == h5t.OPAQUE and kind.get_size() == 2:
             if declared in (None, "bfloat16"):
@@ -430,20 +454,19 @@ class H5Tensor(LazyTensor):
             what = f"only {found:,} of {wanted:,} chunks are stored (save interrupted?)"
             raise self._corrupt(what, hint=hint)
 
-    @property
     def _where(self) -> str:
         return self._file.place(self.name)
 
     def _corrupt(self, what: str, hint: str = "") -> CorruptFileError:
-        return CorruptFileError(what, path=self._file.path, where=self._where, hint=hint)
+        return CorruptFileError(what, path=self._file.path, where=self._where(), hint=hint)
 
     def _unsafe(self, what: str) -> UnsafeFileError:
         hint = "Keras never writes this; do not trust this file."
-        return UnsafeFileError(what, path=self._file.path, where=self._where, hint=hint)
+        return UnsafeFileError(what, path=self._file.path, where=self._where(), hint=hint)
 
     def _unsupported(self, dtype: str) -> UnsupportedModelError:
         what = f"values of type {quote(dtype)} are not supported"
-        return UnsupportedModelError(what, path=self._file.path, where=self._where)
+        return UnsupportedModelError(what, path=self._file.path, where=self._where())
 
 
 def slabs(
@@ -476,7 +499,7 @@ def slabs(
 
 def _charge(file: H5File, tensor: H5Tensor) -> None:
     """Count *tensor* against the caps on the whole file; hard links count every time."""
-    where = file.place(tensor.name)
+    where = partial(file.place, tensor.name)
     file.tensors[tensor.name] = tensor
     file.declared_bytes += tensor.nbytes
     limits = file.limits
@@ -563,11 +586,14 @@ class _AttrReader:
         if len(shape) > 1:
             raise self._corrupt("the attribute has more than one dimension")
         self._count(prod(shape) * kind.get_size())
-        values = np.empty(shape, dtype=attr.dtype)
-        attr.read(values)
-        if not shape:
-            return self._text(values[()])
-        return [self._text(value) for value in values]
+        if kind.is_variable_str() or kind.get_strpad() != h5t.STR_NULLPAD:
+            values = np.empty(shape, dtype=attr.dtype)
+            attr.read(values)
+        else:  # as Keras writes them, and as numpy has them: nothing needs to be converted
+            values = np.empty(shape, dtype=f"S{kind.get_size()}")
+            attr.read(values, mtype=kind)
+        texts = [self._text(value) for value in values.reshape(-1).tolist()]
+        return texts if shape else texts[0]
 
     def _text(self, value: Any) -> str:
         raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
@@ -590,7 +616,7 @@ class _AttrReader:
 
 
 def _join(base: str, path: str) -> str:
-    return f"{base}/{path}" if base else path
+    return f"{base}/{path}" if base and path else base or path
 
 
 def _decode(name: bytes) -> str:
