@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tfjs_codec.comparison.diff import Diff
     from tfjs_codec.inspection.inspection import Inspection
-    from tfjs_codec.ir.keras import KerasModel
+    from tfjs_codec.ir.loaded import Loaded
     from tfjs_codec.report import Report
     from tfjs_codec.verification.verify import Verification
 
@@ -54,7 +54,7 @@ def convert(
         UsageError: The options make no sense.
         OutputError: Writing failed; the destination is as it was.
     """
-    from tfjs_codec.conversion import run
+    from tfjs_codec.conversion import convert as run
 
     options = options or ConvertOptions(**choices)
     return run(source, destination, options, replace or {}, progress)
@@ -72,7 +72,7 @@ def plan(
 
     Sizes of weight files are exact; quantisation errors are not computed.
     """
-    from tfjs_codec.conversion import run
+    from tfjs_codec.conversion import convert as run
 
     options = options or ConvertOptions(**choices)
     return run(source, destination, options, replace or {}, dry=True)
@@ -146,19 +146,20 @@ class LoadedModel:
     """
 
     def __init__(
-        self, source: Source, options: ConvertOptions, keras: KerasModel, stack: ExitStack
+        self, source: Source, options: ConvertOptions, model: Loaded, stack: ExitStack
     ) -> None:
-        self.format = keras.format
-        self.keras_version = keras.keras_version
-        self.weights: Mapping[str, NDArray[np.generic]] = _Weights(keras.all_weights())
-        self.topology = keras.tfjs.topology if keras.tfjs else None
-        self.metadata = keras.tfjs.metadata if keras.tfjs else None
-        self.training_config = keras.tfjs.training_config if keras.tfjs else keras.training_config
-        self._source = source
-        self._options = options
-        self.source = source
-        self.options = options
-        self._stack = stack
+        from tfjs_codec.ir.loaded import KerasModel, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
+
+        found = model.layers_or_weights() if isinstance(model, TensorFlowGraph) else model
+        self.source, self.options, self._stack = source, options, stack
+        self.format = found.format
+        self.weights: Mapping[str, NDArray[np.generic]] = _Weights(found.named_weights())
+        self.training_config = found.training_config
+        self.keras_version = (
+            found.keras_version if isinstance(found, KerasModel | Weights) else None
+        )
+        self.topology = found.topology if isinstance(found, TfjsLayers | TfjsGraph) else None
+        self.metadata = None if isinstance(found, KerasModel) else found.metadata
 
     def close(self) -> None:
         """Close the source; weights that were not read are gone."""
@@ -197,12 +198,12 @@ def load(source: Source, **choices: Any) -> LoadedModel:
     Raises:
         InputError: The source is damaged, unsafe, or none we read.
     """
-    from tfjs_codec.conversion import open_source
+    from tfjs_codec.conversion import Job
 
     options = ConvertOptions(**choices)
     with ExitStack() as stack:
-        keras = open_source(stack, source, options, weights_only=True)
-        return LoadedModel(source, options, keras, stack.pop_all())
+        model = Job(options, stack).open(source)
+        return LoadedModel(source, options, model, stack.pop_all())
 
 
 def inspect(source: Source, **choices: Any) -> Inspection:

@@ -1,30 +1,42 @@
-"""What a model can become: one row for each kind of output, chosen by name or by suffix."""
+"""Conversion: what was read becomes what was asked for, and is written.
+
+:func:`express_layers`, :func:`express_graph` and :func:`express_keras` turn a loaded model into a
+model of each kind and say in a report what happened on the way; ``diff`` and ``verify`` use them
+too. :func:`convert` reads, chooses by the target's name or the destination's suffix, and writes.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
-from tfjs_codec.errors import UnsupportedModelError, UsageError
-from tfjs_codec.lowered import lowered, rename_layers
+from tfjs_codec.errors import UnsupportedModelError, UsageError, quote
+from tfjs_codec.files.source import AnySource
+from tfjs_codec.ir import references
+from tfjs_codec.ir.loaded import (
+    KerasModel,
+    Loaded,
+    TensorFlowGraph,
+    TfjsGraph,
+    TfjsLayers,
+    Weights,
+)
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.readers import open_model
 from tfjs_codec.report import Report
 
 if TYPE_CHECKING:
     from tfjs_codec.files.sink import Stage
-    from tfjs_codec.ir.keras import KerasModel
-    from tfjs_codec.ir.layers import TfjsModel
-    from tfjs_codec.layers.engine.log import LoweringLog
+    from tfjs_codec.ir.graph import Graph
+    from tfjs_codec.readers.live_keras import LiveModel
     from tfjs_codec.writers.weights import Plan, Written
 
-Source = Any  # str | os.PathLike[str] | bytes | BinaryIO, or a live Keras model
-Progress = Callable[[int, int], None]
-ZIP_MAGIC = b"PK"
+Progress: TypeAlias = Callable[[int, int], None]
 
 # The first suffix that fits decides; any other destination is a directory for tfjs.
 _SUFFIXES = (
@@ -34,50 +46,38 @@ _SUFFIXES = (
     (".keras", "keras"),
     (".npz", "npz"),
 )
+_ZIP_MAGIC = b"PK"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One conversion. ``destination`` is None if only its plan is wanted."""
+    """One conversion: how to do it, and the stack that keeps its sources open."""
 
-    source: Source
-    destination: Path | None
     options: ConvertOptions
-    replacements: Mapping[str, Source]
-    progress: Progress | None
     stack: ExitStack
+    replacements: Mapping[str, AnySource] = field(default_factory=dict)
+    destination: Path | None = None  # None if only the plan is wanted
+    progress: Progress | None = None
 
-    def open(self, source: Source, **how: Any) -> KerasModel:
+    def open(self, source: AnySource | LiveModel) -> Loaded:
         """Read *source*; its tensors stay readable until the job is done."""
-        return open_source(self.stack, source, self.options, **how)
+        return self.stack.enter_context(open_model(source, self.options))
 
 
-def open_source(
-    stack: ExitStack, source: Source, options: ConvertOptions, **how: Any
-) -> KerasModel:
-    """Read *source* as *options* say; *how* are more arguments of ``readers.open_model``."""
-    from tfjs_codec.readers import live_keras, open_model
-
-    if hasattr(source, "to_json"):  # a model in memory, whatever Keras it is of
-        return live_keras.read(source, options.limits)
-    return stack.enter_context(open_model(source, **options.reading, **how))
-
-
-def run(
-    source: Source,
+def convert(
+    source: AnySource | LiveModel,
     destination: str | os.PathLike[str] | None,
     options: ConvertOptions,
-    replacements: Mapping[str, Source],
+    replacements: Mapping[str, AnySource],
     progress: Progress | None = None,
     *,
     dry: bool = False,
 ) -> Report:
     """Convert *source*, or with *dry* only say what would be written."""
-    name = options.to or target_of(destination)
     with ExitStack() as stack:
         where = None if dry or destination is None else Path(destination)
-        job = Job(source, where, options, replacements, progress, stack)
-        return WRITERS[name](job)
+        job = Job(options, stack, replacements, where, progress)
+        return _WRITERS[options.to or target_of(destination)](job, job.open(source))
 
 
 def target_of(destination: str | os.PathLike[str] | None) -> str:
@@ -86,120 +86,223 @@ def target_of(destination: str | os.PathLike[str] | None) -> str:
     return next((target for suffix, target in _SUFFIXES if name.endswith(suffix)), "")
 
 
-# ---------------------------------------------------------------------------- tfjs directories
+# ------------------------------------------------------------------------------- transformations
 
 
-def _to_layers(job: Job) -> Report:
-    """Write a tfjs directory; a tfjs model keeps its topology, also that of a graph model."""
-    keras = job.open(job.source, as_stored=not (job.replacements or job.options.rename))
-    if keras.tfjs is not None and keras.graph is None:
-        if job.options.to == "layers" and keras.format == "tfjs-graph":
+def express_layers(model: Loaded, job: Job) -> tuple[TfjsLayers | TfjsGraph | Weights, Report]:
+    """Return *model* in layers that tfjs has; a tfjs model of any kind stays what it is.
+
+    Raises:
+        UsageError: There is no such layer to rename or replace, or a replacement has no layers.
+        UnsupportedModelError: tfjs has no such layers; ``problems`` lists every reason.
+        CorruptFileError: Weights, shapes or configs contradict each other.
+    """
+    match model:
+        case Weights(named_by="checkpoint"):
             raise UnsupportedModelError(
-                "a graph model, whose operations are not the layers of a Layers model",
-                path=keras.path,
-                hint="Leave out --to layers, or convert the Keras model it was made from.",
+                "a TensorFlow checkpoint holds values of variables and no architecture",
+                path=model.path,
+                hint="Convert the SavedModel or Keras file; tfjs_codec.load(…).weights has the "
+                "values.",
             )
-        model, dropped = _restored(keras.tfjs, job.options)
-        return _write_tfjs(job, keras, model, None, dropped)
-    model, log = _lowered(job, keras)
-    return _write_tfjs(job, keras, model, log, ())
+        case TfjsLayers() if job.replacements or job.options.rename:
+            return _lower(_read_back(model, job), job)
+        case TfjsLayers() | TfjsGraph() | Weights():
+            return _restore(model, job.options)
+        case TensorFlowGraph():
+            return _lower(model.layers(), job)
+        case KerasModel():
+            return _lower(model, job)
 
 
-def _lowered(job: Job, keras: KerasModel) -> tuple[TfjsModel, LoweringLog]:
-    return lowered(keras, job.options, job.replacements, job.open)
+def express_graph(model: Loaded, job: Job) -> Graph:
+    """Return *model* as a graph of operations that tfjs has.
+
+    Raises:
+        UnsupportedModelError: It is no TensorFlow graph, or tfjs has no such operations.
+        UsageError: The options name a signature or output that does not exist, or none where
+            there are several.
+        CorruptFileError, LimitExceededError: The graph makes no sense, or grows without end.
+    """
+    from tfjs_codec.graph.passes import run
+
+    if isinstance(model, TensorFlowGraph):
+        return run(model.graph(), job.options.limits)
+    raise UnsupportedModelError(
+        "a graph model is made from TensorFlow's graphs, and this file holds none",
+        path=model.path, hint="Leave out --to graph: it becomes a Layers model.",
+    )  # fmt: skip
 
 
-def _restored(model: TfjsModel, options: ConvertOptions) -> tuple[TfjsModel, Sequence[str]]:
-    """Return the tfjs *model* as it is to be written again, and what it loses."""
-    from tfjs_codec.writers.weights import CHECKSUMS
+def express_keras(model: Loaded, job: Job) -> tuple[KerasModel, Report]:
+    """Return *model* in layers that mean the same in tfjs, Keras 2 and Keras 3.
 
-    dropped = []
-    weights, training = model.weights, model.training_config
-    if not options.training_config:
-        weights = [weight for weight in weights if not weight.optimizer]
-        if len(weights) != len(model.weights):
-            dropped.append(f"{len(model.weights) - len(weights)} weights of the optimizer")
-        if training is not None:
-            dropped.append("the training config")
-        training = None
-    metadata = {**(model.metadata or {}), **(options.metadata or {})}
-    metadata.pop(CHECKSUMS, None)  # of the old weight files
-    return replace(model, weights=weights, training_config=training, metadata=metadata), dropped
+    Raises:
+        UnsupportedModelError: There are no layers, or tfjs or Keras has none that are the same.
+        UsageError, CorruptFileError: As for :func:`express_layers`.
+    """
+    from tfjs_codec.back.portable import make_portable
+    from tfjs_codec.writers.keras_config import KEYS
 
-
-def _write_tfjs(
-    job: Job, keras: KerasModel, model: TfjsModel, log: LoweringLog | None, dropped: Sequence[str]
-) -> Report:
-    from tfjs_codec.writers import tfjs_layers
-
-    planned = tfjs_layers.plan(model, job.options)
-    written = _staged(job, lambda stage: tfjs_layers.write(model, planned, stage, job.progress))
-    report = _report(job, keras.path, keras.format, planned, written)
-    if log is None:
-        return replace(report, dropped=tuple(dropped), warnings=(*keras.warnings, *report.warnings))
-    return replace(
+    if isinstance(model, TfjsGraph | Weights):
+        is_graph = isinstance(model, TfjsGraph)
+        what = "a graph model, which has operations and no layers"
+        raise UnsupportedModelError(
+            what if is_graph else "weights without an architecture", path=model.path,
+            hint="Its weights can be written as .npz.",
+        )  # fmt: skip
+    if isinstance(model, TfjsLayers) and not job.replacements:
+        keras, report = _read_back(model, job), Report(model.path, "", model.format)
+        keras = rename_layers(keras, job.options.rename)
+        if model.training_config is not None:
+            report = replace(report, dropped=("the training config",))
+    else:
+        layers, report = express_layers(model, job)
+        assert isinstance(layers, TfjsLayers)  # noqa: S101  all others are refused above
+        keras = _read_back(layers, job)
+    keras, log = make_portable(keras, frozenset(KEYS))
+    return keras, replace(
         report,
+        weights=sum(len(layer.weights) for layer in keras.graph.walk()),
+        renamed=(*report.renamed, *log.renamed),
+        warnings=(*report.warnings, *log.warnings),
+    )
+
+
+def _lower(keras: KerasModel, job: Job) -> tuple[TfjsLayers, Report]:
+    from tfjs_codec.layers.lower import lower
+
+    options = job.options
+    keras = replace_layers(rename_layers(keras, options.rename), job)
+    model, log = lower(
+        keras,
+        allow_approximate=options.allow_approximate,
+        keep_training_config=options.training_config,
+    )
+    report = Report(
+        keras.path,
+        "",
+        keras.format,
         lowered=tuple((name, kind, tuple(into)) for name, kind, into in log.lowered),
         renamed=tuple(log.renamed),
-        dropped=(*dropped, *log.dropped),
-        warnings=(*log.warnings, *report.warnings),
+        dropped=tuple(log.dropped),
+        warnings=tuple(log.warnings),
     )
+    return replace(model, metadata=dict(options.metadata) if options.metadata else None), report
 
 
-def _staged(job: Job, write: Callable[[Stage], Written]) -> Written | None:
-    """Write a tfjs directory at once, or nothing if only the plan is wanted."""
-    from tfjs_codec.files.sink import check_destination, staged
-    from tfjs_codec.writers.tfjs_layers import model_files
+def _read_back(model: TfjsLayers, job: Job) -> KerasModel:
+    from tfjs_codec.back.keras_model import read_keras_model
 
-    if job.destination is None:
-        return None
-    target = check_destination(job.destination, model_files, force=job.options.force)
-    with staged(target, model_files, force=job.options.force) as stage:
-        return write(stage)
+    return read_keras_model(model, job.options.limits)
 
 
-def _report(job: Job, path: str, kind: str, planned: Plan, written: Written | None) -> Report:
-    return Report(
-        source=path,
-        destination=str(job.destination or ""),
-        format=kind,
-        files=tuple(written.files if written else ((s.name, s.nbytes) for s in planned.shards)),
-        weights=len(planned.entries),
-        warnings=planned.warnings,
-        quantization=tuple(
-            (loss.name, loss.dtype, loss.max_error, loss.step)
-            for loss in (written.losses if written else ())
-        ),
+def _restore(
+    model: TfjsLayers | TfjsGraph | Weights, options: ConvertOptions
+) -> tuple[TfjsLayers | TfjsGraph | Weights, Report]:
+    """Return *model* as it is to be written again."""
+    from tfjs_codec.writers.weights import CHECKSUMS
+
+    report = Report(
+        model.path,
+        "",
+        model.format,
+        warnings=model.warnings if isinstance(model, Weights) else (),
     )
+    weights, training = model.weights, model.training_config
+    if not options.training_config:
+        weights = tuple(weight for weight in weights if not weight.optimizer)
+        left = len(model.weights) - len(weights)
+        dropped = [f"{left} weights of the optimizer"] if left else []
+        dropped += [] if training is None else ["the training config"]
+        training, report = None, replace(report, dropped=tuple(dropped))
+    metadata = {**(model.metadata or {}), **(options.metadata or {})}
+    metadata.pop(CHECKSUMS, None)  # of the old weight files
+    return replace(model, weights=weights, training_config=training, metadata=metadata), report
 
 
-def _to_graph(job: Job) -> Report:
-    """Write the graph of a TensorFlow model as a tfjs graph model."""
-    from tfjs_codec.graph.passes import convert
+def rename_layers(keras: KerasModel, new_names: Mapping[str, str]) -> KerasModel:
+    """Return *keras* with layers renamed, at any depth.
+
+    Raises:
+        UsageError: There is no such layer, or one of the new name already.
+    """
+    if not new_names:
+        return keras
+    taken = {layer.name for model in keras.graph.graphs() for layer in model.layers}
+    for old, new in new_names.items():
+        if old not in taken:
+            raise UsageError(f"there is no layer {quote(old)} to rename", path=keras.path)
+        if new in taken:
+            raise UsageError(f"there is a layer {quote(new)} already", path=keras.path)
+        taken.add(new)
+    graph = keras.graph.copy()
+    for model in graph.graphs():
+        references.rename(model, new_names)
+    return replace(keras, graph=graph)
+
+
+def replace_layers(keras: KerasModel, job: Job) -> KerasModel:
+    """Return *keras* with the models that *job* names in the place of layers, at any depth.
+
+    Raises:
+        UsageError: There is no such layer, or a replacement has no layers.
+    """
+    models = {}
+    for name, source in job.replacements.items():
+        inner = job.open(source)
+        if isinstance(inner, TensorFlowGraph):
+            inner = inner.layers()
+        elif isinstance(inner, TfjsLayers):
+            inner = _read_back(inner, job)
+        if not isinstance(inner, KerasModel):
+            raise UsageError(
+                "a replacement needs an architecture, not only weights", path=inner.path
+            )
+        if name not in {layer.name for layer in keras.graph.walk()}:
+            raise UsageError(f"there is no layer '{name}' to replace", path=keras.path)
+        models[name] = inner.graph
+    return replace(keras, graph=references.replace_layers(keras.graph, models))
+
+
+# --------------------------------------------------------------------------------------- targets
+
+
+def _to_layers(job: Job, model: Loaded) -> Report:
+    if isinstance(model, TfjsGraph):
+        raise UnsupportedModelError(
+            "a graph model, whose operations are not the layers of a Layers model",
+            path=model.path,
+            hint="Leave out --to layers, or convert the Keras model it was made from.",
+        )
+    return _write_json(job, *express_layers(model, job))
+
+
+def _to_graph(job: Job, model: Loaded) -> Report:
     from tfjs_codec.writers import tfjs_graph
 
-    kind, graph = convert(job.source, job.options, job.stack)
+    if isinstance(model, TfjsGraph):
+        return _write_json(job, *express_layers(model, job))
+    graph = express_graph(model, job)
     planned = tfjs_graph.plan(graph, job.options)
 
     def write(stage: Stage) -> Written:
         return tfjs_graph.write(graph, planned, stage, job.options, job.progress)
 
-    report = _report(job, graph.path, kind, planned, _staged(job, write))
-    return replace(report, warnings=(*graph.warnings, *report.warnings))
+    report = Report(graph.path, "", model.format, warnings=graph.warnings)
+    return _write_directory(job, report, planned, write)
 
 
-def _to_any(job: Job) -> Report:
+def _to_tfjs(job: Job, model: Loaded) -> Report:
     """Write layers if the model has them and they are exact, else its graph if it has one."""
-    from tfjs_codec.files import source
-
-    if hasattr(job.source, "to_json") or not source.graph_kind(source.open_source(job.source)):
-        return _to_layers(job)
     try:
-        return _to_layers(job)
+        return _write_json(job, *express_layers(model, job))
     except UnsupportedModelError as error:
+        if not isinstance(model, TensorFlowGraph):
+            raise
         refusal = error
     try:
-        report = _to_graph(job)
+        report = _to_graph(job, model)
     except UnsupportedModelError as error:
         if not refusal.problems:
             raise
@@ -212,67 +315,71 @@ def _to_any(job: Job) -> Report:
     return replace(report, warnings=(warning, *report.warnings))
 
 
-# ------------------------------------------------------------------------------- single files
-
-
-def _to_npz(job: Job) -> Report:
+def _to_npz(job: Job, model: Loaded) -> Report:
     """Write the weights that ``load`` gives, under the same names."""
     from tfjs_codec.writers import npz
 
-    keras = job.open(job.source, weights_only=True)
-    tensors = keras.all_weights()
-    report = Report(keras.path, "", keras.format, weights=len(tensors))
-    report = replace(report, warnings=tuple(keras.warnings))
-    return _write_file(job, report, (ZIP_MAGIC,), partial(npz.write, tensors))
+    if isinstance(model, TensorFlowGraph):
+        model = model.layers_or_weights()
+    tensors = model.named_weights()
+    warnings = model.warnings if isinstance(model, KerasModel | Weights) else ()
+    report = Report(model.path, "", model.format, weights=len(tensors), warnings=warnings)
+    return _write_file(job, report, (_ZIP_MAGIC,), partial(npz.write, tensors))
 
 
-def _to_keras(job: Job, target: str) -> Report:
-    """Write the layers of tfjs, or those a Keras model was lowered to, for Keras."""
-    from tfjs_codec.back.portable import make_portable
-    from tfjs_codec.writers.keras_config import KEYS
+def _to_keras(job: Job, model: Loaded, target: str) -> Report:
     from tfjs_codec.writers.keras_files import KERAS_WRITERS
 
-    source = job.open(job.source)
-    keras, lowering = _as_layers(job, source)
-    graph, log = make_portable(keras, frozenset(KEYS))
-    report = Report(
-        source.path,
-        "",
-        source.format,
-        weights=sum(len(layer.weights) for layer in graph.walk()),
-        lowered=tuple((name, kind, tuple(into)) for name, kind, into in lowering.lowered),
-        renamed=(*lowering.renamed, *log.renamed),
-        dropped=tuple(lowering.dropped),
-        warnings=(*lowering.warnings, *log.warnings),
-    )
+    keras, report = express_keras(model, job)
     magic, write = KERAS_WRITERS[target]
-    return _write_file(job, report, (magic,), partial(write, graph))
+    return _write_file(job, report, (magic,), partial(write, keras.graph))
 
 
-def _as_layers(job: Job, source: KerasModel) -> tuple[KerasModel, LoweringLog]:
-    """Return *source* as a model of tfjs's layers."""
-    from tfjs_codec.layers.engine.log import LoweringLog
-    from tfjs_codec.readers.tfjs_layers import keras_model
-    from tfjs_codec.tfjs.topology import model_topology
+# By names of options.TARGETS.
+_WRITERS: dict[str, Callable[[Job, Loaded], Report]] = {
+    "": _to_tfjs,
+    "layers": _to_layers,
+    "graph": _to_graph,
+    **{name: partial(_to_keras, target=name) for name in ("h5", "weights-h5", "keras")},
+    "npz": _to_npz,
+}
 
-    if source.graph is None:
-        what = {"tfjs-graph": "a graph model, which has operations and no layers"}
-        raise UnsupportedModelError(
-            what.get(source.format, "weights without an architecture"),
-            path=source.path,
-            hint="Its weights can be written as .npz.",
-        )
-    if source.tfjs is not None and not job.replacements:
-        source = rename_layers(source, job.options.rename)
-        log = LoweringLog()
-        log.warnings.extend(source.warnings)
-        if source.training_config is not None:
-            log.dropped.append("the training config")
-        return source, log
-    model, log = _lowered(job, source)
-    assert model.graph is not None  # noqa: S101  the source has one
-    model = replace(model, topology=model_topology(model.graph))
-    return keras_model(model, source.path, job.options.limits), log
+
+# --------------------------------------------------------------------------------------- writing
+
+
+def _write_json(job: Job, model: TfjsLayers | TfjsGraph | Weights, report: Report) -> Report:
+    from tfjs_codec.writers import tfjs_json
+
+    planned = tfjs_json.plan(model, job.options)
+    return _write_directory(
+        job, report, planned, lambda stage: tfjs_json.write(model, planned, stage, job.progress)
+    )
+
+
+def _write_directory(
+    job: Job, report: Report, planned: Plan, write: Callable[[Stage], Written]
+) -> Report:
+    """Publish the tfjs directory that *write* fills; fill in what *report* does not know yet."""
+    from tfjs_codec.files.sink import check_destination, staged
+    from tfjs_codec.writers.tfjs_json import model_files
+
+    written = None
+    if job.destination is not None:
+        target = check_destination(job.destination, model_files, force=job.options.force)
+        with staged(target, model_files, force=job.options.force) as stage:
+            written = write(stage)
+    return replace(
+        report,
+        destination=str(job.destination or ""),
+        files=tuple(written.files if written else ((s.name, s.nbytes) for s in planned.shards)),
+        weights=len(planned.entries),
+        warnings=(*report.warnings, *planned.warnings),
+        quantization=tuple(
+            (loss.name, loss.dtype, loss.max_error, loss.step)
+            for loss in (written.losses if written else ())
+        ),
+    )
 
 
 def _write_file(
@@ -291,13 +398,3 @@ def _write_file(
         write(stage, target.name)
     files = ((target.name, target.stat().st_size),)
     return replace(report, destination=str(job.destination), files=files)
-
-
-# By names of options.TARGETS.
-WRITERS: dict[str, Callable[[Job], Report]] = {
-    "": _to_any,
-    "layers": _to_layers,
-    "graph": _to_graph,
-    **{name: partial(_to_keras, target=name) for name in ("h5", "weights-h5", "keras")},
-    "npz": _to_npz,
-}

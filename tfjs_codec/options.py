@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from tfjs_codec.errors import UsageError, quote
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
@@ -61,7 +61,7 @@ class ConvertOptions:
     dequantize: bool = False
     metadata: Mapping[str, Any] | None = None
     training_config: bool = False
-    architecture: str | os.PathLike[str] | None = None
+    architecture: str | os.PathLike[str] | bytes | BinaryIO | None = None
     tags: Sequence[str] | None = None
     signature_name: str | None = None
     output_node_names: Sequence[str] | None = None
@@ -72,12 +72,6 @@ class ConvertOptions:
     allow_approximate: bool = False
     force: bool = False
     limits: Limits = DEFAULT_LIMITS
-
-    @property
-    def reading(self) -> dict[str, Any]:
-        """The options that say how to read, as ``readers.open_model`` takes them."""
-        names = ("architecture", "tags", "verify_checksums", "limits")
-        return {name: getattr(self, name) for name in names}
 
     def __post_init__(self) -> None:
         if self.to is not None and self.to not in TARGETS:

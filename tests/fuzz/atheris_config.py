@@ -15,10 +15,9 @@ import atheris
 with atheris.instrument_imports(include=["tfjs_codec"]):
     from tfjs_codec.errors import TfjsCodecError
     from tfjs_codec.files import strict_json
-    from tfjs_codec.ir.keras import KerasModel
+    from tfjs_codec.ir.loaded import KerasModel
     from tfjs_codec.layers.lower import lower
     from tfjs_codec.readers.architecture import read_architecture
-    from tfjs_codec.tfjs.topology import model_topology
 
 
 def one(data: bytes) -> None:
@@ -26,10 +25,9 @@ def one(data: bytes) -> None:
     try:
         config = strict_json.loads(data[1:])
         found = read_architecture(config, path="f", keras_version=version)
-        model, _ = lower(KerasModel("f", "keras-h5", found.graph, found.generation))
+        lower(KerasModel("f", "keras-h5", found.graph, found.generation))
     except TfjsCodecError:
         return
-    model_topology(model.graph)
 
 
 atheris.Setup(sys.argv, one)

@@ -23,6 +23,7 @@ from tfjs_codec.files.archive import open_archive
 from tfjs_codec.files.hdf5 import Group, open_hdf5
 from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.source import Source, open_source, sniff, unknown_format
+from tfjs_codec.ir.loaded import TensorFlowGraph
 from tfjs_codec.limits import DEFAULT_LIMITS
 from tfjs_codec.readers import open_model, saved_model  # noqa: F401  it is imported late, which would look like a file that was opened
 
@@ -39,7 +40,7 @@ def look(what: Any) -> None:
         _look_zip(source)
     elif kind == "json":
         _look_json(source)
-    elif kind in ("directory", "checkpoint"):
+    elif kind in ("saved_model", "checkpoint"):
         _look_variables(source)
     else:
         raise unknown_format(source)
@@ -89,11 +90,9 @@ def _look_json(source: Source) -> None:
 
 
 def _look_variables(source: Source) -> None:
-    with open_model(source, weights_only=True) as model:
-        tensors = list(model.loose_weights.values())
-        if model.graph is not None:
-            tensors = [t for layer in model.graph.walk() for t in layer.weights.values()]
-        for tensor in tensors:
+    with open_model(source) as model:
+        found = model.layers_or_weights() if isinstance(model, TensorFlowGraph) else model
+        for tensor in found.named_weights().values():
             for _chunk in tensor.chunks(1 << 20):
                 pass
 

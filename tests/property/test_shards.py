@@ -12,10 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tfjs_codec.files.sink import Stage
-from tfjs_codec.ir.layers import TfjsGraph, TfjsLayer, TfjsModel, Weight, layer_weights
+from tfjs_codec.ir.layers import LayersGraph, TfjsLayer, Weight, layer_weights
+from tfjs_codec.ir.loaded import TfjsLayers, Weights
 from tfjs_codec.ir.tensors import ArrayTensor, Extent, LazyTensor
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.writers import tfjs_layers
+from tfjs_codec.writers import tfjs_json
 from tfjs_codec.writers.shards import ShardWriter, plan_shards
 
 AROUND = sorted({0, 1, *(n * 64 + d for n in (1, 2, 3) for d in (-1, 0, 1))})
@@ -93,7 +94,7 @@ def test_the_manifest_describes_the_files(layers, shard_size, single, split, bar
     rng = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as name:
         source, values, offset = Path(name, "source"), {}, 0
-        graph = TfjsGraph("m", [], [], [])
+        graph = LayersGraph("m", [], [], [])
         with source.open("wb") as file:
             for i, shapes in enumerate(layers):
                 layer = TfjsLayer(f"l{i}", "Dense")
@@ -105,15 +106,16 @@ def test_the_manifest_describes_the_files(layers, shard_size, single, split, bar
                     offset += array.nbytes
                     layer.weights[f"w{j}"] = tensor if copied else ArrayTensor("", array)
         weights = [Weight(*pair) for layer in graph.layers for pair in layer_weights(layer)]
-        model = TfjsModel(None if bare else graph, weights)
+        common = {"path": "m", "weights": tuple(weights)}
+        model = Weights(format="m", **common) if bare else TfjsLayers(topology={}, **common)
         options = ConvertOptions(
             shard_size_bytes=shard_size, single_shard=single, split_weights_by_layer=split
         )
-        planned = tfjs_layers.plan(model, options)
+        planned = tfjs_json.plan(model, options)
         Path(name, "out").mkdir()
         stage = Stage(Path(name, "out"))
         steps = []
-        written = tfjs_layers.write(model, planned, stage, lambda *step: steps.append(step))
+        written = tfjs_json.write(model, planned, stage, lambda *step: steps.append(step))
         stage.close()
         assert {file.name: file.stat().st_size for file in stage.path.iterdir()} == dict(
             written.files

@@ -12,12 +12,12 @@ from keras_files import dense_h5, v3_model
 import tfjs_codec
 from tfjs_codec.errors import UsageError
 from tfjs_codec.files.source import open_source, sniff
-from tfjs_codec.ir.layers import TensorRef, TfjsGraph, TfjsLayer
+from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
 from tfjs_codec.ir.tensors import ArrayTensor, DerivedTensor, as_float32, mapped
 from tfjs_codec.layers.training import training_config
 from tfjs_codec.options import ConvertOptions, parse_size
 from tfjs_codec.tfjs.names import Names, legal
-from tfjs_codec.tfjs.topology import model_topology
+from tfjs_codec.tfjs.topology import write_topology
 
 
 @pytest.mark.parametrize(
@@ -109,22 +109,22 @@ def layer(name, calls=(), graph=None):
 
 
 def test_nodes_of_nested_models_count_from_one():
-    inner = TfjsGraph("i", [layer("x")], [TensorRef("x", 0, 0)], [TensorRef("x", 0, 0)])
+    inner = LayersGraph("i", [layer("x")], [TensorRef("x", 0, 0)], [TensorRef("x", 0, 0)])
     nested = layer("n", [[("x", 0, 0)], [("x", 0, 0)]], inner)
     last = layer("d", [[("n", 1, 0)]])
-    graph = TfjsGraph(
+    graph = LayersGraph(
         "m", [layer("x"), nested, last], [TensorRef("x", 0, 0)], [TensorRef("d", 0, 0)]
     )
-    layers = model_topology(graph)["config"]["layers"]
+    layers = write_topology(graph)["config"]["layers"]
     assert layers[1]["inbound_nodes"] == [[["x", 0, 0, {}]], [["x", 0, 0, {}]]]
     assert layers[2]["inbound_nodes"] == [[["n", 2, 0, {}]]]
 
 
 @pytest.mark.parametrize("ref", [("y", 0, 0), ("x", 1, 0), ("x", -1, 0)])
 def test_references_that_would_hang_tfjs_are_bugs(ref):
-    graph = TfjsGraph("m", [layer("x"), layer("d", [[ref]])], [], [])
+    graph = LayersGraph("m", [layer("x"), layer("d", [[ref]])], [], [])
     with pytest.raises(AssertionError, match="does not exist"):
-        model_topology(graph)
+        write_topology(graph)
 
 
 @pytest.mark.parametrize(

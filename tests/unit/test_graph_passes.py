@@ -29,7 +29,6 @@ from tfjs_codec.files.tensor_proto import proto_tensor
 from tfjs_codec.graph.check import check
 from tfjs_codec.graph.importing.control_v1 import gate_merges
 from tfjs_codec.graph.importing.expand import expand
-from tfjs_codec.graph.importing.graph_def import GraphReader
 from tfjs_codec.graph.importing.loops import carry
 from tfjs_codec.graph.importing.variables import bind_variables
 from tfjs_codec.graph.optimise.narrow import narrow
@@ -38,6 +37,7 @@ from tfjs_codec.graph.passes import run
 from tfjs_codec.ir.graph import Func, Function, Graph, Node, Ref, Shape, Tensor, const, ordered
 from tfjs_codec.ir.tensors import ArrayTensor
 from tfjs_codec.limits import Limits
+from tfjs_codec.readers.graph_def import GraphReader
 from tfjs_codec.tfjs.graph_ops import in_tfjs, op_def
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

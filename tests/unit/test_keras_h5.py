@@ -10,7 +10,9 @@ import pytest
 from keras_files import entry, functional, h5_model, input_entry
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
-from tfjs_codec.ir.keras import KerasLayer, KerasModel
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.loaded import KerasModel, Weights
+from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_model
 
 RNG = np.random.default_rng(1)
@@ -21,7 +23,6 @@ def arr(*shape: int) -> Any:
 
 
 def find(model: KerasModel, name: str) -> KerasLayer:
-    assert model.graph is not None
     return next(layer for layer in model.graph.walk() if layer.name == name)
 
 
@@ -162,15 +163,15 @@ def test_weights_only() -> None:
                ("r/bias:0", arr(8))]  # fmt: skip
     file = h5_model(None, {"renamed": weights})
     with open_model(file) as model:
-        assert model.graph is None
-        assert list(model.loose_weights) == [f"renamed/{name}" for name, _ in weights]
-        assert model.warnings == [
+        assert isinstance(model, Weights)
+        assert list(model.named_weights()) == [f"renamed/{name}" for name, _ in weights]
+        assert list(model.warnings) == [
             (
                 "weights only: 3 tensors, no architecture; "
                 "pass the architecture with --architecture model.json"
             )
         ]
-    with open_model(file, architecture=json.dumps(lstm_config()).encode()) as model:
+    with open_model(file, ConvertOptions(architecture=json.dumps(lstm_config()).encode())) as model:
         same(find(model, "r"), **{name[2:-2]: array for name, array in weights})
         assert any("by order" in warning for warning in model.warnings)
 
@@ -181,7 +182,6 @@ def test_the_input_shape_that_keras_2_2_loses_follows_from_the_weights() -> None
     kernel = arr(2, 2, 3, 1)
     file = h5_model(config, {"c": [("c/kernel:0", kernel), ("c/bias:0", np.zeros(1))], "f": []})
     with open_model(file) as model:
-        assert model.graph is not None
         assert model.graph.layers[0].config["batch_shape"] == [None, None, None, 3]
     unknown = {"class_name": "Sequential", "config": {"name": "s", "layers": layers[1:]}}
     with pytest.raises(UnsupportedModelError), open_model(h5_model(unknown, {"f": []})):

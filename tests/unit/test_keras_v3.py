@@ -10,7 +10,9 @@ import pytest
 from keras_files import call3, entry, functional, input_entry, tensor3, v3_model
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
+from tfjs_codec.ir.loaded import KerasModel, Weights
 from tfjs_codec.keras.ops import snake_case
+from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_model
 
 
@@ -46,7 +48,7 @@ def at(path: str, variables: dict[str, Any]) -> dict[str, Any]:
 def kernels(data: bytes) -> dict[str, float]:
     """Return the first kernel value by layer name."""
     with open_model(data) as model:
-        assert model.graph is not None
+        assert isinstance(model, KerasModel)
         return {
             layer.name: float(layer.weights["kernel"].numpy().flat[0])
             for layer in model.graph.walk()
@@ -107,7 +109,6 @@ def test_attention_parts_may_be_private(prefix: str) -> None:
     tensors = {f"layers/multi_head_attention/{prefix}{part}/vars/0": np.full((4, 1, 4), value)
                for part, value in parts.items()}  # fmt: skip
     with open_model(v3_model(model, tensors)) as found:
-        assert found.graph is not None
         weights = found.graph.layers[1].weights
         assert {role: tensor.numpy().flat[0] for role, tensor in weights.items()} == {
             "query/kernel": 1, "key/kernel": 2, "value/kernel": 3, "attention_output/kernel": 4,
@@ -118,7 +119,7 @@ def test_custom_layers_get_all_below_their_path() -> None:
     thing = {**entry("Thing", "t"), "module": None, "registered_name": "pkg>Thing"}
     tensors = {"layers/thing/vars/0": [1.0], "layers/thing/sub/vars/0": [2.0]}
     with open_model(v3_model(sequential(thing), tensors)) as model:
-        assert model.graph is not None
+        assert isinstance(model, KerasModel)
         layer = model.graph.layers[1]
         assert layer.class_name == "pkg>Thing"
         assert sorted(layer.weights) == ["0", "sub/0"]
@@ -160,9 +161,9 @@ def test_weights_of_the_tree_layout_alone(tmp_path: Any) -> None:
         for name, array in at("layers/dense", dense(7)).items():
             file[name] = array
     with open_model(path) as model:
-        assert model.graph is None
-        assert len(model.loose_weights) == 2
+        assert isinstance(model, Weights)
+        assert len(model.weights) == 2
     config = json.dumps(sequential(entry("Dense", "d", units=4))).encode()
-    with open_model(path, architecture=config) as model:
-        assert model.graph is not None
+    with open_model(path, ConvertOptions(architecture=config)) as model:
+        assert isinstance(model, KerasModel)
         assert model.graph.layers[1].weights["kernel"].numpy().flat[0] == 7

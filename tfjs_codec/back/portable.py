@@ -3,7 +3,7 @@
 A tfjs Layers model is nearly a Keras 2 model. What is not:
 
 ==========================  =====================================================================
-GRU(reset_after) as an RNN  a GRU again (:mod:`tfjs_codec.readers.tfjs_gru`, when it is read)
+GRU(reset_after) as an RNN  a GRU again (:mod:`tfjs_codec.back.gru`, when it is read)
 Activation of a layer       that layer
 ThresholdedReLU             ReLU(threshold), as Keras 3 has no such class
 ``hard_sigmoid``            Keras 3's is another function: see :mod:`tfjs_codec.back.activations`
@@ -15,23 +15,25 @@ names with ``/`` and ``.``  ``_``, as Keras 3 and its torch backend refuse them
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tfjs_codec.back import activations, masks, names, order
 from tfjs_codec.back.log import RaisingLog
 from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer
+from tfjs_codec.ir.loaded import KerasModel
 
 _RNN_KINDS = ("SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional")
 
 
-def make_portable(model: KerasModel, classes: frozenset[str]) -> tuple[KerasGraph, RaisingLog]:
-    """Return the graph of *model*, which was read from tfjs, as Keras has it, and what changed.
+def make_portable(model: KerasModel, classes: frozenset[str]) -> tuple[KerasModel, RaisingLog]:
+    """Return *model*, which was read from tfjs, as Keras has it, and what changed.
 
     *classes* are those that the writer knows.
 
     Raises:
         UnsupportedModelError: Keras has no counterpart; lists every reason.
     """
-    assert model.graph is not None  # noqa: S101  a Layers model
     main, log = model.graph.copy(), RaisingLog()
     _freeze_inside(main)
     for graph in main.graphs():
@@ -50,7 +52,7 @@ def make_portable(model: KerasModel, classes: frozenset[str]) -> tuple[KerasGrap
         raise UnsupportedModelError(
             f"{count} cannot be expressed in Keras", path=model.path, problems=problems
         )
-    return main, log
+    return replace(model, graph=main), log
 
 
 def _freeze_inside(graph: KerasGraph) -> None:

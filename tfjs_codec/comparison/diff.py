@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tfjs_codec.comparison.compare import compare
-from tfjs_codec.comparison.sides import AnySource, Described, Side, two_sides
+from tfjs_codec.comparison.sides import Described, Side, two_sides
+from tfjs_codec.conversion import Job
 from tfjs_codec.errors import UsageError, quote, visible
+from tfjs_codec.files.source import AnySource
 from tfjs_codec.options import ConvertOptions
 
 
@@ -114,7 +116,8 @@ def diff(
     if not tolerance >= 0:
         raise UsageError(f"tolerance must not be negative, as {tolerance} is")
     with ExitStack() as stack:
-        left, right = two_sides(a, b, options, replacements, stack)
+        job = Job(options, stack, replacements)
+        left, right = two_sides(job.open(a), job.open(b), job)
         return Diff(
             (left.path, left.format),
             (right.path, right.format),

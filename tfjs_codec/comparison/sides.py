@@ -8,29 +8,24 @@ and a tfjs graph model. Everything else has only its tensors in common.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from tfjs_codec.conversion import Job, express_graph, express_layers
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files.place import Place
-from tfjs_codec.files.source import graph_kind, open_source
-from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel, Ref
-from tfjs_codec.ir.layers import TfjsGraph, TfjsLayer, Weight, scopes
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
+from tfjs_codec.ir.layers import LayersGraph, TfjsLayer, Weight, scopes
+from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.lowered import lowered
-from tfjs_codec.options import ConvertOptions
-from tfjs_codec.readers import open_model
-from tfjs_codec.readers.tfjs_layers import target_name
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
-from tfjs_codec.tfjs.model_topology import infer, nodes_of, read_topology
-from tfjs_codec.tfjs.topology import model_topology
-
-AnySource = str | os.PathLike[str] | bytes | BinaryIO
+from tfjs_codec.tfjs.inference import infer
+from tfjs_codec.tfjs.names import target_name
+from tfjs_codec.tfjs.topology import nodes_of, read_topology
+from tfjs_codec.writers.tfjs_graph import constants, index_json
 
 # What tfjs reads of wrappers, and what it takes for keys that are not there.
 _WRAPPERS = {
@@ -73,53 +68,32 @@ class Side:
     tensors: dict[str, LazyTensor] = field(default_factory=dict)
 
 
-def two_sides(
-    a: AnySource,
-    b: AnySource,
-    options: ConvertOptions,
-    replacements: Mapping[str, AnySource],
-    stack: ExitStack,
-) -> tuple[Side, Side]:
-    """Return both models on the first level that both have; readable until *stack* ends."""
-    models = [_opened(source, options, stack) for source in (a, b)]
-    has_graph = any(model.format == "tfjs-graph" for model in models)
-    has_layers = any(model.format == "tfjs-layers" for model in models)
-    makers: list[Callable[[AnySource, KerasModel], Side | None]] = [lambda _, model: _bare(model)]
-    if has_graph:
-        makers.insert(0, lambda source, model: _graph(source, model, options, stack))
-    elif has_layers:
-
-        def read(source: AnySource) -> KerasModel:
-            return stack.enter_context(open_model(source, **options.reading))
-
-        makers.insert(0, lambda _, model: _layers(model, options, replacements, read))
+def two_sides(a: Loaded, b: Loaded, job: Job) -> tuple[Side, Side]:
+    """Return both models on the first level that both have."""
+    makers: list[Callable[[Loaded], Side | None]] = [_bare]
+    if any(isinstance(model, TfjsGraph) for model in (a, b)):
+        makers.insert(0, lambda model: _graph(model, job))
+    elif any(isinstance(model, TfjsLayers) for model in (a, b)):
+        makers.insert(0, lambda model: _layers(model, job))
     else:
-        makers.insert(0, lambda _, model: _keras(model))
+        makers.insert(0, _keras)
     for make in makers:
-        left, right = make(a, models[0]), make(b, models[1])
+        left, right = make(a), make(b)
         if left is not None and right is not None:
             return left, right
     raise AssertionError("all models have tensors")
 
 
-def _opened(source: AnySource, options: ConvertOptions, stack: ExitStack) -> KerasModel:
-    choices = {**options.reading, "as_stored": True}
-    try:
-        return stack.enter_context(open_model(source, **choices))
-    except UnsupportedModelError:
-        if graph_kind(open_source(source)) in ("graph_def", "tar"):
-            return KerasModel(open_source(source).path, "tf-graph", None)
-        return stack.enter_context(open_model(source, **choices, weights_only=True))
-
-
 # ---------------------------------------------------------------------------------------- levels
 
 
-def _keras(model: KerasModel) -> Side | None:
-    if model.graph is None:
+def _keras(model: Loaded) -> Side | None:
+    if isinstance(model, TensorFlowGraph):
+        model = model.layers_or_weights()
+    if not isinstance(model, KerasModel):
         return None
     layers = dict(_keras_layers(model.graph, ""))
-    weights = model.graph.named_weights()
+    weights = model.named_weights()
     return Side(model.path, model.format, "keras", model.generation, layers, weights)
 
 
@@ -144,29 +118,23 @@ def _keras_layer(layer: KerasLayer, path: str) -> Iterator[tuple[str, Described]
         yield from _keras_layer(child, f"{path}/{child.name}")
 
 
-def _layers(
-    model: KerasModel,
-    options: ConvertOptions,
-    replacements: Mapping[str, AnySource],
-    read: Callable[[AnySource], KerasModel],
-) -> Side | None:
+def _layers(model: Loaded, job: Job) -> Side | None:
     """The Layers model that *model* is or becomes; None if it has no architecture of its own."""
-    tfjs = model.tfjs
-    if tfjs is None and model.graph is not None:
+    if isinstance(model, TfjsLayers):
+        layers: Loaded = model
+    else:
         try:
-            tfjs, _ = lowered(model, options, replacements, read)
+            layers, _ = express_layers(model, job)
         except UnsupportedModelError:
             return None
-    if tfjs is None or (tfjs.topology is None and tfjs.graph is None):
+    if not isinstance(layers, TfjsLayers):
         return None
-    # both come through their JSON, so that both have its spelling
-    topology = tfjs.topology or json.loads(json.dumps(model_topology(tfjs.graph), default=plain))  # type: ignore[arg-type]
-    graph = read_topology(topology, Place(model.path, "modelTopology"))
-    tensors = _tfjs_tensors(graph, [weight for weight in tfjs.weights if not weight.optimizer])
+    graph = read_topology(layers.topology, Place(model.path, "modelTopology"))
+    tensors = _tfjs_tensors(graph, [weight for weight in layers.weights if not weight.optimizer])
     return Side(model.path, model.format, "layers", 0, dict(_tfjs_layers(graph, "")), tensors)
 
 
-def _tfjs_tensors(graph: TfjsGraph, weights: list[Weight]) -> dict[str, LazyTensor]:
+def _tfjs_tensors(graph: LayersGraph, weights: list[Weight]) -> dict[str, LazyTensor]:
     """Return the weights by the names of tfjs's variables."""
     variables = infer(graph).variables
     names = {
@@ -178,7 +146,7 @@ def _tfjs_tensors(graph: TfjsGraph, weights: list[Weight]) -> dict[str, LazyTens
     return {target_name(weight.name, names) or weight.name: weight.tensor for weight in weights}
 
 
-def _tfjs_layers(graph: TfjsGraph, prefix: str) -> Iterator[tuple[str, Described]]:
+def _tfjs_layers(graph: LayersGraph, prefix: str) -> Iterator[tuple[str, Described]]:
     for layer in graph.layers:
         yield from _tfjs_layer(layer, f"{prefix}{layer.name}")
 
@@ -202,21 +170,16 @@ def _tfjs_layer(layer: TfjsLayer, path: str) -> Iterator[tuple[str, Described]]:
             yield from _tfjs_layer(one, f"{path}/{one.name}")
 
 
-def _graph(
-    source: AnySource, model: KerasModel, options: ConvertOptions, stack: ExitStack
-) -> Side | None:
+def _graph(model: Loaded, job: Job) -> Side | None:
     """The graph model that *model* is or becomes; None if it has no graph."""
-    tensors = {weight.name: weight.tensor for weight in model.tfjs.weights} if model.tfjs else {}
-    topology = model.tfjs.topology if model.tfjs and model.format == "tfjs-graph" else None
-    if topology is None:
-        if not graph_kind(open_source(source)):
-            return None
-        from tfjs_codec.graph.passes import convert  # noqa: PLC0415  (imports protobuf)
-        from tfjs_codec.writers.tfjs_graph import constants, index_json  # noqa: PLC0415
-
-        graph = convert(source, options, stack)[1]
-        topology = json.loads(index_json(graph, [], options))["modelTopology"]
+    if isinstance(model, TfjsGraph):
+        topology, tensors = model.topology, model.named_weights()
+    elif isinstance(model, TensorFlowGraph):
+        graph = express_graph(model, job)
+        topology = json.loads(index_json(graph, [], job.options))["modelTopology"]
         tensors = constants(graph)
+    else:
+        return None
     layers = {
         str(node.get("name")): Described(
             str(node.get("op")), _mapping(node.get("attr")), node.get("input") or []
@@ -226,11 +189,11 @@ def _graph(
     return Side(model.path, model.format, "graph", 0, layers, tensors)
 
 
-def _bare(model: KerasModel) -> Side:
+def _bare(model: Loaded) -> Side:
     """All tensors, by names that do not depend on the container as far as possible."""
-    tensors = dict(model.loose_weights)
-    if model.graph is not None:
-        tensors = model.graph.named_weights()
+    if isinstance(model, TensorFlowGraph):
+        model = model.layers_or_weights()
+    tensors = model.named_weights()
     names = {name: _short(name) for name in tensors}
     if len(set(names.values())) == len(names):
         tensors = {names[name]: tensor for name, tensor in tensors.items()}

@@ -14,13 +14,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError
 from tfjs_codec.files.varint import read_varint
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
-SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
+_SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _ZIP_END = b"PK\x05\x06"
@@ -148,7 +148,10 @@ class Source:
             raise CorruptFileError("the file was changed while it was read", path=self.path)
 
 
-def open_source(what: str | os.PathLike[str] | bytes | BinaryIO | Source) -> Source:
+AnySource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Source
+
+
+def open_source(what: AnySource) -> Source:
     """Return the :class:`Source` for what a caller passed: a path, bytes or an open binary file.
 
     Nothing is read yet, and no file is kept open.
@@ -231,7 +234,10 @@ def sniff(source: Source) -> str:
     such, and a cut-off signature counts as that format, so that it is called truncated.
     """
     if source.is_dir:
-        return "directory"
+        path = Path(source.path)
+        if any((path / name).exists() for name in _SAVED_MODEL_FILES):
+            return "saved_model"
+        return "tfjs_directory" if (path / "model.json").exists() else "unknown"
     with source.open() as file:
         head = file.read(512)
         if head.startswith(_GZIP) or head[257:262] == b"ustar":
@@ -256,15 +262,6 @@ def sniff(source: Source) -> str:
         return "checkpoint"
     end = tail.rfind(_ZIP_END)
     return "zip" if end >= 0 and len(tail) - end >= 22 else "unknown"
-
-
-def graph_kind(source: Source) -> str:
-    """Return what :func:`sniff` says of a source that holds a TensorFlow graph, "" of others."""
-    found = sniff(source)
-    if found == "directory":
-        path = Path(source.path)
-        return found if any((path / name).exists() for name in SAVED_MODEL_FILES) else ""
-    return found if found in ("graph_def", "tar") else ""
 
 
 def _is_graph_def(file: BinaryIO, size: int) -> bool:

@@ -13,14 +13,11 @@ one, :func:`check`, raises them all.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
-from typing import Any
 
 from tfjs_codec.graph.check import check
 from tfjs_codec.graph.importing.control_v1 import gate_merges
 from tfjs_codec.graph.importing.expand import expand
 from tfjs_codec.graph.importing.loops import carry
-from tfjs_codec.graph.importing.sources import read
 from tfjs_codec.graph.importing.tables import fill_tables, shape_lookups
 from tfjs_codec.graph.importing.variables import bind_variables
 from tfjs_codec.graph.optimise.affine import fold_affine
@@ -33,7 +30,6 @@ from tfjs_codec.graph.rewrites.rewrite import rewrite
 from tfjs_codec.graph.shapes import fold_shapes
 from tfjs_codec.ir.graph import Graph
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
-from tfjs_codec.options import ConvertOptions
 
 Pass = Callable[[Graph], Graph]
 
@@ -59,16 +55,6 @@ PASSES: tuple[Pass, ...] = (
     separate_outputs,
     check,
 )
-
-
-def convert(source: Any, options: ConvertOptions, stack: ExitStack) -> tuple[str, Graph]:
-    """Return what *source* is called and its graph as tfjs can execute it.
-
-    Values can be read until *stack* ends. Raises what
-    :func:`tfjs_codec.graph.importing.sources.read` and :func:`run` raise.
-    """
-    kind, graph = read(source, options, stack)
-    return kind, run(graph, options.limits)
 
 
 def run(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:

@@ -1,48 +1,60 @@
-"""Describes frozen TensorFlow graphs."""
+"""Describes TensorFlow graphs: SavedModels by layers or variables, frozen ones by operations."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 
-from tfjs_codec.errors import UnsupportedModelError, UsageError, quote
-from tfjs_codec.files.source import Source
-from tfjs_codec.graph.importing.sources import read
+from tfjs_codec.errors import Problem, UnsupportedModelError, UsageError, quote
 from tfjs_codec.graph.passes import run
 from tfjs_codec.inspection.inspection import Inspection
-from tfjs_codec.inspection.keras import tensor_info
+from tfjs_codec.inspection.keras import describe_model, describe_weights, tensor_info
 from tfjs_codec.ir.graph import Graph, Tensor
+from tfjs_codec.ir.loaded import TensorFlowGraph
 from tfjs_codec.options import ConvertOptions
 
 
-def describe(source: Source, options: ConvertOptions) -> Inspection:
-    """Return what is in *source* and why tfjs cannot execute it, if it cannot.
+def describe(model: TensorFlowGraph, options: ConvertOptions) -> Inspection:
+    """Return what is in *model*, and why it cannot be expressed, if it cannot.
 
     Raises:
         InputError: The source is damaged or unsafe.
     """
-    with ExitStack() as stack:
+    try:
+        found = describe_model(model.layers(), options)
+    except UnsupportedModelError as error:
+        problems = error.problems or (Problem(model.path, "model", error.what, error.hint),)
         try:
-            kind, graph = read(source, options, stack)
-        except UsageError as error:  # it does not say what it returns
-            return Inspection(
-                source.path, "tf-frozen-graph", warnings=(f"{error.what}. {error.hint}",)
-            )
-        tensors = [
-            tensor_info(node.name, node.value)
-            for node in graph.nodes.values()
-            if node.op == "Const"
-        ]
-        found = Inspection(
-            source.path, kind, tuple(_facts(graph)), tensors=tuple(tensors), warnings=graph.warnings
-        )
-        try:
-            run(graph, options.limits)
-        except UnsupportedModelError as error:
-            return replace(found, problems=error.problems)
+            found = replace(describe_weights(model.weights()), problems=problems)
+        except UnsupportedModelError:
+            return _describe_operations(model, options)
+    try:
+        return replace(found, facts=(*found.facts, *model.facts()))
+    except UnsupportedModelError:  # which MetaGraph? The problems tell
         return found
+
+
+def _describe_operations(model: TensorFlowGraph, options: ConvertOptions) -> Inspection:
+    try:
+        graph = model.graph()
+    except UsageError as error:  # it does not say what it returns
+        return Inspection(model.path, model.format, warnings=(f"{error.what}. {error.hint}",))
+    tensors = [
+        tensor_info(node.name, node.value) for node in graph.nodes.values() if node.op == "Const"
+    ]
+    found = Inspection(
+        model.path,
+        model.format,
+        tuple(_facts(graph)),
+        tensors=tuple(tensors),
+        warnings=graph.warnings,
+    )
+    try:
+        run(graph, options.limits)
+    except UnsupportedModelError as error:
+        return replace(found, problems=error.problems)
+    return found
 
 
 def _facts(graph: Graph) -> Iterator[tuple[str, str]]:

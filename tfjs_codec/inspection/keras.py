@@ -1,50 +1,24 @@
-"""Describes what the readers read: Keras models, weights-only files, SavedModels, checkpoints."""
+"""Describes Keras models and named weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 
 from tfjs_codec.errors import Problem, UnsupportedModelError
 from tfjs_codec.files.bundle_tensors import BundleTensor
-from tfjs_codec.files.source import Source, sniff
 from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo
-from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer
+from tfjs_codec.ir.loaded import KerasModel, Weights
 from tfjs_codec.ir.references import refs_in
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.keras.variables import own_variables
 from tfjs_codec.layers.engine.log import LoweringLog
 from tfjs_codec.layers.lower import lower
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.readers import open_model
-
-
-def describe(source: Source, options: ConvertOptions) -> Inspection:
-    """Return what is in *source*; a model that tfjs cannot express is described all the same.
-
-    Raises:
-        InputError: The source is damaged, unsafe, or none we read.
-    """
-    choices: dict[str, Any] = {
-        "architecture": options.architecture,
-        "tags": options.tags,
-        "limits": options.limits,
-    }
-    try:
-        with open_model(source, **choices) as model:
-            return describe_model(model, options)
-    except UnsupportedModelError as error:
-        problems = error.problems or (Problem(source.path, "model", error.what, error.hint),)
-    try:
-        with open_model(source, **choices, weights_only=True) as model:
-            return replace(describe_model(model, options), problems=problems)
-    except UnsupportedModelError:
-        return Inspection(source.path, sniff(source), problems=problems)
 
 
 def describe_model(model: KerasModel, options: ConvertOptions) -> Inspection:
-    """Return what is in *model*, and what lowering it does."""
+    """Return what is in *model*, and what a conversion to a Layers model does to it."""
     log, problems = LoweringLog(), tuple[Problem, ...]()
     try:
         lower(
@@ -55,26 +29,31 @@ def describe_model(model: KerasModel, options: ConvertOptions) -> Inspection:
         )
     except UnsupportedModelError as error:
         problems = error.problems
-    layers: tuple[LayerInfo, ...] = ()
-    tensors = dict(model.loose_weights)
-    if model.graph is not None:
-        layers = _Layers(model.generation, log).graph(model.graph, "")
-        tensors.update(model.graph.named_weights())
     return Inspection(
         model.path,
         model.format,
         tuple(_facts(model)),
-        layers,
-        tuple(tensor_info(name, tensor) for name, tensor in tensors.items()),
+        _Layers(model.generation, log).graph(model.graph, ""),
+        tuple(tensor_info(name, tensor) for name, tensor in model.named_weights().items()),
         problems,
         tuple(log.dropped),
         tuple(dict.fromkeys(log.warnings)),
     )
 
 
+def describe_weights(model: Weights) -> Inspection:
+    """Return what is in *model*."""
+    return Inspection(
+        model.path,
+        model.format,
+        (("keras version", model.keras_version),) if model.keras_version else (),
+        tensors=tuple(tensor_info(one.name, one.tensor) for one in model.weights),
+        warnings=model.warnings,
+    )
+
+
 def _facts(model: KerasModel) -> Iterator[tuple[str, str]]:
-    if model.graph is not None:
-        yield "model", model.graph.name
+    yield "model", model.graph.name
     if model.keras_version:
         yield "keras version", model.keras_version
     if model.backend:

@@ -11,9 +11,10 @@ from tfjs_codec.files import strict_json
 from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import Source, unknown_format
 from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo
-from tfjs_codec.ir.layers import TfjsGraph, TfjsLayer, scopes
+from tfjs_codec.ir.layers import LayersGraph, TfjsLayer, scopes
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.tfjs.model_topology import Shapes, infer, read_topology
+from tfjs_codec.tfjs.inference import Shapes, infer
+from tfjs_codec.tfjs.topology import read_topology
 
 _ITEM_BYTES = {"float32": 4, "int32": 4, "bool": 1, "complex64": 8, "uint8": 1, "uint16": 2,
                "float16": 2}  # fmt: skip
@@ -106,7 +107,7 @@ def _graph_facts(content: dict[str, Any], topology: dict[str, Any]) -> Iterator[
             yield end[:-1], f"{key}: {dtype} [{shown}]"
 
 
-def _unplaced(graph: TfjsGraph, tensors: list[TensorInfo]) -> Iterator[str]:
+def _unplaced(graph: LayersGraph, tensors: list[TensorInfo]) -> Iterator[str]:
     """Say which weights belong to no layer."""
     owners = {scope for layer in graph.layers for scope, _ in scopes(layer)}
     names = [t.name for t in tensors if t.name.rpartition("/")[0] not in owners]
@@ -119,13 +120,13 @@ def _unplaced(graph: TfjsGraph, tensors: list[TensorInfo]) -> Iterator[str]:
 class _Layers:
     """Describes layers, with the weights of the manifest and the shapes that tfjs will infer."""
 
-    def __init__(self, graph: TfjsGraph, tensors: list[TensorInfo]) -> None:
+    def __init__(self, graph: LayersGraph, tensors: list[TensorInfo]) -> None:
         self._shapes: Shapes = infer(graph)
         self._tensors: dict[str, list[TensorInfo]] = {}
         for tensor in tensors:
             self._tensors.setdefault(tensor.name.rpartition("/")[0], []).append(tensor)
 
-    def graph(self, graph: TfjsGraph) -> tuple[LayerInfo, ...]:
+    def graph(self, graph: LayersGraph) -> tuple[LayerInfo, ...]:
         return tuple(self.layer(layer, layer.name) for layer in graph.layers)
 
     def layer(self, layer: TfjsLayer, scope: str) -> LayerInfo:

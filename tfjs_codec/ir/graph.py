@@ -34,6 +34,10 @@ from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor
 
 Attrs = Mapping[str, Any]
 
+ARGUMENT = "_Arg"  # the op of an argument of a function
+CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
+VARIABLES = frozenset(("Variable", "VariableV2", "VarHandleOp"))
+
 
 class Ref(NamedTuple):
     """Output number *output* of the node called *node*."""

@@ -2,7 +2,7 @@
 
 Readers produce it, lowering consumes it. What differs between generations only in spelling is
 gone (node formats, class aliases, dtype policies, tuples); what differs in meaning is told by
-:attr:`KerasModel.generation` or spelled out in the config.
+:attr:`tfjs_codec.ir.loaded.KerasModel.generation` or spelled out in the config.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tfjs_codec.ir.layers import TfjsModel
 from tfjs_codec.ir.tensors import LazyTensor
 
-Config = dict[str, Any]
+Config = dict[str, Any]  # the config of a layer: JSON, with a meaning that its class gives it
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +133,3 @@ class KerasGraph:
             inner = layer.graph.layers if layer.graph else list(layer.children.values())
             stack.extend((child, path) for child in reversed(inner))
         return found
-
-
-@dataclass(slots=True)
-class KerasModel:
-    """What a reader found in a file.
-
-    ``graph`` is None for a weights-only file, whose tensors are then in ``loose_weights`` by
-    their names in the file. ``generation`` is 1, 2 or 3. ``path`` is for messages only. ``tfjs``
-    is the tfjs model it was read from, if it was.
-    """
-
-    path: str
-    format: str
-    graph: KerasGraph | None
-    generation: int = 2
-    keras_version: str | None = None
-    backend: str | None = None
-    training_config: Config | None = None
-    loose_weights: dict[str, LazyTensor] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    tfjs: TfjsModel | None = None
-
-    def all_weights(self) -> dict[str, LazyTensor]:
-        """Return all weights: the file's own names without an architecture, else the graph's."""
-        return {**self.loose_weights, **(self.graph.named_weights() if self.graph else {})}

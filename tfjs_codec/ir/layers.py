@@ -35,12 +35,12 @@ class TfjsLayer:
     config: Config = field(default_factory=dict)
     weights: dict[str, LazyTensor] = field(default_factory=dict)
     children: dict[str, TfjsLayer | list[TfjsLayer]] = field(default_factory=dict)
-    graph: TfjsGraph | None = None
+    graph: LayersGraph | None = None
     calls: list[list[TensorRef]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class TfjsGraph:
+class LayersGraph:
     """A model: layers, and references to what goes in and out, in order."""
 
     name: str
@@ -70,23 +70,6 @@ class Weight:
     tensor: LazyTensor
     quantized: Quantized | None = None
     optimizer: bool = False
-
-
-@dataclass(slots=True)
-class TfjsModel:
-    """All that a ``model.json`` and its shards hold; ``graph`` is None for bare weights.
-
-    A model that was read has its ``topology`` as the JSON it is, and in ``fields`` all other
-    fields of its ``model.json`` (``format``, ``signature``, …) but those with a place here.
-    """
-
-    graph: TfjsGraph | None
-    weights: list[Weight]
-    training_config: Config | None = None
-    metadata: Config | None = None
-    generated_by: str | None = None
-    topology: Config | None = None
-    fields: Config = field(default_factory=dict)
 
 
 def scopes(layer: TfjsLayer) -> Iterator[tuple[str, TfjsLayer]]:
@@ -123,7 +106,7 @@ def layer_weights(layer: TfjsLayer) -> Iterator[tuple[str, LazyTensor]]:
             yield f"{scope}/{short}", tensor
 
 
-def graph_weights(graph: TfjsGraph) -> Iterator[tuple[str, LazyTensor]]:
+def graph_weights(graph: LayersGraph) -> Iterator[tuple[str, LazyTensor]]:
     """Yield ``(name, tensor)`` of all variables of *graph* in layer order."""
     for layer in graph.layers:
         yield from layer_weights(layer)

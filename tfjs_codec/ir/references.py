@@ -106,7 +106,7 @@ def replace_layers(graph: KerasGraph, models: Mapping[str, KerasGraph]) -> Keras
     if not models:
         return graph
     graph = graph.copy()
-    for layer in graph.walk():
+    for layer in list(graph.walk()):
         if layer.name in models:
             layer.graph = models[layer.name]
             layer.class_name, layer.children = "Functional", {}

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from tfjs_codec.errors import Problem
-from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
-from tfjs_codec.ir.layers import TfjsModel, Weight, graph_weights
-from tfjs_codec.ir.references import refs_in, replace_layers
-from tfjs_codec.ir.tensors import as_float32
+from tfjs_codec.ir.json_types import JsonObject
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer
+from tfjs_codec.ir.layers import Weight, graph_weights
+from tfjs_codec.ir.loaded import KerasModel, TfjsLayers
+from tfjs_codec.ir.references import refs_in
 from tfjs_codec.layers.catalogue import REGISTRY
 from tfjs_codec.layers.engine.log import LoweringLog
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.target import LayersTarget
 from tfjs_codec.layers.training import training_config
+from tfjs_codec.tfjs.topology import write_topology
 from tfjs_codec.tracing.refusal import Refusal
 
 
@@ -23,16 +24,14 @@ def lower(
     *,
     allow_approximate: bool = False,
     keep_training_config: bool = False,
-    replacements: Mapping[str, KerasGraph] | None = None,
     log: LoweringLog | None = None,
-) -> tuple[TfjsModel, LoweringLog]:
+) -> tuple[TfjsLayers, LoweringLog]:
     """Express *model* with layers that tfjs has.
 
     Args:
-        model: What a reader returned; weights-only models stay bare weights.
+        model: What a reader returned.
         allow_approximate: Accept lowerings that are not exact; each is a warning in the log.
         keep_training_config: Translate the training config too, if tfjs can express it.
-        replacements: Models to put in the place of layers, by layer name.
         log: What to record in, for callers that want the record even of what is refused.
 
     Raises:
@@ -48,10 +47,7 @@ def lower(
         log=log or LoweringLog(),
     )
     session.log.warnings.extend(model.warnings)
-    if model.graph is None:
-        weights = [Weight(name, as_float32(t)) for name, t in model.loose_weights.items()]
-        return TfjsModel(None, weights), session.log
-    keras = replace_layers(model.graph, replacements or {})
+    keras = model.graph
     session.masked = any(_makes_mask(layer) for layer in keras.walk())
     session.flat_sizes = _flat_sizes(keras)
     session.log.renamed.extend(session.names.reserve(keras))
@@ -66,9 +62,17 @@ def lower(
     if keep_training_config:
         training, warnings = training_config(model.training_config)
         session.log.warnings.extend(warnings)
-    weights = [Weight(name, tensor) for name, tensor in graph_weights(graph)]
-    version = f"keras v{model.keras_version}" if model.keras_version else None
-    return TfjsModel(graph, weights, training, None, version), session.log
+    topology: JsonObject = {"model_config": write_topology(graph)}
+    if model.keras_version:
+        topology = {"keras_version": model.keras_version, "backend": "tensorflow", **topology}
+    layers = TfjsLayers(
+        path=model.path,
+        topology=topology,
+        weights=tuple(Weight(name, tensor) for name, tensor in graph_weights(graph)),
+        training_config=training,
+        generated_by=f"keras v{model.keras_version}" if model.keras_version else None,
+    )
+    return layers, session.log
 
 
 def _version(model: KerasModel) -> tuple[int, int]:

@@ -1,90 +1,87 @@
-"""Readers: any source of a model becomes a :class:`KerasModel`. Detection is by content."""
+"""Readers: any source of a model becomes one of :data:`tfjs_codec.ir.loaded.Loaded`.
+
+Detection is by content, never by name. What a reader needs is imported when it is used.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, TypeAlias
 
-from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.files import strict_json
-from tfjs_codec.files.archive import open_archive
-from tfjs_codec.files.hdf5 import H5File, open_hdf5
-from tfjs_codec.files.source import SAVED_MODEL_FILES, Source, open_source, sniff, unknown_format
-from tfjs_codec.ir.keras import KerasModel
-from tfjs_codec.limits import DEFAULT_LIMITS, Limits
-from tfjs_codec.readers import keras_h5, keras_v3, tfjs_layers
+from tfjs_codec.files.source import AnySource, Source, open_source, sniff, unknown_format
+from tfjs_codec.options import ConvertOptions
 
+if TYPE_CHECKING:
+    from tfjs_codec.files.hdf5 import H5File
+    from tfjs_codec.ir.loaded import Loaded
+    from tfjs_codec.readers.live_keras import LiveModel
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """How to read: see :func:`open_model`. ``architecture`` is parsed JSON here."""
-
-    architecture: Any
-    tags: Sequence[str] | None
-    verify_checksums: bool
-    weights_only: bool
-    as_stored: bool
-    limits: Limits
+Reader: TypeAlias = "Callable[[Source, ConvertOptions, ExitStack], Loaded]"
 
 
-Reader = Callable[[Source, Request, ExitStack], KerasModel]
+def _read_h5(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    from tfjs_codec.files import strict_json
+    from tfjs_codec.files.hdf5 import open_hdf5
+    from tfjs_codec.readers import keras_h5
+
+    config = None
+    if options.architecture is not None:
+        given = open_source(options.architecture)
+        data = given.read("json_bytes", options.limits)
+        config = strict_json.loads(data, path=given.path, limits=options.limits)
+    file = stack.enter_context(open_hdf5(source, limits=options.limits))
+    return keras_h5.read(file, options.limits, config)
 
 
-def _read_h5(source: Source, request: Request, stack: ExitStack) -> KerasModel:
-    file = stack.enter_context(open_hdf5(source, limits=request.limits))
-    return keras_h5.read(file, request.limits, request.architecture)
+def _read_zip(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    from tfjs_codec.files.archive import open_archive
+    from tfjs_codec.files.hdf5 import open_hdf5
+    from tfjs_codec.readers import keras_v3
 
-
-def _read_zip(source: Source, request: Request, stack: ExitStack) -> KerasModel:
-    archive = stack.enter_context(open_archive(source, limits=request.limits))
+    archive = stack.enter_context(open_archive(source, limits=options.limits))
 
     def open_member(name: str) -> H5File:
-        return stack.enter_context(open_hdf5(archive.source(name), limits=request.limits))
+        return stack.enter_context(open_hdf5(archive.source(name), limits=options.limits))
 
-    return keras_v3.read(archive, open_member, source.path, request.limits)
-
-
-def _read_json(source: Source, request: Request, stack: ExitStack) -> KerasModel:
-    as_stored = request.weights_only or request.as_stored
-    return tfjs_layers.read(source, request.limits, as_stored=as_stored)
+    return keras_v3.read(archive, open_member, source.path, options.limits)
 
 
-def _read_directory(source: Source, request: Request, stack: ExitStack) -> KerasModel:
-    from tfjs_codec.readers import saved_model  # noqa: PLC0415  (protobuf is only needed here)
+def _read_json(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    from tfjs_codec.readers import tfjs_json
 
-    path = Path(source.path)
-    if not any((path / name).exists() for name in SAVED_MODEL_FILES):
-        index = path / "model.json"
-        if not index.exists():
-            raise unknown_format(source)
-        return _read_json(open_source(index), request, stack)
-    read = saved_model.read_weights if request.weights_only else saved_model.read
-    return read(path, request.tags, verify=request.verify_checksums, limits=request.limits)
+    return tfjs_json.read(source, options.limits)
 
 
-def _read_checkpoint(source: Source, request: Request, stack: ExitStack) -> KerasModel:
-    from tfjs_codec.readers import saved_model  # noqa: PLC0415  (the same)
-
-    if not request.weights_only:
-        raise UnsupportedModelError(
-            "a TensorFlow checkpoint holds values of variables and no architecture",
-            path=source.path,
-            hint="Convert the SavedModel or Keras file; tfjs_codec.load(…).weights has the values.",
-        )
-    return saved_model.read_checkpoint(
-        source, verify=request.verify_checksums, limits=request.limits
-    )
+def _read_tfjs_directory(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    return _read_json(open_source(Path(source.path) / "model.json"), options, stack)
 
 
-def _refuse_graph(source: Source, request: Request, stack: ExitStack) -> KerasModel:
-    raise UnsupportedModelError(
-        "a TensorFlow graph, which has no Keras layers", path=source.path,
-        hint="Convert it to a graph model: --to graph.",
-    )  # fmt: skip
+def _read_saved_model(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    from tfjs_codec.readers import saved_model
+
+    return saved_model.read(Path(source.path), options, source.path)
+
+
+def _read_tar(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    from tfjs_codec.files.tarball import unpacked_saved_model
+    from tfjs_codec.readers import saved_model
+
+    path = stack.enter_context(unpacked_saved_model(source, options.limits))
+    return saved_model.read(path, options, source.path)
+
+
+def _read_checkpoint(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    from tfjs_codec.readers import saved_model
+
+    return saved_model.read_checkpoint(source, options)
+
+
+def _read_graph_def(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    from tfjs_codec.readers import frozen_graph
+
+    return frozen_graph.read(source, options)
 
 
 # By what files.source.sniff says the content is.
@@ -92,49 +89,37 @@ READERS: dict[str, Reader] = {
     "hdf5": _read_h5,
     "zip": _read_zip,
     "json": _read_json,
-    "directory": _read_directory,
+    "tfjs_directory": _read_tfjs_directory,
+    "saved_model": _read_saved_model,
+    "tar": _read_tar,
     "checkpoint": _read_checkpoint,
-    "graph_def": _refuse_graph,
-    "tar": _refuse_graph,
+    "graph_def": _read_graph_def,
 }
 
 
 @contextmanager
 def open_model(
-    source: str | os.PathLike[str] | bytes | BinaryIO | Source,
-    *,
-    architecture: str | os.PathLike[str] | bytes | BinaryIO | Source | None = None,
-    tags: Sequence[str] | None = None,
-    verify_checksums: bool = True,
-    weights_only: bool = False,
-    as_stored: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
-) -> Iterator[KerasModel]:
-    """Read *source*; the model's tensors can be read until the context ends.
+    source: AnySource | LiveModel, options: ConvertOptions | None = None
+) -> Iterator[Loaded]:
+    """Read *source*, a file or a live Keras model; tensors can be read until the context ends.
 
-    Args:
-        source: What to read. A checkpoint is named by its prefix or its ``.index`` file.
-        architecture: A JSON as ``model.to_json()`` writes it, for files that hold only weights.
-        tags: The MetaGraph of a SavedModel, if there are several.
-        verify_checksums: Compare the values of a SavedModel with their checksums.
-        weights_only: Do without an architecture: any SavedModel or checkpoint will do. Its
-            variables are then loose weights, by checkpoint key.
-        as_stored: Leave the topology of a tfjs model as the JSON it is (``KerasModel.tfjs``).
-        limits: Caps on what *source* may ask for.
+    A checkpoint is named by its prefix or its ``.index`` file. Of *options*, ``architecture``,
+    ``tags``, ``signature_name``, ``output_node_names``, ``verify_checksums`` and ``limits`` count.
 
     Raises:
         UnknownFormatError: the content is none of the formats in :data:`READERS`.
         CorruptFileError, UnsafeFileError, UnsupportedModelError: as the file deserves.
         OSError: the operating system's own error about the path.
     """
+    options = options or ConvertOptions()
+    if hasattr(source, "to_json"):  # a model in memory, whatever Keras it is of
+        from tfjs_codec.readers import live_keras
+
+        yield live_keras.read(source, options.limits)
+        return
     opened = open_source(source)
-    config = None
-    if architecture is not None:
-        given = open_source(architecture)
-        config = strict_json.loads(given.read("json_bytes", limits), path=given.path, limits=limits)
     reader = READERS.get(sniff(opened))
     if reader is None:
         raise unknown_format(opened)
     with ExitStack() as stack:
-        request = Request(config, tags, verify_checksums, weights_only, as_stored, limits)
-        yield reader(opened, request, stack)
+        yield reader(opened, options, stack)

@@ -7,14 +7,14 @@ layout of Keras 3 (``.weights.h5``), which :mod:`tfjs_codec.readers.keras_v3` re
 
 from __future__ import annotations
 
-from typing import Any
-
 from tfjs_codec.errors import CorruptFileError, TfjsCodecError
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.hdf5 import H5File
-from tfjs_codec.ir.keras import KerasModel
+from tfjs_codec.ir.json_types import Json, JsonObject
+from tfjs_codec.ir.layers import Weight
+from tfjs_codec.ir.loaded import KerasModel, Weights
 from tfjs_codec.limits import Limits
-from tfjs_codec.readers.architecture import Architecture, read_architecture
+from tfjs_codec.readers.architecture import read_architecture
 from tfjs_codec.readers.h5_weights import flip_kernels, group_tensors, layer_names, load_weights
 from tfjs_codec.readers.input_shape import infer_input_shapes
 from tfjs_codec.readers.keras_v3 import h5_store, load_tree
@@ -25,7 +25,7 @@ _NO_ARCHITECTURE = (
 )
 
 
-def read(file: H5File, limits: Limits, architecture: Any = None) -> KerasModel:
+def read(file: H5File, limits: Limits, architecture: Json = None) -> KerasModel | Weights:
     """Return the model in *file*; *architecture* is a parsed ``model.to_json()`` or None."""
     root = file.root
     config = root.attr("model_config")
@@ -46,14 +46,13 @@ def read(file: H5File, limits: Limits, architecture: Any = None) -> KerasModel:
                 "an HDF5 file, but not of Keras: neither model_config nor layer_names nor vars",
                 path=file.path, where=file.where,
             )  # fmt: skip
-    return KerasModel(
-        file.path,
-        kind,
-        None,
+    return Weights(
+        path=file.path,
+        format=kind,
+        named_by="keras",
+        weights=tuple(Weight(name, tensor) for name, tensor in loose.items()),
         keras_version=_text(file, "keras_version"),
-        backend=_text(file, "backend"),
-        loose_weights=loose,
-        warnings=[_NO_ARCHITECTURE.format(count=len(loose))],
+        warnings=(_NO_ARCHITECTURE.format(count=len(loose)),),
     )
 
 
@@ -66,7 +65,7 @@ def _text(file: H5File, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _whole(file: H5File, limits: Limits, config: Any, architecture: Any) -> KerasModel:
+def _whole(file: H5File, limits: Limits, config: object, architecture: Json) -> KerasModel:
     root = file.root
     version, backend = _text(file, "keras_version"), _text(file, "backend")
     group = root.group("model_weights") if "model_weights" in root else root
@@ -94,6 +93,7 @@ def _whole(file: H5File, limits: Limits, config: Any, architecture: Any) -> Kera
         flip_kernels(found.graph)
     if found.generation == 1:
         warnings.append("Keras 1 does not record its backend; TensorFlow is assumed")
+    training = _training_config(file, limits, warnings)
     return KerasModel(
         file.path,
         "keras-h5",
@@ -101,20 +101,21 @@ def _whole(file: H5File, limits: Limits, config: Any, architecture: Any) -> Kera
         generation=found.generation,
         keras_version=version,
         backend=backend,
-        training_config=_training_config(file, limits, warnings),
-        warnings=warnings,
+        training_config=training,
+        warnings=tuple(warnings),
     )
 
 
-def _json(file: H5File, name: str, text: Any, limits: Limits) -> Any:
+def _json(file: H5File, name: str, text: object, limits: Limits) -> Json:
     if not isinstance(text, str):
         raise CorruptFileError(
             f"the attribute {name} is not text", path=file.path, where=file.place(name)
         )
-    return strict_json.loads(text, path=file.path, where=file.place(name), limits=limits)
+    value: Json = strict_json.loads(text, path=file.path, where=file.place(name), limits=limits)
+    return value
 
 
-def _training_config(file: H5File, limits: Limits, warnings: list[str]) -> dict[str, Any] | None:
+def _training_config(file: H5File, limits: Limits, warnings: list[str]) -> JsonObject | None:
     """Return how the model was compiled; damage there only costs a warning."""
     try:
         text = file.root.attr("training_config")
@@ -123,6 +124,3 @@ def _training_config(file: H5File, limits: Limits, warnings: list[str]) -> dict[
         warnings.append(f"training_config was ignored: {error.what}")
         return None
     return value if isinstance(value, dict) else None
-
-
-__all__ = ["Architecture", "read"]

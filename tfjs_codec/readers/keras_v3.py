@@ -20,7 +20,8 @@ from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.archive import Archive
 from tfjs_codec.files.hdf5 import H5File
-from tfjs_codec.ir.keras import KerasGraph, KerasLayer, KerasModel
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer
+from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.keras.classes import Variable
 from tfjs_codec.keras.ops import snake_case
@@ -102,7 +103,7 @@ def read(
         generation=found.generation,
         keras_version=version,
         training_config=compiled if isinstance(compiled, dict) and compiled else None,
-        warnings=warnings,
+        warnings=tuple(warnings),
     )
 
 

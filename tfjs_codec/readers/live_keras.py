@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import sys
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tfjs_codec.errors import UnsupportedModelError, UsageError
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.place import Place
-from tfjs_codec.ir.keras import KerasModel
+from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.tensors import Array, LazyTensor
 from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import read_architecture
 from tfjs_codec.readers.h5_weights import assign, convert
 from tfjs_codec.readers.input_shape import infer_input_shapes
+
+
+class LiveModel(Protocol):
+    """A model of any Keras, as far as it is looked at before it is known to be one."""
+
+    def to_json(self) -> str:
+        """Return the config of the model."""
+        ...
 
 
 class LiveTensor(LazyTensor):
@@ -85,7 +93,7 @@ def read(model: Any, limits: Limits) -> KerasModel:
         found.graph,
         generation=found.generation,
         keras_version=version,
-        warnings=warnings,
+        warnings=tuple(warnings),
     )
 
 

@@ -1,45 +1,84 @@
-"""Keras models in SavedModel directories, and the variables of any checkpoint.
+"""SavedModel directories, as graphs or as the Keras models in them; variables of any checkpoint.
 
-The architecture is in the Keras metadata of the object graph's root, with the same ``model_config``
-that HDF5 files have; :mod:`tfjs_codec.readers.object_graph` finds the weights.
+:mod:`tfjs_codec.readers.signatures` makes graphs of signatures. A Keras model's architecture is
+in the Keras metadata of the object graph's root, with the same ``model_config`` that HDF5 files
+have; :mod:`tfjs_codec.readers.object_graph` finds the weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from tfjs_codec.errors import UnsupportedModelError, UsageError, quote
-from tfjs_codec.files.saved_model import SavedModelDir, open_saved_model, open_variables, signatures
+from tfjs_codec.files.saved_model import (
+    SavedModelDir,
+    open_saved_model,
+    open_variables,
+    signatures,
+    tag_text,
+)
 from tfjs_codec.files.source import Source
 from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, open_bundle
-from tfjs_codec.ir.keras import Config, KerasModel
+from tfjs_codec.ir.graph import Graph
+from tfjs_codec.ir.json_types import Json, JsonObject
+from tfjs_codec.ir.layers import Weight
+from tfjs_codec.ir.loaded import KerasModel, TensorFlowGraph, Weights
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers.architecture import read_architecture
 from tfjs_codec.readers.object_graph import attach_weights
+from tfjs_codec.readers.signatures import read_graph
 
 _WHERE = "Keras metadata of node 0"
 
 
-def read(
-    path: Path,
-    tags: Sequence[str] | None = None,
-    *,
-    verify: bool = True,
-    limits: Limits = DEFAULT_LIMITS,
-) -> KerasModel:
-    """Return the Keras model in SavedModel directory *path*.
+def read(path: Path, options: ConvertOptions, name: str | None = None) -> TensorFlowGraph:
+    """Return the SavedModel in directory *path*, called *name*; its files are read when needed.
 
-    Without *verify* the values are not compared with their checksums.
+    Raises:
+        UnknownFormatError: there is no SavedModel in *path*.
+    """
+    limits, verify = options.limits, options.verify_checksums
+    called = name or str(path)
+
+    @cache
+    def model() -> SavedModelDir:
+        return open_saved_model(path, tags=options.tags, limits=limits)
+
+    def graph() -> Graph:
+        if options.output_node_names:
+            raise UsageError(
+                "a SavedModel's outputs are those of its signature", path=called,
+                hint="--output-node-names is for frozen graphs; choose with --signature-name.",
+            )  # fmt: skip
+        found = read_graph(model(), options.signature_name, verify=verify)
+        return replace(found, path=called)
+
+    def weights() -> Weights:
+        # The graphs of a directory share its variables: it does not matter which one is meant.
+        return _variables(called, "savedmodel", open_variables(path, verify=verify, limits=limits))
+
+    return TensorFlowGraph(
+        called,
+        "tf-saved-model",
+        graph,
+        lambda: _read_layers(model(), called, options),
+        weights,
+        lambda: tuple(_facts(model())),
+    )
+
+
+def _read_layers(model: SavedModelDir, path: str, options: ConvertOptions) -> KerasModel:
+    """Return the Keras model in *model*.
 
     Raises:
         UnsupportedModelError: no Keras architecture; the error tells what is there instead.
-        CorruptFileError, UnsafeFileError, LimitExceededError, UsageError: see
-            :func:`tfjs_codec.files.saved_model.open_saved_model`.
+        CorruptFileError: the architecture and the variables contradict each other.
     """
-    model = open_saved_model(path, tags=tags, limits=limits)
     metadata = model.json(0)
     config = keras_config(metadata)
     if config is None:
@@ -47,23 +86,23 @@ def read(
     version = metadata.get("keras_version")
     version = version if isinstance(version, str) else None
     found = read_architecture(
-        config, path=str(path), where=_WHERE, keras_version=version, limits=limits
+        config, path=path, where=_WHERE, keras_version=version, limits=options.limits
     )
-    attach_weights(found.graph, model, verify=verify)
+    attach_weights(found.graph, model, verify=options.verify_checksums)
     training, backend = metadata.get("training_config"), metadata.get("backend")
     return KerasModel(
-        str(path),
+        path,
         "keras-savedmodel",
         found.graph,
         generation=found.generation,
         keras_version=version,
         backend=backend if isinstance(backend, str) else None,
         training_config=training if isinstance(training, dict) else None,
-        warnings=list(found.warnings),
+        warnings=tuple(found.warnings),
     )
 
 
-def keras_config(metadata: Any) -> Config | None:
+def keras_config(metadata: Json) -> JsonObject | None:
     """Return ``{"class_name", "config"}`` of the model that root *metadata* describes by layers.
 
     TensorFlow 2.0 and 2.1 may leave ``model_config`` out and describe the root like a layer.
@@ -79,30 +118,7 @@ def keras_config(metadata: Any) -> Config | None:
     return config if described or listed else None
 
 
-def read_weights(
-    path: Path,
-    tags: Sequence[str] | None = None,
-    *,
-    verify: bool = True,
-    limits: Limits = DEFAULT_LIMITS,
-) -> KerasModel:
-    """Return what :func:`read` does or, without a Keras architecture, all variables by their keys.
-
-    The graphs of a directory share its variables, so it does not matter which one is meant.
-
-    Raises:
-        CorruptFileError, UnsafeFileError, LimitExceededError: see :func:`read`.
-    """
-    try:
-        return read(path, tags, verify=verify, limits=limits)
-    except UnsupportedModelError:
-        tensors = open_variables(path, verify=verify, limits=limits)
-        return _loose(str(path), "savedmodel", tensors)
-
-
-def read_checkpoint(
-    source: Source, *, verify: bool = True, limits: Limits = DEFAULT_LIMITS
-) -> KerasModel:
+def read_checkpoint(source: Source, options: ConvertOptions) -> Weights:
     """Return the variables of a checkpoint by their keys; *source* is its index.
 
     Raises:
@@ -117,17 +133,33 @@ def read_checkpoint(
             path=source.path,
             hint="Pass the path of the checkpoint, PREFIX or PREFIX.index.",
         )
-    tensors = open_bundle(index.with_suffix(""), verify=verify, limits=limits)
-    return _loose(source.path, "checkpoint", tensors)
+    prefix = index.with_suffix("")
+    tensors = open_bundle(prefix, verify=options.verify_checksums, limits=options.limits)
+    return _variables(source.path, "checkpoint", tensors)
 
 
-def _loose(path: str, kind: str, tensors: Mapping[str, LazyTensor]) -> KerasModel:
-    """Return a model without architecture. Strings come as arrays of bytes objects."""
-    variables = {key: tensor for key, tensor in tensors.items() if key != OBJECT_GRAPH_KEY}
-    return KerasModel(path, kind, None, loose_weights=variables)
+def _variables(path: str, kind: str, tensors: Mapping[str, LazyTensor]) -> Weights:
+    """Return all variables by their keys. Strings come as arrays of bytes objects."""
+    weights = tuple(Weight(key, one) for key, one in tensors.items() if key != OBJECT_GRAPH_KEY)
+    return Weights(path=path, format=kind, weights=weights, named_by="checkpoint")
 
 
-def _not_keras(model: SavedModelDir, metadata: Any) -> UnsupportedModelError:
+def _facts(model: SavedModelDir) -> Iterator[tuple[str, str]]:
+    version = model.meta_graph.meta_info_def.tensorflow_version
+    if version:
+        yield "tensorflow version", version
+    yield "tags", "; ".join(map(tag_text, model.all_tags))
+    for signature in signatures(model):
+        yield f"signature {quote(signature.name)}", str(signature)
+    graph = model.meta_graph.graph_def
+    counts = Counter(node.op for node in graph.node)  # those that save and restore included
+    for function in graph.library.function:
+        counts.update(node.op for node in function.node_def)
+    listed = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    yield "operations", ", ".join(f"{count} {op}" for op, count in listed)
+
+
+def _not_keras(model: SavedModelDir, metadata: Json) -> UnsupportedModelError:
     """Return the error for a SavedModel without a usable Keras architecture."""
     offered = [f"{quote(signature.name)} ({signature})" for signature in signatures(model)[:10]]
     text = f"{what_is_it(model, metadata)}, so there is nothing to make tfjs layers from; "
@@ -136,7 +168,7 @@ def _not_keras(model: SavedModelDir, metadata: Any) -> UnsupportedModelError:
     return UnsupportedModelError(text, path=model.path, hint=hint)
 
 
-def what_is_it(model: SavedModelDir, metadata: Any) -> str:
+def what_is_it(model: SavedModelDir, metadata: Json) -> str:
     """Say in a clause what kind of SavedModel *model* is and what its architecture lacks."""
     if isinstance(metadata, dict):
         name = metadata.get("class_name")

@@ -8,7 +8,7 @@ must be legal, unique within a model, and unique in the whole file for layers wi
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 
@@ -86,3 +86,12 @@ def _inner_graphs(graph: KerasGraph) -> list[KerasGraph]:
             found.append(layer.graph)
         stack.extend(layer.children.values())
     return found
+
+
+def target_name(name: str, slots: Collection[str]) -> str | None:
+    """Return the variable that the manifest's *name* stands for."""
+    if name in slots:
+        return name
+    parts = name.split("/")
+    shorter = "/".join((*parts[:-2], parts[-1]))
+    return shorter if len(parts) > 2 and shorter in slots else None

@@ -8,31 +8,32 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from tfjs_codec.comparison.compare import compare
+from tfjs_codec.conversion import Job, express_graph, express_layers
 from tfjs_codec.errors import InputError, UsageError, VerificationError, quote, visible
 from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.place import Place
-from tfjs_codec.files.source import graph_kind, open_source
-from tfjs_codec.ir.keras import KerasModel
-from tfjs_codec.ir.layers import TfjsModel, Weight, scopes
+from tfjs_codec.files.source import AnySource, open_source
+from tfjs_codec.ir.layers import Weight, scopes
+from tfjs_codec.ir.loaded import Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.lowered import lowered
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.readers import open_model
-from tfjs_codec.readers.tfjs_layers import target_name
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
-from tfjs_codec.tfjs.model_topology import infer, nodes_of, read_topology
+from tfjs_codec.tfjs.inference import infer
+from tfjs_codec.tfjs.names import target_name
+from tfjs_codec.tfjs.topology import nodes_of, read_topology
 from tfjs_codec.verification import node
+from tfjs_codec.writers.tfjs_graph import constants
 from tfjs_codec.writers.weights import CHECKSUMS
 
 _LISTED = 20  # failures in a message
 _READ_BYTES = 1 << 20
 
-AnySource = str | os.PathLike[str] | bytes | BinaryIO
+Tfjs: TypeAlias = TfjsLayers | TfjsGraph | Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +81,30 @@ def verify(
     found = _Findings([], [], [])
     path = os.fspath(web)
     with ExitStack() as stack:
+        job = Job(options, stack, replacements)
         try:
-            opened = open_model(path, as_stored=True, limits=options.limits)
-            model = stack.enter_context(opened)
+            model = job.open(path)
         except InputError as error:
             raise VerificationError(
                 error.what, path=error.path, where=error.where, hint=error.hint
             ) from error
-        if model.tfjs is None:
-            raise UsageError(
-                f"this is no tfjs model but {model.format}", path=path,
-                hint="Name the directory of a model.json.",
-            )  # fmt: skip
-        weights = [weight for weight in model.tfjs.weights if not weight.optimizer]
-        found.checks.append(f"{len(model.tfjs.weights)} weights fill the weight files exactly")
-        _check_checksums(path, model.tfjs, found)
+        match model:
+            case TfjsLayers() | TfjsGraph() | Weights(named_by="tfjs"):
+                pass
+            case _:
+                raise UsageError(
+                    f"this is no tfjs model but {model.format}", path=path,
+                    hint="Name the directory of a model.json.",
+                )  # fmt: skip
+        weights = [weight for weight in model.weights if not weight.optimizer]
+        found.checks.append(f"{len(model.weights)} weights fill the weight files exactly")
+        _check_checksums(path, model, found)
         variables = _check_variables(model, weights, found)
         if against is not None:
-            expected = _expected(model, against, options, replacements, stack)
+            expected = _expected(model, job.open(against), job)
             _check_values(weights, expected, variables, found)
     if predicting is not None and not found.failures:
-        signature = model.tfjs.fields.get("signature")
+        signature = model.fields.get("signature")
         node.check(Path(path), signature, predicting, found.checks, found.failures)
     if found.failures:
         count = len(found.failures)
@@ -113,7 +117,7 @@ def verify(
 # ---------------------------------------------------------------------------------------- itself
 
 
-def _check_checksums(path: str, model: TfjsModel, found: _Findings) -> None:
+def _check_checksums(path: str, model: Tfjs, found: _Findings) -> None:
     """Compare the weight files with the SHA-256 that ``convert --checksums`` wrote down."""
     listed = (model.metadata or {}).get(CHECKSUMS)
     if not isinstance(listed, Mapping):
@@ -130,26 +134,23 @@ def _check_checksums(path: str, model: TfjsModel, found: _Findings) -> None:
     found.checks.append(f"the SHA-256 of {len(listed)} weight files is as written down")
 
 
-def _check_variables(
-    model: KerasModel, weights: Sequence[Weight], found: _Findings
-) -> Collection[str]:
+def _check_variables(model: Tfjs, weights: Sequence[Weight], found: _Findings) -> Collection[str]:
     """Compare the manifest with what tfjs creates from the topology; return variables' names."""
-    assert model.tfjs is not None  # noqa: S101  the caller looked
-    topology = model.tfjs.topology
-    if topology is None:
-        found.notes.append("names of weights: there is no topology")
-    elif model.format == "tfjs-graph":
-        parts = (topology, model.tfjs.fields.get("modelInitializer"))
-        _check_constants([part for part in parts if isinstance(part, Mapping)], weights, found)
-    else:
-        return _check_layers(topology, model.path, weights, found)
+    match model:
+        case TfjsLayers():
+            return _check_layers(model, weights, found)
+        case TfjsGraph():
+            parts = (model.topology, model.fields.get("modelInitializer"))
+            _check_constants([part for part in parts if isinstance(part, Mapping)], weights, found)
+        case Weights():
+            found.notes.append("names of weights: there is no topology")
     return ()
 
 
 def _check_layers(
-    topology: Any, path: str, weights: Sequence[Weight], found: _Findings
+    model: TfjsLayers, weights: Sequence[Weight], found: _Findings
 ) -> Collection[str]:
-    graph = read_topology(topology, Place(path, "modelTopology"))
+    graph = read_topology(model.topology, Place(model.path, "modelTopology"))
     inferred = infer(graph)
     wanted: dict[str, tuple[int | None, ...]] = {}
     unknown: set[str] = set()
@@ -203,29 +204,13 @@ def _check_constants(
 # ------------------------------------------------------------------------------------ the source
 
 
-def _expected(
-    web: KerasModel,
-    against: AnySource,
-    options: ConvertOptions,
-    replacements: Mapping[str, AnySource],
-    stack: ExitStack,
-) -> Mapping[str, LazyTensor]:
+def _expected(web: Tfjs, against: Loaded, job: Job) -> Mapping[str, LazyTensor]:
     """Return the weights that *against* becomes in a model of the kind of *web*, by name."""
-    opened = open_source(against)
-    if web.format == "tfjs-graph" and graph_kind(opened):
-        from tfjs_codec.graph.passes import convert  # noqa: PLC0415  (imports protobuf)
-        from tfjs_codec.writers.tfjs_graph import constants  # noqa: PLC0415
-
-        return constants(convert(opened, options, stack)[1])
-
-    def read(source: AnySource, **how: Any) -> KerasModel:
-        return stack.enter_context(open_model(source, **options.reading, **how))
-
-    model = read(against, as_stored=True)
-    tfjs = model.tfjs
-    if tfjs is None:
-        tfjs, _ = lowered(model, options, replacements, read)
-    return {weight.name: weight.tensor for weight in tfjs.weights if not weight.optimizer}
+    if isinstance(web, TfjsGraph) and isinstance(against, TensorFlowGraph):
+        return constants(express_graph(against, job))
+    if not isinstance(against, TfjsLayers | TfjsGraph | Weights):
+        against, _ = express_layers(against, job)
+    return {weight.name: weight.tensor for weight in against.weights if not weight.optimizer}
 
 
 def _check_values(

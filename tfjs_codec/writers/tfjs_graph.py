@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,10 +21,10 @@ from tfjs_codec import __version__
 from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.tf_dtypes import enum_name
 from tfjs_codec.ir.graph import Func, Graph, Node, Ref, Shape, Tensor, ordered
+from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.tfjs.topology import Json
 from tfjs_codec.writers.weights import (
     Plan,
     Progress,
@@ -77,7 +77,7 @@ def write(
 
 def index_json(graph: Graph, manifest: Sequence[Json], options: ConvertOptions) -> bytes:
     """Return the bytes of ``model.json``: ASCII, without white space, same input same bytes."""
-    content: Json = {
+    content: JsonObject = {
         "format": "graph-model",
         "generatedBy": graph.version or None,
         "convertedBy": f"tfjs_codec {__version__}",
@@ -105,15 +105,15 @@ def constants(graph: Graph) -> dict[str, LazyTensor]:
     return {node.name: node.value for node in nodes if node.op == "Const"}
 
 
-def _graph_def(nodes: Iterable[Node]) -> Json:
+def _graph_def(nodes: Iterable[Node]) -> JsonObject:
     return {"node": [_node(node) for node in nodes], "versions": {"producer": _PRODUCER}}
 
 
-def _node(node: Node) -> Json:
-    described: Json = {"name": node.name, "op": node.op}
+def _node(node: Node) -> JsonObject:
+    described: JsonObject = {"name": node.name, "op": node.op}
     if node.inputs:
         described["input"] = [str(ref) for ref in node.inputs]
-    attrs = {key: _attr(node.attrs[key]) for key in sorted(node.attrs)}
+    attrs: dict[str, JsonObject] = {key: _attr(node.attrs[key]) for key in sorted(node.attrs)}
     if node.op == "Const":
         shape = _shape(Shape(node.value.shape))
         attrs["value"] = {"tensor": {"dtype": attrs["dtype"]["type"], "tensorShape": shape}}
@@ -122,7 +122,7 @@ def _node(node: Node) -> Json:
     return described
 
 
-def _attr(value: Any) -> Json:
+def _attr(value: Any) -> JsonObject:
     """Return an attribute as an AttrValue, see :mod:`tfjs_codec.ir.graph` for the types."""
     if isinstance(value, tuple) and not isinstance(value, Ref):
         listed: dict[str, list[Any]] = {}
@@ -142,13 +142,13 @@ def _float(value: float) -> float | str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _shape(shape: Shape) -> Json:
+def _shape(shape: Shape) -> JsonObject:
     if shape.dims is None:
         return {"unknownRank": True}
     return {"dim": [{"size": str(size)} for size in shape.dims]} if shape.dims else {}
 
 
-def _tensor_info(tensor: Tensor) -> Mapping[str, Any]:
+def _tensor_info(tensor: Tensor) -> JsonObject:
     return {
         "name": f"{tensor.ref.node}:{tensor.ref.output}",
         "dtype": enum_name(tensor.dtype),

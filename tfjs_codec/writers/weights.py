@@ -14,10 +14,10 @@ import numpy as np
 
 from tfjs_codec.files.publish import INDEX
 from tfjs_codec.files.sink import Stage
+from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, as_float32
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.tfjs.topology import Json
 from tfjs_codec.writers.quantize import Loss, Quantizer, choose_dtypes
 from tfjs_codec.writers.shards import Shard, ShardWriter, plan_shards
 
@@ -43,7 +43,7 @@ class Entry:
     dtype: str
     shape: tuple[int, ...]
     quantize: str | None = None
-    kept: Json | None = None
+    kept: JsonObject | None = None
     optimizer: bool = False
 
     @property
@@ -85,7 +85,7 @@ class Written:
 
     files: list[tuple[str, int]] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
-    metadata: Json = field(default_factory=dict)
+    metadata: JsonObject = field(default_factory=dict)
 
 
 def plan_weights(groups: Sequence[Sequence[Weight]], options: ConvertOptions) -> Plan:
@@ -151,7 +151,7 @@ def write_weights(
     """
     written = Written()
     meter = _Meter(progress, sum(entry.tensor.nbytes for entry in planned.entries))
-    manifest = []
+    manifest = list[Json]()
     for group in planned.groups:
         writer = ShardWriter(stage, group.shards)
         try:
@@ -176,10 +176,10 @@ def write_index(index: bytes, stage: Stage, written: Written) -> None:
     written.files.append((INDEX, len(index)))
 
 
-def _write_entry(entry: Entry, writer: ShardWriter, written: Written, meter: _Meter) -> Json:
+def _write_entry(entry: Entry, writer: ShardWriter, written: Written, meter: _Meter) -> JsonObject:
     """Write the data of *entry*; return its manifest entry."""
     tensor = entry.tensor
-    described: Json = {"name": entry.name, "shape": list(entry.shape), "dtype": entry.dtype}
+    described: JsonObject = {"name": entry.name, "shape": list(entry.shape), "dtype": entry.dtype}
     if entry.optimizer:
         described["group"] = "optimizer"
     if entry.kept is not None:

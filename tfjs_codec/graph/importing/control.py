@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec.graph.importing.graph_def import ARGUMENT
 from tfjs_codec.graph.importing.inline import Expansion
-from tfjs_codec.ir.graph import Function, Node, Ref, const
+from tfjs_codec.ir.graph import ARGUMENT, Function, Node, Ref, const
 from tfjs_codec.ir.tensors import Array
 
 _IFS = frozenset(("If", "StatelessIf"))

@@ -12,11 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tfjs_codec.errors import CorruptFileError, quote
-from tfjs_codec.graph.importing.graph_def import ARGUMENT
-from tfjs_codec.ir.graph import Func, Function, Graph, Names, Node, Ref
+from tfjs_codec.ir.graph import ARGUMENT, CALLS, Func, Function, Graph, Names, Node, Ref
 from tfjs_codec.limits import Limits
 
-CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
 _PASS = frozenset(("Identity", "StopGradient", "PreventGradient"))
 _MAX_DEPTH = 200  # calls within calls; Keras models nest some ten
 

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from tfjs_codec.errors import CorruptFileError, Problem, quote
-from tfjs_codec.graph.importing.variables_v1 import VARIABLES
 from tfjs_codec.ir.graph import (
+    VARIABLES,
     Graph,
     Node,
     Ref,

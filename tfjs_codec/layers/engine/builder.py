@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
-from tfjs_codec.ir.layers import TensorRef, TfjsGraph, TfjsLayer, layer_weights
+from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer, layer_weights
 from tfjs_codec.ir.tensors import LazyTensor, as_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.session import Session
@@ -60,7 +60,7 @@ class GraphBuilder:
         calls.append(inputs)
         return len(calls) - 1
 
-    def finish(self, outputs: Sequence[Tensor], *, sequential: bool = False) -> TfjsGraph:
+    def finish(self, outputs: Sequence[Tensor], *, sequential: bool = False) -> LayersGraph:
         """Return the finished model. *sequential* asks for a Sequential if it is a chain.
 
         All layers must have their names.
@@ -75,7 +75,7 @@ class GraphBuilder:
             layer.calls = [[_ref(t) for t in call] for call in self._calls.get(id(layer), [])]
         inputs, ends = [_ref(t) for t in self.inputs], [_ref(t) for t in outputs]
         chain = sequential and _is_chain(self.layers, ends)
-        return TfjsGraph(self.name, self.layers, inputs, ends, chain)
+        return LayersGraph(self.name, self.layers, inputs, ends, chain)
 
     def _drop_unreached(self, outputs: Sequence[Tensor]) -> None:
         """Drop layers that no output depends on: tfjs drops them, and then misses their weights."""
@@ -281,7 +281,7 @@ class Scope:
                 layer.name = names.claim(self.graph.key, wanted, weighted)
         self._created.clear()
 
-    def model(self, outputs: Sequence[Tensor]) -> TfjsGraph:
+    def model(self, outputs: Sequence[Tensor]) -> LayersGraph:
         """Name the layers added through this scope and return its graph as a finished model."""
         self.finish_names()
         return self.graph.finish(outputs)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
-from tfjs_codec.ir.layers import TfjsGraph, TfjsLayer
+from tfjs_codec.ir.layers import LayersGraph, TfjsLayer
 from tfjs_codec.ir.references import is_input
 from tfjs_codec.layers.engine.builder import GraphBuilder, Scope
 from tfjs_codec.layers.engine.session import Session
@@ -28,7 +28,7 @@ class LayersTarget:
 
     def model(
         self, keras: KerasGraph, given: Sequence[Tensor | None] = ()
-    ) -> tuple[TfjsGraph, list[Tensor]]:
+    ) -> tuple[LayersGraph, list[Tensor]]:
         """Trace *keras* into a model of its own and return it with its symbolic outputs.
 
         *given* are the tensors of the call (for a nested model): they refine unknown input

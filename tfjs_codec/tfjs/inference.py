@@ -1,118 +1,26 @@
-"""Reads a ``modelTopology`` as what tfjs makes of it: layers, output shapes and variables.
+"""The output shapes and variables of a tfjs Layers model, as tfjs computes them from its topology.
 
-This is the way back of :mod:`tfjs_codec.tfjs.topology`, by tfjs's own classes, so that what was
-written can be checked without what wrote it. It needs no numpy. Topologies of other writers (Keras
-through the official converter, tfjs itself) differ in spelling only: a scalar for a window, keys
-left out that have their default.
+It goes by :mod:`tfjs_codec.tfjs.classes`, so that what was written can be checked without what
+wrote it. It needs no numpy. Topologies of other writers (Keras through the official converter,
+tfjs itself) differ in spelling only: a scalar for a window, keys left out that have their default.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.files.place import Place
-from tfjs_codec.ir.layers import Config, TensorRef, TfjsGraph, TfjsLayer
+from tfjs_codec.ir.layers import Config, LayersGraph, TensorRef, TfjsLayer
 from tfjs_codec.tfjs.classes import TFJS_CLASSES, Shape
 
-_MODELS = ("Model", "Functional", "Sequential")
 _WINDOWS = ("kernel_size", "strides", "pool_size", "dilation_rate", "size")
 _COUNTS = ("filters", "units", "n", "depth_multiplier", "input_dim", "output_dim")
 # What tfjs takes for keys that are not there.
 _DEFAULTS: Config = {"padding": "valid", "depth_multiplier": 1, "pool_size": 2, "size": 2}
 _LAST_AXIS = ("BatchNormalization", "LayerNormalization", "Concatenate")
-
-
-# --------------------------------------------------------------------------------- JSON to layers
-
-
-def read_topology(topology: Any, place: Place) -> TfjsGraph:
-    """Return the model in *topology*, without weights.
-
-    Raises:
-        CorruptFileError: It is not the shape of a model.
-    """
-    entry = place.mapping(topology)
-    if isinstance(entry.get("model_config"), dict):
-        entry, place = entry["model_config"], place.at("model_config")
-    return _graph(entry, place)
-
-
-def _graph(entry: Config, place: Place) -> TfjsGraph:
-    config, at = entry.get("config"), place.at("config")
-    if isinstance(config, list):  # Sequential before Keras 2.2.3
-        config = {"layers": config}
-    config = at.mapping(config)
-    listed = at.at("layers")
-    layers = [
-        _layer(listed.at(i).mapping(one), listed.at(i))
-        for i, one in enumerate(listed.items(config.get("layers")))
-    ]
-    name = str(config.get("name", "model"))
-    if entry.get("class_name") == "Sequential":
-        return TfjsGraph(name, layers, [], [], sequential=True)
-    inputs, outputs = _refs(config.get("input_layers")), _refs(config.get("output_layers"))
-    return TfjsGraph(name, layers, inputs, outputs)
-
-
-def _layer(entry: Config, place: Place) -> TfjsLayer:
-    class_name = place.at("class_name").text(entry.get("class_name"))
-    if class_name in _MODELS:
-        graph = _graph(entry, place)
-        name = entry.get("name") or graph.name
-        return TfjsLayer(str(name), class_name, graph=graph, calls=_calls(entry))
-    at = place.at("config")
-    config = at.mapping(entry.get("config"))
-    name = at.at("name").text(config.get("name") or entry.get("name"))
-    layer = TfjsLayer(name, class_name, config, calls=_calls(entry))
-    for key in ("layer", "cell"):
-        if isinstance(config.get(key), dict):
-            layer.children[key] = _layer(config[key], at.at(key))
-    if class_name == "Bidirectional" and "layer" in layer.children:  # both are made from the one
-        del layer.children["layer"]
-        for direction in ("forward", "backward"):
-            inner = _layer(config["layer"], at.at("layer"))
-            inner.name = f"{direction}_{inner.name}"
-            layer.children[f"{direction}_layer"] = inner
-    if isinstance(config.get("cells"), list):
-        cells = enumerate(config["cells"])
-        listed = at.at("cells")
-        layer.children["cells"] = [_layer(listed.at(i).mapping(c), listed.at(i)) for i, c in cells]
-    return layer
-
-
-def _calls(entry: Config) -> list[list[TensorRef]]:
-    nodes = entry.get("inbound_nodes")
-    return [_refs(node) for node in nodes] if isinstance(nodes, list) else []
-
-
-def _refs(value: Any) -> list[TensorRef]:
-    """Return the references in *value*: ``[layer, node, tensor, …]``, one or a list of them."""
-    if not isinstance(value, list) or not value:
-        return []
-    if isinstance(value[0], list):
-        return [ref for item in value for ref in _refs(item)]
-    if len(value) < 3 or not isinstance(value[0], str):
-        return []
-    numbers = [n if isinstance(n, int) and n >= 0 else 0 for n in value[1:3]]
-    return [TensorRef(value[0], *numbers)]
-
-
-def nodes_of(topology: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the nodes of a graph model's topology, those of its functions included."""
-    library = topology.get("library")
-    functions = library.get("function") if isinstance(library, Mapping) else None
-    lists = [topology.get("node")]
-    lists += [one.get("nodeDef") for one in functions or () if isinstance(one, Mapping)]
-    for nodes in lists:
-        if isinstance(nodes, list):
-            yield from (item for item in nodes if isinstance(item, Mapping))
-
-
-# ------------------------------------------------------------------------------ shapes, variables
 
 
 @dataclass(slots=True)
@@ -129,14 +37,14 @@ class Shapes:
     seen: set[int] = field(default_factory=set)
 
 
-def infer(graph: TfjsGraph) -> Shapes:
+def infer(graph: LayersGraph) -> Shapes:
     """Return the shapes of all layers of *graph* that can be told from their configs."""
     found = Shapes()
     _infer_graph(graph, [], found)
     return found
 
 
-def _infer_graph(graph: TfjsGraph, given: Sequence[Shape], found: Shapes) -> list[Shape] | None:
+def _infer_graph(graph: LayersGraph, given: Sequence[Shape], found: Shapes) -> list[Shape] | None:
     """Infer all layers and return the output shapes; *given* are the inputs' if called."""
     if graph.sequential:
         shapes: list[Shape] | None = list(given) or None
@@ -165,7 +73,7 @@ def _gathered(
     return shapes or None
 
 
-def _in_order(graph: TfjsGraph) -> Iterator[tuple[TfjsLayer, int]]:
+def _in_order(graph: LayersGraph) -> Iterator[tuple[TfjsLayer, int]]:
     """Yield each layer with the number of a call, all after those they depend on."""
     names = {layer.name for layer in graph.layers}
     waiting: dict[tuple[int, int], int] = {}

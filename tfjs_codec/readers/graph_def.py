@@ -15,12 +15,11 @@ from typing import Any
 from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.tensor_proto import proto_tensor
 from tfjs_codec.files.tf_dtypes import dtype_name
-from tfjs_codec.ir.graph import Func, Function, Node, Ref, Shape
+from tfjs_codec.ir.graph import ARGUMENT, Func, Function, Node, Ref, Shape
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.tfjs.graph_ops import Arg, OpDef, op_def
 
-ARGUMENT = "_Arg"
 _REFERENCE = "^"
 _SHAPES = "_output_shapes"
 _KINDS: dict[str, type] = {

@@ -1,65 +1,45 @@
-"""Where graphs come from: SavedModel directories, the same in a tar archive, frozen GraphDefs."""
+"""Frozen GraphDefs: graphs whose variables are constants, and which do not name their outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from tfjs_codec import pb
 from tfjs_codec.errors import UnknownFormatError, UnsupportedModelError, UsageError, quote
-from tfjs_codec.files.source import Source, graph_kind, open_source, sniff, unknown_format
-from tfjs_codec.files.tarball import unpacked_saved_model
-from tfjs_codec.graph.importing import saved_model
-from tfjs_codec.graph.importing.graph_def import GraphReader
+from tfjs_codec.files.source import Source
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, consumers, reachable
+from tfjs_codec.ir.loaded import TensorFlowGraph
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.readers.graph_def import GraphReader
 from tfjs_codec.tfjs.graph_ops import op_def
 
 _INPUTS = frozenset(("Placeholder", "PlaceholderWithDefault"))
 _LISTED = 10
 
 
-def read(source: Any, options: ConvertOptions, stack: ExitStack) -> tuple[str, Graph]:
-    """Return what *source* is called and its graph, whose values can be read until *stack* ends.
+def read(source: Source, options: ConvertOptions) -> TensorFlowGraph:
+    """Return the graph in *source*; it is parsed when it is asked for."""
+
+    def refuse() -> NoReturn:
+        raise UnsupportedModelError(
+            "a TensorFlow graph, which has no Keras layers", path=source.path,
+            hint="Convert it to a graph model: --to graph.",
+        )  # fmt: skip
+
+    def graph() -> Graph:
+        return read_graph(source, options)
+
+    return TensorFlowGraph(source.path, "tf-frozen-graph", graph, refuse, refuse, tuple)
+
+
+def read_graph(source: Source, options: ConvertOptions) -> Graph:
+    """Return the graph in *source*.
 
     Raises:
-        InputError: The source is damaged, unsafe, or holds no TensorFlow graph.
-        UsageError: The options name a signature or output that does not exist, or none where
-            there are several.
+        UsageError: The options name an output that does not exist, or none where there are several.
+        InputError: The source is damaged.
     """
-    opened = open_source(source)
-    kind = graph_kind(opened)
-    if kind == "graph_def":
-        return "tf-frozen-graph", _frozen(opened, options)
-    if not kind:
-        if sniff(opened) == "unknown" or opened.is_dir:
-            raise unknown_format(opened)
-        raise UnsupportedModelError(
-            "a graph model is made from TensorFlow's graphs, and this file holds none",
-            path=opened.path, hint="Leave out --to graph: it becomes a Layers model.",
-        )  # fmt: skip
-    if options.output_node_names:
-        raise UsageError(
-            "a SavedModel's outputs are those of its signature", path=opened.path,
-            hint="--output-node-names is for frozen graphs; choose with --signature-name.",
-        )  # fmt: skip
-    path = Path(opened.path)
-    if kind == "tar":
-        path = stack.enter_context(unpacked_saved_model(opened, options.limits))
-    graph = saved_model.read(
-        path,
-        tags=options.tags,
-        signature_name=options.signature_name,
-        verify=options.verify_checksums,
-        limits=options.limits,
-    )
-    return "tf-saved-model", replace(graph, path=opened.path)
-
-
-def _frozen(source: Source, options: ConvertOptions) -> Graph:
     message = pb.parse("GraphDef", source.read("pb_bytes", options.limits), path=source.path)
     reader = GraphReader(source.path, limits=options.limits)
     nodes = reader.nodes(message.node)

@@ -3,48 +3,33 @@
 TensorFlow 2 describes a signature by a function of the library; its last arguments are captured
 from the tree of Python objects: variables, constants, tables, names of asset files. They become
 nodes named like the arguments: VarHandleOp, Const, HashTableV2. In a SavedModel of TensorFlow 1
-a signature names tensors of the main graph, see :mod:`tfjs_codec.graph.importing.variables_v1`.
+a signature names tensors of the main graph, see :mod:`tfjs_codec.readers.variables_v1`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, UsageError, quote
 from tfjs_codec.files.paths import safe_child, traversal_reason
-from tfjs_codec.files.saved_model import (
-    SavedModelDir,
-    checkpoint_keys,
-    open_saved_model,
-    signatures,
-)
+from tfjs_codec.files.saved_model import SavedModelDir, checkpoint_keys, signatures
 from tfjs_codec.files.source import open_source
 from tfjs_codec.files.tf_dtypes import dtype_name
-from tfjs_codec.graph.importing.graph_def import GraphReader, shape_of
-from tfjs_codec.graph.importing.inline import CALLS
-from tfjs_codec.graph.importing.variables_v1 import load_variables, table_initializers
-from tfjs_codec.ir.graph import Function, Graph, Node, Ref, Shape, Tensor, const, reachable
+from tfjs_codec.ir.graph import CALLS, Function, Graph, Node, Ref, Shape, Tensor, const, reachable
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+from tfjs_codec.readers.graph_def import GraphReader, shape_of
+from tfjs_codec.readers.variables_v1 import load_variables, table_initializers
 
 DEFAULT_SIGNATURE = "serving_default"
 _TABLES = frozenset(("HashTable", "HashTableV2", "MutableHashTable", "MutableHashTableV2"))
 
 
-def read(
-    path: Path,
-    *,
-    tags: Sequence[str] | None = None,
-    signature_name: str | None = None,
-    verify: bool = True,
-    limits: Limits = DEFAULT_LIMITS,
-) -> Graph:
-    """Return the graph of signature *signature_name* of the SavedModel in directory *path*.
+def read_graph(model: SavedModelDir, signature_name: str | None = None, *, verify: bool) -> Graph:
+    """Return the graph of signature *signature_name* of *model*.
 
     Without a name it is ``serving_default``, or the only one.
 
@@ -53,23 +38,9 @@ def read(
         UnsupportedModelError: It captures something that has no value in the file.
         InputError: The file is damaged or unsafe.
     """
-    return graph_of(
-        open_saved_model(path, tags=tags, limits=limits),
-        signature_name=signature_name, verify=verify, limits=limits,
-    )  # fmt: skip
-
-
-def graph_of(
-    model: SavedModelDir,
-    *,
-    signature_name: str | None = None,
-    verify: bool = True,
-    limits: Limits = DEFAULT_LIMITS,
-) -> Graph:
-    """Return the graph of a signature of *model*; see :func:`read`."""
     name = choose_signature(model, signature_name)
     meta = model.meta_graph
-    reader = GraphReader(model.path, meta.meta_info_def.stripped_op_list.op, limits)
+    reader = GraphReader(model.path, meta.meta_info_def.stripped_op_list.op, model.limits)
     nodes = reader.nodes(meta.graph_def.node)
     base = Graph(
         nodes,
@@ -116,7 +87,7 @@ def _in_keras_order(
 
 
 def choose_signature(model: SavedModelDir, wanted: str | None) -> str:
-    """Return the name of the signature to convert; raises UsageError as :func:`read` does."""
+    """Return the name of the signature to convert; raises as :func:`read_graph` does."""
     names = [signature.name for signature in signatures(model)]
     if wanted is None and DEFAULT_SIGNATURE in names:
         return DEFAULT_SIGNATURE

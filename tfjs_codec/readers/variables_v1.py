@@ -16,10 +16,9 @@ import numpy as np
 from tfjs_codec import pb
 from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.saved_model import SavedModelDir
-from tfjs_codec.ir.graph import Graph, Node
+from tfjs_codec.ir.graph import VARIABLES, Graph, Node
 from tfjs_codec.ir.tensors import Array, LazyTensor
 
-VARIABLES = frozenset(("Variable", "VariableV2", "VarHandleOp"))
 _ASSIGN = frozenset(("Assign", "AssignVariableOp"))
 _PASS = frozenset(("Identity", "Cast"))
 _FILL_COLLECTIONS = ("table_initializer", "saved_model_main_op", "legacy_init_op")
