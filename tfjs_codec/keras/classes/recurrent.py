@@ -19,6 +19,7 @@ _RNN: Config = {
     "unroll": False, "time_major": False, "zero_output_for_mask": False,
 }  # fmt: skip
 _CALL = ("sequences", "initial_state", "mask", "training")
+_OLDER_CALL = ("sequences", "mask", "training", "initial_state", "constants")
 _SIMPLE: Config = {"units": REQUIRED, "activation": "tanh", "use_bias": True}
 _GATED: Config = {**_SIMPLE, "recurrent_activation": "sigmoid"}
 _CONV: Config = {
@@ -51,7 +52,8 @@ def _recurrent(path: str, *, convolves: bool = False) -> tuple[Variable, ...]:
 def _rnn(name: str, config: Config, gates: Gates, *aliases: str) -> KerasClass:
     return KerasClass(
         name, "recurrent", {**_RNN, **config}, (*_INERT, *_OLD), aliases=aliases,
-        variables=_recurrent("cell"), outputs=None, mask="own", call=_CALL, gates=gates,
+        variables=_recurrent("cell"), outputs=None, mask="own", call=_CALL, older_call=_OLDER_CALL,
+        gates=gates,
     )  # fmt: skip
 
 
@@ -67,8 +69,8 @@ def _conv_lstm(rank: int) -> list[KerasClass]:
     return [
         KerasClass(
             f"ConvLSTM{rank}D", "recurrent", {**_CONV, **_RNN}, _INERT, _HARD, outputs=None,
-            variables=_recurrent("cell", convolves=convolves), call=_CALL, gates=_LSTM_GATES,
-            generations=(2, 3),
+            variables=_recurrent("cell", convolves=convolves), call=_CALL, older_call=_OLDER_CALL,
+            gates=_LSTM_GATES, generations=(2, 3),
         ),
         KerasClass(
             f"ConvLSTM{rank}DCell", "cell", _CONV, _INERT, _HARD, variables=_recurrent(""),
@@ -103,6 +105,10 @@ _HEADS_CALL = (
     "query", "value", "key", "query_mask", "value_mask", "key_mask", "attention_mask",
     "return_attention_scores", "training", "use_causal_mask",
 )  # fmt: skip
+_OLDER_HEADS_CALL = (
+    "query", "value", "key", "attention_mask", "return_attention_scores", "training",
+    "use_causal_mask",
+)  # fmt: skip
 _ATTENTION_CALL = ("inputs", "mask", "training", "return_attention_scores", "use_causal_mask")
 
 ROWS = rows_by_name(
@@ -115,11 +121,12 @@ ROWS = rows_by_name(
     _cell("GRUCell", {**_GATED, "reset_after": False}, _GRU_GATES, "GRUCellV1", "GRUCellV2"),
     *(row for rank in (1, 2, 3) for row in _conv_lstm(rank)),
     KerasClass("RNN", "recurrent", {**_RNN, "num_constants": None}, layers=("cell",),
-               outputs=None, mask="own", call=_CALL, generations=(2, 3)),
+               outputs=None, mask="own", call=_CALL, older_call=_OLDER_CALL, generations=(2, 3)),
     KerasClass("StackedRNNCells", "cell", {"reverse_state_order": False}, layers=("cells",),
                outputs=None, call=("inputs", "states", "training"), generations=(2, 3)),
     KerasClass("Bidirectional", "recurrent", {"merge_mode": "concat", "num_constants": None},
-               layers=("layer", "backward_layer"), outputs=None, mask="own", call=_CALL),
+               layers=("layer", "backward_layer"), outputs=None, mask="own", call=_CALL,
+               older_call=("sequences", "training", "mask", "initial_state", "constants")),
     KerasClass("TimeDistributed", "wrapper", layers=("layer",), outputs=None, mask="pass",
                call=("inputs", "training", "mask")),
     # ----------------------------------------------------------------------------- attention
@@ -128,7 +135,7 @@ ROWS = rows_by_name(
         {"num_heads": REQUIRED, "key_dim": REQUIRED, "value_dim": None, "output_shape": None,
          "attention_axes": None, **_HEADS_CONFIG},
         _HEADS_INERT, variables=_HEADS, outputs=None, mask="pass", call=_HEADS_CALL,
-        generations=(2, 3),
+        older_call=_OLDER_HEADS_CALL, generations=(2, 3),
     ),
     KerasClass(
         "GroupQueryAttention", "attention",

@@ -75,6 +75,7 @@ class KerasClass:
         mask: What becomes of the first input's mask: ``pass`` hands it on, ``drop`` loses it,
             ``own`` means that the class decides by itself.
         call: The call's parameters, in the order of Keras 3.
+        older_call: The same in Keras 2, where the order differs.
         inert_arguments: Those that never change predictions.
         pointwise: Whether it works on each value, or on the last axis, by itself.
         gates: Of a recurrent layer.
@@ -93,9 +94,14 @@ class KerasClass:
     outputs: int | None = 1
     mask: Literal["pass", "drop", "own"] = "drop"
     call: tuple[str, ...] = ("inputs",)
+    older_call: tuple[str, ...] = ()
     inert_arguments: tuple[str, ...] = ()
     pointwise: bool = False
     gates: Gates | None = None
+
+    def call_in(self, generation: int) -> tuple[str, ...]:
+        """Return the call's parameters in a generation of Keras, in order."""
+        return self.older_call if self.older_call and generation < 3 else self.call
 
     @property
     def keys(self) -> frozenset[str]:

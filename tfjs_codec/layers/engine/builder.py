@@ -20,6 +20,7 @@ from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.tfjs.classes import TFJS_CLASSES, Config, Shape, ShapeError
+from tfjs_codec.tracing.arguments import arguments_of
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 T = TypeVar("T")
@@ -105,7 +106,8 @@ class Scope:
     """What a rule sees while one call of one Keras layer is traced.
 
     ``call`` holds the arguments of the call with tensors in place, ``generation`` the Keras
-    generation (2 or 3) whose formulas apply; ``inner`` traces nested models and wrapped layers.
+    generation (2 or 3) whose formulas apply; ``inner`` traces nested models and wrapped layers;
+    ``arguments`` are those of a layer's call, by parameter name.
     """
 
     def __init__(self, graph: GraphBuilder, layer: KerasLayer, call: Call, inner: Inner) -> None:
@@ -114,6 +116,7 @@ class Scope:
         self.layer = layer
         self.call = call
         self.inner = inner
+        self.arguments = arguments_of(layer, call, self.generation)
         self._created: list[tuple[TfjsLayer, str]] = []
         self._used: list[TfjsLayer] = []
         self._parts: dict[str, int] = {}
