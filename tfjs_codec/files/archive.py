@@ -16,8 +16,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from tfjs_codec.errors import CorruptFileError, UnsafeFileError, quote
 from tfjs_codec.files.paths import traversal_reason
@@ -38,8 +37,7 @@ _BLOCK_BYTES = 1 << 20
 _MAX_TABLE_BYTES = 16 << 20  # table of contents: 10,000 members take about 1 MB
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One file of the archive: where its bytes are, and what they must become."""
 
     name: str

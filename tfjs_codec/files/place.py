@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from tfjs_codec.errors import CorruptFileError, quote
 
+Keys: TypeAlias = "tuple[str | int, Keys | None]"
+
 _MAX_DIM = 2**31 - 1
+_KEY_CHARS = 80  # longer ones are quoted, and cut
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A value's place: the file (for messages) and the key path, as ``config.layers[3].name``."""
+class Place(NamedTuple):
+    """A value's place: the file (for messages) and the key path, as ``config.layers[3].name``.
+
+    A reader makes thousands and shows few, so that the path is only put together for a message:
+    ``keys`` are linked, the last one first.
+    """
 
     path: str = ""
-    where: str = ""
+    start: str = ""
+    keys: Keys | None = None
 
     def at(self, key: str | int) -> Place:
         """Return the place of item *key* of the object or list here."""
-        if isinstance(key, int):
-            return Place(self.path, f"{self.where}[{key}]")
-        if not (key.isidentifier() and key.isascii() and len(key) <= 80):
-            return Place(self.path, f"{self.where}[{quote(key)}]")
-        return Place(self.path, f"{self.where}.{key}" if self.where else key)
+        return Place(self.path, self.start, (key, self.keys))
+
+    @property
+    def where(self) -> str:
+        """The key path from the beginning of the file."""
+        keys, parts = self.keys, list[str]()
+        while keys is not None:
+            key, keys = keys
+            if isinstance(key, int):
+                parts.append(f"[{key}]")
+            elif key.isidentifier() and key.isascii() and len(key) <= _KEY_CHARS:
+                parts.append(f".{key}")
+            else:
+                parts.append(f"[{quote(key)}]")
+        where = self.start + "".join(reversed(parts))
+        return where if self.start else where.removeprefix(".")
 
     def error(self, what: str, hint: str = "") -> CorruptFileError:
         return CorruptFileError(what, path=self.path, where=self.where, hint=hint)

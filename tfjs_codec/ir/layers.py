@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:  # reading a topology needs no numpy
     from tfjs_codec.ir.tensors import LazyTensor
@@ -12,8 +12,7 @@ if TYPE_CHECKING:  # reading a topology needs no numpy
 Config = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class TensorRef:
+class TensorRef(NamedTuple):
     """Output *tensor* of the *call*-th call (from 0) of the layer named *layer*."""
 
     layer: str
@@ -50,16 +49,14 @@ class LayersGraph:
     sequential: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Quantized:
+class Quantized(NamedTuple):
     """How a weight is stored: the quantised tensor, and the entry's ``quantization`` object."""
 
     tensor: LazyTensor
     entry: Config
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(NamedTuple):
     """A named tensor of the manifest.
 
     ``tensor`` has the values tfjs computes with; ``quantized`` is how they are stored, if so.

@@ -13,9 +13,8 @@ under numpy 1 it computed in float32 and now and then differed by one step.)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +30,7 @@ _FLOAT16_LIMIT = 65520  # the smallest number that float16 rounds to infinity
 QuantizeMap = Mapping[str, bool | str | Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(NamedTuple):
     """What quantising a tensor cost: ``max_error`` is the largest |x - x'| of its elements.
 
     ``step`` is the distance of neighbouring values, 0 for float16, whose steps vary.

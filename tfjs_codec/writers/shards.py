@@ -9,7 +9,7 @@ follows from sizes alone, so it is planned before any weight is read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from tfjs_codec.files.sink import Stage, StagedFile
 from tfjs_codec.ir.tensors import Array, Extent
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(NamedTuple):
     """A file to be written: its name and its size in bytes."""
 
     name: str
@@ -61,7 +60,7 @@ class ShardWriter:
     def copy(self, extent: Extent) -> None:
         """Append the bytes of *extent*."""
         for file, start, stop in self._pieces(extent.nbytes):
-            file.copy(replace(extent, offset=extent.offset + start, nbytes=stop - start))
+            file.copy(extent._replace(offset=extent.offset + start, nbytes=stop - start))
 
     def finish(self) -> None:
         """Close the last file; all planned bytes must have come."""

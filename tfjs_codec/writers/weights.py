@@ -8,7 +8,8 @@ The manifest is a list of groups ``{"paths": [file…], "weights": [entry…]}``
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +31,7 @@ _CHUNK_BYTES = 1 << 20  # read, converted and written at a time
 _COPY_BYTES = 64 << 20  # copied inside the kernel between two signs of progress
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A weight as it will be stored.
 
     ``quantize`` is the dtype to quantise it to, if any; ``kept`` the quantisation its tensor
@@ -52,16 +52,14 @@ class Entry:
         return self.tensor.size * np.dtype(self.quantize or self.tensor.dtype).itemsize
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Weights that share files."""
 
     entries: tuple[Entry, ...]
     shards: tuple[Shard, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What will be written, known before any weight is read."""
 
     groups: tuple[Group, ...]
@@ -197,7 +195,7 @@ def _write_entry(entry: Entry, writer: ShardWriter, written: Written, meter: _Me
     elif extent is not None:
         for start in range(0, extent.nbytes, _COPY_BYTES):
             nbytes = min(_COPY_BYTES, extent.nbytes - start)
-            writer.copy(replace(extent, offset=extent.offset + start, nbytes=nbytes))
+            writer.copy(extent._replace(offset=extent.offset + start, nbytes=nbytes))
             meter.add(nbytes)
         count = extent.nbytes // tensor.dtype.itemsize
     else:
