@@ -15,7 +15,7 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 QUANTIZE_DTYPES = ("float16", "uint8", "uint16")
 TARGETS = ("layers", "graph", "h5", "keras", "weights-h5", "npz")
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:([kmg]?)(i?)b|([kmg]))?", re.IGNORECASE)
+_SIZE = r"(?i)([0-9]+(?:\.[0-9]+)?)\s*(?:([kmg]?)(i?)b|([kmg]))?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,7 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: It means none, or a fraction of a byte.
     """
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if match:
         number, prefix, binary, bare = match.groups()
         base = 1024 if binary or bare else 1000

@@ -38,7 +38,7 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits, limit_error
 
 # libhdf5 would look for a plug-in, that is for code, to decode anything else.
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
-_TRUNCATED = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)")
+_TRUNCATED = r"truncated file: eof = (\d+).*stored_eof = (\d+)"
 _DTYPE_KINDS = "fiub"
 _FLOAT32 = np.dtype(np.float32)
 _MAX_ITEM_BYTES = 8  # no float128
@@ -137,7 +137,7 @@ def open_hdf5(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> H5File:
 
 
 def _open_error(error: Exception, source: Source) -> CorruptFileError:
-    match = _TRUNCATED.search(str(error))
+    match = re.search(_TRUNCATED, str(error))
     hint = "Copy or download the file again."
     if match:
         what = f"truncated: stored size {int(match[2]):,} bytes, actual {int(match[1]):,}"

@@ -15,11 +15,9 @@ from pathlib import Path
 from tfjs_codec.errors import CorruptFileError, UnsafeFileError, quote
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
-_DRIVE = re.compile(r"[A-Za-z]:")
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*%\\]')
-_RESERVED = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE
-)
+_DRIVE = r"[A-Za-z]:"
+_FORBIDDEN = r'[\x00-\x1f\x7f<>:"|?*%\\]'
+_RESERVED = r"(?i)(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?"
 
 
 def traversal_reason(name: str) -> str | None:
@@ -28,7 +26,7 @@ def traversal_reason(name: str) -> str | None:
         return "is empty"
     if "\0" in name:
         return "contains a NUL character"
-    if name.startswith(("/", "\\")) or _DRIVE.match(name):
+    if name.startswith(("/", "\\")) or re.match(_DRIVE, name):
         return "is absolute"
     if ".." in re.split(r"[/\\]", name):
         return "leads out of its directory"
@@ -40,7 +38,7 @@ def unsafe_reason(name: str, limits: Limits = DEFAULT_LIMITS) -> str | None:
     reason = traversal_reason(name)
     if reason is not None:
         return reason
-    bad = _FORBIDDEN.search(name)
+    bad = re.search(_FORBIDDEN, name)
     if bad is not None:
         return f"contains {quote(bad[0])}, as in a URL, an escape or a Windows path"
     for part in name.split("/"):
@@ -48,7 +46,7 @@ def unsafe_reason(name: str, limits: Limits = DEFAULT_LIMITS) -> str | None:
             return "is no plain file path"
         if part[-1] in ". ":
             return "has a part that ends with a dot or a space"
-        if _RESERVED.fullmatch(part):
+        if re.fullmatch(_RESERVED, part):
             return "is a device name on Windows"
         try:
             length = len(part.encode())

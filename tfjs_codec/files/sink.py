@@ -8,7 +8,6 @@ writer lives; :mod:`tfjs_codec.files.publish` then puts it in the place of the d
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -99,6 +98,8 @@ class Stage:
 
     def sha256(self, name: str) -> str:
         """Return the hexadecimal digest of the finished file *name*."""
+        import hashlib  # here: it loads OpenSSL
+
         digest = hashlib.sha256()
         with self.open(name) as file:
             while piece := file.read(_READ_BYTES):
