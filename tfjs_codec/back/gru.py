@@ -12,8 +12,7 @@ layers are called. Anything else is left as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,8 +28,7 @@ class _OtherError(Exception):
     """The cell is something else."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """A Dense layer that ``f`` or ``g`` sees scaled by *scale*."""
 
     layer: KerasLayer

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfjs_codec.ir.tensors import LazyTensor
 
 Config = dict[str, Any]  # the config of a layer: JSON, with a meaning that its class gives it
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """Output *tensor* of the *call*-th call (from 0, in file order) of layer *layer*."""
 
     layer: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.keras import keras1
@@ -44,8 +44,7 @@ _QUANTISABLE = {"Dense": "kernel_scale", "EinsumDense": "kernel_scale",
                 "Embedding": "embeddings_scale"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A place for a tensor: variable *role* of *layer*.
 
     *owner* is the layer of the innermost graph it belongs to (its name is part of the names of

@@ -16,10 +16,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,8 +42,7 @@ _LENGTH_BYTES = 4  # before every string
 _AHEAD_BYTES = 1 << 16  # read at a time to find where strings end
 
 
-@dataclass(frozen=True, slots=True)
-class Shards:
+class Shards(NamedTuple):
     """Files read as if they were one; each is opened only while it is read."""
 
     files: tuple[Path, ...]

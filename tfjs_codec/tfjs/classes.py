@@ -8,9 +8,8 @@ index 0 is the batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 Shape = tuple[int | None, ...]
 Config = dict[str, Any]
@@ -22,8 +21,7 @@ class ShapeError(ValueError):
     """A layer cannot be applied to these shapes; the text is one clause for a message."""
 
 
-@dataclass(frozen=True, slots=True)
-class TfjsClass:
+class TfjsClass(NamedTuple):
     """A layer class.
 
     ``keys`` are the config keys it reads (besides initialisers, which follow from the weights);

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.keras.classes import CLASSES
@@ -23,8 +23,7 @@ Rule = Callable[..., Any]
 R = TypeVar("R", bound=Rule)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A registered rule.
 
     ``mask`` says what Keras does with a mask, as in the rows of :mod:`tfjs_codec.keras.classes`.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from tfjs_codec.ir.keras import Config
 from tfjs_codec.keras.checks import Check
 
 REQUIRED: Final = object()  # in place of a default: every Keras writes the key
+_NOTHING: Config = {}
 
 # Keys of every layer's config. They never change predictions; a dtype other than that of
 # floating-point numbers does, and is looked at by itself.
@@ -19,8 +19,7 @@ COMMON_KEYS = frozenset((
 ))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """A variable of a layer.
 
     Attributes:
@@ -38,8 +37,7 @@ class Variable:
     convolves: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Gates:
+class Gates(NamedTuple):
     """The blocks of columns in a recurrent layer's kernels.
 
     ``seen_by`` lists, for an activation's key, the blocks that only this activation is applied to.
@@ -55,8 +53,7 @@ Family = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class KerasClass:
+class KerasClass(NamedTuple):
     """All that is known of one class of Keras, or of ``keras.applications``.
 
     Attributes:
@@ -83,10 +80,10 @@ class KerasClass:
 
     name: str
     family: Family
-    config: Config = field(default_factory=dict)
+    config: Config = _NOTHING
     inert: tuple[str, ...] = ()
-    older_defaults: Config = field(default_factory=dict)
-    checks: Mapping[str, Check] = field(default_factory=dict)
+    older_defaults: Config = _NOTHING
+    checks: Mapping[str, Check] = _NOTHING
     aliases: tuple[str, ...] = ()
     generations: tuple[int, int] = (1, 3)
     variables: tuple[Variable, ...] = ()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tfjs_codec.ir.layers import TfjsLayer
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.tfjs.classes import Config, Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Mask:
+class Mask(NamedTuple):
     """A boolean tensor as an expression; equal expressions are equal masks.
 
     ``op`` is ``not_equal`` (element-wise against a constant; args: tensor, constant), ``any``
