@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from tfjs_codec.ir.keras import Config
@@ -37,7 +38,8 @@ class Variable(NamedTuple):
     convolves: bool = False
 
 
-class Gates(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Gates:
     """The blocks of columns in a recurrent layer's kernels.
 
     ``seen_by`` lists, for an activation's key, the blocks that only this activation is applied to.
