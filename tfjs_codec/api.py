@@ -202,7 +202,7 @@ def load(source: Source, **choices: Any) -> LoadedModel:
 
     options = ConvertOptions(**choices)
     with ExitStack() as stack:
-        model = Job(options, stack).open(source)
+        model = Job(options.begin(), stack).open(source)
         return LoadedModel(source, options, model, stack.pop_all())
 
 
@@ -223,7 +223,7 @@ def inspect(source: Source, **choices: Any) -> Inspection:
     """
     from tfjs_codec.inspection.inspect import inspect as describe
 
-    return describe(source, ConvertOptions(**choices))
+    return describe(source, ConvertOptions(**choices).begin())
 
 
 def diff(
@@ -253,7 +253,7 @@ def diff(
     """
     from tfjs_codec.comparison.diff import diff as compare
 
-    options = ConvertOptions(**{"allow_approximate": True, **choices})
+    options = ConvertOptions(**{"allow_approximate": True, **choices}).begin()
     return compare(a, b, options, replace or {}, tolerance)
 
 
@@ -296,5 +296,5 @@ def verify(
     from tfjs_codec.verification.verify import verify as check
 
     predicting = Predicting(inputs, node_modules, tolerance) if node else None
-    options = ConvertOptions(**{"allow_approximate": True, **choices})
+    options = ConvertOptions(**{"allow_approximate": True, **choices}).begin()
     return check(web, against, options, replace or {}, predicting)

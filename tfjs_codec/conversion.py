@@ -76,7 +76,7 @@ def convert(
     """Convert *source*, or with *dry* only say what would be written."""
     with ExitStack() as stack:
         where = None if dry or destination is None else Path(destination)
-        job = Job(options, stack, replacements, where, progress)
+        job = Job(options.begin(), stack, replacements, where, progress)
         return _WRITERS[options.to or target_of(destination)](job, job.open(source))
 
 
@@ -178,6 +178,7 @@ def _lower(keras: KerasModel, job: Job) -> tuple[TfjsLayers, Report]:
         keras,
         allow_approximate=options.allow_approximate,
         keep_training_config=options.training_config,
+        limits=options.limits,
     )
     report = Report(
         keras.path,

@@ -5,12 +5,15 @@ one is far above what real models need (the reason is beside it), so a model tha
 nearly always an attack or damaged. All can be raised: ``limits=Limits(tensor_bytes=…)`` in Python,
 ``--limit tensor_bytes=…`` on the command line. Pairs ``*_floor_bytes`` and ``*_ratio`` belong
 together: both must be exceeded, because an honest array of zeros compresses more than 1000-fold.
+
+Whatever a small file can ask for many times is paid for before it is done, from one budget for the
+whole conversion: :meth:`Limits.spend` adds up once :meth:`Limits.budget` has begun one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 from tfjs_codec.errors import LimitExceededError
 
@@ -26,7 +29,7 @@ class Limits:
     json_string_chars: int = 16 << 20  # one string; whole vocabularies come as one joined string
     json_values: int = 2_000_000  # an empty list is 2 bytes of text and 64 of memory
     attr_bytes: int = 64 << 20  # one HDF5 attribute, its numbered parts together (model_config)
-    layers: int = 100_000  # the deepest published networks have a few thousand
+    layers: int = 10_000  # the deepest published networks have a few thousand
     weights: int = 100_000  # tensors in a model; the largest Keras applications have 2,000
     rank: int = 32  # dimensions of a tensor; numpy 1 stops here, tfjs earlier
     tensor_bytes: int = 8 << 30  # one tensor; a browser tab cannot hold one of 4 GiB
@@ -37,11 +40,18 @@ class Limits:
     zip_floor_bytes: int = 256 << 20  # unpacked size below which a zip member is never a bomb
     zip_ratio: int = 100  # unpacked / packed; trained weights hardly compress
     inflated_bytes: int = 4 << 30  # a compressed zip member that is held in memory
-    h5_objects: int = 1_000_000  # groups and datasets; a weight needs about 3
+    h5_objects: int = 30_000  # groups and datasets; a weight needs about 3, models have 2,000
     h5_depth: int = 64  # nested groups; a layer inside nested models needs about 3 per level
     pb_bytes: int = (2 << 30) - 1  # the protobuf wire format ends here
-    graph_nodes: int = 300_000  # functions inlined; the largest real graphs have some 10,000
+    pbtxt_bytes: int = 2 << 20  # protobuf as text is parsed in Python, a MiB a second
+    graph_nodes: int = 40_000  # functions inlined; the largest real graphs have some 10,000
+    references: int = 250_000  # inputs and results of all layers and nodes; real graphs: 50,000
     index_bytes: int = 64 << 20  # variables.index; a tensor's entry takes about 100 bytes
+    key_bytes: int = 16 << 20  # keys of variables.index, which stores only where they differ
+    strings: int = 1_000_000  # in vocabularies and tensors; each takes about 50 bytes of memory
+    steps: int = 1_000_000  # elements of compressed text, decoded one by one
+    derived_bytes: int = 256 << 20  # constants that layers and operations become in tfjs
+    stdin_bytes: int = 1 << 30  # standard input is held in memory
     shards: int = 100_000  # files of a tfjs model; the official size is 4 MiB each
     path_chars: int = 255  # one component of a path; more cannot exist on common file systems
 
@@ -72,6 +82,33 @@ class Limits:
                 f"{kind}_ratio = {ratio:,} times its stored size"
             )
             raise limit_error(f"{kind}_ratio", text, path=path, where=where)
+
+    def spend(
+        self, name: str, amount: int, what: str, *, path: object = "", where: Where = ""
+    ) -> None:
+        """Take *amount* from what is left of cap *name*; call it before the work is done.
+
+        Raises:
+            LimitExceededError: Together with what was spent since :meth:`budget` it is too much.
+        """
+        self.check(name, amount, what, path=path, where=where)
+
+    def budget(self) -> Limits:
+        """Return the same caps for one conversion, which adds up what is spent."""
+        return Budget(**{each.name: getattr(self, each.name) for each in fields(Limits)})
+
+
+@dataclass(frozen=True, slots=True)
+class Budget(Limits):
+    """Limits with a memory: what is spent under one name adds up."""
+
+    _spent: dict[str, int] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def spend(
+        self, name: str, amount: int, what: str, *, path: object = "", where: Where = ""
+    ) -> None:
+        total = self._spent[name] = self._spent.get(name, 0) + amount
+        self.check(name, total, what, path=path, where=where)
 
 
 DEFAULT_LIMITS = Limits()

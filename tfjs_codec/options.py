@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from tfjs_codec.errors import UsageError, quote
@@ -72,6 +72,10 @@ class ConvertOptions:
     allow_approximate: bool = False
     force: bool = False
     limits: Limits = DEFAULT_LIMITS
+
+    def begin(self) -> ConvertOptions:
+        """Return the options of one conversion, whose limits add up what it spends."""
+        return replace(self, limits=self.limits.budget())
 
     def __post_init__(self) -> None:
         if self.to is not None and self.to not in TARGETS:

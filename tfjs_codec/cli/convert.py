@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         limits=shared.limits(arguments.limit),
     )
-    source = shared.source(arguments.source)
+    source = shared.source(arguments.source, options.limits)
     replace = dict(shared.pairs(arguments.replace))
     if arguments.dry_run:
         report = api.plan(source, arguments.destination, options=options, replace=replace)

@@ -22,13 +22,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the inspection."""
     from tfjs_codec import api
 
+    limits = shared.limits(arguments.limit)
     found = api.inspect(
-        shared.source(arguments.source),
+        shared.source(arguments.source, limits),
         architecture=arguments.architecture,
         tags=shared.listed(arguments.tags),
         output_node_names=shared.listed(arguments.output_node_names),
         allow_approximate=arguments.allow_approximate,
-        limits=shared.limits(arguments.limit),
+        limits=limits,
     )
     shared.show(found, arguments)
     return 0

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tfjs_codec.errors import UsageError
+from tfjs_codec.limits import Limits
 
 EPILOG = """exit codes: 0 done, 1 internal error, 2 wrong usage, 3 damaged or unknown input,
 4 unsafe input, 5 tfjs cannot express the model, 6 output failed, 7 a check failed,
 130 interrupted"""
+_STDIN_BYTES = 1 << 20  # read at a time
 QUIET_S = 0.5  # shorter work shows no progress
 
 Commands = Any  # argparse names the type of add_subparsers() privately
@@ -63,9 +65,16 @@ def show(result: Result, arguments: argparse.Namespace) -> None:
         print(result)
 
 
-def source(text: str) -> str | bytes:
+def source(text: str, limits: Limits) -> str | bytes:
     """Return what to read: the path *text*, or for ``-`` the bytes of standard input."""
-    return sys.stdin.buffer.read() if text == "-" else text
+    if text != "-":
+        return text
+    data = bytearray()
+    while piece := sys.stdin.buffer.read(_STDIN_BYTES):
+        what = "the number of bytes in standard input"
+        limits.check("stdin_bytes", len(data) + len(piece), what, path="<stdin>")
+        data += piece
+    return bytes(data)
 
 
 def listed(text: str | None) -> list[str] | None:

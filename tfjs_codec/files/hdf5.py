@@ -232,28 +232,38 @@ class Group:
     def walk(self) -> Iterator[tuple[str, H5Tensor]]:
         """Yield ``(path, tensor)`` of all datasets below; a group linked twice is corrupt."""
         visited: set[tuple[int, int]] = set()
-        stack: list[tuple[str, h5g.GroupID, int]] = [("", self._id, 0)]
+        stack: list[tuple[Group | None, str, str, int]] = [(None, "", "", 0)]
         objects = 0
-        while stack:
-            path, group_id, depth = stack.pop()
-            group = Group(self.file, group_id, _join(self.name, path))
+        while stack:  # no group stays open but those above the one that is looked at
+            above, name, path, depth = stack.pop()
+            group = above._inner(name) if above else self
             group._check("h5_depth", depth, "the depth of groups")
             with self.file.guard(group.name):
-                info = h5o.get_info(group_id)
+                info = h5o.get_info(group._id)
             if (info.fileno, info.addr) in visited:
                 raise self._corrupt(group.name, "this group is linked from two places")
             visited.add((info.fileno, info.addr))
             names = group.names()
             objects += len(names)
             group._check("h5_objects", objects, "the number of objects")
-            inner: list[tuple[str, h5g.GroupID, int]] = []
-            for name in names:
-                child = group._child(name)
-                if isinstance(child, h5g.GroupID):
-                    inner.append((_join(path, name), child, depth + 1))
+            inner: list[tuple[Group | None, str, str, int]] = []
+            for each in names:
+                below = _join(path, each)
+                if group._is_group(each):
+                    inner.append((group, each, below, depth + 1))
                 else:
-                    yield _join(path, name), group.tensor(name)
+                    yield below, group.tensor(each)
             stack.extend(reversed(inner))
+
+    def _inner(self, name: str) -> Group:
+        """Return the child *name*, which is a group."""
+        return Group(self.file, self._child(name), _join(self.name, name))
+
+    def _is_group(self, name: str) -> bool:
+        """Tell whether the child *name* is a group, without opening it."""
+        with self.file.guard(_join(self.name, name)):
+            raw = name.encode("utf-8", "surrogateescape")
+            return bool(h5o.get_info(self._id, raw).type == h5o.TYPE_GROUP)
 
     def _existing(self, path: str) -> Any:
         found = self._find(path)

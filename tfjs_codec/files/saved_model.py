@@ -146,7 +146,7 @@ def _read_message(path: Path, limits: Limits) -> tuple[Path, Any]:
         return binary, pb.parse("SavedModel", source.read("pb_bytes", limits), path=binary)
     text = safe_child(path, _TEXT, path=path, limits=limits)
     if text.exists():
-        data = open_source(text).read("json_bytes", limits)
+        data = open_source(text).read("pbtxt_bytes", limits)
         try:
             decoded = data.decode()
         except UnicodeDecodeError as error:

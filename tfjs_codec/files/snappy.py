@@ -10,21 +10,40 @@ little-endian.
 from __future__ import annotations
 
 from tfjs_codec.files.varint import read_varint
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 _MAX_RATIO = 22  # the most compact element makes 64 bytes of 3
+_PAID_STEPS = 1 << 14  # elements that are paid for at a time
 
 
-def decompress(data: bytes) -> bytes:
-    """Return the decoded bytes: never more than 22 times *data*.
+def decompressed_size(data: bytes) -> int:
+    """Return how many bytes *data* says it decodes to: never more than 22 times its own.
+
+    Raises:
+        ValueError: It says more, or nothing.
+    """
+    size, _ = read_varint(data, 0, 32)
+    if size > _MAX_RATIO * len(data):
+        raise ValueError(f"snappy: {len(data)} bytes cannot hold {size}")
+    return size
+
+
+def decompress(data: bytes, *, limits: Limits = DEFAULT_LIMITS, path: object = "") -> bytes:
+    """Return the decoded bytes.
 
     Raises:
         ValueError: *data* is not a complete snappy block.
+        LimitExceededError: ``steps``: it has too many elements.
     """
-    size, position = read_varint(data, 0, 32)
-    if size > _MAX_RATIO * len(data):
-        raise ValueError(f"snappy: {len(data)} bytes cannot hold {size}")
-    output = bytearray()
+    size = decompressed_size(data)
+    _, position = read_varint(data, 0, 32)
+    output, paid = bytearray(), 0
     while position < len(data):
+        if not paid:
+            paid = _PAID_STEPS
+            what = "the number of elements of compressed blocks"
+            limits.spend("steps", paid, what, path=path)
+        paid -= 1
         tag = data[position]
         length, offset, position = _element(data, position + 1, tag)
         if offset == 0:
@@ -33,7 +52,8 @@ def decompress(data: bytes) -> bytes:
         elif offset > len(output):
             raise ValueError("snappy: copy from before the start")
         else:  # a copy may overlap what it writes: it then repeats
-            source = bytes(output[-offset:][:length])
+            start = len(output) - offset
+            source = output[start : start + length]
             output += (source * (length // len(source) + 1))[:length]
         if position > len(data) or len(output) > size:
             raise ValueError("snappy: element too long")

@@ -16,17 +16,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.errors import CorruptFileError, LimitExceededError
 from tfjs_codec.files.crc32c import crc32c, masked
-from tfjs_codec.files.snappy import decompress
+from tfjs_codec.files.snappy import decompress, decompressed_size
 from tfjs_codec.files.source import TABLE_MAGIC
 from tfjs_codec.files.varint import read_varint
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 _FOOTER_BYTES = 48
 _TRAILER_BYTES = 5
 
 
-def read_sstable(data: bytes, *, path: object) -> dict[bytes, bytes]:
+def read_sstable(
+    data: bytes, *, path: object, limits: Limits = DEFAULT_LIMITS
+) -> dict[bytes, bytes]:
     """Return all entries of the table file *data*, in its order.
 
     Every byte of the file is accounted for: it is in a block with a matching checksum or in the
@@ -34,15 +37,18 @@ def read_sstable(data: bytes, *, path: object) -> dict[bytes, bytes]:
 
     Raises:
         CorruptFileError: Anything else, naming the block.
+        LimitExceededError: ``index_bytes`` unpacked, ``key_bytes``, ``weights`` or ``steps``.
     """
-    return _Table(data, path).entries()
+    return _Table(data, path, limits).entries()
 
 
 class _Table:
-    def __init__(self, data: bytes, path: object) -> None:
+    def __init__(self, data: bytes, path: object, limits: Limits) -> None:
         self._data = data
         self._path = path
+        self._limits = limits
         self._used = _FOOTER_BYTES
+        self._count = 0
 
     def entries(self) -> dict[bytes, bytes]:
         metaindex, index = self._footer()
@@ -98,13 +104,29 @@ class _Table:
                 raise ValueError("checksum mismatch")
             if trailer[0] not in (0, 1):
                 raise ValueError(f"unknown compression type {trailer[0]}")
-            return dict(_entries(decompress(content) if trailer[0] else content))
+            if trailer[0]:
+                self._spend("index_bytes", decompressed_size(content), "the unpacked size")
+                content = decompress(content, limits=self._limits, path=self._path)
+            return dict(self._paid(_entries(content)))
+
+    def _paid(self, entries: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        """Yield *entries*, whose keys are longer than what is stored of them."""
+        for key, value in entries:
+            self._count += 1
+            self._limits.check("weights", self._count, "the number of tensors", path=self._path)
+            self._spend("key_bytes", len(key), "the size of the keys in bytes")
+            yield key, value
+
+    def _spend(self, limit: str, amount: int, what: str) -> None:
+        self._limits.spend(limit, amount, what, path=self._path)
 
     @contextmanager
     def _errors(self, where: str) -> Iterator[None]:
         """Turn ValueError into the error that names the file and the block."""
         try:
             yield
+        except LimitExceededError:
+            raise
         except ValueError as error:
             raise CorruptFileError(str(error), path=self._path, where=where) from error
 

@@ -33,6 +33,10 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 _NO_BACKSLASH = re.compile(r"[^\\]")
 _WINDOW_CHARS = 1 << 20
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{},"))
+_WIDE = bytes(range(128, 256))
+_CONTINUATION = bytes(range(0x80, 0xC0))  # all bytes of a UTF-8 character but its first
+_WIDE_RUN = re.compile(rb"[\x80-\xff]+")
+_RARE = 64  # one byte in so many
 _STEP = [0] * 256
 _STEP[ord("[")] = _STEP[ord("{")] = 1
 _STEP[ord("]")] = _STEP[ord("}")] = -1
@@ -57,7 +61,9 @@ def loads(
         what = error.msg[:1].lower() + error.msg[1:]
         if error.pos >= len(text.rstrip()):
             what = f"the text ends too early (truncated?): {what}"
-        raise _syntax_error(what, text, error.pos, path, where) from None
+        if isinstance(data, str) or not text.isascii():
+            raise _syntax_error(what, text, error.pos, path, where) from None
+        raise _syntax_error(what, data, _original(data, error.pos), path, where) from None
     except RecursionError:  # only when the caller's own stack is nearly full
         raise CorruptFileError("nested too deeply", path=path, where=where) from None
     if parser.has_flaw or _SURROGATE_ESCAPE.search(text):
@@ -85,10 +91,40 @@ def _decode(data: bytes | str, path: object, where: str, limits: Limits) -> str:
         if data.startswith(bom):
             raise _syntax_error(f"the text is {encoding}, not plain UTF-8", "", 0, path, where)
     try:
+        return _compact(bytes(data))
+    except UnicodeDecodeError:
+        pass
+    try:
         return bytes(data).decode("utf-8")
     except UnicodeDecodeError as error:
-        before = bytes(data[: error.start]).decode("utf-8")
-        raise _syntax_error("not valid UTF-8", before, len(before), path, where) from None
+        raise _syntax_error("not valid UTF-8", data, error.start, path, where) from None
+
+
+def _compact(data: bytes) -> str:
+    """Decode *data* such that a character takes no more memory than its bytes need.
+
+    One character beyond ASCII makes Python store a whole text in two or four bytes a character.
+    Where such characters are rare they become escapes, which mean the same within strings; there
+    is no other place for them in JSON.
+    """
+    wide = len(data) - len(data.translate(None, _WIDE))
+    if not wide or wide > len(data) // _RARE:
+        return data.decode("utf-8")
+    return _WIDE_RUN.sub(_escape, data).decode("ascii")
+
+
+def _original(data: bytes, position: int) -> int:
+    """Return where in *data* is what has *position* in ``_compact(data)``."""
+    shift = 0
+    for run in _WIDE_RUN.finditer(data):
+        if run.start() + shift >= position:
+            break
+        shift += len(_escape(run)) - len(run[0])
+    return position - shift
+
+
+def _escape(run: re.Match[bytes]) -> bytes:
+    return json.dumps(run[0].decode("utf-8"))[1:-1].encode("ascii")
 
 
 def _check_structure(text: str, path: object, where: str, limits: Limits) -> None:
@@ -205,8 +241,15 @@ def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= char <= "\udfff" for char in text) if not text.isascii() else False
 
 
-def _syntax_error(what: str, text: str, pos: int, path: object, where: str) -> CorruptFileError:
-    line = text.count("\n", 0, pos) + 1
-    column = pos - text.rfind("\n", 0, pos)
+def _syntax_error(
+    what: str, text: str | bytes, pos: int, path: object, where: str
+) -> CorruptFileError:
+    if isinstance(text, str):
+        line = text.count("\n", 0, pos) + 1
+        column = pos - text.rfind("\n", 0, pos)
+    else:
+        line = text.count(b"\n", 0, pos) + 1
+        start = text.rfind(b"\n", 0, pos) + 1
+        column = len(text[start:pos].translate(None, _CONTINUATION)) + 1
     place = f"{where}:{line}:{column}" if where else f"line {line} column {column}"
     return CorruptFileError(f"invalid JSON: {what}", path=path, where=place)

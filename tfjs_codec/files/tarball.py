@@ -17,7 +17,13 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UnsafeFileError, quote
+from tfjs_codec.errors import (
+    CorruptFileError,
+    TfjsCodecError,
+    UnknownFormatError,
+    UnsafeFileError,
+    quote,
+)
 from tfjs_codec.files.paths import unsafe_reason
 from tfjs_codec.files.source import Source
 from tfjs_codec.limits import Limits, limit_error
@@ -55,8 +61,11 @@ def unpacked_saved_model(source: Source, limits: Limits) -> Iterator[Path]:
             OSError,
             lzma.LZMAError,
             RecursionError,
+            ValueError,
             zlib.error,
         ) as error:
+            if isinstance(error, TfjsCodecError):
+                raise
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise CorruptFileError(
@@ -71,7 +80,15 @@ class _Member(tarfile.TarInfo):
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _HEADERS and self.size > _HEADER_BYTES:
             raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError("a sparse file")
         return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+
+    def _proc_sparse_map(self, *_: object) -> None:
+        raise tarfile.ReadError("a sparse file")
+
+    # The three ways in which PAX headers describe sparse files.
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _proc_sparse_map
 
 
 def _unpack(archive: tarfile.TarFile, target: Path, source: Source, limits: Limits) -> str:
@@ -81,7 +98,7 @@ def _unpack(archive: tarfile.TarFile, target: Path, source: Source, limits: Limi
     for member in archive:
         budget.count()
         name = str(PurePosixPath(member.name))
-        if name == "." or member.isdir():
+        if member.isdir():
             continue
         reason = unsafe_reason(name, limits)
         if reason or not member.isfile():

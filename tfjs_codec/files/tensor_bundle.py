@@ -51,12 +51,13 @@ def open_bundle(
     Raises:
         CorruptFileError: the index or a shard is missing, truncated or contradicts itself.
         UnsafeFileError: a file is a symbolic link out of its directory, or no regular file.
-        LimitExceededError: ``index_bytes``, ``weights``, ``rank``, ``tensor_bytes``,
-            ``total_bytes`` or ``shards``.
+        LimitExceededError: ``index_bytes``, ``key_bytes``, ``weights``, ``rank``,
+            ``tensor_bytes``, ``total_bytes``, ``strings`` or ``shards``.
     """
     name = f"{prefix.name}.index"
     index = existing_child(prefix.parent, name, path=prefix, limits=limits)
-    entries = read_sstable(open_source(index).read("index_bytes", limits), path=index)
+    data = open_source(index).read("index_bytes", limits)
+    entries = read_sstable(data, path=index, limits=limits)
     return _Bundle(prefix, index, verify, limits).tensors(entries)
 
 
@@ -132,6 +133,8 @@ class _Bundle:
         if entry.dtype == STRING:
             if place.size < prod(shape) + 4:
                 raise self._corrupt(f"{place.size} bytes cannot hold {prod(shape)} strings", name)
+            what, where = "the number of strings", f"variable {quote(name)}"
+            self._limits.spend("strings", prod(shape), what, path=self._index, where=where)
             return StringTensor(name, shape, place)
         if place.size != size:
             text = f"shape {list(shape)} of {kind.name} takes {size} bytes, not {place.size}"

@@ -45,7 +45,7 @@ def proto_tensor(
     Raises:
         CorruptFileError: The shape is not complete, or disagrees with the number of values.
         UnsupportedModelError: No values that numpy could hold.
-        LimitExceededError: ``rank``, ``tensor_bytes`` or ``expansion_ratio``.
+        LimitExceededError: ``rank``, ``tensor_bytes``, ``strings`` or ``expansion_ratio``.
     """
     kind = TF_DTYPES.get(message.dtype)
     if kind is None:
@@ -66,6 +66,8 @@ def proto_tensor(
     if listed % width or listed // width > prod(shape):
         text = f"{listed} values cannot be {list(shape)} of {kind.name}"
         raise CorruptFileError(text, path=path, where=where)
+    if message.dtype == STRING:
+        limits.spend("strings", prod(shape), "the number of strings", path=path, where=where)
     limits.check_expansion(
         nbytes, stored or 8 * listed, "expansion", "the constant", path=path, where=where
     )

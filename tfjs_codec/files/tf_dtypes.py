@@ -110,7 +110,7 @@ TF_DTYPES: dict[int, TfDtype] = {
 
 def dtype_name(number: int) -> str:
     """Return the name of enum value *number*, such as ``float32`` or ``float32_ref``."""
-    if number > REF:
+    if REF < number < 2 * REF:
         return f"{dtype_name(number - REF)}_ref"
     known = TF_DTYPES.get(number)
     return known.name if known else _OTHER.get(number, f"type {number}")

@@ -13,6 +13,7 @@ one, :func:`check`, raises them all.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tfjs_codec.graph.check import check
 from tfjs_codec.graph.importing.control_v1 import gate_merges
@@ -64,7 +65,7 @@ def run(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
         UnsupportedModelError: tfjs cannot; ``problems`` lists every reason that any pass finds.
         CorruptFileError, LimitExceededError: The graph makes no sense, or grows without end.
     """
-    graph = expand(graph, limits)
+    graph = expand(replace(graph, limits=limits), limits)
     for one in PASSES:
         graph = one(graph)
     return graph

@@ -25,6 +25,7 @@ def describe_model(model: KerasModel, options: ConvertOptions) -> Inspection:
             model,
             allow_approximate=options.allow_approximate,
             keep_training_config=options.training_config,
+            limits=options.limits,
             log=log,
         )
     except UnsupportedModelError as error:

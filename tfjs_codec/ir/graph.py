@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 from tfjs_codec.errors import CorruptFileError, Problem, quote
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 Attrs = Mapping[str, Any]
 
@@ -128,6 +129,7 @@ class Graph:
         warnings: What the reader of the report should know.
         casts: Numbers of any type go in, and are cast to that of the input, as Keras does it.
         problems: Why tfjs cannot execute it, as far as the passes before found out.
+        limits: What the passes may still make.
     """
 
     nodes: Mapping[str, Node]
@@ -142,6 +144,7 @@ class Graph:
     warnings: tuple[str, ...] = ()
     casts: bool = False
     problems: tuple[Problem, ...] = ()
+    limits: Limits = field(default=DEFAULT_LIMITS, compare=False)
 
 
 def const(name: str, array: Array, dtype: str | None = None) -> Node:

@@ -15,6 +15,7 @@ from tfjs_codec.layers.engine.log import LoweringLog
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.target import LayersTarget
 from tfjs_codec.layers.training import training_config
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.tfjs.topology import write_topology
 from tfjs_codec.tracing.refusal import Refusal
 
@@ -24,6 +25,7 @@ def lower(
     *,
     allow_approximate: bool = False,
     keep_training_config: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
     log: LoweringLog | None = None,
 ) -> tuple[TfjsLayers, LoweringLog]:
     """Express *model* with layers that tfjs has.
@@ -32,6 +34,7 @@ def lower(
         model: What a reader returned.
         allow_approximate: Accept lowerings that are not exact; each is a warning in the log.
         keep_training_config: Translate the training config too, if tfjs can express it.
+        limits: What the rules may still make.
         log: What to record in, for callers that want the record even of what is refused.
 
     Raises:
@@ -44,6 +47,7 @@ def lower(
         _version(model),
         allow_approximate,
         model.backend or "tensorflow",
+        limits,
         log=log or LoweringLog(),
     )
     session.log.warnings.extend(model.warnings)

@@ -14,7 +14,7 @@ from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.tensor_proto import proto_tensor
-from tfjs_codec.files.tf_dtypes import dtype_name
+from tfjs_codec.files.tf_dtypes import REF, dtype_name
 from tfjs_codec.ir.graph import ARGUMENT, Func, Function, Node, Ref, Shape
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
@@ -42,7 +42,7 @@ class GraphReader:
 
         Raises:
             CorruptFileError: Names repeat, or an input names no output that exists.
-            LimitExceededError: ``graph_nodes``, or a limit on a Const.
+            LimitExceededError: ``graph_nodes``, ``references``, or a limit on a Const.
         """
         return self._nodes(messages, {}, lambda text, _: self._graph_ref(text), "")
 
@@ -82,6 +82,10 @@ class GraphReader:
                 text = f"two nodes are called {quote(message.name)}"
                 raise self._corrupt(text if message.name else "a node has no name", where)
             attrs, shapes = self._attrs(message, where), self._shapes(message)
+            known = self._op(message.op)
+            tensors = len(message.input) + (known.output_count(attrs) if known else 0)
+            what = "the number of inputs and results of all nodes"
+            self._limits.spend("references", tensors, what, path=self._path)
             nodes[message.name] = Node(message.name, message.op, attrs=attrs, shapes=shapes)
         for message in messages:
             node = nodes[message.name]
@@ -102,13 +106,13 @@ class GraphReader:
                 raise self._corrupt(f"its input {quote(str(ref))} is missing", where)
             node = nodes[ref.node]
             known = None if node.op == ARGUMENT else self._op(node.op)
-            if known and ref.output >= len(known.output_dtypes(node.attrs)):
+            if known and ref.output >= known.output_count(node.attrs):
                 raise self._corrupt(f"its input {quote(str(ref))} does not exist", where)
 
     def _check_arity(self, node: Node, given: int, where: str) -> None:
         """Check that *node* has all its inputs, so that passes can rely on it."""
         known = self._op(node.op)
-        wanted = len(known.input_dtypes(node.attrs)) if known else given
+        wanted = known.input_count(node.attrs) if known else given
         if wanted != given:
             text = f"takes {wanted} inputs and has {given}"
             raise self._corrupt(text, f"{where}node {quote(node.name)} ({node.op})")
@@ -165,6 +169,8 @@ class GraphReader:
 
     def _value(self, kind: str, value: Any, where: str) -> Any:
         if kind == "type":
+            if not 0 <= value < 2 * REF:
+                raise self._corrupt(f"there is no data type number {value}", where)
             return dtype_name(value)
         if kind == "shape":
             return shape_of(value)

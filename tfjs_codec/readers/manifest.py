@@ -153,9 +153,10 @@ class StringTensor(LazyTensor):
         self.name = name
         self.shape = shape
         self._shards = shards
-        self._spans: list[tuple[int, int]] = []
+        self._offset = offset
+        self._spans = np.empty((self.size, 2), np.int64)  # where each begins, and its length
         end, ahead, behind = offset, b"", offset  # what was read ahead ends at behind
-        for _ in range(self.size):
+        for index in range(self.size):
             if end + _LENGTH_BYTES > behind:
                 ahead = shards.read(end, min(_AHEAD_BYTES, shards.nbytes - end))
                 behind = end + len(ahead)
@@ -163,7 +164,7 @@ class StringTensor(LazyTensor):
                 raise _past_the_end(name)
             at = len(ahead) - (behind - end)
             length = int.from_bytes(ahead[at : at + _LENGTH_BYTES], "little")
-            self._spans.append((end + _LENGTH_BYTES, length))
+            self._spans[index] = end + _LENGTH_BYTES, length
             end += _LENGTH_BYTES + length
             if end > shards.nbytes:
                 raise _past_the_end(name)
@@ -171,8 +172,9 @@ class StringTensor(LazyTensor):
 
     def numpy(self) -> Array:
         array = np.empty(self.size, object)
-        for index, span in enumerate(self._spans):
-            array[index] = self._shards.read(*span)
+        data = self._shards.read(self._offset, self.wire_nbytes)
+        for index, (begin, length) in enumerate(self._spans - [self._offset, 0]):
+            array[index] = data[begin : begin + length]
         return array.reshape(self.shape)
 
 
@@ -272,7 +274,9 @@ class _Reader:
         self._limits.check(limit, value, what, path=place.path, where=place.where)
 
     def _strings(self, name: str, shape: tuple[int, ...], place: Place) -> StringTensor:
-        self._check_fits(math.prod(shape) * _LENGTH_BYTES, place)
+        count, what = math.prod(shape), "the number of strings"
+        self._check_fits(count * _LENGTH_BYTES, place)
+        self._limits.spend("strings", count, what, path=place.path, where=place.where)
         try:
             tensor = StringTensor(name, shape, self._shards, self.offset)
         except CorruptFileError as error:

@@ -34,14 +34,24 @@ class Arg:
     number_attr: str = ""
     list_attr: str = ""
 
+    def count(self, attrs: Attrs) -> int:
+        """Return how many tensors it stands for, never less than none."""
+        if self.list_attr:
+            listed = attrs.get(self.list_attr)
+            return len(listed) if isinstance(listed, tuple) else 0
+        number = attrs.get(self.number_attr, 1) if self.number_attr else 1
+        return max(0, number) if isinstance(number, int) else 1
+
     def dtypes(self, attrs: Attrs) -> tuple[str, ...]:
-        """Return the dtypes of its tensors, "" for one that *attrs* do not tell."""
+        """Return the dtypes of its tensors, "" for one that *attrs* do not tell.
+
+        They are as many as :meth:`count` says, which a file may have made huge.
+        """
         if self.list_attr:
             listed = attrs.get(self.list_attr)
             return listed if isinstance(listed, tuple) else ()
         one = self.dtype or attrs.get(self.type_attr)
-        number = attrs.get(self.number_attr, 1) if self.number_attr else 1
-        return (one if isinstance(one, str) else "",) * (number if isinstance(number, int) else 1)
+        return (one if isinstance(one, str) else "",) * self.count(attrs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,14 @@ class OpDef:
     attrs: Mapping[str, str] = field(default_factory=dict)
     defaults: Attrs = field(default_factory=dict)
     in_tfjs: bool = False
+
+    def input_count(self, attrs: Attrs) -> int:
+        """Return how many inputs a node with *attrs* takes."""
+        return sum(arg.count(attrs) for arg in self.inputs)
+
+    def output_count(self, attrs: Attrs) -> int:
+        """Return how many results a node with *attrs* has."""
+        return sum(arg.count(attrs) for arg in self.outputs)
 
     def input_dtypes(self, attrs: Attrs) -> tuple[str, ...]:
         """Return the dtypes of all arguments of a node with *attrs*."""
@@ -69,7 +87,7 @@ class OpDef:
         for arg in self.outputs:
             if arg.name == name:
                 return start
-            start += len(arg.dtypes(attrs))
+            start += arg.count(attrs)
         return None
 
 

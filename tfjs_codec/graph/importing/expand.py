@@ -17,7 +17,7 @@ def expand(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
 
     Raises:
         CorruptFileError: A function is missing, calls itself, or is called wrongly; a cycle.
-        LimitExceededError: ``graph_nodes``.
+        LimitExceededError: ``graph_nodes``, ``references``.
     """
     work = Expansion(graph, limits)
     lowering = Lowering(work)

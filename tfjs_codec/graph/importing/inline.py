@@ -65,6 +65,9 @@ class Expansion:
             "graph_nodes", len(self.nodes) + len(function.nodes),
             "the number of nodes with all functions inlined", path=self._path,
         )  # fmt: skip
+        references = sum(len(node.inputs) for node in function.nodes.values())
+        what = "the number of inputs and results with all functions inlined"
+        self._limits.spend("references", references, what, path=self._path)
         while any(f"{prefix}/{name}" in self.nodes for name in function.nodes):
             prefix = self.names.fresh(f"{prefix}_body")
         for arg, given in zip(function.args, arguments, strict=True):

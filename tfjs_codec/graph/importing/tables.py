@@ -36,6 +36,7 @@ def fill_tables(graph: Graph) -> Graph:
 
     Raises:
         CorruptFileError: A vocabulary file is missing or lacks what it should hold.
+        LimitExceededError: ``strings``.
     """
     tables = {name: _table(node) for name, node in graph.nodes.items() if node.op in _TABLES}
     constants = _constants(graph)
@@ -104,7 +105,10 @@ def _read(graph: Graph, table: Node, node: Node, asset_name: Node) -> tuple[Node
         raise CorruptFileError(
             f"the vocabulary file {quote(asset)} is missing", path=graph.path, where=_where(node)
         )
-    lines = graph.assets[asset]().replace(b"\r", b"").split(b"\n")
+    data = graph.assets[asset]()
+    what = "the number of strings"
+    graph.limits.spend("strings", data.count(b"\n"), what, path=graph.path, where=quote(asset))
+    lines = data.replace(b"\r", b"").split(b"\n")
     if not lines[-1]:
         lines.pop()
     size = int(node.attrs["vocab_size"])

@@ -30,6 +30,9 @@ from tfjs_codec.ir.tensors import Array, LazyTensor
 # below twice their weights, but a small file can ask for any number of operations on a large one.
 _WORK_BYTES, _WORK_RATIO = 256 << 20, 8
 
+# What is made is held in memory: some bytes for shapes, and twice what the constants have.
+_MADE_BYTES, _MADE_RATIO = 16 << 20, 2
+
 # Operands that change nothing: Keras's swish is x · sigmoid(1 · x).
 _NEUTRAL = {"Add": 0, "AddV2": 0, "Mul": 1, "RealDiv": 1, "Sub": 0}
 _COMMUTATIVE = frozenset({"Add", "AddV2", "Mul"})
@@ -43,7 +46,8 @@ def fold(graph: Graph) -> Graph:
     names = fresh_names(graph)
     nodes = dict(graph.nodes)
     constants = {name: node for name, node in nodes.items() if node.op == "Const"}
-    budget = _WORK_BYTES + _WORK_RATIO * sum(node.value.nbytes for node in constants.values())
+    nbytes = sum(node.value.nbytes for node in constants.values())
+    budget, room = _WORK_BYTES + _WORK_RATIO * nbytes, _MADE_BYTES + _MADE_RATIO * nbytes
     moved: dict[Ref, Ref] = {}
     for node in ordered(graph.nodes, path=graph.path):
         if node.op not in KERNELS or not node.inputs:
@@ -55,10 +59,11 @@ def fold(graph: Graph) -> Graph:
             continue
         inputs = [constants[name] for name in sources]
         budget -= sum(each.value.nbytes for each in inputs)
-        if budget < 0:
+        if budget < 0 or room < 0:
             break
         made = _results(node, inputs, names)
-        budget -= sum(each.value.nbytes for each in made)
+        size = sum(each.value.nbytes for each in made)
+        budget, room = budget - size, room - size
         for index, each in enumerate(made):
             nodes[each.name] = constants[each.name] = each
             if each.name != node.name:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.layers.engine.log import LoweringLog
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.tfjs.names import Names
 
 
@@ -17,7 +18,7 @@ class Session:
 
     ``masked`` tells whether any layer of the Keras model makes masks: then tfjs hands stale
     masks to layers that should see none. ``flat_sizes`` are the lengths that Flatten layers must
-    produce because a Dense after them says so.
+    produce because a Dense after them says so. ``limits`` pay for the constants that rules make.
     """
 
     path: str
@@ -25,6 +26,7 @@ class Session:
     version: tuple[int, int]
     allow_approximate: bool
     backend: str = "tensorflow"
+    limits: Limits = DEFAULT_LIMITS
     masked: bool = False
     flat_sizes: Mapping[KerasLayer, int] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
