@@ -365,10 +365,12 @@ def _write_directory(
     from tfjs_codec.files.sink import check_destination, staged
     from tfjs_codec.writers.tfjs_json import model_files
 
-    written = None
+    written, force = None, job.options.force
     if job.destination is not None:
-        target = check_destination(job.destination, model_files, force=job.options.force)
-        with staged(target, model_files, force=job.options.force) as stage:
+        _check_not_source(job.destination, report.source)
+        names = [shard.name for shard in planned.shards]
+        target = check_destination(job.destination, model_files, force=force, names=names)
+        with staged(target, model_files, force=force) as stage:
             written = write(stage)
     return replace(
         report,
@@ -383,6 +385,15 @@ def _write_directory(
     )
 
 
+def _check_not_source(destination: Path, source: str) -> None:
+    """Refuse to replace the source: what it holds would be lost, or lose its precision."""
+    from tfjs_codec.files.publish import INDEX
+
+    target, origin = (Path(os.path.realpath(path)) for path in (destination, source))
+    if target in (origin, origin.parent if origin.name == INDEX else origin):
+        raise UsageError("is the source itself", path=destination, hint="Name another one.")
+
+
 def _write_file(
     job: Job, report: Report, magics: tuple[bytes, ...], write: Callable[[Stage, str], None]
 ) -> Report:
@@ -391,8 +402,7 @@ def _write_file(
 
     if job.destination is None:
         return report
-    if Path(os.path.realpath(job.destination)) == Path(os.path.realpath(report.source)):
-        raise UsageError("is the source itself", path=job.destination, hint="Name another file.")
+    _check_not_source(job.destination, report.source)
     force = job.options.force
     target = check_file_destination(job.destination, magics, force=force)
     with staged_file(target, magics, force=force) as stage:

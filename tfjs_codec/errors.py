@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _QUOTE_CHARS = 80
+_REASON_CHARS = 400
+_LISTED = 100  # problems in a message
 
 
 def quote(value: object) -> str:
@@ -93,7 +95,8 @@ class Problem:
 
     def __str__(self) -> str:
         what = f"{self.kind} {quote(self.layer)} ({brief(self.class_name)})"
-        text = f"{what}: {self.reason.rstrip('.')}."
+        reason = visible(self.reason[:_REASON_CHARS]).rstrip(".")
+        text = f"{what}: {reason}{'…' * (len(self.reason) > _REASON_CHARS)}."
         return f"{text} {self.hint}" if self.hint else text
 
 
@@ -115,7 +118,9 @@ class UnsupportedModelError(InputError):
         self.problems = problems
 
     def __str__(self) -> str:
-        return "\n  ".join([super().__str__(), *map(str, self.problems)])
+        listed = list(map(str, self.problems[:_LISTED]))
+        more = len(self.problems) - _LISTED
+        return "\n  ".join([super().__str__(), *listed, *[f"… and {more} more."] * (more > 0)])
 
 
 class OutputError(TfjsCodecError, OSError):

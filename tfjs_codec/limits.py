@@ -52,7 +52,7 @@ class Limits:
     steps: int = 1_000_000  # elements of compressed text, decoded one by one
     derived_bytes: int = 256 << 20  # constants that layers and operations become in tfjs
     stdin_bytes: int = 1 << 30  # standard input is held in memory
-    shards: int = 100_000  # files of a tfjs model; the official size is 4 MiB each
+    shards: int = 20_000  # files of a tfjs model; the official size is 4 MiB each
     path_chars: int = 255  # one component of a path; more cannot exist on common file systems
 
     def check(

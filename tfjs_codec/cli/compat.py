@@ -14,7 +14,7 @@ from typing import Any
 
 from tfjs_codec import __version__, api
 from tfjs_codec.cli import shared
-from tfjs_codec.cli.program import guarded
+from tfjs_codec.cli.program import guarded, say
 from tfjs_codec.errors import UsageError, quote, visible
 from tfjs_codec.options import ConvertOptions
 
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.version:
-        print(f"tfjs_codec {__version__}")
+        say(f"tfjs_codec {__version__}")
         return 0
     options = _options(arguments)
     for flag, why in _WITHOUT_EFFECT.items():

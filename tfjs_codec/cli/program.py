@@ -6,8 +6,9 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
-from tfjs_codec.errors import TfjsCodecError, visible
+from tfjs_codec.errors import OutputError, TfjsCodecError, visible
 
 
 def guarded(name: str, work: Callable[[], int]) -> int:
@@ -17,9 +18,8 @@ def guarded(name: str, work: Callable[[], int]) -> int:
     try:
         try:
             code = work()
-            sys.stdout.flush()
-        except BrokenPipeError:  # the reader of our output has left
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        finally:  # also when argparse leaves, after --help
+            _flush()
     except TfjsCodecError as error:
         _complain(name, str(error))
         return error.exit_code
@@ -40,9 +40,35 @@ def guarded(name: str, work: Callable[[], int]) -> int:
     return code
 
 
+def say(text: str) -> None:
+    """Print *text*; who reads it may leave at any time.
+
+    Raises:
+        OutputError: Standard output cannot be written, as on a full disk.
+    """
+    try:
+        print(text)
+    except OSError as error:
+        _give_up(error)
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _give_up(error)
+
+
+def _give_up(error: OSError) -> None:
+    """Throw away what standard output did not take, so that Python does not try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):  # the reader of our output has left
+        raise OutputError(f"cannot write: {error.strerror}", path="standard output") from error
+
+
 def _prepare_streams() -> None:
     """Make the standard streams usable, whatever is closed and whatever the locale can encode."""
-    for name in ("stdin", "stdout", "stderr"):
+    for name in ("stdin", "stdout", "stderr"):  # shared.source() asks whether the first can be read
         if getattr(sys, name) is None:  # else the next file we open took its descriptor
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w"))
     for stream in (sys.stdout, sys.stderr):
@@ -51,4 +77,5 @@ def _prepare_streams() -> None:
 
 
 def _complain(name: str, text: str) -> None:
-    print(f"{name}: error:", visible(text, keep="\n"), file=sys.stderr)
+    with suppress(OSError):  # nobody listens
+        print(f"{name}: error:", visible(text, keep="\n"), file=sys.stderr)

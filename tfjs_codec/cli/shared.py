@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from tfjs_codec.cli.program import say
 from tfjs_codec.errors import UsageError
 from tfjs_codec.limits import Limits
 
@@ -60,15 +61,17 @@ def add_changes(add: Callable[..., Any]) -> None:
 def show(result: Result, arguments: argparse.Namespace) -> None:
     """Print *result* as the options ask."""
     if arguments.json:
-        print(json.dumps(result.to_json()))
+        say(json.dumps(result.to_json()))
     elif not arguments.quiet:
-        print(result)
+        say(str(result))
 
 
 def source(text: str, limits: Limits) -> str | bytes:
     """Return what to read: the path *text*, or for ``-`` the bytes of standard input."""
     if text != "-":
         return text
+    if not sys.stdin.readable():
+        raise UsageError("standard input is closed", hint="Name a file, or pipe one in.")
     data = bytearray()
     while piece := sys.stdin.buffer.read(_STDIN_BYTES):
         what = "the number of bytes in standard input"

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tfjs_codec.cli import shared
+from tfjs_codec.cli.program import say
 from tfjs_codec.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = _verified(arguments)
     except VerificationError as error:
         if arguments.json:
-            print(json.dumps({"path": arguments.web, "failures": error.failures}))
+            say(json.dumps({"path": arguments.web, "failures": error.failures}))
         raise
     shared.show(found, arguments)
     return 0

@@ -10,6 +10,9 @@ Keras's) is split into ``X0``, ``X1``, … as Keras does.
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,8 +20,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
-from tfjs_codec.errors import OutputError
-from tfjs_codec.files.sink import Stage
+from tfjs_codec.files.sink import Stage, fail
 from tfjs_codec.ir.tensors import LazyTensor
 
 _ATTRIBUTE_BYTES = 64512  # HDF5_OBJECT_HEADER_LIMIT of Keras
@@ -45,8 +47,10 @@ def write_hdf5(stage: Stage, name: str, tree: H5Tree) -> None:
     try:
         with h5py.File(stage.path / name, "w") as file:
             _lay_out(file, tree, places)
-    except OSError as error:
-        raise OutputError(f"cannot write: {error}", path=stage.path / name) from error
+    except (OSError, RuntimeError) as error:  # of several lines, with pointers
+        number = re.search(r"errno = (\d+)", str(error))
+        code = int(number[1]) if number else getattr(error, "errno", None) or errno.EIO
+        fail(OSError(code, os.strerror(code)), stage.shown(name))
     file = stage.patch(name)
     try:
         for offset, tensor in places:

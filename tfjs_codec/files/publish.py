@@ -15,8 +15,8 @@ that takes the place of another is on the disk first (``fsync``), so that a powe
 both; where nothing is lost the system writes back in its own time, as it does for ``cp``. Only
 the third way has a moment without any model (never a mixture); what a kill leaves in it is put
 back by the next run. It serves other systems than Linux, mount points, directories of another
-owner, the current directory (a swap would pull it from under the shell) and directories that
-hold foreign directories.
+owner or of a group or access control list that we cannot give, the current directory (a swap would
+pull it from under the shell) and directories that hold foreign directories.
 """
 
 from __future__ import annotations
@@ -24,22 +24,27 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+
+from tfjs_codec.errors import UsageError, quote
 
 INDEX = "model.json"  # the file whose appearance makes a directory a model
 Owned = Callable[[Path], "frozenset[str] | None"]
 
 _BACKUP = ".tfjs_codec-old"
 _NAME_CHARS = 50  # of the destination in the stage's name, which must fit 255 bytes
+_DIGEST_CHARS = 12  # of a longer name's SHA-256, after its first characters
+_ACLS = ("system.posix_acl_access", "system.posix_acl_default")  # linux/xattr.h
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
-def publish(stage: Path, destination: Path, owned: Owned) -> None:
+def publish(stage: Path, destination: Path, owned: Owned, *, force: bool) -> None:
     """Put *stage* in the place of *destination*; foreign files in it stay.
 
     Raises:
+        UsageError: A foreign file is in the way, and *force* does not allow to replace it.
         OSError: It could not be done; :func:`take_back` undoes what was.
     """
     if not os.path.lexists(destination):
@@ -51,8 +56,11 @@ def publish(stage: Path, destination: Path, owned: Owned) -> None:
         else:
             return
     old = owned(destination) or frozenset()
-    foreign = visible_names(destination) - old - set(os.listdir(stage))
-    if _may_swap(destination, foreign):
+    new = set(os.listdir(stage))
+    if not force:
+        check_free(destination, new, old)
+    foreign = visible_names(destination) - old - new
+    if _may_swap(stage, destination, foreign):
         for name in foreign:
             _link_or_copy(destination / name, stage / name)
         if _exchange(stage, destination):
@@ -62,8 +70,19 @@ def publish(stage: Path, destination: Path, owned: Owned) -> None:
     _move_in(stage, destination, old)
 
 
-def _may_swap(destination: Path, foreign: set[str]) -> bool:
-    """Whether *destination* may become another directory object."""
+def check_free(destination: Path, new: Iterable[str], old: frozenset[str]) -> None:
+    """Raise UsageError if one of the files *new* is in *destination* but not of the model *old*."""
+    taken = sorted(visible_names(destination).intersection(new) - old)
+    if taken:
+        raise UsageError(
+            f"{quote(taken[0])} is there and not part of the model that is to be replaced",
+            path=destination,
+            hint="Name another directory, or pass --force (force=True) to replace it.",
+        )
+
+
+def _may_swap(stage: Path, destination: Path, foreign: set[str]) -> bool:
+    """Whether *destination* may become another directory object, *stage*."""
     if not hasattr(os, "geteuid"):
         return False
     here = _working_directory()
@@ -71,9 +90,36 @@ def _may_swap(destination: Path, foreign: set[str]) -> bool:
         not os.path.ismount(destination)
         and writable(destination.parent)
         and os.stat(destination).st_uid == os.geteuid()
+        and _access(stage) == _access(destination)
         and (here is None or not here.is_relative_to(destination))
         and not any(_is_directory(destination / name) for name in foreign)
     )
+
+
+def copy_access(old: Path, new: Path) -> None:
+    """Let the group, permissions and access control lists of *new* be those of *old*, if we may."""
+    status = os.stat(old)
+    if hasattr(os, "chown") and os.stat(new).st_gid != status.st_gid:
+        with suppress(OSError):
+            os.chown(new, -1, status.st_gid)
+    shutil.copymode(old, new)  # after the group: a change of it takes bits away
+    for name, value in _acls(old).items():
+        with suppress(OSError):
+            os.setxattr(new, name, value)
+
+
+def _access(path: Path) -> tuple[int, int, dict[str, bytes]]:
+    status = os.stat(path)
+    return status.st_gid, status.st_mode, _acls(path)
+
+
+def _acls(path: Path) -> dict[str, bytes]:
+    """Return the access control lists of *path* by their names as extended attributes."""
+    found = {}
+    for name in _ACLS if hasattr(os, "getxattr") else ():
+        with suppress(OSError):  # there is none, or the file system has none
+            found[name] = os.getxattr(path, name)
+    return found
 
 
 def _working_directory() -> Path | None:
@@ -133,8 +179,14 @@ def take_back(stage: Path, destination: Path, owned: Owned) -> None:
 
 
 def stage_prefix(destination: Path) -> str:
-    """Return how the names of all stages of *destination* begin."""
-    return f".{destination.name[:_NAME_CHARS]}.tfjs_codec-"
+    """Return how the names of all stages of *destination* begin, and those of no other."""
+    name = destination.name
+    if len(name) > _NAME_CHARS:
+        import hashlib  # here: it loads OpenSSL, and few names are that long
+
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:_DIGEST_CHARS]
+        name = f"{name[: _NAME_CHARS - _DIGEST_CHARS]}~{digest}"
+    return f".{name}.tfjs_codec-"
 
 
 def writable(directory: Path) -> bool:

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
@@ -21,6 +21,8 @@ from tfjs_codec.errors import CorruptFileError, OutputError, UsageError
 from tfjs_codec.files.copying import IN_KERNEL, Jobs, copy_range
 from tfjs_codec.files.publish import (
     Owned,
+    check_free,
+    copy_access,
     publish,
     stage_prefix,
     take_back,
@@ -42,15 +44,23 @@ class Stage:
     """A directory under construction; files are created in it one after the other.
 
     What is copied into them may still be on its way when they are closed: :meth:`settle`. They
-    are for the disk, not for the cache, if the stage *replaces* something.
+    are for the disk, not for the cache, if the stage *replaces* something. Messages
+    name what is at *destination* in the end: the files, or a *single* one.
     """
 
-    def __init__(self, path: Path, *, replaces: bool = False) -> None:
+    def __init__(
+        self, path: Path, destination: Path, *, single: bool = False, replaces: bool = False
+    ) -> None:
         self.path = path
+        self._destination, self._single = destination, single
         self.replaces = replaces
         self._sources: dict[Path, int] = {}
         self._stack = ExitStack()
         self.jobs = Jobs()
+
+    def shown(self, name: str) -> Path:
+        """Return what messages about the file *name* should call it."""
+        return self._destination if self._single else self._destination / name
 
     def create(self, name: str) -> StagedFile:
         """Return the new file *name*, open for writing."""
@@ -121,6 +131,7 @@ class StagedFile:
         self, stage: Stage, name: str, flags: int = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     ) -> None:
         self.path = stage.path / name
+        self._shown = stage.shown(name)
         self._stage = stage
         self._ranges: list[tuple[int, Extent, int]] = []  # to be copied: source, place, target
         self._waiting = 0  # bytes of them
@@ -128,7 +139,7 @@ class StagedFile:
         try:
             self._fd = os.open(self.path, flags | _BINARY, 0o666)
         except OSError as error:
-            _fail(error, self.path)
+            fail(error, self._shown)
 
     def close(self) -> None:
         """Close the file, once all copies into it are made; what is closed stays so."""
@@ -153,7 +164,7 @@ class StagedFile:
         try:
             os.close(self._fd)
         except OSError as error:  # file systems on a network write now
-            _fail(error, self.path)
+            fail(error, self._shown)
 
     def _fill(self) -> None:
         """Make the copies that were put off."""
@@ -162,7 +173,7 @@ class StagedFile:
             for source, extent, position in ranges:
                 copy_range(source, self._fd, extent, position)
         except OSError as error:
-            _fail(error, self.path)
+            fail(error, self._shown)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move to byte *offset* and return where that is."""
@@ -175,7 +186,7 @@ class StagedFile:
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError as error:
-            _fail(error, self.path)
+            fail(error, self._shown)
 
     def copy(self, extent: Extent) -> None:
         """Append the bytes of *extent* without bringing them into the process where possible.
@@ -200,10 +211,13 @@ class StagedFile:
         self.seek(position + extent.nbytes)
 
 
-def check_destination(destination: Path, owned: Owned, *, force: bool) -> Path:
+def check_destination(
+    destination: Path, owned: Owned, *, force: bool, names: Collection[str] = ()
+) -> Path:
     """Return the real path of *destination* if it may become a model directory.
 
-    It may be absent, empty or hold a model; with *force* it may hold anything.
+    It may be absent, empty or hold a model, beside which nothing may have one of the *names* that
+    are to be written; with *force* it may hold anything.
 
     Raises:
         UsageError: It may not.
@@ -215,17 +229,20 @@ def check_destination(destination: Path, owned: Owned, *, force: bool) -> Path:
     try:
         if not stat.S_ISDIR(os.lstat(destination).st_mode):
             raise UsageError("is not a directory", path=destination, hint="Name a directory.")
-        names = visible_names(destination)
+        visible = visible_names(destination)
     except FileNotFoundError:
         return destination
     except OSError as error:
-        _fail(error, destination)
-    if names and owned(destination) is None and not force:
+        fail(error, destination)
+    old = owned(destination)
+    if visible and old is None and not force:
         raise UsageError(
             "is not empty and holds no tfjs model",
             path=destination,
             hint="Name another directory, or pass --force (force=True) to write into it.",
         )
+    if not force:
+        check_free(destination, names, old or frozenset())
     return destination
 
 
@@ -245,7 +262,11 @@ def staged(destination: Path, owned: Owned, *, force: bool = False) -> Iterator[
         OutputError: Writing failed; *destination* is as it was.
     """
     destination = check_destination(destination, owned, force=force)
-    with _staging(destination, owned, lambda path: publish(path, destination, owned)) as stage:
+
+    def finish(path: Path) -> None:
+        publish(path, destination, owned, force=force)
+
+    with _staging(destination, owned, finish) as stage:
         yield stage
 
 
@@ -267,14 +288,18 @@ def staged_file(destination: Path, magics: tuple[bytes, ...], *, force: bool) ->
     destination = check_file_destination(destination, magics, force=force)
 
     def replace(path: Path) -> None:
+        if destination.exists():
+            copy_access(destination, path / destination.name)
         os.replace(path / destination.name, destination)
 
-    with _staging(destination, _owns_nothing, replace) as stage:
+    with _staging(destination, _owns_nothing, replace, single=True) as stage:
         yield stage
 
 
 @contextmanager
-def _staging(destination: Path, owned: Owned, finish: Callable[[Path], None]) -> Iterator[Stage]:
+def _staging(
+    destination: Path, owned: Owned, finish: Callable[[Path], None], *, single: bool = False
+) -> Iterator[Stage]:
     """Give a stage beside *destination*; *finish* its directory once it is complete."""
     with ExitStack() as undo, ExitStack() as always:
         try:
@@ -282,8 +307,9 @@ def _staging(destination: Path, owned: Owned, finish: Callable[[Path], None]) ->
             _clean_stale(destination, owned)
             path = _make_stage(destination, owned, always)
         except OSError as error:
-            _fail(error, destination)
-        stage = Stage(path, replaces=_holds_something(destination))
+            fail(error, destination)
+        replaces = _holds_something(destination)
+        stage = Stage(path, destination, single=single, replaces=replaces)
         always.callback(stage.close)
         yield stage
         stage.settle()
@@ -292,7 +318,7 @@ def _staging(destination: Path, owned: Owned, finish: Callable[[Path], None]) ->
                 _sync(path)
             finish(path)
         except OSError as error:
-            _fail(error, destination)
+            fail(error, destination)
         undo.pop_all()
         if stage.replaces:
             with suppress(OSError):  # it is published, whatever a power cut may do now
@@ -313,7 +339,7 @@ def check_file_destination(destination: Path, magics: tuple[bytes, ...], *, forc
     except FileNotFoundError:
         return destination
     except OSError as error:
-        _fail(error, destination)
+        fail(error, destination)
     if head and not head.startswith(magics) and not force:
         raise UsageError(
             "exists and is something else than what is to be written",
@@ -347,17 +373,22 @@ def _remove_empty(path: Path) -> None:
 
 def _make_stage(destination: Path, owned: Owned, always: ExitStack) -> Path:
     """Create the stage, beside *destination* or, where that cannot be, in it."""
-    name = f"{stage_prefix(destination)}{os.getpid()}-{os.urandom(4).hex()}"
     exists = destination.is_dir()
     inside = exists and (os.path.ismount(destination) or not writable(destination.parent))
-    path = (destination if inside else destination.parent) / name
-    always.callback(_discard, path, destination, owned)  # first: Ctrl-C may come at once
-    os.mkdir(path)
-    lock = _lock(path)
-    if lock is not None:
-        always.callback(os.close, lock)
+    parent = destination if inside else destination.parent
+    while True:
+        path = parent / f"{stage_prefix(destination)}{os.getpid()}-{os.urandom(4).hex()}"
+        always.callback(_discard, path, destination, owned)  # first: Ctrl-C may come at once
+        os.mkdir(path)
+        with suppress(BlockingIOError, FileNotFoundError):
+            lock = _lock(path)
+            if lock is not None:
+                always.callback(os.close, lock)
+            if path.exists():
+                break
+        # Another run found it before it was locked, and removes it as left behind.
     if exists:
-        shutil.copymode(destination, path)
+        copy_access(destination, path)
     return path
 
 
@@ -365,36 +396,32 @@ def _make_stage(destination: Path, owned: Owned, always: ExitStack) -> Path:
 
 
 def _clean_stale(destination: Path, owned: Owned) -> None:
-    """Remove stages of *destination* whose writers are dead, after taking back what they hold."""
-    pattern = re.compile(re.escape(stage_prefix(destination)) + r"(\d+)-[0-9a-f]{8}")
+    """Remove stages of *destination* whose writers are dead, after taking back what they hold.
+
+    A writer lives as long as it holds the lock of its stage; its number says nothing, since in a
+    container every first process is number 1.
+    """
+    pattern = re.compile(re.escape(stage_prefix(destination)) + r"\d+-[0-9a-f]{8}")
     for directory in (destination.parent, destination):
         for name in os.listdir(directory) if directory.is_dir() else ():
-            match = pattern.fullmatch(name)
-            if match and _is_dead(int(match[1]), directory / name):
+            if not pattern.fullmatch(name):
+                continue
+            try:
+                lock = _lock(directory / name)
+            except OSError:
+                continue  # it is alive, or gone, or not ours
+            if lock is not None:
                 _discard(directory / name, destination, owned)
-
-
-def _is_dead(pid: int, stage: Path) -> bool:
-    """Whether no writer owns *stage*: no such process (here), and nobody holds its lock."""
-    if os.name != "posix":
-        return False  # os.kill would kill
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        pass
-    except OSError:
-        return False
-    else:
-        return False
-    lock = _lock(stage)
-    if lock is None:
-        return False
-    os.close(lock)
-    return True
+                os.close(lock)
 
 
 def _lock(directory: Path) -> int | None:
-    """Lock *directory* until the returned descriptor is closed; None if it is locked."""
+    """Lock *directory* until the returned descriptor is closed; None if there are no locks here.
+
+    Raises:
+        BlockingIOError: Another process holds the lock.
+        OSError: It is gone, or we may not look at it.
+    """
     try:
         import fcntl
     except ImportError:  # Windows
@@ -402,7 +429,10 @@ def _lock(directory: Path) -> int | None:
     fd = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
+        os.close(fd)
+        raise
+    except OSError:  # a file system without locks
         os.close(fd)
         return None
     return fd
@@ -443,7 +473,8 @@ def _sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
-def _fail(error: OSError, path: Path) -> NoReturn:
+def fail(error: OSError, path: Path) -> NoReturn:
+    """Raise the OutputError that says that *path* cannot be written because of *error*."""
     if isinstance(error, OutputError):
         raise error
     hint = "Free some space." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""

@@ -12,13 +12,14 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO
 
 from tfjs_codec.errors import (
     CorruptFileError,
+    OutputError,
     TfjsCodecError,
     UnknownFormatError,
     UnsafeFileError,
@@ -31,6 +32,15 @@ from tfjs_codec.limits import Limits, limit_error
 _MESSAGES = ("saved_model.pb", "saved_model.pbtxt")
 _KEPT = frozenset(("variables", "assets"))
 _BLOCK_BYTES = 1 << 20
+_DAMAGE = (
+    tarfile.TarError,
+    EOFError,
+    OSError,
+    lzma.LZMAError,
+    RecursionError,
+    ValueError,
+    zlib.error,
+)
 _HEADERS = (b"L", b"K", b"x", b"g", b"X")  # GNU and PAX headers, which describe other members
 _HEADER_BYTES = 64 << 10  # a long name; real ones stay below 1 kB
 
@@ -44,34 +54,40 @@ def unpacked_saved_model(source: Source, limits: Limits) -> Iterator[Path]:
         UnsafeFileError: A member is a link or device, or its name reaches out of the archive.
         LimitExceededError: ``zip_members``, ``inflated_bytes`` for all files, or ``zip_ratio``.
         CorruptFileError: The archive is truncated or damaged.
+        OutputError: There is no room for it.
     """
-    with TemporaryDirectory(prefix="tfjs-codec-") as scratch:
-        target = Path(scratch)
+    with source.open() as file, ExitStack() as stack:
         try:
-            with (
-                source.open() as file,
-                tarfile.open(fileobj=file, mode="r:*", tarinfo=_Member) as archive,
-            ):
+            target = Path(stack.enter_context(TemporaryDirectory(prefix="tfjs-codec-")))
+            with tarfile.open(fileobj=file, mode="r:*", tarinfo=_Member) as archive:
                 root = _unpack(archive, target, source, limits)
+        except TfjsCodecError:
+            raise
         except (FileExistsError, NotADirectoryError) as error:
             raise CorruptFileError("two members have the same name", path=source.path) from error
-        except (
-            tarfile.TarError,
-            EOFError,
-            OSError,
-            lzma.LZMAError,
-            RecursionError,
-            ValueError,
-            zlib.error,
-        ) as error:
-            if isinstance(error, TfjsCodecError):
-                raise
+        except _DAMAGE as error:
             if isinstance(error, OSError) and error.errno is not None:
-                raise
+                raise OutputError(
+                    f"cannot be unpacked: {error.strerror}", path=source.path,
+                    hint="Let TMPDIR name a directory with room.",
+                ) from error  # fmt: skip
             raise CorruptFileError(
                 f"not a complete tar archive ({quote(str(error))})", path=source.path
             ) from error
-        yield target / root
+        try:
+            yield target / root
+        except TfjsCodecError as error:
+            _name_archive(error, target, source.path)
+            raise
+
+
+def _name_archive(error: TfjsCodecError, target: Path, archive: str) -> None:
+    """Let *error* name a file below *target* as a place in the *archive*."""
+    path = Path(error.path)
+    if path.is_relative_to(target):
+        inner = path.relative_to(target).as_posix()
+        parts = (inner if inner != "." else "", error.where)
+        error.path, error.where = archive, ": ".join(part for part in parts if part)
 
 
 class _Member(tarfile.TarInfo):

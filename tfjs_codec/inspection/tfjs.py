@@ -1,17 +1,20 @@
-"""Describes a ``model.json`` from its text alone: no weight file is opened, numpy not imported."""
+"""Describes a ``model.json`` from its text: no weight file is opened, numpy not imported."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from pathlib import Path
 from typing import Any
 
-from tfjs_codec.errors import quote
+from tfjs_codec.errors import InputError, quote
 from tfjs_codec.files import strict_json
+from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import Source, unknown_format
 from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo
 from tfjs_codec.ir.layers import LayersGraph, TfjsLayer, scopes
+from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.tfjs.inference import Shapes, infer
 from tfjs_codec.tfjs.topology import read_topology
@@ -38,10 +41,12 @@ def describe(source: Source, options: ConvertOptions) -> Inspection:
     if not isinstance(content, dict) or not {"modelTopology", "weightsManifest"} & content.keys():
         raise unknown_format(source)
     tensors, at = [], place.at("weightsManifest")
+    paths = list[Any]()
     for i, group in enumerate(at.items(content.get("weightsManifest") or [])):
         listed = at.at(i).at("weights")
         for j, entry in enumerate(listed.items(at.at(i).mapping(group).get("weights"))):
             tensors.append(_tensor(listed.at(j).mapping(entry), listed.at(j)))
+        paths += at.at(i).at("paths").items(group.get("paths"))
     topology = content.get("modelTopology")
     kind, layers, warnings = "tfjs-weights", tuple[LayerInfo, ...](), list[str]()
     if topology is not None:
@@ -55,6 +60,8 @@ def describe(source: Source, options: ConvertOptions) -> Inspection:
         graph = read_topology(topology, place)
         layers = _Layers(graph, tensors).graph(graph)
         warnings += _unplaced(graph, tensors)
+    if source.file_path is not None:
+        warnings += _files(paths, source.file_path.parent, tensors, limits)
     facts += [(f"metadata {quote(key)}", quote(value))
               for key, value in _entries(content.get("userDefinedMetadata"))]  # fmt: skip
     if content.get("trainingConfig"):
@@ -77,6 +84,31 @@ def _tensor(entry: dict[str, Any], place: Place) -> TensorInfo:
     if item is None and (stored or dtype) != "string":
         raise place.at("dtype").error(f"unknown dtype {quote(stored or dtype)}")
     return TensorInfo(name, shape, dtype, None if item is None else item * prod(shape), stored)
+
+
+def _files(
+    paths: list[Any], directory: Path, tensors: list[TensorInfo], limits: Limits
+) -> Iterator[str]:
+    """Say what is wrong with the weight files, none of which is opened."""
+    limits.check("shards", len(paths), "the number of weight files", path=directory)
+    sizes = [_file_size(name, directory, limits) for name in paths]
+    wrong = [size for size in sizes if isinstance(size, str)]
+    found = sum(size for size in sizes if isinstance(size, int))
+    wanted = sum(tensor.nbytes or 0 for tensor in tensors)
+    if not wrong and found != wanted and all(tensor.nbytes is not None for tensor in tensors):
+        wrong = [f"the files have {found:,} bytes, the tensors {wanted:,}"]
+    yield from (f"weights cannot be read: {what}" for what in wrong)
+
+
+def _file_size(name: object, directory: Path, limits: Limits) -> int | str:
+    """Return the size in bytes of the weight file *name*, or what is wrong with it."""
+    if not isinstance(name, str):
+        return f"{quote(name)} is no name of a file"
+    try:
+        file = existing_child(directory, name.removeprefix("./"), limits=limits)
+    except InputError as error:
+        return error.what
+    return file.stat().st_size
 
 
 def _entries(value: Any) -> list[tuple[str, Any]]:

@@ -10,6 +10,7 @@ stored.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from tfjs_codec.writers.weights import (
     write_weights,
 )
 
-_MAX_INDEX_BYTES = 256 << 20
+_MAX_INDEX_BYTES = 64 << 20
 
 Model: TypeAlias = TfjsLayers | TfjsGraph | Weights
 
@@ -93,7 +94,11 @@ def index_json(model: Model, manifest: list[Json]) -> bytes:
 
 
 def model_files(directory: Path) -> frozenset[str] | None:
-    """Return the files of the tfjs model (of any kind and writer) in *directory*, or None."""
+    """Return the files of the tfjs model (of any kind and writer) in *directory*, or None.
+
+    Only what has the name of a weight file counts: whoever wrote the ``model.json`` may have named
+    any file in it.
+    """
     index = directory / INDEX
     try:
         if index.stat().st_size > _MAX_INDEX_BYTES:
@@ -103,13 +108,14 @@ def model_files(directory: Path) -> frozenset[str] | None:
         return None
     if not isinstance(content, dict) or not {"modelTopology", "weightsManifest"} & content.keys():
         return None
-    return frozenset({INDEX, *_flat_names(content.get("weightsManifest"))})
+    return frozenset({INDEX, *_weight_files(content.get("weightsManifest"))})
 
 
-def _flat_names(manifest: object) -> Iterator[str]:
-    """Yield the file names of *manifest* that are plain names; paths are not ours to remove."""
+def _weight_files(manifest: object) -> Iterator[str]:
+    """Yield those file names of *manifest* that we, the official converter or tfjs give."""
+    known = re.compile(r"group\d+-shard\d+of\d+(\.bin)?|([\w-]+\.)?weights\.bin", re.ASCII)
     for group in manifest if isinstance(manifest, list) else ():
         paths = group.get("paths") if isinstance(group, dict) else None
         for name in paths if isinstance(paths, list) else ():
-            if isinstance(name, str) and Path(name).name == name != "" and name[0] != ".":
-                yield name
+            if isinstance(name, str) and known.fullmatch(name.removeprefix("./")):
+                yield name.removeprefix("./")
