@@ -119,19 +119,25 @@ def express_graph(model: Loaded, job: Job) -> Graph:
     """Return *model* as a graph of operations that tfjs has.
 
     Raises:
-        UnsupportedModelError: It is no TensorFlow graph, or tfjs has no such operations.
+        UnsupportedModelError: It has neither a graph nor layers, or tfjs has no such operations.
         UsageError: The options name a signature or output that does not exist, or none where
             there are several.
         CorruptFileError, LimitExceededError: The graph makes no sense, or grows without end.
     """
     from tfjs_codec.graph.passes import run
+    from tfjs_codec.operations.target import build_graph
 
-    if isinstance(model, TensorFlowGraph):
-        return run(model.graph(), job.options.limits)
-    raise UnsupportedModelError(
-        "a graph model is made from TensorFlow's graphs, and this file holds none",
-        path=model.path, hint="Leave out --to graph: it becomes a Layers model.",
-    )  # fmt: skip
+    match model:
+        case TensorFlowGraph():
+            return run(model.graph(), job.options.limits)
+        case KerasModel() | TfjsLayers():
+            keras = model if isinstance(model, KerasModel) else _read_back(model, job)
+            keras = replace_layers(rename_layers(keras, job.options.rename), job)
+            return run(build_graph(keras), job.options.limits)
+        case TfjsGraph() | Weights():
+            raise UnsupportedModelError(
+                "weights without an architecture, of which no graph can be made", path=model.path
+            )
 
 
 def express_keras(model: Loaded, job: Job) -> tuple[KerasModel, Report]:

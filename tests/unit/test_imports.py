@@ -25,7 +25,7 @@ ORDER = (
     "files",
     "keras tfjs",
     "readers tracing",
-    "layers back graph writers",
+    "layers operations back graph writers",
     "report",
     "conversion",
     "inspection comparison",

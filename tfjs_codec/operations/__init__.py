@@ -1,0 +1,1 @@
+"""Keras models as graphs of operations: the builder, ``keras.ops`` in it, a rule for each layer."""

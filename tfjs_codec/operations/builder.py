@@ -1,0 +1,279 @@
+"""Builds a graph node by node, with the shapes and dtypes of all results.
+
+Nodes are named after the Keras layer on whose behalf they are made (``block/conv/Conv2D``); the
+node that yields a layer's output has the layer's own name, so that it can be asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from typing import Any, Protocol
+
+import numpy as np
+
+from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.ir.graph import Names, Node, Ref, Shape, Tensor
+from tfjs_codec.ir.keras import Call, KerasLayer
+from tfjs_codec.ir.loaded import KerasModel
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32
+from tfjs_codec.operations.values import Dims, Operand, Value, broadcast, graph_dtype
+from tfjs_codec.tfjs.graph_ops import Arg, op_def
+
+_SHARED = 256  # elements of a constant that is made once, whoever asks for it
+
+
+class Caller(Protocol):
+    """Calls layers that other layers own; it is the target, see there."""
+
+    def inner(self, layer: KerasLayer, *args: Any, **kwargs: Any) -> list[Value]: ...
+
+    def nested(self, layer: KerasLayer, given: Sequence[Value]) -> list[Value]: ...
+
+
+class Builder:
+    """The graph so far, and the layer whose rule runs.
+
+    Attributes:
+        nodes: The nodes made so far.
+        shapes: The shapes of all their results.
+        model: The model that is translated; its generation decides about formulas.
+        layer: The layer or operation that is being translated, for messages and weights.
+        call: The arguments of its call, with values in the place of references.
+        caller: Calls the layers inside.
+        warnings: What the reader of the report should know.
+    """
+
+    def __init__(self, model: KerasModel, caller: Caller) -> None:
+        self.model = model
+        self.caller = caller
+        self.nodes: dict[str, Node] = {}
+        self.shapes: dict[Ref, Dims] = {}
+        self.warnings: list[str] = []
+        self.initializer: dict[str, Node] = {}
+        self.layer = KerasLayer("", "")
+        self.call = Call()
+        self._names = Names(())
+        self._scope = ""
+        self._layers: set[str] = set()
+        self._reserved: set[str] = set()
+        self._constants: dict[tuple[str, Dims, bytes], Value] = {}
+        self._weights: dict[int, Value] = {}
+
+    # ------------------------------------------------------------------------------------ facts
+
+    @property
+    def generation(self) -> int:
+        """The Keras generation whose formulas apply: 1, 2 or 3."""
+        return self.model.generation
+
+    @property
+    def trains(self) -> bool:
+        """Whether the call keeps training=True when predicting; Keras 3's predict overrides it."""
+        return self.call.kwargs.get("training") is True and self.generation < 3
+
+    def warn(self, sentence: str) -> None:
+        """Record a warning about the layer."""
+        self.warnings.append(f"layer '{self.layer.name}': {sentence}")
+
+    # ------------------------------------------------------------------------------------ nodes
+
+    def emit(
+        self, op: str, *inputs: Value, shape: Dims | None = None, dtype: str = "", **attrs: Any
+    ) -> Value:
+        """Add a node of *op* and return its (first) result.
+
+        Args:
+            op: A TensorFlow operation.
+            inputs: Its operands.
+            shape: The shape of the result; by default the inputs' shapes broadcast together.
+            dtype: The Keras dtype of the result; by default that of the first input.
+            attrs: Its attributes. Types and numbers follow from the inputs, and what has a default
+                value need not be given.
+        """
+        shape = broadcast(*(x.shape for x in inputs)) if shape is None else shape
+        return self.emit_many(op, *inputs, results=[(shape, dtype or inputs[0].dtype)], **attrs)[0]
+
+    def emit_many(
+        self, op: str, *inputs: Value, results: Sequence[tuple[Dims, str]], **attrs: Any
+    ) -> list[Value]:
+        """Like :meth:`emit`, returning all results, whose shapes and dtypes are *results*."""
+        definition = op_def(op)
+        assert definition is not None, op
+        kinds = [graph_dtype(x.dtype) for x in inputs]
+        found: dict[str, Any] = dict(definition.defaults)
+        found.update(_inferred(definition.inputs, kinds))
+        found.update(attrs)
+        for arg, (_, dtype) in zip(definition.outputs, results, strict=False):
+            if arg.type_attr:
+                found.setdefault(arg.type_attr, graph_dtype(dtype))
+        missing = set(definition.attrs) - set(found)
+        assert not missing, f"{op} without {sorted(missing)}"
+        name = self._names.fresh(f"{self._scope}/{op}" if self._scope else op)
+        self.nodes[name] = Node(name, op, tuple(x.ref for x in inputs), found)
+        made = [Value(Ref(name, i), shape, dtype) for i, (shape, dtype) in enumerate(results)]
+        self.shapes.update((value.ref, value.shape) for value in made)
+        return made
+
+    def constant(self, content: Any, dtype: str = "", *, name: str = "Const") -> Value:
+        """Return a constant; *dtype* defaults to what Keras makes of *content*."""
+        array = np.asarray(content)
+        dtype = dtype or _dtype_of(array)
+        kind = graph_dtype(dtype)
+        if kind == "string":
+            array = np.asarray(
+                [s.encode() if isinstance(s, str) else s for s in array.ravel().tolist()], object
+            ).reshape(array.shape)
+        else:
+            array = array.astype(kind)
+        small = array.size <= _SHARED
+        key = (dtype, array.shape, repr(array.tolist()).encode() if small else b"")
+        if small and key in self._constants:
+            return self._constants[key]
+        value = self.lazy(ArrayTensor(name, array), dtype, name=name)
+        if small:
+            whole = kind.startswith("int") and array.ndim < 2
+            sizes = tuple(int(i) for i in array.ravel()) if whole else None
+            value = replace(value, constant=array, sizes=sizes)
+            self._constants[key] = value
+        return value
+
+    def lazy(self, tensor: LazyTensor, dtype: str = "float32", *, name: str = "Const") -> Value:
+        """Return a constant whose content is read when it is written; its dtype is *dtype*."""
+        name = self._names.fresh(f"{self._scope}/{name}" if self._scope else name)
+        attrs = {"dtype": graph_dtype(dtype), "value": tensor}
+        self.nodes[name] = Node(name, "Const", attrs=attrs)
+        self.shapes[Ref(name)] = tuple(tensor.shape)
+        return Value(Ref(name), tuple(tensor.shape), dtype)
+
+    def weight(self, layer: KerasLayer, role: str) -> Value:
+        """Return the variable *role* of *layer*; it is one constant, however often it is used."""
+        tensor = layer.weights.get(role)
+        if tensor is None:
+            raise CorruptFileError(
+                f"the file holds no variable '{role}'",
+                path=self.model.path,
+                where=f"layer '{layer.name}'",
+            )
+        if id(tensor) not in self._weights:
+            self._weights[id(tensor)] = self.lazy(as_float32(tensor), name=role)
+        return self._weights[id(tensor)]
+
+    def input(self, name: str, shape: Dims, dtype: str) -> tuple[Value, Tensor]:
+        """Add an input of the model, and return how the signature describes it."""
+        name, kind = self._names.fresh(legal(name)), graph_dtype(dtype)
+        dims = Shape(tuple(-1 if size is None else size for size in shape))
+        self.nodes[name] = Node(name, "Placeholder", attrs={"dtype": kind, "shape": dims})
+        self.shapes[Ref(name)] = shape
+        return Value(Ref(name), shape, dtype), Tensor(Ref(name), kind, dims)
+
+    # ---------------------------------------------------------------------------------- values
+
+    def value(self, x: Operand, dtype: str = "") -> Value:
+        """Return *x* as a value: a number or array becomes a constant. Cast it to *dtype*."""
+        if not isinstance(x, Value):
+            if isinstance(x, (list, tuple)) and any(isinstance(item, Value) for item in x):
+                return self._packed(x, dtype)
+            return self.constant(x, dtype)
+        if not dtype or x.dtype == dtype:
+            return x
+        given, wanted = graph_dtype(x.dtype), graph_dtype(dtype)
+        if given == wanted:
+            return replace(x, dtype=dtype)
+        if x.constant is not None:
+            return self.constant(x.constant, dtype)
+        return replace(
+            self.emit("Cast", x, dtype=dtype, SrcT=given, DstT=wanted), mask=x.mask, sizes=x.sizes
+        )
+
+    def _packed(self, items: Sequence[Operand], dtype: str) -> Value:
+        """Return a vector of scalars, some of them values: mostly a shape."""
+        dtype = dtype or next(item.dtype for item in items if isinstance(item, Value))
+        scalars = [self.value(item, dtype) for item in items]
+        sizes = tuple(size for item in scalars for size in item.sizes or (None,))
+        packed = self.emit("Pack", *scalars, shape=(len(scalars),), N=len(scalars), axis=0)
+        return replace(packed, sizes=sizes)
+
+    # ---------------------------------------------------------------------------------- scopes
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Name the nodes that follow after *name*, below the present scope."""
+        before = self._scope
+        self._scope = f"{before}/{legal(name)}" if before else legal(name)
+        try:
+            yield
+        finally:
+            self._scope = before
+
+    def reserve(self, names: Sequence[str]) -> None:
+        """Keep *names*, which belong to layers, from being given to other nodes."""
+        self._reserved.update(self._names.fresh(legal(name)) for name in names)
+
+    def name_results(self, results: list[Value], name: str, since: int) -> list[Value]:
+        """Give the reserved *name* to the node that yields the first of *results*.
+
+        It must be one of those made after *since* nodes were there, and have no layer's name yet.
+        """
+        old, first = results[0].ref.node, results[0].ref
+        recent = list(self.nodes)[since:]
+        fixed = old not in recent or self.nodes[old].op in ("Const", "Placeholder")
+        if fixed or first.output or old in self._layers or name in self.nodes:
+            return results
+        if name not in self._reserved and self._names.fresh(name) != name:
+            return results
+        for each in recent:
+            node = self.nodes.pop(each)
+            if any(ref.node == old for ref in node.inputs):
+                moved = (Ref(name, r.output) if r.node == old else r for r in node.inputs)
+                node = replace(node, inputs=tuple(moved))
+            if each == old:
+                node = replace(node, name=name)
+            self.nodes[node.name] = node
+        self._layers.add(name)
+        for number in count():
+            if (shape := self.shapes.get(Ref(old, number))) is None:
+                break
+            self.shapes[Ref(name, number)] = shape
+        return [_moved(value, old, name) for value in results]
+
+
+def _moved(value: Value, old: str, name: str) -> Value:
+    mask = None if value.mask is None else _moved(value.mask, old, name)
+    ref = Ref(name, value.ref.output) if value.ref.node == old else value.ref
+    return replace(value, ref=ref, mask=mask)
+
+
+def legal(name: str) -> str:
+    """Return *name* as tfjs takes it for a node: a colon would end it."""
+    return name.replace(":", "_").lstrip("^") or "_"
+
+
+def _inferred(args: Sequence[Arg], kinds: list[str]) -> dict[str, Any]:
+    """Return the attributes that follow from the dtypes of the inputs."""
+    found: dict[str, Any] = {}
+    waiting, rest = list(kinds), len(args)
+    for arg in args:
+        rest -= 1
+        count = 1 if not (arg.number_attr or arg.list_attr) else len(waiting) - rest
+        mine, waiting = waiting[:count], waiting[count:]
+        if arg.number_attr:
+            found.setdefault(arg.number_attr, count)
+        if arg.list_attr:
+            found[arg.list_attr] = tuple(mine)
+        elif arg.type_attr and mine:
+            found.setdefault(arg.type_attr, mine[0])
+    return found
+
+
+def _dtype_of(array: Array) -> str:
+    """Return the dtype Keras gives to Python numbers and to arrays."""
+    if array.dtype.kind in "SUO":
+        return "string"
+    if array.dtype.kind == "b":
+        return "bool"
+    if array.dtype.kind in "iu":
+        return "int32"
+    return "complex64" if array.dtype.kind == "c" else "float32"

@@ -1,0 +1,26 @@
+"""All rules and operations of the graph target: importing this module registers them."""
+
+from __future__ import annotations
+
+from tfjs_codec.operations.ops import (  # noqa: F401 - each module registers its operations
+    arithmetic,
+    convolution,
+    functions,
+    indexing,
+    linalg,
+    reductions,
+    shapes,
+    slicing,
+)
+from tfjs_codec.operations.registry import REGISTRY
+from tfjs_codec.operations.rules import (  # noqa: F401 - the same
+    activations,
+    convolutions,
+    core,
+    merging,
+    normalization,
+    pooling,
+    wrappers,
+)
+
+__all__ = ["REGISTRY"]

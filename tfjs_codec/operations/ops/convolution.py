@@ -1,0 +1,502 @@
+"""Convolutions, pooling and normalisation: the operations of ``keras.ops.nn``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.operations.builder import Builder
+from tfjs_codec.operations.ops import arithmetic as a
+from tfjs_codec.operations.ops import functions as f
+from tfjs_codec.operations.ops.reductions import max_, mean
+from tfjs_codec.operations.ops.shapes import (
+    concatenate,
+    dynamic_shape,
+    expand_dims,
+    normalize_axes,
+    normalize_axis,
+    reshape,
+    squeeze,
+    transpose,
+)
+from tfjs_codec.operations.ops.slicing import flip, getitem, pad, slice_axis, take
+from tfjs_codec.operations.registry import operation
+from tfjs_codec.operations.values import Dims, Operand, Value
+from tfjs_codec.tracing.refusal import Refusal
+
+
+def per_axis(value: Any, rank: int) -> list[int]:
+    """Return one number for each spatial axis from any form Keras writes."""
+    items = list(value) if isinstance(value, list | tuple) else [value]
+    items = items * rank if len(items) == 1 else items
+    if len(items) != rank:
+        raise ValueError(f"{value} for {rank} axes")
+    return [int(item) for item in items]
+
+
+def channels_first(x: Value, data_format: Any) -> bool:
+    """Tell whether the channels come before the spatial axes."""
+    return data_format == "channels_first" and x.rank > 2
+
+
+def to_channels_last(b: Builder, x: Value) -> Value:
+    """Move the channels from the second axis to the last."""
+    return transpose(b, x, [0, *range(2, x.rank), 1])
+
+
+def to_channels_first(b: Builder, x: Value) -> Value:
+    """Move the channels from the last axis to the second."""
+    return transpose(b, x, [0, x.rank - 1, *range(1, x.rank - 1)])
+
+
+# ------------------------------------------------------------------------------- convolutions
+
+
+def _same_widths(size: int | None, reach: int, stride: int) -> tuple[int, int] | None:
+    """Return the zeros that 'same' adds before and after, None if they depend on the size."""
+    if size is None:
+        return (0, 0) if reach == 1 else None
+    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+    return total // 2, total - total // 2
+
+
+def _padding(
+    b: Builder, x: Value, padding: str, kernel: Sequence[int], strides: Sequence[int],
+    dilations: Sequence[int],
+) -> tuple[Value, bytes]:  # fmt: skip
+    """Return *x*, padded where TensorFlow's 'SAME' would not do, and the padding that is left."""
+    if padding == "causal":
+        width = (kernel[0] - 1) * dilations[0]
+        return pad(b, x, [(0, 0), (width, 0), (0, 0)]), b"VALID"
+    if padding == "valid":
+        return x, b"VALID"
+    spatial = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    if b.model.backend == "theano":
+        widths = [(reach // 2, (reach - 1) // 2) for reach in spatial]
+        return pad(b, x, [(0, 0), *widths, (0, 0)]), b"VALID"
+    if all(stride <= reach for stride, reach in zip(strides, spatial, strict=True)):
+        return x, b"SAME"
+    # tfjs's wasm backend counts this padding in unsigned numbers, which overflow.
+    found = [_same_widths(*each) for each in zip(x.shape[1:-1], spatial, strides, strict=True)]
+    pairs = [pair for pair in found if pair is not None]
+    if len(pairs) < len(found):
+        raise Refusal(
+            "'same' padding with strides larger than the kernel on an unknown size",
+            "Fix the size in the model's Input(shape=...) and save the model again.",
+        )
+    return pad(b, x, [(0, 0), *pairs, (0, 0)]), b"VALID"
+
+
+@operation("conv")
+def conv(
+    b: Builder, inputs: Operand, kernel: Operand, strides: Any = 1, padding: str = "valid",
+    data_format: Any = None, dilation_rate: Any = 1, groups: int = 1,
+) -> Value:  # fmt: skip
+    """Return a convolution over one, two or three axes; more than one group as the kernel says."""
+    x, kernel = a.floats(b, inputs, kernel)
+    rank = x.rank - 2
+    strides, dilations = per_axis(strides, rank), per_axis(dilation_rate or 1, rank)
+    if channels_first(x, data_format):
+        y = conv(b, to_channels_last(b, x), kernel, strides, padding, None, dilations, groups)
+        return to_channels_first(b, y)
+    kernel, dilations = _widened(b, kernel, strides, dilations, rank)
+    size = [int(one or 0) for one in kernel.shape[:rank]]
+    x, left = _padding(b, x, padding.lower(), size, strides, dilations)
+    if rank == 1:
+        image, filters = expand_dims(b, x, 1), expand_dims(b, kernel, 0)
+        y = _convolution(b, "Conv2D", image, filters, [1, *strides], left, [1, *dilations])
+        return squeeze(b, y, 1)
+    return _convolution(b, f"Conv{rank}D", x, kernel, strides, left, dilations)
+
+
+def _widened(
+    b: Builder, kernel: Value, strides: list[int], dilations: list[int], rank: int
+) -> tuple[Value, list[int]]:
+    """Put the zeros of a dilation into the kernel where tfjs does not take it with strides."""
+    if max(strides) == 1 or max(dilations) == 1:
+        return kernel, dilations
+    for axis, step in enumerate(dilations):
+        size = kernel.shape[axis] or 0
+        if step == 1 or size == 1:
+            continue
+        wide = expand_dims(b, kernel, axis + 1)
+        wide = pad(b, wide, [(0, (step - 1) * (i == axis + 1)) for i in range(wide.rank)])
+        sizes = [*kernel.shape[:axis], size * step, *kernel.shape[axis + 1 :]]
+        kernel = slice_axis(b, reshape(b, wide, sizes), axis, 0, (size - 1) * step + 1)
+    return kernel, [1] * rank
+
+
+def _convolution(
+    b: Builder, op: str, x: Value, kernel: Value, strides: Sequence[int], padding: bytes,
+    dilations: Sequence[int],
+) -> Value:  # fmt: skip
+    rank = x.rank - 2
+    size = [int(one or 0) for one in kernel.shape[:rank]]
+    spatial = _slid(x.shape[1:-1], size, strides, dilations, padding)
+    channels = kernel.shape[-1]
+    if op == "DepthwiseConv2dNative":
+        channels = (kernel.shape[-2] or 0) * (channels or 0)
+    formats = {2: b"NHWC", 3: b"NDHWC"}
+    return b.emit(
+        op, x, kernel, shape=(x.shape[0], *spatial, channels), dtype=x.dtype,
+        strides=(1, *strides, 1), padding=padding, data_format=formats[rank],
+        dilations=(1, *dilations, 1),
+    )  # fmt: skip
+
+
+def _slid(
+    sizes: Dims, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int],
+    padding: bytes,
+) -> list[int | None]:  # fmt: skip
+    """Return the sizes of spatial axes after a window slid over them."""
+    found: list[int | None] = []
+    for size, window, stride, step in zip(sizes, kernel, strides, dilations, strict=True):
+        if size is None:
+            found.append(None)
+            continue
+        reach = (window - 1) * step + 1
+        places = size if padding == b"SAME" else size - reach + 1
+        if places < 1:
+            raise ValueError(f"a window of {reach} on an axis of size {size}")
+        found.append(-(-places // stride))
+    return found
+
+
+@operation("depthwise_conv")
+def depthwise_conv(
+    b: Builder, inputs: Operand, kernel: Operand, strides: Any = 1, padding: str = "valid",
+    data_format: Any = None, dilation_rate: Any = 1,
+) -> Value:  # fmt: skip
+    """Return the convolution of each channel with filters of its own."""
+    x, kernel = a.floats(b, inputs, kernel)
+    rank = x.rank - 2
+    strides, dilations = per_axis(strides, rank), per_axis(dilation_rate or 1, rank)
+    if channels_first(x, data_format):
+        y = depthwise_conv(b, to_channels_last(b, x), kernel, strides, padding, None, dilations)
+        return to_channels_first(b, y)
+    kernel, dilations = _widened(b, kernel, strides, dilations, rank)
+    size = [int(one or 0) for one in kernel.shape[:rank]]
+    x, left = _padding(b, x, padding.lower(), size, strides, dilations)
+    if rank == 1:
+        x, kernel = expand_dims(b, x, 1), expand_dims(b, kernel, 0)
+        strides, dilations = strides * 2, [1, *dilations]
+    if strides[0] != strides[-1]:
+        raise Refusal("a depthwise convolution with different strides, which tfjs does not take")
+    y = _convolution(b, "DepthwiseConv2dNative", x, kernel, strides, left, dilations)
+    return squeeze(b, y, 1) if rank == 1 else y
+
+
+@operation("separable_conv")
+def separable_conv(
+    b: Builder, inputs: Operand, depthwise_kernel: Operand, pointwise_kernel: Operand,
+    strides: Any = 1, padding: str = "valid", data_format: Any = None, dilation_rate: Any = 1,
+) -> Value:  # fmt: skip
+    """Return a depthwise convolution and one of size 1 after it."""
+    y = depthwise_conv(b, inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    return conv(b, y, pointwise_kernel, 1, "valid", data_format)
+
+
+@operation("conv_transpose")
+def conv_transpose(
+    b: Builder, inputs: Operand, kernel: Operand, strides: Any = 1, padding: str = "valid",
+    output_padding: Any = None, data_format: Any = None, dilation_rate: Any = 1,
+) -> Value:  # fmt: skip
+    """Return a transposed convolution over one or two axes."""
+    x, kernel = a.floats(b, inputs, kernel)
+    rank = x.rank - 2
+    strides, dilations = per_axis(strides, rank), per_axis(dilation_rate or 1, rank)
+    if channels_first(x, data_format):
+        last = to_channels_last(b, x)
+        y = conv_transpose(b, last, kernel, strides, padding, output_padding, None, dilations)
+        return to_channels_first(b, y)
+    if max(dilations) > 1:
+        kernel, _ = _widened(b, kernel, [2] * rank, dilations, rank)
+    extra = [None] * rank if output_padding is None else per_axis(output_padding, rank)
+    sizes = [int(one or 0) for one in kernel.shape[:rank]]
+    if rank == 3:
+        return _stuffed_transpose(b, x, kernel, strides, padding, extra)
+    if rank == 1:
+        x, kernel = expand_dims(b, x, 1), expand_dims(b, kernel, 0)
+        sizes, strides, extra = [1, *sizes], [1, *strides], [None, *extra]
+    y = _transposed(b, x, kernel, sizes, strides, padding, extra)
+    return squeeze(b, y, 1) if rank == 1 else y
+
+
+def transposed_window(
+    size: int, kernel: int, stride: int, padding: str, extra: int | None, theano: bool
+) -> tuple[int, int]:
+    """Return where the result starts in the full transposed convolution, and its size."""
+    same = padding == "same"
+    full = (size - 1) * stride + kernel
+    if extra is None and theano and same:
+        return kernel // 2, size * stride
+    if extra is None:
+        wanted = size * stride if same else (size - 1) * stride + max(kernel, stride)
+    else:
+        wanted = full - (2 * (kernel // 2) if same else 0) + extra
+    return (max(full - wanted, 0) // 2 if same else 0), wanted
+
+
+def _transposed(
+    b: Builder, x: Value, kernel: Value, sizes: list[int], strides: list[int], padding: str,
+    extra: Sequence[int | None],
+) -> Value:  # fmt: skip
+    """Compute the whole result in tfjs, then cut out or pad what Keras returns of it."""
+    theano = b.model.backend == "theano"
+    plain = padding == "valid" or not (theano or any(e is not None for e in extra))
+    if plain and all(e is None for e in extra):
+        out = [
+            None if n is None else transposed_window(n, k, s, padding, None, False)[1]
+            for n, k, s in zip(x.shape[1:3], sizes, strides, strict=True)
+        ]
+        lengths: list[Any] = list(out)
+        for axis, (k, s) in enumerate(zip(sizes, strides, strict=True)):
+            if out[axis] is None:
+                length = dynamic_shape(b, x)[axis + 1]
+                more = 0 if padding == "same" else max(k - s, 0)
+                lengths[axis] = a.add(b, a.multiply(b, length, s), more)
+        return _backprop(b, x, kernel, lengths, out, strides, padding.upper().encode())
+    cuts: list[slice] = []
+    pads, whole = [], []
+    for n, k, s, e in zip(x.shape[1:3], sizes, strides, extra, strict=True):
+        if n is None:
+            raise Refusal(
+                "output_padding on an unknown size",
+                "Fix the size in the model's Input(shape=...) and save the model again.",
+            )
+        start, wanted = transposed_window(n, k, s, padding, e, theano)
+        have = (n - 1) * s + max(k, s)
+        whole.append(have)
+        cuts.append(slice(start, min(start + wanted, have)))
+        pads.append((0, max(start + wanted - have, 0)))
+    y = _backprop(b, x, kernel, list(whole), list(whole), strides, b"VALID")
+    y = getitem(b, y, [slice(None), *cuts])
+    return pad(b, y, [(0, 0), *pads, (0, 0)])
+
+
+def _backprop(
+    b: Builder, x: Value, kernel: Value, lengths: list[Any], known: list[int | None],
+    strides: list[int], padding: bytes,
+) -> Value:  # fmt: skip
+    batch, channels = dynamic_shape(b, x)[0], kernel.shape[-2]
+    sizes = b.value([batch, *lengths, channels], "int32")
+    return b.emit(
+        "Conv2DBackpropInput", sizes, kernel, x, shape=(x.shape[0], *known, channels),
+        dtype=x.dtype, strides=(1, *strides, 1), padding=padding, data_format=b"NHWC",
+        T="float32",
+    )  # fmt: skip
+
+
+def _stuffed_transpose(
+    b: Builder, x: Value, kernel: Value, strides: list[int], padding: str,
+    extra: Sequence[int | None],
+) -> Value:  # fmt: skip
+    """Convolve the zero-stuffed input with the flipped kernel: tfjs has no such op in 3D."""
+    theano = b.model.backend == "theano"
+    pads = []
+    for axis, (stride, more) in enumerate(zip(strides, extra, strict=True)):
+        n, k = x.shape[axis + 1], kernel.shape[axis] or 0
+        if n is None:
+            raise Refusal(
+                "a transposed convolution in three dimensions of an unknown size",
+                "Fix the size in the model's Input(shape=...) and save the model again.",
+            )
+        if stride > 1:
+            sizes = dynamic_shape(b, x)
+            wide = expand_dims(b, x, axis + 2)
+            wide = pad(b, wide, [(0, (stride - 1) * (i == axis + 2)) for i in range(wide.rank)])
+            sizes[axis + 1] = n * stride
+            x = slice_axis(b, reshape(b, wide, sizes), axis + 1, 0, (n - 1) * stride + 1)
+        start, wanted = transposed_window(n, k, stride, padding, more, theano)
+        before = k - 1 - start
+        pads.append((before, wanted + k - 1 - before - ((n - 1) * stride + 1)))
+    cuts = [slice(max(-p, 0), None if q >= 0 else q) for p, q in pads]
+    x = getitem(b, x, [slice(None), *cuts])
+    x = pad(b, x, [(0, 0), *((max(p, 0), max(q, 0)) for p, q in pads), (0, 0)])
+    filters = transpose(b, flip(b, kernel, [0, 1, 2]), [0, 1, 2, 4, 3])
+    return _convolution(b, "Conv3D", x, filters, [1, 1, 1], b"VALID", [1, 1, 1])
+
+
+# ------------------------------------------------------------------------------------ pooling
+
+
+@operation("max_pool")
+def max_pool(
+    b: Builder, inputs: Operand, pool_size: Any, strides: Any = None, padding: str = "valid",
+    data_format: Any = None,
+) -> Value:  # fmt: skip
+    """Return the largest element of each window."""
+    return _pool(b, "Max", b.value(inputs), pool_size, strides, padding, data_format)
+
+
+@operation("average_pool")
+def average_pool(
+    b: Builder, inputs: Operand, pool_size: Any, strides: Any = None, padding: str = "valid",
+    data_format: Any = None,
+) -> Value:  # fmt: skip
+    """Return the mean of each window, without what was padded."""
+    return _pool(b, "Avg", f.real(b, inputs), pool_size, strides, padding, data_format)
+
+
+def _pool(
+    b: Builder, kind: str, x: Value, pool_size: Any, strides: Any, padding: str, data_format: Any
+) -> Value:
+    rank = x.rank - 2
+    size = per_axis(pool_size, rank)
+    steps = size if strides is None else per_axis(strides, rank)
+    if channels_first(x, data_format):
+        y = _pool(b, kind, to_channels_last(b, x), size, steps, padding, None)
+        return to_channels_first(b, y)
+    padding = padding.lower()
+    if b.model.backend == "theano" and padding == "same":
+        x, padding = _as_theano(b, kind, x, size, steps), "valid"
+    if padding == "same":
+        x = _within_windows(b, x, size, steps)
+    if rank == 1:
+        image = expand_dims(b, x, 1)
+        return squeeze(b, _pooled(b, kind, image, [1, *size], [1, *steps], padding), 1)
+    return _pooled(b, kind, x, size, steps, padding)
+
+
+def _pooled(
+    b: Builder, kind: str, x: Value, size: Sequence[int], strides: Sequence[int], padding: str
+) -> Value:
+    way = padding.upper().encode()
+    spatial = _slid(x.shape[1:-1], size, strides, [1] * len(size), way)
+    op, layout = (f"{kind}Pool", b"NHWC") if len(size) == 2 else (f"{kind}Pool3D", b"NDHWC")
+    return b.emit(
+        op, x, shape=(x.shape[0], *spatial, x.shape[-1]), dtype=x.dtype, padding=way,
+        ksize=(1, *size, 1), strides=(1, *strides, 1), data_format=layout,
+    )  # fmt: skip
+
+
+def _within_windows(b: Builder, x: Value, size: Sequence[int], strides: Sequence[int]) -> Value:
+    """Cut off what no window reaches: tfjs would start 'same' windows before it."""
+    for axis, (window, stride) in enumerate(zip(size, strides, strict=True), 1):
+        length = x.shape[axis]
+        if stride > window:
+            if length is None:
+                raise Refusal(
+                    "'same' pooling with strides larger than the window on an unknown size",
+                    "Fix the size in the model's Input(shape=...) and save the model again.",
+                )
+            reached = (-(-length // stride) - 1) * stride + window
+            x = slice_axis(b, x, axis, 0, min(length, reached))
+    return x
+
+
+def _as_theano(
+    b: Builder, kind: str, x: Value, size: Sequence[int], strides: Sequence[int]
+) -> Value:
+    """Pad *x* as Theano's 'same' pooling does.
+
+    Every window that reaches over an edge holds the edge, so that repeating it keeps the maximum.
+    """
+    if kind == "Avg":
+        raise Refusal(
+            "Theano averages what it pads",
+            "Load the model with TensorFlow, check its predictions and save it again.",
+        )
+    for axis, (window, stride) in enumerate(zip(size, strides, strict=True), 1):
+        length = x.shape[axis]
+        if length is None:
+            raise Refusal("Theano's 'same' pooling of an unknown size")
+        before = window - 2 if window > 2 and window % 2 else window - 1
+        reach = (-(-length // stride) - 1) * stride + window
+        x = take(b, x, np.clip(np.arange(reach) - before, 0, length - 1), axis)
+    return x
+
+
+@operation("adaptive_max_pool")
+def adaptive_max_pool(
+    b: Builder, inputs: Operand, output_size: Any, data_format: Any = None
+) -> Value:
+    """Return the largest element of each of a number of bins."""
+    return _adaptive(b, max_, b.value(inputs), output_size, data_format)
+
+
+@operation("adaptive_average_pool")
+def adaptive_average_pool(
+    b: Builder, inputs: Operand, output_size: Any, data_format: Any = None
+) -> Value:
+    """Return the mean of each of a number of bins."""
+    return _adaptive(b, mean, f.real(b, inputs), output_size, data_format)
+
+
+def _adaptive(b: Builder, reduce: Any, x: Value, output_size: Any, data_format: Any) -> Value:
+    if channels_first(x, data_format):
+        y = _adaptive(b, reduce, to_channels_last(b, x), output_size, None)
+        return to_channels_first(b, y)
+    for axis, count in enumerate(per_axis(output_size, x.rank - 2), 1):
+        size = x.shape[axis]
+        if size is None:
+            raise Refusal("adaptive pooling of an unknown size")
+        bins = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+        pieces = [reduce(b, slice_axis(b, x, axis, *edges), axis, True) for edges in bins]
+        x = concatenate(b, pieces, axis)
+    return x
+
+
+# ------------------------------------------------------------------------------ normalisation
+
+
+def along(b: Builder, values: Operand, x: Value, axes: Sequence[int]) -> Value:
+    """Return a vector, or a tensor of the sizes of *axes*, shaped to broadcast against *x*."""
+    values = b.value(values)
+    if list(axes) == list(range(x.rank - len(axes), x.rank)) and values.rank == len(axes):
+        return values
+    return reshape(b, values, [x.shape[i] if i in axes else 1 for i in range(x.rank)])
+
+
+@operation("batch_normalization")
+def batch_normalization(
+    b: Builder, x: Operand, mean: Operand, variance: Operand, axis: int, offset: Operand = None,
+    scale: Operand = None, epsilon: float = 1e-3,
+) -> Value:  # fmt: skip
+    """Return *x* less the mean, divided by the deviation, scaled and shifted."""
+    x = f.real(b, x)
+    at = normalize_axis(x, axis)
+    factor = f.rsqrt(b, a.add(b, variance, float(epsilon)))
+    if scale is not None:
+        factor = a.multiply(b, factor, scale)
+    shift = a.negative(b, a.multiply(b, mean, factor))
+    if offset is not None:
+        shift = a.add(b, offset, shift)
+    y = a.multiply(b, x, along(b, factor, x, [at]))
+    return a.add(b, y, along(b, shift, x, [at]))
+
+
+@operation("layer_normalization")
+def layer_normalization(
+    b: Builder, x: Operand, gamma: Operand = None, beta: Operand = None, axis: Any = -1,
+    epsilon: Any = None, rms_scaling: Any = False,
+) -> Value:  # fmt: skip
+    """Return *x* less its mean over axes, divided by its deviation, scaled and shifted."""
+    x = f.real(b, x)
+    if rms_scaling:
+        raise Refusal(
+            "rms_scaling, whose formula differs between Keras versions", "Use RMSNormalization."
+        )
+    axes = normalize_axes(x, axis)
+    centred = a.subtract(b, x, mean(b, x, axes, True))
+    variance = mean(b, a.square(b, centred), axes, True)
+    y = a.multiply(b, centred, f.rsqrt(b, a.add(b, variance, float(epsilon or 1e-3))))
+    if gamma is not None:
+        y = a.multiply(b, y, along(b, gamma, x, axes))
+    return y if beta is None else a.add(b, y, along(b, beta, x, axes))
+
+
+@operation("rms_normalization")
+def rms_normalization(
+    b: Builder, x: Operand, scale: Operand = None, axis: Any = -1, epsilon: Any = None
+) -> Value:
+    """Return *x* divided by the root of its mean square over axes, scaled."""
+    x = f.real(b, x)
+    axes = normalize_axes(x, axis)
+    square = mean(b, a.square(b, x), axes, True)
+    least = float(1.1920929e-07 if epsilon is None else epsilon)
+    y = a.multiply(b, x, f.rsqrt(b, a.add(b, square, least)))
+    # Keras broadcasts the scale from the last axis, whatever the axis.
+    return y if scale is None else a.multiply(b, y, scale)

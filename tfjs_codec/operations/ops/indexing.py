@@ -1,0 +1,262 @@
+"""Operations that look up, order or scatter elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.operations.builder import Builder
+from tfjs_codec.operations.ops import arithmetic as a
+from tfjs_codec.operations.ops import functions as f
+from tfjs_codec.operations.ops.reductions import any_, cumsum, max_, sum_
+from tfjs_codec.operations.ops.shapes import (
+    dynamic_shape,
+    expand_dims,
+    moveaxis,
+    normalize_axis,
+    ravel,
+    reshape,
+    transpose,
+)
+from tfjs_codec.operations.ops.slicing import from_start, getitem
+from tfjs_codec.operations.registry import operation, refuse
+from tfjs_codec.operations.values import Operand, Value, is_float
+from tfjs_codec.tracing.refusal import Refusal, check_constant
+
+
+@operation()
+def take_along_axis(b: Builder, x: Operand, indices: Operand, axis: Any = None) -> Value:
+    """Return along one axis the elements at the indices of each row."""
+    x, indices = b.value(x), b.value(indices)
+    if axis is None:
+        x, indices, axis = ravel(b, x), ravel(b, indices), 0
+    at = normalize_axis(x, axis)
+    places = from_start(b, x, indices, at)
+    size = x.shape[at]
+    if size is None:
+        raise Refusal("a lookup in rows of unknown size")
+    if size * (indices.shape[at] or size) > 1 << 16:
+        raise Refusal("a lookup in rows of this size")
+    row, wanted = moveaxis(b, x, at, -1), moveaxis(b, places, at, -1)
+    hit = a.equal(b, expand_dims(b, wanted, -1), np.arange(size, dtype=np.int32))
+    picked = a.where(b, hit, expand_dims(b, row, -2), b.value(0, x.dtype))
+    return moveaxis(b, b.value(sum_(b, picked, -1), x.dtype), -1, at)
+
+
+@operation()
+def one_hot(
+    b: Builder, x: Operand, num_classes: int, axis: int = -1, dtype: str | None = None,
+    sparse: Any = False, on_value: Any = 1, off_value: Any = 0,
+) -> Value:  # fmt: skip
+    """Return 1 in the place of the class, 0 elsewhere."""
+    x, dtype = b.value(x), dtype or "float32"
+    if sparse:
+        raise Refusal("sparse output")
+    if isinstance(num_classes, Value):
+        raise Refusal("a number of classes computed at run time")
+    at = normalize_axis(x, axis, 1)
+    check_constant(num_classes)
+    classes = np.arange(num_classes, dtype=np.int32).reshape([-1] + [1] * (x.rank - at))
+    hit = a.equal(b, expand_dims(b, b.value(x, "int32"), at), classes)
+    if (on_value, off_value) != (1, 0):
+        return a.where(b, hit, b.value(on_value, dtype), b.value(off_value, dtype))
+    return b.value(hit, dtype)
+
+
+@operation()
+def multi_hot(
+    b: Builder, inputs: Operand, num_classes: int, axis: int = -1, dtype: str | None = None,
+    sparse: Any = False,
+) -> Value:  # fmt: skip
+    """Return 1 in the places of all classes of a row."""
+    x = b.value(inputs)
+    one = one_hot(b, x, num_classes, axis, dtype, sparse)
+    return max_(b, one, 1 if x.rank == 3 else 0 if x.rank == 1 else 1)
+
+
+@operation("top_k")
+def top_k(b: Builder, x: Operand, k: int, sorted: Any = True) -> list[Value]:  # noqa: A002
+    """Return the k largest elements of the last axis and their places."""
+    x = b.value(x)
+    if isinstance(k, Value):
+        raise Refusal("a k computed at run time")
+    shape = (*x.shape[:-1], int(k))
+    return b.emit_many(
+        "TopKV2", x, b.constant(int(k), "int32"), sorted=True,
+        results=[(shape, x.dtype), (shape, "int32")],
+    )  # fmt: skip
+
+
+@operation("in_top_k")
+def in_top_k(b: Builder, targets: Operand, predictions: Operand, k: int) -> Value:
+    """Return True where the target is among the k largest predictions."""
+    predictions, targets = b.value(predictions), b.value(targets)
+    count = predictions.shape[-1]
+    if count is None:
+        raise Refusal("in_top_k of an unknown number of classes")
+    mine = sum_(b, a.multiply(b, predictions, one_hot(b, targets, count)), -1, True)
+    above = sum_(b, a.greater(b, predictions, mine), -1)
+    return a.less(b, above, k)
+
+
+def _last(b: Builder, x: Value, axis: Any) -> tuple[Value, list[int] | None]:
+    """Return *x* with one axis moved to the end, and the order that undoes it."""
+    at = normalize_axis(x, axis)
+    order = [i for i in range(x.rank) if i != at] + [at]
+    if at == x.rank - 1:
+        return x, None
+    return transpose(b, x, order), [order.index(i) for i in range(x.rank)]
+
+
+def _ordered(b: Builder, x: Operand, axis: Any) -> list[Value]:
+    """Return the elements along *axis* from the smallest up, and their places."""
+    x = b.value(x)
+    if axis is None:
+        x, axis = ravel(b, x), 0
+    moved, back = _last(b, x, axis)
+    size = moved.shape[-1]
+    if size is None:
+        raise Refusal("sorting along an axis of unknown size")
+    flat = b.value(moved, "int32") if moved.dtype == "bool" else moved
+    # Equal elements keep their order; largest first, so that of the negative.
+    values, places = top_k(b, a.negative(b, flat), size)
+    found = [b.value(a.negative(b, values), x.dtype), places]
+    return found if back is None else [transpose(b, one, back) for one in found]
+
+
+@operation("sort")
+def sort(b: Builder, x: Operand, axis: Any = -1) -> Value:
+    """Return the elements from the smallest up."""
+    return _ordered(b, x, axis)[0]
+
+
+@operation("argsort")
+def argsort(b: Builder, x: Operand, axis: Any = -1) -> Value:
+    """Return the places of the elements from the smallest up."""
+    return _ordered(b, x, axis)[1]
+
+
+@operation("quantile")
+def quantile(
+    b: Builder, x: Operand, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False
+) -> Value:
+    """Return quantiles, interpolated between elements."""
+    x = b.value(x)
+    x = x if is_float(x.dtype) else b.value(x, "float32")
+    if isinstance(q, Value) or np.ndim(q) or method not in ("linear", "lower", "higher", "nearest"):
+        raise Refusal("several quantiles, or another method than interpolation")
+    axes = list(range(x.rank)) if axis is None else axis if isinstance(axis, list) else [axis]
+    at = [normalize_axis(x, one) for one in axes]
+    others = [i for i in range(x.rank) if i not in at]
+    moved = transpose(b, x, [*others, *at])
+    count = 1
+    for one in at:
+        size = x.shape[one]
+        if size is None:
+            raise Refusal("a quantile of an unknown number of elements")
+        count *= size
+    flat = reshape(b, moved, [*dynamic_shape(b, moved)[: len(others)], count])
+    ordered = sort(b, flat, -1)
+    place = float(q) * (count - 1)
+    low = int(np.floor(place))
+    high = min(low + 1, count - 1)
+    if method != "linear":
+        chosen = {"lower": low, "higher": int(np.ceil(place)), "nearest": round(place)}[method]
+        y = getitem(b, ordered, [Ellipsis, chosen])
+    else:
+        below, above = (getitem(b, ordered, [Ellipsis, i]) for i in (low, high))
+        share = place - low
+        y = a.add(b, a.multiply(b, below, 1 - share), a.multiply(b, above, share))
+    if keepdims:
+        y = expand_dims(b, y, sorted(at))
+    return y
+
+
+@operation("percentile")
+def percentile(
+    b: Builder, x: Operand, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False
+) -> Value:
+    """Return percentiles."""
+    return quantile(b, x, float(q) / 100, axis, method, keepdims)
+
+
+@operation("median")
+def median(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
+    """Return medians."""
+    return quantile(b, x, 0.5, axis, "linear", keepdims)
+
+
+@operation("searchsorted")
+def searchsorted(
+    b: Builder, sorted_sequence: Operand, values: Operand, side: str = "left"
+) -> Value:
+    """Return where values belong in a sorted vector."""
+    compare = a.less if side == "left" else a.less_equal
+    edges = b.value(sorted_sequence)
+    return sum_(b, compare(b, edges, expand_dims(b, values, -1)), -1)
+
+
+@operation("digitize")
+def digitize(b: Builder, x: Operand, bins: Any) -> Value:
+    """Return the numbers of the bins that elements are in."""
+    return searchsorted(b, np.asarray(bins, np.float32), b.value(b.value(x), "float32"), "right")
+
+
+@operation("isin")
+def isin(
+    b: Builder, x1: Operand, x2: Operand, assume_unique: Any = False, invert: Any = False
+) -> Value:
+    """Return True for elements that are among others."""
+    found = any_(b, a.equal(b, expand_dims(b, x1, -1), ravel(b, x2)), -1)
+    return a.logical_not(b, found) if invert else found
+
+
+@operation("scatter")
+def scatter(b: Builder, indices: Operand, values: Operand, shape: Any) -> Value:
+    """Return zeros of a shape with values added at indices."""
+    indices, values = b.value(indices, "int32"), b.value(values)
+    sizes = [int(size) for size in shape]
+    target = b.constant(sizes, "int32")
+    return b.emit(
+        "ScatterNd", indices, values, target, shape=tuple(sizes), dtype=values.dtype,
+        Tindices="int32",
+    )  # fmt: skip
+
+
+@operation("scatter_update")
+def scatter_update(
+    b: Builder, inputs: Operand, indices: Operand, updates: Operand, reduction: Any = None
+) -> Value:
+    """Return a value with elements at indices replaced."""
+    x = b.value(inputs)
+    if reduction is not None:
+        raise Refusal(f"a scattered '{reduction}'")
+    places, updates = b.value(indices, "int32"), b.value(updates, x.dtype)
+    return b.emit(
+        "TensorScatterUpdate", x, places, updates, shape=x.shape, dtype=x.dtype, Tindices="int32"
+    )
+
+
+refuse(
+    "nonzero", "unique", "argpartition", "bincount",
+    reason="the size of its result depends on values",
+    hint="Do it in JavaScript, after the model.",
+)  # fmt: skip
+
+
+@operation()
+def sparsemax(b: Builder, x: Operand, axis: int = -1) -> Value:
+    """Return the projection of *x* onto the simplex."""
+    x = f.real(b, x)
+    axis = normalize_axis(x, axis)
+    size = x.shape[axis]
+    if size is None:
+        raise Refusal("sparsemax over an axis of unknown size")
+    ordered = a.negative(b, sort(b, a.negative(b, x), axis))
+    ranks = np.arange(1, size + 1, dtype=np.float32).reshape([-1] + [1] * (x.rank - 1 - axis))
+    totals = cumsum(b, ordered, axis)
+    support = a.greater(b, a.add(b, a.multiply(b, ordered, ranks), 1.0), totals)
+    count = sum_(b, b.value(support, "float32"), axis, True)
+    total = sum_(b, a.where(b, support, ordered, 0.0), axis, True)
+    return f.relu(b, a.subtract(b, x, a.divide(b, a.subtract(b, total, 1.0), count)))

@@ -1,0 +1,43 @@
+"""The rules of the graph target, see :mod:`tfjs_codec.tracing.registry`, and its operations.
+
+``b`` is a :class:`~tfjs_codec.operations.builder.Builder`, ``x`` a
+:class:`~tfjs_codec.operations.values.Value` or a list of them.
+
+An operation is ``name(b, *operands, **options) -> outputs`` with the operands and options of the
+function of ``keras.ops``. Operands are values, numbers or arrays. Operation nodes of a model call
+it, and so do the rules of layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tfjs_codec.tracing.registry import Entry, Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+REGISTRY = Registry(
+    unknown_layer=(
+        "a class that is not Keras's: what it computes is not in the file",
+        "Replace it by a submodel with --replace NAME=submodel.h5, or convert what "  # noqa: ISC004
+        "model.export() writes.",
+    ),
+    unknown_op=(
+        "the operation '{}' has no counterpart among graph operations",
+        "Move it out of the model, into the JavaScript around it.",
+    ),
+)
+rule, refuse = REGISTRY.rule, REGISTRY.refuse
+
+
+def operation(*names: str) -> Callable[[F], F]:
+    """Register the decorated function as operations, by default under its own name."""
+
+    def register(function: F) -> F:
+        for name in names or (function.__name__,):
+            assert name not in REGISTRY.ops, name
+            REGISTRY.ops[name] = Entry(function)
+        return function
+
+    return register

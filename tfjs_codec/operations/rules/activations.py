@@ -1,0 +1,113 @@
+"""Activation layers, and the activations of other layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.operations.builder import Builder
+from tfjs_codec.operations.ops import arithmetic as a
+from tfjs_codec.operations.ops import functions as f
+from tfjs_codec.operations.ops.indexing import sparsemax
+from tfjs_codec.operations.registry import REGISTRY, rule
+from tfjs_codec.operations.values import Value
+from tfjs_codec.tracing.refusal import Refusal
+
+_NAMED: dict[str, Callable[[Builder, Value], Value]] = {
+    "celu": f.celu, "elu": f.elu, "exponential": f.exp, "glu": f.glu, "hard_shrink": f.hard_shrink,
+    "gelu": lambda b, x: f.gelu(b, x, approximate=False),
+    "hard_sigmoid": f.hard_sigmoid, "hard_silu": f.hard_silu, "hard_swish": f.hard_silu,
+    "hard_tanh": f.hard_tanh, "leaky_relu": f.leaky_relu, "linear": f.linear,
+    "log_sigmoid": f.log_sigmoid, "log_softmax": f.log_softmax, "mish": f.mish, "relu": f.relu,
+    "relu6": f.relu6, "selu": f.selu, "sigmoid": f.sigmoid, "silu": f.silu, "swish": f.silu,
+    "soft_shrink": f.soft_shrink, "softmax": f.softmax, "softplus": f.softplus,
+    "softsign": f.softsign, "sparse_plus": f.sparse_plus, "sparse_sigmoid": f.sparse_sigmoid,
+    "sparsemax": sparsemax, "squareplus": f.squareplus, "tanh": f.tanh,
+    "tanh_shrink": f.tanh_shrink,
+}  # fmt: skip
+
+
+def activate(b: Builder, x: Value, activation: Any) -> Value:
+    """Apply *activation*: a name, None, or a layer's ``{class_name, config}``."""
+    if activation is None:
+        return x
+    if isinstance(activation, str):
+        if activation not in _NAMED:
+            raise Refusal(f"the activation '{activation}' is not one of Keras's")
+        return _NAMED[activation](b, x)
+    if isinstance(activation, dict) and activation.get("class_name") in REGISTRY.layers:
+        config = activation.get("config") or {}
+        layer = KerasLayer(b.layer.name, activation["class_name"], config)
+        result = REGISTRY.layers[layer.class_name].function(b, layer, x)
+        assert isinstance(result, Value)
+        return result
+    raise Refusal("the activation is a custom function", "Use one of Keras's own activations.")
+
+
+@rule("Activation")
+def activation(b: Builder, layer: KerasLayer, x: Value) -> Value:
+    """The operation of that name."""
+    return activate(b, x, layer.config["activation"])
+
+
+@rule("ReLU")
+def relu(b: Builder, layer: KerasLayer, x: Value) -> Value:
+    """Relu, Relu6 or LeakyRelu; with a threshold, comparisons."""
+    x, config = f.real(b, x), layer.config
+    top, slope = config.get("max_value"), config.get("negative_slope") or 0
+    edge = config.get("threshold") or 0
+    if edge:
+        y = a.where(b, a.greater_equal(b, x, edge), x, a.multiply(b, a.subtract(b, x, edge), slope))
+        return y if top is None else a.minimum(b, y, top)
+    if slope:
+        y = f.leaky_relu(b, x, slope)
+        return y if top is None else a.minimum(b, y, top)
+    if top is None:
+        return f.relu(b, x)
+    return f.relu6(b, x) if top == 6 else a.clip(b, x, 0, top)
+
+
+@rule("LeakyReLU")
+def leaky_relu(b: Builder, layer: KerasLayer, x: Value) -> Value:
+    """LeakyRelu."""
+    return f.leaky_relu(b, x, layer.config["negative_slope"])
+
+
+@rule("PReLU")
+def prelu(b: Builder, layer: KerasLayer, x: Value) -> Value:
+    """Relu of the value, and of its negative times the slope."""
+    alpha = b.weight(layer, "alpha")
+    negative = a.multiply(b, a.negative(b, alpha), f.relu(b, a.negative(b, x)))
+    return a.add(b, f.relu(b, x), negative)
+
+
+@rule("ELU")
+def elu(b: Builder, layer: KerasLayer, x: Value) -> Value:
+    """Elu."""
+    return f.elu(b, x, layer.config.get("alpha", 1.0))
+
+
+@rule("ThresholdedReLU")
+def thresholded_relu(b: Builder, layer: KerasLayer, x: Value) -> Value:
+    """The value where it is above the threshold, else 0."""
+    x = f.real(b, x)
+    return a.where(b, a.greater(b, x, float(layer.config["theta"])), x, 0.0)
+
+
+@rule("Softmax")
+def softmax(b: Builder, layer: KerasLayer, x: Value | list[Value]) -> Value:
+    """Softmax; what a mask hides is taken as -∞."""
+    inputs = x if isinstance(x, list) else [x]
+    given = b.call.kwargs.get("mask")
+    if given is None and len(b.call.args) > 1:
+        given = b.call.args[1]
+    if given is None and len(inputs) > 1:
+        given = inputs[1]
+    if given is None:
+        given = inputs[0].mask
+    scores = f.real(b, inputs[0])
+    if given is not None:
+        hidden = a.multiply(b, a.subtract(b, 1.0, b.value(b.value(given), "float32")), -3e38)
+        scores = a.add(b, scores, hidden)
+    return f.softmax(b, scores, layer.config.get("axis", -1))

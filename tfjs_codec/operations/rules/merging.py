@@ -1,0 +1,104 @@
+"""Merge layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import reduce
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.operations.builder import Builder
+from tfjs_codec.operations.ops import arithmetic as a
+from tfjs_codec.operations.ops import shapes as s
+from tfjs_codec.operations.ops.linalg import einsum
+from tfjs_codec.operations.ops.reductions import l2_normalize
+from tfjs_codec.operations.registry import rule
+from tfjs_codec.operations.values import Value
+from tfjs_codec.tracing.refusal import Refusal
+
+
+def merged_mask(b: Builder, inputs: Sequence[Value]) -> Value | None:
+    """Return the mask Keras gives to an element-wise merge of *inputs*."""
+    found = {x.mask.ref: x.mask for x in inputs if x.mask is not None}
+    if not found or (b.generation == 3 and any(x.mask is None for x in inputs)):
+        return None
+    if len(found) == 1:
+        return next(iter(found.values()))
+    raise Refusal("a merge of inputs with different masks; Keras versions disagree on its mask")
+
+
+def _aligned(b: Builder, xs: Sequence[Value]) -> list[Value]:
+    """Return inputs of one rank: Keras inserts axes after the batch."""
+    rank = max(x.rank for x in xs)
+    return [s.expand_dims(b, x, list(range(1, 1 + rank - x.rank))) if x.rank < rank else x
+            for x in xs]  # fmt: skip
+
+
+_MERGES: dict[str, Callable[..., Value]] = {
+    "Add": a.add, "Multiply": a.multiply, "Maximum": a.maximum, "Minimum": a.minimum,
+    "Subtract": a.subtract, "Average": a.add,
+}  # fmt: skip
+
+
+@rule(*_MERGES)
+def elementwise(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
+    """The operation of that name on all inputs."""
+    aligned = _aligned(b, [b.value(one) for one in x])
+    y = reduce(lambda left, right: _MERGES[layer.class_name](b, left, right), aligned)
+    if layer.class_name == "Average":
+        y = a.divide(b, y, float(len(x)))
+    return replace(y, mask=merged_mask(b, [one for one in x if isinstance(one, Value)]))
+
+
+@rule("CustomScaleLayer")
+def scaled_sum(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
+    """The first input plus the scaled second one (a layer of InceptionResNetV2)."""
+    scale = layer.config.get("scale")
+    if not isinstance(x, list) or len(x) != 2 or not isinstance(scale, int | float):
+        raise Refusal("not the CustomScaleLayer of keras.applications")
+    return a.add(b, x[0], a.multiply(b, x[1], scale))
+
+
+@rule("Concatenate")
+def concatenate(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
+    """ConcatV2."""
+    values = [b.value(one) for one in x]
+    axis = s.normalize_axis(values[0], layer.config["axis"])
+    y = s.concatenate(b, values, axis)
+    if all(one.mask is None for one in values):
+        return y
+    if b.generation < 3 or all(one.mask is not None for one in values):
+        return replace(y, mask=_joined_mask(b, values, axis))
+    return replace(y, mask=_joined_mask(b, values, axis))
+
+
+def _joined_mask(b: Builder, values: Sequence[Value], axis: int) -> Value | None:
+    """Join the masks in time, or keep the steps that all inputs keep."""
+    if axis == 1:
+        masks = [
+            x.mask if x.mask is not None
+            else s.broadcast_to(b, b.constant(True), s.dynamic_shape(b, x)[:2])
+            for x in values
+        ]  # fmt: skip
+        return s.concatenate(b, masks, 1)
+    found = [x.mask for x in values if x.mask is not None]
+    if b.generation == 3 and len(found) < len(values):
+        return None
+    return reduce(lambda left, right: a.logical_and(b, left, right), found)
+
+
+@rule("Dot")
+def dot(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
+    """One product of matrices for each element of the batch."""
+    axes = layer.config["axes"]
+    pair = [axes, axes] if isinstance(axes, int) else list(axes)
+    first, second = (b.value(one) for one in x)
+    i, j = (s.normalize_axis(one, at) for one, at in zip((first, second), pair, strict=True))
+    if layer.config.get("normalize"):
+        first, second = l2_normalize(b, first, i), l2_normalize(b, second, j)
+    left = "abcdef"[: first.rank]
+    right = ("a" + "uvwxyz")[: second.rank]
+    right = right[:j] + left[i] + right[j + 1 :]
+    out = left.replace(left[i], "") + right[1:].replace(left[i], "")
+    y = einsum(b, f"{left},{right}->{out}", first, second)
+    return s.expand_dims(b, y, 1) if y.rank == 1 else y

@@ -1,0 +1,28 @@
+"""Wrappers: TimeDistributed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.operations.builder import Builder
+from tfjs_codec.operations.ops.shapes import dynamic_shape, reshape
+from tfjs_codec.operations.registry import rule
+from tfjs_codec.operations.values import Value
+
+# Element-wise or on the last axis only: the same for every step.
+_STEPWISE = frozenset(
+    ("Activation", "Dense", "Dropout", "ELU", "Identity", "LeakyReLU", "ReLU", "Rescaling")
+)
+
+
+@rule("TimeDistributed")
+def time_distributed(b: Builder, layer: KerasLayer, x: Value) -> Value:
+    """The layer inside, on all steps at once."""
+    inner = layer.children["layer"]
+    if inner.class_name in _STEPWISE:
+        return b.caller.inner(inner, x)[0]
+    sizes = dynamic_shape(b, x)
+    steps = reshape(b, replace(x, mask=None), [-1, *sizes[2:]])
+    y = b.caller.inner(inner, steps)[0]
+    return reshape(b, y, [*sizes[:2], *dynamic_shape(b, y)[1:]])

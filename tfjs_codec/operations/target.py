@@ -1,0 +1,170 @@
+"""The graph half of tracing: a Keras model becomes a graph of TensorFlow's operations."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tfjs_codec.errors import CorruptFileError, UsageError, quote
+from tfjs_codec.ir.graph import Graph, Shape, Tensor
+from tfjs_codec.ir.graph import Ref as NodeRef
+from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
+from tfjs_codec.ir.loaded import KerasModel
+from tfjs_codec.ir.references import is_input
+from tfjs_codec.operations.builder import Builder, legal
+from tfjs_codec.operations.catalogue import REGISTRY
+from tfjs_codec.operations.values import Dims, Value, graph_dtype
+from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.registry import Entry
+from tfjs_codec.tracing.tracer import Tracer
+
+
+def build_graph(model: KerasModel, *, outputs: Sequence[str] = ()) -> Graph:
+    """Express *model* by TensorFlow's operations.
+
+    Args:
+        model: What a reader returned, with an architecture.
+        outputs: Names of layers whose outputs the graph returns, instead of the model's. A layer
+            inside another one is named by its path (``encoder/conv``).
+
+    Raises:
+        UnsupportedModelError: Lists every layer that no graph computes.
+        UsageError: There is no such layer among *outputs*.
+        CorruptFileError: Weights, shapes or configs that contradict each other.
+    """
+    target = GraphTarget(model)
+    inputs, signature = target.inputs(model.graph)
+    results = target.model(model.graph, inputs)
+    target.tracer.check()
+    named = target.asked(outputs) if outputs else _named(model.graph, results)
+    builder = target.builder
+    return Graph(
+        builder.nodes,
+        signature,
+        {key: Tensor(v.ref, graph_dtype(v.dtype), _shape(v.shape)) for key, v in named.items()},
+        initializer=builder.initializer,
+        path=model.path,
+        version=f"keras {model.keras_version}" if model.keras_version else "",
+        warnings=(*model.warnings, *builder.warnings),
+        casts=True,
+    )
+
+
+def _named(keras: KerasGraph, results: Sequence[Value]) -> dict[str, Value]:
+    """Name the outputs after their layers; several of one layer are numbered."""
+    named: dict[str, Value] = {}
+    for ref, value in zip(keras.outputs, results, strict=True):
+        name, number = ref.layer, 0
+        while name in named:
+            number += 1
+            name = f"{ref.layer}_{number}"
+        named[name] = value
+    return named
+
+
+def _shape(shape: Dims) -> Shape:
+    return Shape(tuple(-1 if size is None else size for size in shape))
+
+
+class GraphTarget:
+    """Traces a Keras model into one graph; ``tracer`` holds what was refused."""
+
+    def __init__(self, model: KerasModel) -> None:
+        self.builder = Builder(model, self)
+        self.tracer = Tracer(REGISTRY, model.path, Value, _stand_in)
+        self._calls: dict[str, int] = {}
+        self._results: dict[str, list[Value]] = {}
+
+    def inputs(self, keras: KerasGraph) -> tuple[list[Value], dict[str, Tensor]]:
+        """Add the inputs of the model in its order; return them, and the signature."""
+        layers = {layer.name: layer for layer in keras.layers if is_input(layer)}
+        values, signature = [], {}
+        for ref in keras.inputs:
+            layer = layers.get(ref.layer)
+            shape = None if layer is None else layer.config.get("batch_shape")
+            if layer is None or not isinstance(shape, list) or not shape:
+                raise CorruptFileError(
+                    "an input of the model that is not an InputLayer with a shape",
+                    path=self.builder.model.path,
+                    where=f"layer '{ref.layer}'",
+                )
+            if layer.config.get("sparse") or layer.config.get("ragged"):
+                refusal = Refusal("sparse and ragged inputs do not exist in tfjs")
+                self.tracer.refuse(layer, refusal)
+            dtype = layer.config.get("dtype") or "float32"
+            value, tensor = self.builder.input(ref.layer, tuple(shape), dtype)
+            values.append(value)
+            signature[ref.layer] = tensor
+        self.builder.reserve([layer.name for layer in keras.layers if layer.name not in layers])
+        return values, signature
+
+    def asked(self, names: Sequence[str]) -> dict[str, Value]:
+        """Return the outputs of the layers called *names*."""
+        found: dict[str, Value] = {}
+        for name in names:
+            if name not in self._results:
+                raise UsageError(
+                    f"there is no layer {quote(name)} to take the output of",
+                    path=self.builder.model.path,
+                )
+            for number, value in enumerate(self._results[name]):
+                found[f"{name}_{number}" if number else name] = value
+        return found
+
+    def model(self, keras: KerasGraph, given: Sequence[Value]) -> list[Value]:
+        """Run the layers of *keras* on *given*, its inputs, and return its outputs."""
+        return self.tracer.trace(keras, dict(zip(keras.inputs, given, strict=True)), self._apply)
+
+    def inner(self, layer: KerasLayer, *args: Any, **kwargs: Any) -> list[Value]:
+        """Call *layer*, which another one owns."""
+        return self.tracer.call(layer, Call(args, kwargs), self._apply)
+
+    def nested(self, layer: KerasLayer, given: Sequence[Value]) -> list[Value]:
+        """Run the model inside *layer*."""
+        assert layer.graph is not None
+        with self.tracer.inside(layer):
+            return self.model(layer.graph, given)
+
+    def _apply(self, entry: Entry, layer: KerasLayer, call: Call) -> list[Value]:
+        """Apply the rule *entry*, name its output, and set the masks that Keras would set.
+
+        Raises:
+            Refusal: No graph computes the call.
+        """
+        b, place = self.builder, self.tracer.place(layer)
+        number = self._calls[place] = self._calls.get(place, -1) + 1
+        since, before = len(b.nodes), (b.layer, b.call)
+        b.layer, b.call = layer, call
+        try:
+            with b.scope(f"{layer.name}/call_{number}" if number else layer.name):
+                if layer.is_op:
+                    made = entry.function(b, *call.args, **_options(entry, call))
+                else:
+                    made = entry.function(b, layer, call.args[0] if call.args else [])
+        finally:
+            b.layer, b.call = before
+        outputs = [made] if isinstance(made, Value) else list(self.tracer.values_in(made))
+        if outputs and not number:
+            outputs = b.name_results(outputs, legal(place), since)
+        inputs = self.tracer.values_in(call)
+        mask = next((x.mask for x in inputs), None) if entry.mask == "pass" else None
+        if entry.mask != "own":
+            outputs = [replace(value, mask=mask) for value in outputs]
+        self._results.setdefault(place, outputs)
+        return outputs
+
+
+def _options(entry: Entry, call: Call) -> dict[str, Any]:
+    """Return the options of an operation; those that its function does not know are refused."""
+    names = list(inspect.signature(entry.function).parameters)[1:]
+    for key, value in call.kwargs.items():
+        if key not in (*names, "name", "training", "dtype") and value not in (None, False):
+            raise Refusal(f"the option '{key}' of this operation")
+    return {key: value for key, value in call.kwargs.items() if key in names}
+
+
+def _stand_in(given: Sequence[Value]) -> Value:
+    shape, dtype = (given[0].shape, given[0].dtype) if given else ((None, 1), "float32")
+    return Value(NodeRef(""), shape, dtype, poisoned=True)
