@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,3 +23,16 @@ def assert_close(
         np.testing.assert_allclose(
             ours, keras, atol=atol * scale, rtol=rtol, err_msg=f"output {index}"
         )
+
+
+def assert_same(got: Mapping[str, np.ndarray], want: Mapping[str, np.ndarray]) -> None:
+    """Compare outputs by key: floats as :func:`assert_close` does, all others exactly."""
+    assert list(got) == list(want)
+    for key, theirs in want.items():
+        ours = got[key]
+        if theirs.dtype.kind in "fc":
+            assert_close([ours], [theirs])
+        elif ours.dtype == object:
+            assert ours.tolist() == np.char.encode(theirs).tolist(), key
+        else:
+            assert ours.tolist() == theirs.tolist(), key

@@ -121,4 +121,10 @@ def enum_name(name: str) -> str:
     return _ENUM_NAMES.get(name, f"DT_{name.upper()}")
 
 
+def dtype_of_enum(name: str) -> str:
+    """Return the dtype that ``types.proto`` calls *name*."""
+    return _DTYPES_OF_ENUMS.get(name, name.removeprefix("DT_").lower())
+
+
 _ENUM_NAMES = {"float32": "DT_FLOAT", "float64": "DT_DOUBLE", "float16": "DT_HALF"}
+_DTYPES_OF_ENUMS = {enum: name for name, enum in _ENUM_NAMES.items()}

@@ -16,8 +16,9 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from tfjs_codec.graph.kernels import compute_constant
+from tfjs_codec.graph.kernels.core import KernelError
 from tfjs_codec.graph.optimise.affine import channel_shape
-from tfjs_codec.graph.optimise.kernels import Unfoldable, compute
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, const, fresh_names, ordered, pruned
 from tfjs_codec.tfjs.graph_ops import op_def
 
@@ -136,7 +137,7 @@ class _Known:
         inputs = [self.contents[ref] for ref in node.inputs]
         try:
             return _computed(node, inputs)
-        except Unfoldable:
+        except KernelError:
             return None
 
 
@@ -148,7 +149,7 @@ def _computed(node: Node, inputs: Sequence[Content]) -> Content | None:
         return None
     if node.op == "Prod" and (inputs[0] == UNKNOWN).any():
         return np.array(UNKNOWN) if inputs[0].ndim == 1 and not node.attrs["keep_dims"] else None
-    result = np.asarray(compute(node.op, node.attrs, inputs)[0], np.int64)
+    result = np.asarray(compute_constant(node.op, node.attrs, inputs)[0], np.int64)
     if node.op in _ARITHMETIC:
         unknown = [(each == UNKNOWN) & np.ones(result.shape, bool) for each in inputs]
         return np.where(np.logical_or(*unknown), UNKNOWN, result)

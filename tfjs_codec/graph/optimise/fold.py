@@ -1,6 +1,6 @@
 """Constant folding: operations whose inputs are all constants become constants.
 
-The values are computed as TensorFlow would (:mod:`tfjs_codec.graph.optimise.kernels`), so that tfjs
+The values are computed as TensorFlow would (:mod:`tfjs_codec.graph.kernels`), so that tfjs
 starts with what does not depend on the model's inputs, and so that later passes see through the
 arithmetic that Keras 3 does on the weights of a BatchNormalization.
 """
@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfjs_codec.graph.optimise.kernels import KERNELS, Unfoldable, compute
+from tfjs_codec.graph.kernels import FOLDABLE, compute_constant
+from tfjs_codec.graph.kernels.core import KernelError
 from tfjs_codec.ir.graph import (
     Graph,
     Names,
@@ -50,7 +51,7 @@ def fold(graph: Graph) -> Graph:
     budget, room = _WORK_BYTES + _WORK_RATIO * nbytes, _MADE_BYTES + _MADE_RATIO * nbytes
     moved: dict[Ref, Ref] = {}
     for node in ordered(graph.nodes, path=graph.path):
-        if node.op not in KERNELS or not node.inputs:
+        if node.op not in FOLDABLE or not node.inputs:
             continue
         sources = [moved.get(ref, ref).node for ref in node.inputs]
         if not all(name in constants for name in sources):
@@ -94,8 +95,8 @@ def _results(node: Node, inputs: list[Node], names: Names) -> list[Node]:
     shape_only = node.op in _SHAPE_OPS
     arrays = [_stand_in(each) if shape_only else each.numpy() for each in tensors]
     try:
-        outputs = compute(node.op, node.attrs, arrays)
-    except Unfoldable:
+        outputs = compute_constant(node.op, node.attrs, arrays)
+    except KernelError:
         return []
     if len(outputs) == 1:
         return [const(node.name, np.asarray(outputs[0]))]

@@ -1,0 +1,267 @@
+"""Runs a graph in numpy: what it predicts, without TensorFlow and without tfjs.
+
+The graph is one that the passes made (:mod:`tfjs_codec.graph.passes`): no function is called, and
+control flow is Switch, Merge, Enter, Exit, NextIteration and LoopCond. Loops are found before
+anything runs: a loop is one step of what surrounds it, so that nodes run in a fixed order. What a
+branch not taken would compute has no value; whoever needs it is not computed either, except a
+Merge, which takes the input that has a value. A value is dropped after its last use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from typing import Any
+
+import numpy as np
+
+from tfjs_codec.errors import Problem, UnsupportedModelError, UsageError, quote
+from tfjs_codec.graph.kernels import KERNELS, compute
+from tfjs_codec.graph.kernels.core import KernelError
+from tfjs_codec.graph.kernels.lists import Table
+from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, ordered
+from tfjs_codec.ir.tensors import Array
+
+Values = dict[Ref, Any]
+
+_SAME = frozenset(
+    {"EnsureShape", "Identity", "IdentityN", "LoopCond", "PlaceholderWithDefault", "Print",
+     "Snapshot", "StopGradient", "Enter", "Exit", "NextIteration"}
+)  # fmt: skip
+TABLES = frozenset({"HashTable", "HashTableV2"})
+_HERE = _SAME | TABLES | {"Const", "Merge", "NoOp", "Placeholder", "Switch"}
+
+
+def run(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Array]:
+    """Return the outputs of *graph* by key; *inputs* are cast to the dtypes of its inputs.
+
+    Raises:
+        UsageError: An input is missing, unknown, or of another shape.
+        UnsupportedModelError: An operation has no kernel, or cannot be computed for these inputs.
+    """
+    every = [*graph.nodes.values(), *graph.initializer.values()]
+    _check(graph, every)
+    tables: dict[str, Table] = {}
+    filling = _plan(graph.initializer, (), _frames(graph.initializer), ())
+    _run_steps(filling, {}, tables, graph.path)
+
+    values: Values = {}
+    for key in inputs.keys() - graph.inputs.keys():
+        raise UsageError(f"no input is called {quote(key)}", hint=f"Inputs: {[*graph.inputs]}.")
+    for key, tensor in graph.inputs.items():
+        if key in inputs:
+            values[tensor.ref] = _feed(key, tensor, inputs[key])
+        elif graph.nodes[tensor.ref.node].op == "Placeholder":
+            raise UsageError(f"input {quote(key)} is missing")
+    wanted = [tensor.ref for tensor in graph.outputs.values()]
+    _run_steps(_plan(graph.nodes, (), _frames(graph.nodes), wanted), values, tables, graph.path)
+    return {key: values[tensor.ref] for key, tensor in graph.outputs.items()}
+
+
+def _check(graph: Graph, nodes: Iterable[Node]) -> None:
+    problems = tuple(
+        Problem(node.name, node.op, "numpy has no kernel for it", kind="node")
+        for node in nodes
+        if node.op not in KERNELS and node.op not in _HERE
+    )
+    if problems:
+        raise UnsupportedModelError("cannot be run in numpy", path=graph.path, problems=problems)
+
+
+def _feed(key: str, tensor: Tensor, value: Any) -> Array:
+    if tensor.dtype == "string":
+        array = np.asarray(value, np.object_)
+        texts = [item.encode() if isinstance(item, str) else item for item in array.reshape(-1)]
+        flat = np.empty(array.size, np.object_)
+        flat[:] = texts
+        array = flat.reshape(array.shape)
+    else:
+        array = np.asarray(value).astype(tensor.dtype)
+    dims = tensor.shape.dims
+    if dims is not None and (
+        len(dims) != array.ndim
+        or any(size not in (-1, got) for size, got in zip(dims, array.shape, strict=True))
+    ):
+        wanted = [None if size < 0 else size for size in dims]
+        raise UsageError(f"input {quote(key)} is {list(array.shape)}, the model takes {wanted}")
+    return array
+
+
+# --- Plans ----------------------------------------------------------------------------------------
+
+_Frame = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """A loop as a step.
+
+    Attributes:
+        enters: What goes in, by the node that lets it in.
+        carried: The Merges at its head: the value to start with, and the next one.
+        plan: One iteration.
+        condition: Whether it goes on.
+        captured: What the iterations take from outside.
+        results: What others take of the last iteration.
+    """
+
+    enters: Mapping[Ref, Ref]
+    carried: Mapping[str, tuple[Ref, Ref]]
+    plan: _Plan
+    condition: Ref
+    captured: Sequence[Ref]
+    results: Sequence[Ref]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Steps in order, and after each the values that nobody needs any more."""
+
+    steps: Sequence[Node | _Loop]
+    dropped: Sequence[Sequence[Ref]]
+
+
+def _frames(nodes: Mapping[str, Node]) -> dict[str, _Frame]:
+    """Return the loops around each node, from the outside."""
+    frames: dict[str, _Frame] = {}
+    for node in ordered(nodes):
+        frame = max((frames.get(ref.node, ()) for ref in node.inputs), key=len, default=())
+        if node.op == "Enter":
+            frame = (*frame, node.attrs["frame_name"])
+        elif node.op == "Exit":
+            frame = frame[:-1]
+        frames[node.name] = frame
+    return frames
+
+
+def _plan(
+    nodes: Mapping[str, Node], frame: _Frame, frames: Mapping[str, _Frame], kept: Iterable[Ref]
+) -> _Plan:
+    """Order what is in *frame*: its own nodes, and the loops in it; *kept* are never dropped."""
+    depth = len(frame)
+    members: dict[str | _Frame, list[Node]] = {}
+    for node in ordered(nodes):
+        inner = frames[node.name]
+        if inner[:depth] == frame and not _is_head(nodes, node, frame, frames):
+            members.setdefault(node.name if inner == frame else inner[: depth + 1], []).append(node)
+    owner = {node.name: key for key, group in members.items() for node in group}
+    sorter: TopologicalSorter[str | _Frame] = TopologicalSorter()
+    for key, group in members.items():
+        before = {owner.get(ref.node) for node in group for ref in node.inputs}
+        sorter.add(key, *(each for each in before if each is not None and each != key))
+    steps: list[Node | _Loop] = []
+    uses: list[set[Ref]] = []
+    for key in sorter.static_order():
+        group = members[key]
+        if isinstance(key, str):
+            steps.append(group[0])
+            uses.append(set(group[0].inputs))
+        else:
+            loop = _loop(nodes, key, frames, group)
+            steps.append(loop)
+            uses.append({*loop.captured, *loop.enters.values()})
+    return _Plan(steps, _drops(uses, {*kept}, owner))
+
+
+def _is_head(
+    nodes: Mapping[str, Node], node: Node, frame: _Frame, frames: Mapping[str, _Frame]
+) -> bool:
+    """Whether *node* is set before an iteration of the loop *frame* begins."""
+    if not frame or frames[node.name] != frame:
+        return False
+    back = any(nodes[ref.node].op == "NextIteration" for ref in node.inputs)
+    return node.op == "Enter" or (node.op == "Merge" and back)
+
+
+def _drops(uses: Sequence[set[Ref]], kept: set[Ref], owner: Mapping[str, Any]) -> list[list[Ref]]:
+    """Return after each step what it was the last to use; what comes from outside stays."""
+    seen = kept.copy()
+    dropped: list[list[Ref]] = []
+    for used in reversed(uses):
+        dropped.append([ref for ref in used if ref not in seen and ref.node in owner])
+        seen |= used
+    return dropped[::-1]
+
+
+def _loop(
+    nodes: Mapping[str, Node], frame: _Frame, frames: Mapping[str, _Frame], members: list[Node]
+) -> _Loop:
+    own = [node for node in members if frames[node.name] == frame]
+    inside = {node.name for node in members}
+    enters = {Ref(node.name): node.inputs[0] for node in own if node.op == "Enter"}
+    carried: dict[str, tuple[Ref, Ref]] = {}
+    for node in own:
+        if node.op == "Merge" and _is_head(nodes, node, frame, frames):
+            first, back = node.inputs
+            if nodes[first.node].op == "NextIteration":
+                first, back = back, first
+            carried[node.name] = first, nodes[back.node].inputs[0]
+    (condition,) = [node.inputs[0] for node in own if node.op == "LoopCond"]
+    results = {ref for node in nodes.values() if node.name not in inside for ref in node.inputs
+               if ref.node in inside}  # fmt: skip
+    captured = {ref for node in members if node.op != "Enter" or frames[node.name] != frame
+                for ref in node.inputs if ref.node not in inside}  # fmt: skip
+    kept = {condition, *results, *(back for _, back in carried.values())}
+    plan = _plan(nodes, frame, frames, kept)
+    return _Loop(enters, carried, plan, condition, sorted(captured), sorted(results))
+
+
+# --- Execution ------------------------------------------------------------------------------------
+
+
+def _run_steps(plan: _Plan, values: Values, tables: dict[str, Table], path: str) -> None:
+    """Add to *values* what the steps compute, and remove what is dropped."""
+    for step, dropped in zip(plan.steps, plan.dropped, strict=True):
+        if isinstance(step, _Loop):
+            _run_loop(step, values, tables, path)
+        elif Ref(step.name) not in values:  # else it is fed
+            for number, value in enumerate(_execute(step, values, tables, path)):
+                if value is not None:
+                    values[Ref(step.name, number)] = value
+        for ref in dropped:
+            values.pop(ref, None)
+
+
+def _run_loop(loop: _Loop, outside: Values, tables: dict[str, Table], path: str) -> None:
+    fixed = {ref: outside[ref] for ref in loop.captured if ref in outside}
+    fixed |= {ref: outside[source] for ref, source in loop.enters.items() if source in outside}
+    state = {name: fixed.get(first) for name, (first, _) in loop.carried.items()}
+    while True:
+        values = dict(fixed)
+        values.update({Ref(name): value for name, value in state.items() if value is not None})
+        _run_steps(loop.plan, values, tables, path)
+        if not values.get(loop.condition, False):
+            break
+        state = {name: values.get(back) for name, (_, back) in loop.carried.items()}
+    outside.update({ref: values[ref] for ref in loop.results if ref in values})
+
+
+def _execute(node: Node, values: Values, tables: dict[str, Table], path: str) -> Sequence[Any]:
+    """Return the outputs of *node*: None for those, if any, that are on a branch not taken."""
+    inputs = [values.get(ref) for ref in node.inputs]
+    if node.op == "Merge":
+        return next(
+            ([value, np.array(number, np.int32)] for number, value in enumerate(inputs)
+             if value is not None), []
+        )  # fmt: skip
+    if any(value is None for value in inputs):
+        return []
+    if node.op == "Const":
+        return [node.value.numpy()]
+    if node.op == "Switch":
+        data, taken = inputs
+        return [None, data] if taken else [data, None]
+    if node.op in _SAME:
+        return inputs
+    if node.op in TABLES:
+        return [tables.setdefault(node.name, Table())]
+    if node.op == "NoOp":
+        return []
+    try:
+        return compute(node.op, node.attrs, inputs)
+    except KernelError as error:
+        problem = Problem(node.name, node.op, str(error), kind="node")
+        raise UnsupportedModelError(
+            "cannot be run in numpy", path=path, problems=(problem,)
+        ) from error
