@@ -13,7 +13,7 @@ whole conversion: :meth:`Limits.spend` adds up once :meth:`Limits.budget` has be
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 from tfjs_codec.errors import LimitExceededError
 
@@ -95,14 +95,18 @@ class Limits:
 
     def budget(self) -> Limits:
         """Return the same caps for one conversion, which adds up what is spent."""
-        return Budget(**{each.name: getattr(self, each.name) for each in fields(Limits)})
+        return Budget(self)
 
 
-@dataclass(frozen=True, slots=True)
 class Budget(Limits):
     """Limits with a memory: what is spent under one name adds up."""
 
-    _spent: dict[str, int] = field(default_factory=dict, init=False, compare=False, repr=False)
+    __slots__ = ("_spent",)
+    _spent: dict[str, int]
+
+    def __init__(self, caps: Limits) -> None:
+        super().__init__(**{each.name: getattr(caps, each.name) for each in fields(Limits)})
+        object.__setattr__(self, "_spent", {})
 
     def spend(
         self, name: str, amount: int, what: str, *, path: object = "", where: Where = ""

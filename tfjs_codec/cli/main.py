@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 from collections.abc import Sequence
 
 from tfjs_codec import __version__
@@ -11,10 +13,14 @@ from tfjs_codec.cli.program import guarded
 from tfjs_codec.cli.shared import EPILOG
 
 _COMMANDS = (convert, inspect, diff, verify)
+_COLLECT_AFTER = 20_000  # new objects; a small model makes fewer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    if argv is None:  # the process is ours, and short
+        gc.set_threshold(_COLLECT_AFTER)
+        atexit.register(gc.freeze)  # or the interpreter, when it ends, looks at every object
 
     def work() -> int:
         arguments = _parser().parse_args(argv)

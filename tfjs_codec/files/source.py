@@ -12,9 +12,8 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError
 from tfjs_codec.files.varint import read_varint
@@ -106,8 +105,7 @@ class Window(io.RawIOBase):
         return len(data)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Bytes to read, and how to call them in messages.
 
     ``path`` is the name for messages and ``where`` the place in it (a zip member), ``size`` the

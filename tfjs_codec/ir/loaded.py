@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
 
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.ir.layers import Weight
@@ -91,8 +91,7 @@ class Weights(_Stored):
     named_by: Literal["keras", "checkpoint", "tfjs"] = "tfjs"
 
 
-@dataclass(frozen=True, slots=True)
-class TensorFlowGraph:
+class TensorFlowGraph(NamedTuple):
     """A TensorFlow graph: a SavedModel, or a frozen GraphDef.
 
     It can be seen in several ways, each computed when it is asked for, from files read once.

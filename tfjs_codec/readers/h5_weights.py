@@ -55,10 +55,10 @@ def load_weights(
     Raises:
         CorruptFileError: tensors missing, left over, or impossible to tell apart.
     """
-    names = layer_names(group)
-    if len(set(names)) != len(names):
+    listed = layer_names(group)
+    if len(set(listed)) != len(listed):
         raise _corrupt(group, "layer_names names a layer twice")
-    tensors = {name: group_tensors(group, name) for name in names}
+    tensors = {name: group_tensors(group, name) for name in listed}
     tensors = {name: found for name, found in tensors.items() if found}
     layers = {layer.name: layer for layer in graph.layers}
     warnings: list[str] = []
@@ -68,8 +68,8 @@ def load_weights(
         pairs = _by_order(graph, tensors, generation, group)
         warnings.append("the file names its layers otherwise; its weights were taken by order")
     for layer, found in pairs:
-        inner = group.group(layer.name) if layer.name in group and found else group
-        place = Place(group.file.path, group.file.place(inner.name))
+        names = (group.name, layer.name if layer.name in tensors else "")
+        place = Place(group.file.path, group.file.place("/".join(filter(None, names))))
         assign(layer, found, generation, place)
         convert(layer, python_class)
     return warnings

@@ -17,7 +17,6 @@ from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import read_architecture
 from tfjs_codec.readers.h5_weights import flip_kernels, group_tensors, layer_names, load_weights
 from tfjs_codec.readers.input_shape import infer_input_shapes
-from tfjs_codec.readers.keras_v3 import h5_store, load_tree
 
 _NO_ARCHITECTURE = (
     "weights only: {count} tensors, no architecture; "
@@ -85,6 +84,8 @@ def _whole(file: H5File, limits: Limits, config: object, architecture: Json) -> 
     )  # fmt: skip
     warnings = list(found.warnings)
     if is_tree:
+        from tfjs_codec.readers.keras_v3 import h5_store, load_tree  # here: most files are others
+
         warnings += load_tree(found, h5_store(file))
     else:
         warnings += load_weights(found.graph, group, found.generation, found.python_class)
