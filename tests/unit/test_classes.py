@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,27 @@ def test_a_row_says_everything_once(row: KerasClass) -> None:
 def test_an_alias_is_no_class() -> None:
     assert not ALIASES.keys() & CLASSES.keys()
     assert len(ALIASES) == sum(len(row.aliases) for row in CLASSES.values())
+
+
+def class_sets() -> dict[frozenset[str], list[str]]:
+    """Where the source lists three or more class names: arguments, sets, tuples, dict keys."""
+    known = CLASSES.keys() | ALIASES.keys()
+    found: dict[frozenset[str], list[str]] = {}
+    for path in sorted(set(PACKAGE.rglob("*.py")) - set((PACKAGE / "graph").rglob("*"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            items: list[ast.expr | None] = []
+            if isinstance(node, ast.Set | ast.List | ast.Tuple):
+                items = list(node.elts)
+            elif isinstance(node, ast.Dict):
+                items = list(node.keys)
+            elif isinstance(node, ast.Call):
+                items = list(node.args)
+            names = {item.value for item in items if isinstance(item, ast.Constant)} & known
+            if len(names) >= 3:
+                place = f"{path.relative_to(PACKAGE)}:{node.lineno}"
+                found.setdefault(frozenset(names), []).append(place)
+    return found
+
+
+def test_no_set_of_classes_is_listed_twice() -> None:
+    assert {places[0]: places for places in class_sets().values() if len(places) > 1} == {}

@@ -15,28 +15,13 @@ from tfjs_codec.back.edit import insert_after
 from tfjs_codec.back.log import RaisingLog
 from tfjs_codec.ir.keras import Config, KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
+from tfjs_codec.keras.classes import CLASSES, Gates, is_a
 
 _BASE = ("name", "trainable", "dtype")
 _SLOPE, _OFFSET = 0.2, 0.5
 _UP_TO_1: dict[str, Any] = {
     "class_name": "ReLU",
     "config": {"max_value": 1.0, "negative_slope": 0.0, "threshold": 0.0},
-}
-# Where an activation is applied to an affine function: the weight that makes it.
-_AFFINE = {
-    "Dense": "kernel",
-    **{f"Conv{n}D": "kernel" for n in (1, 2, 3)},
-    "Conv2DTranspose": "kernel",
-    "Conv3DTranspose": "kernel",
-    "DepthwiseConv2D": "depthwise_kernel",
-    "SeparableConv2D": "pointwise_kernel",
-}
-# Blocks of columns, and which of them each activation sees (z, r, h; i, f, c, o).
-_GATES: dict[str, tuple[int, dict[str, tuple[int, ...]]]] = {
-    "SimpleRNN": (1, {"activation": (0,)}),
-    "GRU": (3, {"recurrent_activation": (0, 1), "activation": (2,)}),
-    "LSTM": (4, {"recurrent_activation": (0, 1, 3)}),
-    "ConvLSTM2D": (4, {"recurrent_activation": (0, 1, 3)}),
 }
 
 
@@ -75,7 +60,7 @@ def _activation_layer(graph: KerasGraph, layer: KerasLayer) -> None:
 
 def _own(layer: KerasLayer, log: RaisingLog) -> None:
     """Replace hard_sigmoid within *layer* itself."""
-    kind = layer.class_name.removesuffix("Cell")
+    kind, row = layer.class_name, CLASSES.get(layer.class_name)
     seen = [
         key
         for key in ("activation", "recurrent_activation")
@@ -83,19 +68,19 @@ def _own(layer: KerasLayer, log: RaisingLog) -> None:
     ]
     if not seen or kind == "Activation":
         return
-    if kind in _AFFINE:
-        _scale(layer, {_AFFINE[kind]}, None)
+    if kind == "Dense" or is_a(kind, "convolution"):  # of what the last kernel yields
+        _scale(layer, {[role for role in layer.weights if role.endswith("kernel")][-1]}, None)
         layer.config["activation"] = _UP_TO_1
         return
-    count, blocks = _GATES.get(kind, (1, {}))
+    gates = row.gates if row and row.gates else Gates(1, {})
     columns: list[int] = []
     for key in seen:
-        if key not in blocks:
+        if key not in gates.seen_by:
             log.refuse(layer, f"{key} hard_sigmoid, which Keras 2 and 3 define differently")
             return
-        columns += blocks[key]
+        columns += gates.seen_by[key]
         layer.config[key] = _UP_TO_1
-    _scale(layer, {"kernel", "recurrent_kernel"}, (count, columns))
+    _scale(layer, {"kernel", "recurrent_kernel"}, (gates.count, columns))
 
 
 def _scale(layer: KerasLayer, kernels: set[str], gates: tuple[int, list[int]] | None) -> None:

@@ -16,18 +16,10 @@ from tfjs_codec.back.edit import insert_before
 from tfjs_codec.back.log import RaisingLog
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import calls_in_order, refs_in
+from tfjs_codec.keras.classes import CLASSES, is_a
+from tfjs_codec.tfjs.classes import TFJS_CLASSES
 
 _NEVER = 3e38  # the value that lowering marks with; see layers.engine.masks
-_RECURRENT = ("SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional")
-_CONSUMERS = frozenset((*_RECURRENT, "Softmax", "GlobalAveragePooling1D"))
-_MERGES = ("Add", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot", "Subtract")
-_PASSED_BY_ALL = frozenset((
-    "Activation", "Dense", "Dropout", "SpatialDropout1D", "BatchNormalization",
-    "LayerNormalization", "ReLU", "PReLU", "GaussianNoise", "GaussianDropout", "AlphaDropout",
-    "TimeDistributed",
-))  # fmt: skip
-_PASSED_BY_KERAS = _PASSED_BY_ALL | {"LeakyReLU", "ELU", "Softmax"}
-_PASSED_BY_KERAS_3 = _PASSED_BY_KERAS | {"Rescaling"}
 
 Mask = object  # the layer that made it, _ALL or _MIXED
 _ALL: Mask = "a mask that masks nothing"
@@ -55,6 +47,18 @@ def settle(graph: KerasGraph, log: RaisingLog) -> None:
         insert_before(home, layer, _isolator(layer))
 
 
+def _passes(class_name: str) -> list[bool]:
+    """Tell whether tfjs, Keras 2 and Keras 3 hand the mask of the first input on."""
+    row, tfjs = CLASSES.get(class_name), TFJS_CLASSES.get(class_name)
+    in_tfjs = class_name == "TimeDistributed" or (tfjs is not None and tfjs.passes_mask)
+    return [in_tfjs, *(row is not None and row.mask_in(n) == "pass" for n in (2, 3))]
+
+
+def _consumes(layer: KerasLayer) -> bool:
+    kind = layer.class_name
+    return is_a(kind, "recurrent") or kind in ("Softmax", "GlobalAveragePooling1D")
+
+
 def _makes(layer: KerasLayer) -> bool:
     if layer.class_name == "Masking":
         return bool(layer.config["mask_value"] < _NEVER)
@@ -75,7 +79,7 @@ class _Follower:
         flows: dict[Ref, _Flow] = dict(zip(graph.inputs, given, strict=True))
         for layer, number in calls_in_order(graph):
             inputs = [flows.get(ref, _Flow()) for ref in refs_in(layer.calls[number])]
-            if layer.class_name in _CONSUMERS and self._must_isolate(layer, inputs[0]):
+            if _consumes(layer) and self._must_isolate(layer, inputs[0]):
                 self.isolated[layer] = graph
                 inputs[0] = _Flow((_ALL, _ALL, _ALL), inputs[0].makers)
             for tensor, flow in enumerate(self._call(layer, inputs)):
@@ -93,14 +97,11 @@ class _Follower:
             return [_Flow((layer, layer, layer), before | {layer})]
         if layer.class_name == "Masking":
             return [_Flow((_ALL, _ALL, _ALL), before)]
-        if layer.class_name in _MERGES:
+        if is_a(layer.class_name, "merge"):
             return [_Flow(_merged(layer, inputs), before)]
         first = inputs[0].masks
-        passes = [
-            layer.class_name in kinds
-            for kinds in (_PASSED_BY_ALL, _PASSED_BY_KERAS, _PASSED_BY_KERAS_3)
-        ]
-        if layer.class_name in _RECURRENT:
+        passes = _passes(layer.class_name)
+        if is_a(layer.class_name, "recurrent"):
             inner = layer.children.get("forward_layer", layer)
             passes = [bool(inner.config.get("return_sequences"))] * 3
         tfjs, keras2, keras3 = (

@@ -22,8 +22,7 @@ from tfjs_codec.back.log import RaisingLog
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
-
-_RNN_KINDS = ("SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional")
+from tfjs_codec.keras.classes import is_a
 
 
 def make_portable(model: KerasModel, classes: frozenset[str]) -> tuple[KerasModel, RaisingLog]:
@@ -78,7 +77,7 @@ def _check(layer: KerasLayer, classes: frozenset[str], log: RaisingLog) -> None:
         log.refuse(layer, "tfjs interpolates between other points than Keras does")
     if kind == "DepthwiseConv2D" and set(config["dilation_rate"]) != {1}:
         log.refuse(layer, "tfjs ignores the dilation of a depthwise convolution, Keras does not")
-    if kind in _RNN_KINDS and any(isinstance(call.args[0], list) for call in layer.calls):
+    if is_a(kind, "recurrent") and any(isinstance(call.args[0], list) for call in layer.calls):
         log.warnings.append(
             f"layer '{layer.name}': with initial states, HDF5 files load in Keras 2 only; "
             "Keras 3 needs .keras"

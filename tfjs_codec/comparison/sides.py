@@ -21,26 +21,12 @@ from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.layers import LayersGraph, TfjsLayer, Weight, scopes
 from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.tfjs.classes import TFJS_CLASSES
-from tfjs_codec.tfjs.inference import infer
+from tfjs_codec.tfjs.classes import DEFAULTS, TFJS_CLASSES
+from tfjs_codec.tfjs.inference import WRAPPERS, infer
 from tfjs_codec.tfjs.names import target_name
 from tfjs_codec.tfjs.topology import nodes_of, read_topology
 from tfjs_codec.writers.tfjs_graph import constants, index_json
 
-# What tfjs reads of wrappers, and what it takes for keys that are not there.
-_WRAPPERS = {
-    "TimeDistributed": ("trainable",),
-    "Bidirectional": ("merge_mode",),
-    "RNN": ("return_sequences", "return_state", "go_backwards", "unroll", "stateful"),
-}
-_TFJS_DEFAULTS: dict[str, Any] = {
-    **dict.fromkeys(("return_sequences", "return_state", "go_backwards", "unroll"), False),
-    **dict.fromkeys(("stateful", "mask_zero"), False),
-    **dict.fromkeys(("use_bias", "center", "trainable"), True),
-    "data_format": "channels_last",
-    "padding": "valid",
-    "merge_mode": "concat",
-}
 _TRAINING = ("_initializer", "_regularizer", "_constraint")  # ends of keys predicting ignores
 
 
@@ -152,10 +138,9 @@ def _tfjs_layers(graph: LayersGraph, prefix: str) -> Iterator[tuple[str, Describ
 
 
 def _tfjs_layer(layer: TfjsLayer, path: str) -> Iterator[tuple[str, Described]]:
-    keys = _WRAPPERS.get(layer.class_name) or tuple(layer.config)
-    if layer.class_name in TFJS_CLASSES:
-        keys = TFJS_CLASSES[layer.class_name].keys
-    config = {key: _TFJS_DEFAULTS.get(key) for key in keys if not key.endswith(_TRAINING)}
+    row = TFJS_CLASSES.get(layer.class_name) or WRAPPERS.get(layer.class_name)
+    keys = tuple(layer.config) if row is None else row.keys
+    config = {key: DEFAULTS.get(key) for key in keys if not key.endswith(_TRAINING)}
     config |= {key: layer.config[key] for key in config.keys() & layer.config.keys()}
     axis = config.get("axis")
     if isinstance(axis, list) and len(axis) == 1:

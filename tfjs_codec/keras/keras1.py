@@ -14,7 +14,7 @@ import numpy as np
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Config, KerasLayer
 from tfjs_codec.ir.tensors import Array, DerivedTensor, LazyTensor
-from tfjs_codec.keras.classes import canonical
+from tfjs_codec.keras.classes import CLASSES, canonical
 from tfjs_codec.keras.dialect import plain
 
 # Keys of layer configs that only Keras 1 writes, and such that it never writes.
@@ -50,7 +50,6 @@ _RENAMES = {
     "sigma": "stddev",
     "length": "size",
 }
-_UNITS_CLASSES = frozenset(("Dense", "SimpleRNN", "LSTM", "GRU"))
 _KERNEL_KEYS = (("nb_row", "nb_col"), ("kernel_dim1", "kernel_dim2", "kernel_dim3"))
 _DROPPED = frozenset(
     [
@@ -105,9 +104,12 @@ def convert_entry(entry: Config, place: Place) -> Config:
     kind = canonical(name)
     if kind == "InputLayer":
         new["dtype"] = config.get("input_dtype") or "float32"
-    if kind in _UNITS_CLASSES and "output_dim" in new:
+    if "output_dim" in new and kind in CLASSES and "units" in CLASSES[kind].config:
         new["units"] = new.pop("output_dim")
         new.pop("input_dim", None)
+        new.pop("input_length", None)
+    if kind == "Embedding":
+        new.pop("dropout", None)
     for keys in _KERNEL_KEYS:
         if all(key in new for key in keys):
             new["kernel_size"] = [new.pop(key) for key in keys]
@@ -195,23 +197,8 @@ def towers_to_functional(entries: list[Any], name: str, place: Place) -> Config:
     return {"layers": layers, "input_layers": inputs, "output_layers": [previous]}
 
 
-def _gates(order: str) -> tuple[str, ...]:
-    return tuple(f"{kind}_{gate}" for gate in order for kind in ("W", "U", "b"))
-
-
-# The end of each variable's name in Keras 1, in order; most others are W, b.
-_NAMES: dict[str, tuple[str, ...]] = {
-    "Embedding": ("W",),
-    "BatchNormalization": ("gamma", "beta", "running_mean", "running_std"),
-    "PReLU": ("alphas",),
-    "SimpleRNN": ("W", "U", "b"),
-    "LSTM": _gates("icfo"),
-    "GRU": _gates("zrh"),
-    "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel", "b"),
-}
-_WB_CLASSES = frozenset(
-    ("Dense", "Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose")
-)  # fmt: skip
+# The order of the gates in Keras 1, by their number: LSTM, GRU.
+_GATES = {4: "icfo", 3: "zrh"}
 _ROLES = {
     "W": "kernel",
     "U": "recurrent_kernel",
@@ -224,27 +211,34 @@ _ROLES = {
 
 def variable_names(layer: KerasLayer) -> tuple[str, ...]:
     """Return the ends of the names of *layer*'s own variables in a Keras 1 file, in order."""
-    kind = layer.class_name
-    if kind in ("LSTM", "GRU") and layer.config.get("consume_less") == "gpu":
-        return ("W", "U", "b")
-    if kind in _WB_CLASSES:
-        return ("W", "b") if layer.config.get("use_bias", True) else ("W",)
-    names = _NAMES.get(kind, ())
-    return names[:-1] if names[-1:] == ("b",) and not layer.config.get("use_bias", True) else names
+    row = CLASSES.get(layer.class_name)
+    if row is None or layer.graph is not None:
+        return ()
+    old = {role: name for name, role in _roles(layer).items()}
+    names = tuple(old.get(v.role, v.role) for v in row.variables if v.present(layer.config))
+    count = row.gates.count if row.gates else 1
+    if count == 1 or layer.config.get("consume_less") == "gpu":
+        return names
+    return tuple(f"{name}_{gate}" for gate in _GATES[count] for name in names)
+
+
+def _roles(layer: KerasLayer) -> dict[str, str]:
+    """Return what Keras 2 calls the variables of Keras 1."""
+    return {**_ROLES, "W": "embeddings"} if layer.class_name == "Embedding" else _ROLES
 
 
 def convert_weights(layer: KerasLayer) -> None:
     """Give *layer*, whose weights are named as in Keras 1, the variables of Keras 2."""
     old = layer.weights
     kind = layer.class_name
-    if kind in ("LSTM", "GRU") and "W" not in old and old:
-        order = "ifco" if kind == "LSTM" else "zrh"
+    if "U_z" in old or "U_i" in old:
+        order = "zrh" if "U_z" in old else "ifco"
         layer.weights = {
             _ROLES[part]: _concatenated([old[f"{part}_{gate}"] for gate in order])
             for part in ("W", "U", "b")
         }
         return
-    roles = {**_ROLES, "W": "embeddings"} if kind == "Embedding" else _ROLES
+    roles = _roles(layer)
     layer.weights = {roles.get(name, name): tensor for name, tensor in old.items()}
     if kind == "PReLU":
         # Keras 1 does not save shared_axes; an axis of size 1 behaves the same shared or not.

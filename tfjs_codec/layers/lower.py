@@ -10,6 +10,7 @@ from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.layers import Weight, graph_weights
 from tfjs_codec.ir.loaded import KerasModel, TfjsLayers
 from tfjs_codec.ir.references import refs_in
+from tfjs_codec.keras.classes import is_pointwise
 from tfjs_codec.layers.catalogue import REGISTRY
 from tfjs_codec.layers.engine.log import LoweringLog
 from tfjs_codec.layers.engine.session import Session
@@ -96,16 +97,13 @@ def _flat_sizes(graph: KerasGraph) -> dict[KerasLayer, int]:
             size = kernel.shape[0]
         elif layer.class_name == "Flatten" and size is not None:
             found[layer] = size
-        elif layer.class_name not in _KEEPS_SIZE:
+        elif not (is_pointwise(layer) or layer.class_name == "BatchNormalization"):
             size = None
         if size is not None and layer.class_name != "Flatten":
             sizes.update((ref.layer, size) for call in layer.calls for ref in refs_in(call))
         if layer.graph is not None:
             found.update(_flat_sizes(layer.graph))
     return found
-
-
-_KEEPS_SIZE = {"Activation", "BatchNormalization", "Dropout", "LeakyReLU", "ReLU"}
 
 
 def _makes_mask(layer: KerasLayer) -> bool:

@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
+from tfjs_codec.keras.classes import is_a, is_pointwise
 
 UNKNOWN = "unknown_input_shape"
-# Layers that keep rank and channels, so that the next layer's weights tell about the input too.
-_TRANSPARENT = frozenset(
-    ("Activation", "Dropout", "ReLU", "LeakyReLU", "ELU", "GaussianNoise", "GaussianDropout")
-)
-_SEQUENCES = frozenset(("SimpleRNN", "LSTM", "GRU", "Bidirectional"))
 
 
 def infer_input_shapes(graph: KerasGraph, path: str) -> list[str]:
@@ -60,16 +56,16 @@ def _shape_before(layers: list[KerasLayer]) -> list[int | None] | None:
         kernel = weights.get("kernel") or weights.get("depthwise_kernel")
         if kind == "Embedding":
             return [None, None]
-        if kernel is not None and kind in _SEQUENCES:
+        if kernel is not None and is_a(kind, "recurrent") and len(kernel.shape) == 2:
             return [None, None, kernel.shape[0]]
         if kernel is not None and kind == "Dense":
             return [None, kernel.shape[0]]
-        if kernel is not None and "Conv" in kind and "LSTM" not in kind:
+        if kernel is not None and is_a(kind, "convolution"):
             channels = kernel.shape[-1 if "Transpose" in kind else -2]
             spatial: list[int | None] = [None] * (len(kernel.shape) - 2)
             first = layer.config.get("data_format") == "channels_first"
             return [None, channels, *spatial] if first else [None, *spatial, channels]
-        if kind not in _TRANSPARENT:
+        if not is_pointwise(layer):  # keeps rank and channels: the next weights tell as well
             return None
     return None
 

@@ -414,6 +414,18 @@ def _recurrent(keys: tuple[str, ...], *, states: int, gates: int) -> TfjsClass:
     return TfjsClass(keys, shape, weights, _exactly(3), passes_mask=True, takes_states=True)
 
 
+# What tfjs takes for keys that are not there.
+DEFAULTS: Config = {
+    **dict.fromkeys(("return_sequences", "return_state", "go_backwards", "unroll"), False),
+    **dict.fromkeys(("stateful", "mask_zero"), False),
+    **dict.fromkeys(("use_bias", "center", "trainable"), True),
+    "data_format": "channels_last",
+    "padding": "valid",
+    "merge_mode": "concat",
+    "depth_multiplier": 1,
+    "pool_size": 2,
+    "size": 2,
+}
 TFJS_CLASSES: dict[str, TfjsClass] = {
     "InputLayer": _plain("batch_input_shape", "dtype"),
     "Dense": TfjsClass(

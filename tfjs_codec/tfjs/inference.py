@@ -8,18 +8,17 @@ tfjs itself) differ in spelling only: a scalar for a window, keys left out that 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.layers import Config, LayersGraph, TensorRef, TfjsLayer
-from tfjs_codec.tfjs.classes import TFJS_CLASSES, Shape
+from tfjs_codec.tfjs.classes import DEFAULTS, TFJS_CLASSES, Shape
 
 _WINDOWS = ("kernel_size", "strides", "pool_size", "dilation_rate", "size")
 _COUNTS = ("filters", "units", "n", "depth_multiplier", "input_dim", "output_dim")
-# What tfjs takes for keys that are not there.
-_DEFAULTS: Config = {"padding": "valid", "depth_multiplier": 1, "pool_size": 2, "size": 2}
 _LAST_AXIS = ("BatchNormalization", "LayerNormalization", "Concatenate")
 
 
@@ -125,9 +124,9 @@ def _declared(layer: TfjsLayer) -> list[Shape] | None:
 def _outputs(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> list[Shape] | None:
     if shapes is None:
         return None
-    wrapper = _WRAPPERS.get(layer.class_name)
+    wrapper = WRAPPERS.get(layer.class_name)
     if wrapper is not None:
-        return wrapper(layer, shapes, found)
+        return wrapper.infer(layer, shapes, found)
     if layer.class_name not in TFJS_CLASSES:
         return None
     spec = TFJS_CLASSES[layer.class_name]
@@ -138,7 +137,7 @@ def _outputs(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> lis
 
 def _normalised(layer: TfjsLayer, shape: Shape) -> Config:
     """Return the config of *layer* with windows as lists, defaults filled in, numbers checked."""
-    config = {**_DEFAULTS, **{k: v for k, v in layer.config.items() if v is not None}}
+    config = {**DEFAULTS, **{k: v for k, v in layer.config.items() if v is not None}}
     spatial = len(shape) - (3 if layer.class_name == "ConvLSTM2D" else 2)
     config.setdefault("strides", config["pool_size"] if "Pooling" in layer.class_name else 1)
     config.setdefault("dilation_rate", 1)
@@ -213,8 +212,16 @@ def _step(cell: TfjsLayer, shape: Shape, found: Shapes) -> list[Shape] | None:
     return [(shape[0], config["units"])] * (3 if cell.class_name == "LSTMCell" else 2)
 
 
-_WRAPPERS = {
-    "TimeDistributed": _time_distributed,
-    "Bidirectional": _bidirectional,
-    "RNN": _rnn,
+class Wrapper(NamedTuple):
+    """A class that holds layers: the config keys it reads, and its output shapes."""
+
+    keys: tuple[str, ...]
+    infer: Callable[[TfjsLayer, list[Shape], Shapes], list[Shape] | None]
+
+
+_FLAGS = ("return_sequences", "return_state", "go_backwards", "unroll", "stateful")
+WRAPPERS = {
+    "TimeDistributed": Wrapper(("trainable",), _time_distributed),
+    "Bidirectional": Wrapper(("merge_mode",), _bidirectional),
+    "RNN": Wrapper(_FLAGS, _rnn),
 }

@@ -11,12 +11,12 @@ constants) bound to the names of the ``keras.ops`` function.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.keras.classes import CLASSES
+from tfjs_codec.keras.classes import CLASSES, KerasClass, Mask
 from tfjs_codec.tracing.refusal import Refusal
 
 Rule = Callable[..., Any]
@@ -26,13 +26,18 @@ R = TypeVar("R", bound=Rule)
 class Entry(NamedTuple):
     """A registered rule.
 
-    ``mask`` says what Keras does with a mask, as in the rows of :mod:`tfjs_codec.keras.classes`.
-    ``is_user`` marks the rule of a user.
+    ``row`` is what is known of the Keras class, None for operations and rules of users; for
+    these ``mask`` says what becomes of a mask. ``is_user`` marks the rule of a user.
     """
 
     function: Rule
-    mask: str = "drop"
+    row: KerasClass | None = None
+    mask: Mask = "own"
     is_user: bool = False
+
+    def mask_in(self, generation: int) -> Mask:
+        """Return what becomes of a mask in a generation of Keras."""
+        return self.mask if self.row is None else self.row.mask_in(generation)
 
     @property
     def summary(self) -> str:
@@ -57,18 +62,20 @@ class Registry:
 
     def rule(self, *class_names: str) -> Callable[[R], R]:
         """Register the decorated function as the rule of Keras classes, which must have rows."""
-        return self._register(self.layers, {name: CLASSES[name].mask for name in class_names})
+        return self._register(self.layers, {name: CLASSES[name] for name in class_names})
 
     def op(self, *names: str) -> Callable[[R], R]:
         """Register the decorated function as the rule of ``keras.ops`` operations."""
-        return self._register(self.ops, dict.fromkeys(names, "own"))
+        return self._register(self.ops, dict.fromkeys(names))
 
     @staticmethod
-    def _register(rules: dict[str, Entry], masks: dict[str, str]) -> Callable[[R], R]:
+    def _register(
+        rules: dict[str, Entry], rows: Mapping[str, KerasClass | None]
+    ) -> Callable[[R], R]:
         def register(function: R) -> R:
-            for name, mask in masks.items():
+            for name, row in rows.items():
                 assert name not in rules, name
-                rules[name] = Entry(function, mask)
+                rules[name] = Entry(function, row)
             return function
 
         return register
@@ -78,7 +85,7 @@ class Registry:
         for name in names:
             self.refused[name] = (reason, hint)
 
-    def register_rule(self, class_name: str, *, mask: str = "drop") -> Callable[[R], R]:
+    def register_rule(self, class_name: str, *, mask: Mask = "drop") -> Callable[[R], R]:
         """Register a rule for a custom Keras class, for example ``"MyPackage>MyLayer"``.
 
         The decorated function is called as ``rule(b, layer, x)``; see the module docstring. *mask*
@@ -87,7 +94,7 @@ class Registry:
         """
 
         def register(function: R) -> R:
-            self.user[class_name] = Entry(function, mask, is_user=True)
+            self.user[class_name] = Entry(function, mask=mask, is_user=True)
             return function
 
         return register

@@ -20,93 +20,41 @@ from typing import Any
 
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import refs_in
+from tfjs_codec.keras.classes import CLASSES, KerasClass, is_a
+from tfjs_codec.keras.classes.row import trained
+from tfjs_codec.tfjs.classes import TFJS_CLASSES
 
 Json = dict[str, Any]
 
 
-def _trained(*variables: str) -> tuple[str, ...]:
-    return tuple(
-        f"{v}_{what}" for v in variables for what in ("initializer", "regularizer", "constraint")
-    )
+# Keys that not every Keras 2 and Keras 3 takes, or that tfjs does not have.
+_OWN = frozenset((
+    "input_tensor", "optional", "ragged", "sparse", "lora_rank", "lora_alpha", "keepdims",
+    "quantization_config", "input_length", "groups", "output_padding", "output_shape", "fused",
+    "mode", "renorm", "renorm_clipping", "renorm_momentum", "synchronized", "virtual_batch_size",
+    "rms_scaling", "consume_less", "implementation", "time_major", "zero_output_for_mask",
+    "num_constants", "reverse_state_order",
+))  # fmt: skip
+_OWN_OF: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("Conv2DTranspose", "Conv3DTranspose"), ("dilation_rate",)),
+    "SeparableConv2D": trained("kernel"),
+}
 
 
-_KERNEL = ("activation", "use_bias", *_trained("kernel", "bias"))
-_CONV = (
-    "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", *_KERNEL,
-)  # fmt: skip
-_DEPTHWISE = ("depth_multiplier", *_trained("depthwise"))
-_POOL = ("pool_size", "strides", "padding", "data_format")
-_FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
-_RNN = (
-    *_FLAGS, "units", "activation", "use_bias", "dropout", "recurrent_dropout",
-    *_trained("kernel", "recurrent", "bias"),
-)  # fmt: skip
-_GATED = (*_RNN, "recurrent_activation")
-_NORM = ("axis", "epsilon", "center", "scale", *_trained("beta", "gamma"))
+def _common_keys(row: KerasClass) -> tuple[str, ...]:
+    own = {*_OWN, *_OWN_OF.get(row.name, ())}
+    if row.name != "Dropout":
+        own |= {"seed", "noise_shape"} if row.name != "SpatialDropout1D" else {"noise_shape"}
+    return tuple(key for key in (*row.config, *row.inert) if key not in own)
+
 
 # The keys that both Kerases read, per class. What is not here cannot be written.
 KEYS: dict[str, tuple[str, ...]] = {
-    "InputLayer": ("batch_shape", "dtype"),
-    "Dense": ("units", *_KERNEL),
-    "Activation": ("activation",),
-    "Dropout": ("rate", "noise_shape", "seed"),
-    "SpatialDropout1D": ("rate", "seed"),
-    "GaussianNoise": ("stddev",),
-    "GaussianDropout": ("rate",),
-    "AlphaDropout": ("rate",),
-    "Flatten": ("data_format",),
-    "Reshape": ("target_shape",),
-    "Permute": ("dims",),
-    "RepeatVector": ("n",),
-    "Masking": ("mask_value",),
-    "Embedding": ("input_dim", "output_dim", "mask_zero", *_trained("embeddings")),
-    **dict.fromkeys(("Add", "Multiply", "Average", "Maximum", "Minimum", "Subtract"), ()),
-    "Concatenate": ("axis",),
-    "Dot": ("axes", "normalize"),
-    **{f"Conv{n}D": _CONV for n in (1, 2, 3)},
-    "Conv2DTranspose": tuple(key for key in _CONV if key != "dilation_rate"),
-    "Conv3DTranspose": tuple(key for key in _CONV if key != "dilation_rate"),
-    "DepthwiseConv2D": tuple(
-        key for key in (*_CONV, *_DEPTHWISE) if key not in ("filters", *_trained("kernel"))
-    ),
-    "SeparableConv2D": tuple(
-        key
-        for key in (*_CONV, *_DEPTHWISE, *_trained("pointwise"))
-        if key not in _trained("kernel")
-    ),
-    **{f"{kind}Pooling{n}D": _POOL for n in (1, 2, 3) for kind in ("Max", "Average")},
-    **{f"Global{k}Pooling{n}D": ("data_format",) for n in (1, 2) for k in ("Max", "Average")},
-    "BatchNormalization": (
-        *_NORM, "momentum", "moving_mean_initializer", "moving_variance_initializer",
-    ),
-    "LayerNormalization": _NORM,
-    "ReLU": ("max_value", "negative_slope", "threshold"),
-    "LeakyReLU": ("negative_slope",),
-    "PReLU": ("shared_axes", *_trained("alpha")),
-    "ELU": ("alpha",),
-    "Softmax": ("axis",),
-    "Rescaling": ("scale", "offset"),
-    "ZeroPadding2D": ("padding", "data_format"),
-    "Cropping2D": ("cropping", "data_format"),
-    "UpSampling2D": ("size", "data_format", "interpolation"),
-    "SimpleRNN": _RNN,
-    "LSTM": (*_GATED, "unit_forget_bias"),
-    "GRU": (*_GATED, "reset_after"),
-    "SimpleRNNCell": tuple(key for key in _RNN if key not in _FLAGS),
-    "LSTMCell": (*(key for key in _GATED if key not in _FLAGS), "unit_forget_bias"),
-    "GRUCell": (*(key for key in _GATED if key not in _FLAGS), "reset_after"),
-    "ConvLSTM2D": (
-        *_CONV, *_FLAGS, "recurrent_activation", "dropout", "recurrent_dropout",
-        "unit_forget_bias", *_trained("recurrent"),
-    ),
-    "RNN": _FLAGS,
-    "StackedRNNCells": (),
-    "TimeDistributed": (),
-    "Bidirectional": ("merge_mode",),
-}  # fmt: skip
+    name: _common_keys(row)
+    for name, row in CLASSES.items()
+    if name in TFJS_CLASSES or name in ("Subtract", "StackedRNNCells") or row.layers or row.gates
+}
 _MODEL_MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional"}
-# Their inputs after the first are initial states.
-_STATEFUL = ("SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional")
 # Spellings of dialect 2, of which Keras 3 reads the first.
 _SPELLINGS = {
     ("LeakyReLU", "negative_slope"): "alpha",
@@ -194,6 +142,8 @@ class _Writer:
             if key in given:
                 spelling = _SPELLINGS.get((kind, key), key) if self.dialect == 2 else key
                 config[spelling] = self._value(key, given[key])
+        if kind == "InputLayer" and "dtype" in given:
+            config["dtype"] = given["dtype"]
         for key, child in layer.children.items():
             if key.startswith("cells/"):
                 config.setdefault("cells", []).append(self.layer(child))
@@ -244,6 +194,6 @@ def _keras3_node(layer: KerasLayer, refs: list[Ref]) -> Json:
         }
         for ref in refs
     ]
-    if layer.class_name in _STATEFUL and len(tensors) > 1:
+    if is_a(layer.class_name, "recurrent") and len(tensors) > 1:  # initial states
         return {"args": tensors[:1], "kwargs": {"initial_state": tensors[1:]}}
     return {"args": [tensors if len(tensors) > 1 else tensors[0]], "kwargs": {}}

@@ -6,6 +6,7 @@ were compared with what Keras 1.2 to 3.15 write.
 
 from __future__ import annotations
 
+from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.keras.classes import core, normalization, preprocessing, recurrent, spatial
 from tfjs_codec.keras.classes.row import (
     COMMON_KEYS,
@@ -13,12 +14,13 @@ from tfjs_codec.keras.classes.row import (
     Family,
     Gates,
     KerasClass,
+    Mask,
     Variable,
 )
 
 __all__ = [
-    "ALIASES", "CLASSES", "COMMON_KEYS", "REQUIRED", "Gates", "KerasClass", "Variable",
-    "canonical", "is_a", "names_of",
+    "ALIASES", "CLASSES", "COMMON_KEYS", "REQUIRED", "Gates", "KerasClass", "Mask", "Variable",
+    "canonical", "is_a", "is_pointwise",
 ]  # fmt: skip
 
 CLASSES: dict[str, KerasClass] = {
@@ -37,6 +39,7 @@ def is_a(name: str, family: Family) -> bool:
     return name in CLASSES and CLASSES[name].family == family
 
 
-def names_of(family: Family) -> frozenset[str]:
-    """Return the names of the classes of *family*."""
-    return frozenset(name for name, row in CLASSES.items() if row.family == family)
+def is_pointwise(layer: KerasLayer) -> bool:
+    """Tell whether *layer* works on each value, or on the last axis, by itself."""
+    row = None if layer.is_op else CLASSES.get(layer.class_name)
+    return row is not None and row.pointwise

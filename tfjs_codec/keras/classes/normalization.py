@@ -52,7 +52,7 @@ ROWS = rows_by_name(
     ),
     KerasClass(
         "RMSNormalization", "normalization", {"axis": -1, "epsilon": 1e-6},
-        variables=(Variable("scale"),), generations=(3, 3), mask="pass",
+        variables=(Variable("scale"),), generations=(3, 3),
     ),
     KerasClass(
         "UnitNormalization", "normalization", {"axis": -1}, generations=(2, 3), mask="pass"
@@ -60,12 +60,13 @@ ROWS = rows_by_name(
     KerasClass(
         "SpectralNormalization", "wrapper", inert=("power_iterations",), layers=("layer",),
         # The kernel is also the wrapped layer's, where both readers look for it.
-        variables=(KERNEL, _state("vector_u")), generations=(2, 3), mask="pass",
+        variables=(KERNEL, _state("vector_u")), generations=(2, 3),
         call=("inputs", "training"),
     ),
     KerasClass(
         "Normalization", "normalization",
         {"axis": -1, "mean": None, "variance": None, "invert": False}, generations=(2, 3),
+        mask="pass", older_mask="drop",
         variables=tuple(
             Variable(role, trainable=False, present=lambda config: config.get("mean") is None)
             for role in ("mean", "variance", "count")

@@ -27,12 +27,11 @@ _CONV: Config = {
     "dilation_rate": 1, **CHANNELS, "activation": "tanh", "use_bias": True,
     "recurrent_activation": "sigmoid",
 }  # fmt: skip
-# The initialiser that unit_forget_bias changes has had its say; dropout is for training.
 _INERT = (
     *trained("kernel", "recurrent", "bias"), "dropout", "recurrent_dropout", "seed",
-    "implementation", "unit_forget_bias",
+    "implementation",
 )  # fmt: skip
-_OLD = ("input_dim", "input_length", "consume_less")
+_FORGET = ("unit_forget_bias",)  # of the initialiser
 _LSTM_GATES = Gates(4, {"recurrent_activation": (0, 1, 3)})  # i, f, c, o
 _GRU_GATES = Gates(3, {"recurrent_activation": (0, 1), "activation": (2,)})  # z, r, h
 _SIMPLE_GATES = Gates(1, {"activation": (0,)})
@@ -50,30 +49,33 @@ def _recurrent(path: str, *, convolves: bool = False) -> tuple[Variable, ...]:
 
 
 def _rnn(name: str, config: Config, gates: Gates, *aliases: str) -> KerasClass:
+    inert = (*_INERT, "consume_less", *(_FORGET if gates is _LSTM_GATES else ()))
     return KerasClass(
-        name, "recurrent", {**_RNN, **config}, (*_INERT, *_OLD), aliases=aliases,
+        name, "recurrent", {**_RNN, **config}, inert, aliases=aliases,
         variables=_recurrent("cell"), outputs=None, mask="own", call=_CALL, older_call=_OLDER_CALL,
         gates=gates,
     )  # fmt: skip
 
 
 def _cell(name: str, config: Config, gates: Gates, *aliases: str) -> KerasClass:
+    inert = (*_INERT, *(_FORGET if gates is _LSTM_GATES else ()))
     return KerasClass(
-        name, "cell", config, _INERT, aliases=aliases, variables=_recurrent(""), outputs=None,
+        name, "cell", config, inert, aliases=aliases, variables=_recurrent(""), outputs=None,
         call=("inputs", "states", "training"), gates=gates, generations=(2, 3),
     )  # fmt: skip
 
 
 def _conv_lstm(rank: int) -> list[KerasClass]:
     convolves = rank == 2  # the only one that Theano had
+    inert = (*_INERT, *_FORGET)
     return [
         KerasClass(
-            f"ConvLSTM{rank}D", "recurrent", {**_CONV, **_RNN}, _INERT, _HARD, outputs=None,
-            variables=_recurrent("cell", convolves=convolves), call=_CALL, older_call=_OLDER_CALL,
-            gates=_LSTM_GATES, generations=(2, 3),
+            f"ConvLSTM{rank}D", "recurrent", {**_CONV, **_RNN}, inert, _HARD, outputs=None,
+            mask="own", variables=_recurrent("cell", convolves=convolves), call=_CALL,
+            older_call=_OLDER_CALL, gates=_LSTM_GATES, generations=(2, 3),
         ),
         KerasClass(
-            f"ConvLSTM{rank}DCell", "cell", _CONV, _INERT, _HARD, variables=_recurrent(""),
+            f"ConvLSTM{rank}DCell", "cell", _CONV, inert, _HARD, variables=_recurrent(""),
             outputs=None, call=("inputs", "states", "training"), gates=_LSTM_GATES,
             generations=(2, 3),
         ),

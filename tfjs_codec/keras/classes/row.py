@@ -49,6 +49,7 @@ class Gates:
     seen_by: Mapping[str, tuple[int, ...]]
 
 
+Mask = Literal["pass", "drop", "own"]
 Family = Literal[
     "core", "activation", "merge", "convolution", "pooling", "reshaping", "normalization",
     "recurrent", "cell", "wrapper", "attention", "preprocessing", "augmentation",
@@ -73,6 +74,7 @@ class KerasClass(NamedTuple):
         outputs: How many outputs a call has; None if that depends.
         mask: What becomes of the first input's mask: ``pass`` hands it on, ``drop`` loses it,
             ``own`` means that the class decides by itself.
+        older_mask: The same for Keras 2, where it differs.
         call: The call's parameters, in the order of Keras 3.
         older_call: The same in Keras 2, where the order differs.
         inert_arguments: Those that never change predictions.
@@ -91,7 +93,8 @@ class KerasClass(NamedTuple):
     variables: tuple[Variable, ...] = ()
     layers: tuple[str, ...] = ()
     outputs: int | None = 1
-    mask: Literal["pass", "drop", "own"] = "drop"
+    mask: Mask = "drop"
+    older_mask: Mask | None = None
     call: tuple[str, ...] = ("inputs",)
     older_call: tuple[str, ...] = ()
     inert_arguments: tuple[str, ...] = ()
@@ -101,6 +104,10 @@ class KerasClass(NamedTuple):
     def call_in(self, generation: int) -> tuple[str, ...]:
         """Return the call's parameters in a generation of Keras, in order."""
         return self.older_call if self.older_call and generation < 3 else self.call
+
+    def mask_in(self, generation: int) -> Mask:
+        """Return what becomes of a mask in a generation of Keras."""
+        return self.older_mask if self.older_mask and generation < 3 else self.mask
 
     @property
     def keys(self) -> frozenset[str]:

@@ -42,7 +42,7 @@ def _conv_transpose(name: str, *aliases: str) -> KerasClass:
 def _depthwise(name: str, *aliases: str) -> KerasClass:
     return KerasClass(
         name, "convolution", {**_CONV, "depth_multiplier": 1},
-        (*trained("depthwise", "bias"), "filters"), aliases=aliases, variables=(_DEPTHWISE, BIAS),
+        trained("depthwise", "bias"), aliases=aliases, variables=(_DEPTHWISE, BIAS),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer, layer_weights
 from tfjs_codec.ir.tensors import LazyTensor, as_float32
+from tfjs_codec.keras.classes import is_a
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
@@ -28,8 +29,6 @@ _SAME_DTYPE = {
     "Activation", "Concatenate", "Cropping2D", "Dropout", "Flatten", "Permute", "RepeatVector",
     "Reshape", "ZeroPadding2D", "UpSampling2D",
 }  # fmt: skip
-# tfjs broadcasts the masks of merged tensors wrongly
-_MERGES = {"Add", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"}
 
 
 class GraphBuilder:
@@ -200,7 +199,8 @@ class Scope:
 
     def _inputs(self, class_name: str, x: Tensor | Sequence[Tensor]) -> list[Tensor]:
         inputs = [self.concrete(t) for t in ([x] if isinstance(x, Tensor) else x)]
-        if class_name in _MERGES and any(tensor.tfjs_mask for tensor in inputs):
+        if is_a(class_name, "merge") and any(tensor.tfjs_mask for tensor in inputs):
+            # tfjs broadcasts the masks of merged tensors wrongly
             inputs = [masks.strip(self, tensor) for tensor in inputs]
         return [self._again(t) if t in inputs[:i] else t for i, t in enumerate(inputs)]
 
@@ -222,7 +222,7 @@ class Scope:
         self._used.append(layer)
         mask = inputs[0].tfjs_mask if passes else masks.made(layer, inputs)
         self.graph.makes_masks |= mask is not None and not passes
-        if layer.class_name in _RECURRENT and not _sequences(layer):
+        if is_a(layer.class_name, "recurrent") and not _sequences(layer):
             mask = None
         dtype = inputs[0].dtype if layer.class_name in _SAME_DTYPE else "float32"
         poisoned = any(tensor.poisoned for tensor in inputs)
@@ -374,9 +374,6 @@ class Scope:
         if any(size is None for size in sizes):
             raise StaticShapeNeeded(f"its {what} {_show(x.shape)} must be known")
         return tuple(size for size in sizes if size is not None)
-
-
-_RECURRENT = {"SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM2D", "Bidirectional"}
 
 
 def _sequences(layer: TfjsLayer) -> bool:

@@ -107,10 +107,11 @@ class LayersTarget:
         except ShapeError as error:
             raise ShapeRefusal(str(error)) from error
         scope.finish_names(outputs)
-        if entry.mask == "pass":
+        becomes = entry.mask_in(self.session.generation)
+        if becomes == "pass":
             mask = inputs[0].mask if inputs else None
             outputs = [replace(tensor, mask=mask) for tensor in outputs]
-        elif entry.mask == "drop":
+        elif becomes == "drop":
             outputs = [replace(tensor, mask=None) for tensor in outputs]
         self._log(scope, outputs)
         return outputs

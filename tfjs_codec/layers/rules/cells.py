@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from tfjs_codec.tfjs.classes import TFJS_CLASSES, Shape
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful")
-STATES = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
 
 
 def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> list[Tensor]:
@@ -27,7 +27,7 @@ def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> li
     The cell has one state, all of Keras's side by side. tfjs starts it with zeros; initial
     *states* come as further features of the first step, and are added.
     """
-    units, count = layer.config["units"], STATES[layer.class_name]
+    units, count = layer.config["units"], STEPS[layer.class_name].states
     if layer.config.get("stateful"):
         raise Refusal("tfjs's RNN over a composed cell keeps no state")
     if count > 1 and x.mask is not None:
@@ -49,7 +49,7 @@ def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> li
         state = cell.add("Add", [state, start], part="state")
         if states:
             step = slice_axis(cell, step, 1, 0, features, part="features")
-        new = _STEPS[layer.class_name](cell, layer, step, *_parts(cell, state, units))
+        new = STEPS[layer.class_name].build(cell, layer, step, *_parts(cell, state, units))
         again = cell.add("Activation", new[0], {"activation": "linear"}, part="output")
         if count > 1:
             again = cell.add("Concatenate", [again, *new[1:]], {"axis": 1}, part="states")
@@ -171,8 +171,15 @@ def _gru_step(b: Scope, layer: KerasLayer, x: Tensor, state: Tensor) -> list[Ten
     return [b.add("Add", [kept, fresh])]
 
 
-_STEPS: dict[str, Callable[..., list[Tensor]]] = {
-    "SimpleRNN": _simple_step,
-    "LSTM": _lstm_step,
-    "GRU": _gru_step,
+class Step(NamedTuple):
+    """One step of a recurrent layer, built from other layers, and how many states it has."""
+
+    build: Callable[..., list[Tensor]]
+    states: int
+
+
+STEPS = {
+    "SimpleRNN": Step(_simple_step, 1),
+    "LSTM": Step(_lstm_step, 2),
+    "GRU": Step(_gru_step, 1),
 }

@@ -16,13 +16,12 @@ from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import per_axis, reshape
 from tfjs_codec.layers.rules import activation
-from tfjs_codec.layers.rules.cells import FLAGS, composed
+from tfjs_codec.layers.rules.cells import FLAGS, STEPS, composed
 from tfjs_codec.layers.rules.core import regularizers
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
 from tfjs_codec.tracing.refusal import Refusal
 
 Weights = dict[str, LazyTensor]
-_CLASSES = ("SimpleRNN", "LSTM", "GRU")
 # Blocks of the kernels' columns that the recurrent activation sees (i, f, o; z, r).
 _GATES = {"LSTM": (4, (0, 1, 3)), "GRU": (3, (0, 1))}
 
@@ -101,7 +100,7 @@ def call_inputs(b: Scope, x: Tensor | list[Tensor]) -> tuple[Tensor, list[Tensor
     return x, states
 
 
-@rule(*_CLASSES)
+@rule(*STEPS)
 def recurrent(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
     """The same class; GRU(reset_after) as an RNN whose cell is a model."""
     x, states = call_inputs(b, x)
@@ -133,7 +132,7 @@ def bidirectional(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list
     x, states = call_inputs(b, x)
     forward, backward = layer.children["forward_layer"], layer.children["backward_layer"]
     for inner in (forward, backward):
-        if inner.class_name not in _CLASSES:
+        if inner.class_name not in STEPS:
             raise Refusal(f"a bidirectional {inner.class_name}")
         check_options(b, inner, x)
     settled = b.consume_mask(x)[0]
@@ -260,7 +259,7 @@ def _stacked(b: Scope, layer: KerasLayer, cells: list[KerasLayer], x: Tensor) ->
         raise Refusal("the states of stacked cells")
     for number, cell in enumerate(cells):
         class_name = cell.class_name.removesuffix("Cell")
-        if class_name not in _CLASSES:
+        if class_name not in STEPS:
             raise Refusal(f"an RNN over {cell.class_name}")
         if x.mask is not None:
             raise Refusal("stacked cells over a mask")
@@ -296,7 +295,7 @@ def conv_lstm_1d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
     alias = KerasLayer(layer.name, "ConvLSTM2D", {**config, **wide}, weights=weights)
     image = reshape(b, x, (*x.shape[1:3], 1, x.shape[3]))
     made = conv_lstm_2d(b, alias, replace(image, mask=x.mask))
-    return [reshape(b, y, (*y.shape[1:-2], y.shape[-1])) for y in made]
+    return [replace(reshape(b, y, (*y.shape[1:-2], y.shape[-1])), mask=y.mask) for y in made]
 
 
 @rule("ConvLSTM2D")
@@ -326,7 +325,8 @@ def conv_lstm_2d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
         **written,
         **{key: bool(config.get(key)) for key in FLAGS},
     }
-    return b.add_multi("ConvLSTM2D", b.consume_mask(x), result, weights)
+    first, *states = b.add_multi("ConvLSTM2D", b.consume_mask(x), result, weights)
+    return [replace(first, mask=x.mask if config["return_sequences"] else None), *states]
 
 
 refuse(

@@ -6,22 +6,21 @@ from dataclasses import replace
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.layers import TfjsLayer
+from tfjs_codec.keras.classes import is_pointwise
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import REGISTRY, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.tracing.refusal import Refusal
-
-# Element-wise or on the last axis only: the same for every step, so no wrapper is needed.
-_STEPWISE = ("Activation", "Dropout", "Identity", "LeakyReLU", "ReLU", "ELU", "Rescaling")
 
 
 @rule("TimeDistributed")
 def time_distributed(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """TimeDistributed; of Dense and element-wise layers, that layer alone."""
     inner = layer.children["layer"]
-    if x.mask is not None and inner.class_name not in ("Dense", *_STEPWISE):
+    stepwise = inner.class_name == "Dense" or is_pointwise(inner)
+    if x.mask is not None and not stepwise:
         raise Refusal("a mask over TimeDistributed")
-    if inner.class_name in ("Dense", *_STEPWISE):
+    if stepwise:  # the same for every step, so no wrapper is needed
         result = REGISTRY.layers[inner.class_name].function(b, inner, x)
         assert isinstance(result, Tensor)
         return result
