@@ -51,6 +51,11 @@ def test_an_alias_is_no_class() -> None:
     assert len(ALIASES) == sum(len(row.aliases) for row in CLASSES.values())
 
 
+def is_registration(call: ast.Call) -> bool:
+    """Each target registers its rules and refusals by class."""
+    return isinstance(call.func, ast.Name) and call.func.id in ("rule", "refuse")
+
+
 def class_sets() -> dict[frozenset[str], list[str]]:
     """Where the source lists three or more class names: arguments, sets, tuples, dict keys."""
     known = CLASSES.keys() | ALIASES.keys()
@@ -62,7 +67,7 @@ def class_sets() -> dict[frozenset[str], list[str]]:
                 items = list(node.elts)
             elif isinstance(node, ast.Dict):
                 items = list(node.keys)
-            elif isinstance(node, ast.Call):
+            elif isinstance(node, ast.Call) and not is_registration(node):
                 items = list(node.args)
             names = {item.value for item in items if isinstance(item, ast.Constant)} & known
             if len(names) >= 3:

@@ -117,7 +117,8 @@ ROWS = rows_by_name(
     KerasClass("ThresholdedReLU", "activation", {"theta": 1.0}, mask="pass", generations=(1, 2)),
     KerasClass("Softmax", "activation", {"axis": -1}, mask="pass", call=("inputs", "mask")),
     # -------------------------------------------------------------------------------- merges
-    *map(_merge, ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")),
+    _merge("Add"), _merge("Subtract"), _merge("Multiply"),
+    _merge("Average"), _merge("Maximum"), _merge("Minimum"),
     _merge("Concatenate", {"axis": -1}),
     KerasClass("Dot", "merge", {"axes": -1, "normalize": False}),
     # ------------------------------------------------------------ layers of keras.applications
