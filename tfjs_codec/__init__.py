@@ -9,25 +9,67 @@ used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tfjs_codec.api import convert, diff, inspect, load, plan, save, save_keras_model, verify
+    from tfjs_codec import errors
+    from tfjs_codec.api import (
+        LoadedModel,
+        convert,
+        diff,
+        inspect,
+        load,
+        plan,
+        save,
+        save_keras_model,
+        verify,
+    )
     from tfjs_codec.comparison.diff import Diff
+    from tfjs_codec.errors import Problem
     from tfjs_codec.inspection.inspection import Inspection
+    from tfjs_codec.ir.keras import KerasLayer
+    from tfjs_codec.layers.engine.builder import Scope
     from tfjs_codec.layers.engine.registry import register_rule
+    from tfjs_codec.layers.engine.symbolic import Tensor
+    from tfjs_codec.limits import Limits
+    from tfjs_codec.options import ConvertOptions
     from tfjs_codec.report import Report
     from tfjs_codec.verification.verify import Verification
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "api": ("LoadedModel", "convert", "diff", "inspect", "load", "plan", "save",
+            "save_keras_model", "verify"),
+    "comparison.diff": ("Diff",),
+    "errors": ("Problem",),
+    "inspection.inspection": ("Inspection",),
+    "ir.keras": ("KerasLayer",),
+    "layers.engine.builder": ("Scope",),
+    "layers.engine.registry": ("register_rule",),
+    "layers.engine.symbolic": ("Tensor",),
+    "limits": ("Limits",),
+    "options": ("ConvertOptions",),
+    "report": ("Report",),
+    "verification.verify": ("Verification",),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
+    "ConvertOptions",
     "Diff",
     "Inspection",
+    "KerasLayer",
+    "Limits",
+    "LoadedModel",
+    "Problem",
     "Report",
+    "Scope",
+    "Tensor",
     "Verification",
     "__version__",
     "convert",
     "diff",
+    "errors",
     "inspect",
     "load",
     "plan",
@@ -37,29 +79,15 @@ __all__ = [
     "verify",
 ]
 
-_HOMES = {
-    "convert": "tfjs_codec.api",
-    "diff": "tfjs_codec.api",
-    "inspect": "tfjs_codec.api",
-    "load": "tfjs_codec.api",
-    "plan": "tfjs_codec.api",
-    "save": "tfjs_codec.api",
-    "save_keras_model": "tfjs_codec.api",
-    "verify": "tfjs_codec.api",
-    "register_rule": "tfjs_codec.layers.engine.registry",
-    "Diff": "tfjs_codec.comparison.diff",
-    "Inspection": "tfjs_codec.inspection.inspection",
-    "Report": "tfjs_codec.report",
-    "Verification": "tfjs_codec.verification.verify",
-}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> object:
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    if name == "errors":
+        return import_module("tfjs_codec.errors")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"tfjs_codec.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

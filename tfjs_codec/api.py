@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, BinaryIO
+from dataclasses import replace as change
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
-from tfjs_codec.options import ConvertOptions
+from tfjs_codec.options import (
+    CompareChoices,
+    ConvertChoices,
+    ConvertOptions,
+    InspectChoices,
+    ReadingChoices,
+    choose,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from typing_extensions import Unpack
 
     from tfjs_codec.comparison.diff import Diff
     from tfjs_codec.inspection.inspection import Inspection
+    from tfjs_codec.ir.json_types import JsonObject
     from tfjs_codec.ir.loaded import Loaded
+    from tfjs_codec.ir.tensors import LazyTensor
+    from tfjs_codec.readers.live_keras import LiveModel
     from tfjs_codec.report import Report
     from tfjs_codec.verification.verify import Verification
 
-Source = str | os.PathLike[str] | bytes | BinaryIO
-Progress = Callable[[int, int], None]
+Path: TypeAlias = str | os.PathLike[str]
+Source: TypeAlias = Path | bytes | BinaryIO
+Progress: TypeAlias = Callable[[int, int], None]
 
 
 def convert(
     source: Source,
-    destination: str | os.PathLike[str],
+    destination: Path,
     *,
     options: ConvertOptions | None = None,
     replace: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
-    **choices: Any,
+    **choices: Unpack[ConvertChoices],
 ) -> Report:
     """Convert a model: Keras to tfjs, tfjs to Keras, or either into another layout.
 
@@ -51,22 +64,23 @@ def convert(
     Raises:
         InputError: The source is damaged, unsafe, or none we read (``UnknownFormatError``).
         UnsupportedModelError: The target cannot express the model; ``problems`` lists every reason.
-        UsageError: The options make no sense.
+        UsageError: The options contradict each other, or one means nothing for this source or
+            target.
+        RuleError: A rule failed.
         OutputError: Writing failed; the destination is as it was.
     """
     from tfjs_codec.conversion import convert as run
 
-    options = options or ConvertOptions(**choices)
-    return run(source, destination, options, replace or {}, progress)
+    return run(source, destination, choose(options, choices), replace or {}, progress)
 
 
 def plan(
     source: Source,
-    destination: str | os.PathLike[str] | None = None,
+    destination: Path | None = None,
     *,
     options: ConvertOptions | None = None,
     replace: Mapping[str, Source] | None = None,
-    **choices: Any,
+    **choices: Unpack[ConvertChoices],
 ) -> Report:
     """Return the report that :func:`convert` would give, without writing anything.
 
@@ -74,17 +88,17 @@ def plan(
     """
     from tfjs_codec.conversion import convert as run
 
-    options = options or ConvertOptions(**choices)
-    return run(source, destination, options, replace or {}, dry=True)
+    return run(source, destination, choose(options, choices), replace or {}, dry=True)
 
 
 def save_keras_model(
-    model: Any,
-    destination: str | os.PathLike[str],
+    model: LiveModel,
+    destination: Path,
     *,
     options: ConvertOptions | None = None,
+    replace: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
-    **choices: Any,
+    **choices: Unpack[ConvertChoices],
 ) -> Report:
     """Write a live Keras model as :func:`convert` would write the file it can be saved to.
 
@@ -92,6 +106,7 @@ def save_keras_model(
         model: A functional or sequential model of Keras 3 (on any backend), tf_keras or tf.keras.
         destination: As for :func:`convert`.
         options: All options at once, instead of *choices*.
+        replace: As for :func:`convert`.
         progress: Called with the weight bytes done and to do.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
 
@@ -100,19 +115,22 @@ def save_keras_model(
         UnsupportedModelError: The target cannot express the model.
         OutputError: Writing failed; the destination is as it was.
     """
+    from tfjs_codec.conversion import convert as run
     from tfjs_codec.errors import UsageError
 
     if not hasattr(model, "to_json"):
         raise UsageError(f"{type(model).__name__} is not a Keras model")
-    return convert(model, destination, options=options, progress=progress, **choices)
+    return run(model, destination, choose(options, choices), replace or {}, progress)
 
 
 def save(
     model: LoadedModel,
-    destination: str | os.PathLike[str],
+    destination: Path,
     *,
+    options: ConvertOptions | None = None,
+    replace: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
-    **choices: Any,
+    **choices: Unpack[ConvertChoices],
 ) -> Report:
     """Write what :func:`load` opened: ``save(load("web/"), "back.h5")``.
 
@@ -121,14 +139,15 @@ def save(
     Args:
         model: A model that :func:`load` returned.
         destination: As for :func:`convert`.
+        options: All options at once, instead of those *model* was loaded with.
+        replace: As for :func:`convert`.
         progress: Called with the weight bytes done and to do.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`; those that *model* was
             loaded with stay unless given.
     """
-    from dataclasses import replace
-
-    options = replace(model.options, **choices)
-    return convert(model.source, destination, options=options, progress=progress)
+    given = choose(options, choices)
+    chosen = options or change(model.options, **{name: getattr(given, name) for name in choices})
+    return convert(model.source, destination, options=chosen, replace=replace, progress=progress)
 
 
 class LoadedModel:
@@ -137,7 +156,8 @@ class LoadedModel:
     Attributes:
         format: What was read: ``keras-h5``, ``keras-v3``, ``tfjs-layers``, ``tfjs-graph``, …
         keras_version: The version of Keras that wrote it, if it says so.
-        weights: Arrays by name; of tfjs models as tfjs computes with them, dequantised.
+        weights: Arrays by name; of tfjs models as tfjs computes with them, dequantised. They can
+            be read as long as *weights* exists, also without the model.
         topology: A tfjs model's ``modelTopology``.
         metadata: A tfjs model's ``userDefinedMetadata``.
         training_config: How the model was compiled, as its file says it.
@@ -148,18 +168,20 @@ class LoadedModel:
     def __init__(
         self, source: Source, options: ConvertOptions, model: Loaded, stack: ExitStack
     ) -> None:
-        from tfjs_codec.ir.loaded import KerasModel, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
+        from tfjs_codec.ir.loaded import KerasModel, TensorFlowGraph, TfjsGraph, TfjsLayers
 
         found = model.layers_or_weights() if isinstance(model, TensorFlowGraph) else model
         self.source, self.options, self._stack = source, options, stack
-        self.format = found.format
-        self.weights: Mapping[str, NDArray[np.generic]] = _Weights(found.named_weights())
-        self.training_config = found.training_config
-        self.keras_version = (
-            found.keras_version if isinstance(found, KerasModel | Weights) else None
-        )
-        self.topology = found.topology if isinstance(found, TfjsLayers | TfjsGraph) else None
-        self.metadata = None if isinstance(found, KerasModel) else found.metadata
+        self.format: str = found.format
+        self.keras_version: str | None = found.keras_version
+        self.weights: Mapping[str, NDArray[np.generic]] = _Weights(found.named_weights(), stack)
+        self.training_config: JsonObject | None = found.training_config
+        self.topology: JsonObject | None = None
+        if isinstance(found, TfjsLayers | TfjsGraph):
+            self.topology = found.topology
+        self.metadata: JsonObject | None = None
+        if not isinstance(found, KerasModel):
+            self.metadata = found.metadata
 
     def close(self) -> None:
         """Close the source; weights that were not read are gone."""
@@ -172,21 +194,29 @@ class LoadedModel:
         self.close()
 
 
-class _Weights(Mapping[str, Any]):
-    def __init__(self, tensors: Mapping[str, Any]) -> None:
-        self._tensors = tensors
+class _Weights(Mapping[str, "NDArray[np.generic]"]):
+    """Arrays read when they are asked for; *stack* keeps their file open."""
 
-    def __getitem__(self, name: str) -> Any:
+    def __init__(self, tensors: Mapping[str, LazyTensor], stack: ExitStack) -> None:
+        self._tensors = tensors
+        self._stack = stack
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
         return self._tensors[name].numpy()
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)
 
     def __len__(self) -> int:
         return len(self._tensors)
 
 
-def load(source: Source, **choices: Any) -> LoadedModel:
+def load(
+    source: Source,
+    *,
+    options: ConvertOptions | None = None,
+    **choices: Unpack[ReadingChoices],
+) -> LoadedModel:
     """Open a Keras or tfjs model, any SavedModel or a checkpoint to read its weights into numpy.
 
     ``load(path).weights`` maps ``layer/kernel`` (layers of nested models as
@@ -195,18 +225,28 @@ def load(source: Source, **choices: Any) -> LoadedModel:
     keys, of all variables; names of the weight manifest. Strings are bytes objects in an array
     of objects.
 
+    Args:
+        source: A path, bytes, or an open binary file.
+        options: All options at once, instead of *choices*.
+        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions` that say how to read.
+
     Raises:
         InputError: The source is damaged, unsafe, or none we read.
     """
     from tfjs_codec.conversion import Job
 
-    options = ConvertOptions(**choices)
+    chosen = choose(options, choices, ReadingChoices)
     with ExitStack() as stack:
-        model = Job(options.begin(), stack).open(source)
-        return LoadedModel(source, options, model, stack.pop_all())
+        model = Job(chosen.begin(), stack).open(source, strict=options is None)
+        return LoadedModel(source, chosen, model, stack.pop_all())
 
 
-def inspect(source: Source, **choices: Any) -> Inspection:
+def inspect(
+    source: Source,
+    *,
+    options: ConvertOptions | None = None,
+    **choices: Unpack[InspectChoices],
+) -> Inspection:
     """Return what *source* is and holds, without reading any values.
 
     Any format that is read will do: Keras files and SavedModels, checkpoints, mere weights, tfjs
@@ -216,6 +256,7 @@ def inspect(source: Source, **choices: Any) -> Inspection:
 
     Args:
         source: A path, bytes, or an open binary file.
+        options: All options at once, instead of *choices*.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
 
     Raises:
@@ -223,7 +264,7 @@ def inspect(source: Source, **choices: Any) -> Inspection:
     """
     from tfjs_codec.inspection.inspect import inspect as describe
 
-    return describe(source, ConvertOptions(**choices).begin())
+    return describe(source, choose(options, choices, InspectChoices).begin())
 
 
 def diff(
@@ -231,8 +272,9 @@ def diff(
     b: Source,
     *,
     tolerance: float = 0.0,
+    options: ConvertOptions | None = None,
     replace: Mapping[str, Source] | None = None,
-    **choices: Any,
+    **choices: Unpack[CompareChoices],
 ) -> Diff:
     """Compare the layers and the weights of two models of any formats.
 
@@ -245,6 +287,7 @@ def diff(
         a: A path, bytes, or an open binary file.
         b: Another one.
         tolerance: Tensors whose values differ by no more than this count as equal.
+        options: All options at once, instead of *choices*, as for :func:`convert`.
         replace: Models in the place of layers, as for :func:`convert`, where one is converted.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`, for both.
 
@@ -253,20 +296,23 @@ def diff(
     """
     from tfjs_codec.comparison.diff import diff as compare
 
-    options = ConvertOptions(**{"allow_approximate": True, **choices}).begin()
-    return compare(a, b, options, replace or {}, tolerance)
+    chosen = choose(options, choices, CompareChoices)
+    if "allow_approximate" not in choices:
+        chosen = change(chosen, allow_approximate=True)
+    return compare(a, b, chosen.begin(), replace or {}, tolerance)
 
 
 def verify(
-    web: str | os.PathLike[str],
+    web: Path,
     against: Source | None = None,
     *,
     node: bool = False,
-    inputs: str | os.PathLike[str] | None = None,
-    node_modules: str | os.PathLike[str] | None = None,
+    inputs: Path | None = None,
+    node_modules: Path | None = None,
     tolerance: float = 1e-4,
+    options: ConvertOptions | None = None,
     replace: Mapping[str, Source] | None = None,
-    **choices: Any,
+    **choices: Unpack[CompareChoices],
 ) -> Verification:
     """Check a tfjs model, and return what was checked.
 
@@ -284,6 +330,7 @@ def verify(
             signature); else inputs are made up.
         node_modules: The directory from which ``@tensorflow/tfjs`` is looked for.
         tolerance: How much predictions may differ, relative to the largest.
+        options: All options at once, instead of *choices*, as for :func:`convert`.
         replace: Models in the place of layers of *against*, as for :func:`convert`.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions` for *against*.
 
@@ -296,5 +343,7 @@ def verify(
     from tfjs_codec.verification.verify import verify as check
 
     predicting = Predicting(inputs, node_modules, tolerance) if node else None
-    options = ConvertOptions(**{"allow_approximate": True, **choices}).begin()
-    return check(web, against, options, replace or {}, predicting)
+    chosen = choose(options, choices, CompareChoices)
+    if "allow_approximate" not in choices:
+        chosen = change(chosen, allow_approximate=True)
+    return check(web, against, chosen.begin(), replace or {}, predicting)

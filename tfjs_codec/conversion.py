@@ -26,7 +26,7 @@ from tfjs_codec.ir.loaded import (
     TfjsLayers,
     Weights,
 )
-from tfjs_codec.options import ConvertOptions
+from tfjs_codec.options import ConvertOptions, no_effect
 from tfjs_codec.readers import open_model
 from tfjs_codec.report import Report
 
@@ -48,6 +48,14 @@ _SUFFIXES = (
 )
 _ZIP_MAGIC = b"PK"
 
+# Options by what heeds them.
+_LAYERS = ("rename", "replace", "allow_approximate")
+_SHARDS = ("shard_size_bytes", "single_shard", "split_weights_by_layer", "quantize", "metadata",
+           "checksums")  # fmt: skip
+_TRANSFORMING = frozenset(
+    (*_LAYERS, *_SHARDS, "training_config", "dequantize", "structured_outputs", "signature_name")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -59,9 +67,15 @@ class Job:
     destination: Path | None = None  # None if only the plan is wanted
     progress: Progress | None = None
 
-    def open(self, source: AnySource | LiveModel) -> Loaded:
+    def open(self, source: AnySource | LiveModel, *, strict: bool = False) -> Loaded:
         """Read *source*; its tensors stay readable until the job is done."""
-        return self.stack.enter_context(open_model(source, self.options))
+        return self.stack.enter_context(open_model(source, self.options, strict=strict))
+
+    def check_heeded(self, noun: str, *heeded: str) -> None:
+        """Raise UsageError for an option that means nothing for *noun*, which heeds *heeded*."""
+        chosen = self.options.chosen | ({"replace"} if self.replacements else set())
+        for name in sorted((chosen & _TRANSFORMING) - set(heeded)):
+            raise no_effect(name, noun)
 
 
 def convert(
@@ -77,7 +91,7 @@ def convert(
     with ExitStack() as stack:
         where = None if dry or destination is None else Path(destination)
         job = Job(options.begin(), stack, replacements, where, progress)
-        return _WRITERS[options.to or target_of(destination)](job, job.open(source))
+        return _WRITERS[options.to or target_of(destination)](job, job.open(source, strict=True))
 
 
 def target_of(destination: str | os.PathLike[str] | None) -> str:
@@ -282,6 +296,21 @@ def _to_layers(job: Job, model: Loaded) -> Report:
             path=model.path,
             hint="Leave out --to layers, or convert the Keras model it was made from.",
         )
+    return _write_layers(job, model)
+
+
+def _write_layers(job: Job, model: Loaded) -> Report:
+    match model:
+        case TfjsLayers() if job.replacements or job.options.rename:
+            job.check_heeded(
+                "a tfjs model whose layers change", *_LAYERS, *_SHARDS, "training_config"
+            )
+        case TfjsLayers() | TfjsGraph() | Weights():
+            job.check_heeded(
+                "a model that stays as it is", *_SHARDS, "training_config", "dequantize"
+            )
+        case _:
+            job.check_heeded("a Layers model", *_LAYERS, *_SHARDS, "training_config")
     return _write_json(job, *express_layers(model, job))
 
 
@@ -289,8 +318,9 @@ def _to_graph(job: Job, model: Loaded) -> Report:
     from tfjs_codec.writers import tfjs_graph
 
     if isinstance(model, TfjsGraph):
-        return _write_json(job, *express_layers(model, job))
+        return _write_layers(job, model)
     graph = express_graph(model, job)
+    job.check_heeded("a graph model", *_SHARDS, "structured_outputs", "signature_name")
     planned = tfjs_graph.plan(graph, job.options)
 
     def write(stage: Stage) -> Written:
@@ -302,11 +332,11 @@ def _to_graph(job: Job, model: Loaded) -> Report:
 
 def _to_tfjs(job: Job, model: Loaded) -> Report:
     """Write layers if the model has them and they are exact, else its graph if it has one."""
+    if not isinstance(model, TensorFlowGraph):
+        return _write_layers(job, model)
     try:
         return _write_json(job, *express_layers(model, job))
     except UnsupportedModelError as error:
-        if not isinstance(model, TensorFlowGraph):
-            raise
         refusal = error
     try:
         report = _to_graph(job, model)
@@ -326,6 +356,7 @@ def _to_npz(job: Job, model: Loaded) -> Report:
     """Write the weights that ``load`` gives, under the same names."""
     from tfjs_codec.writers import npz
 
+    job.check_heeded("a file of weights")
     if isinstance(model, TensorFlowGraph):
         model = model.layers_or_weights()
     tensors = model.named_weights()
@@ -337,6 +368,7 @@ def _to_npz(job: Job, model: Loaded) -> Report:
 def _to_keras(job: Job, model: Loaded, target: str) -> Report:
     from tfjs_codec.writers.keras_files import KERAS_WRITERS
 
+    job.check_heeded("a Keras file", *_LAYERS)
     keras, report = express_keras(model, job)
     magic, write = KERAS_WRITERS[target]
     return _write_file(job, report, (magic,), partial(write, keras.graph))

@@ -6,16 +6,66 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias, TypedDict, get_args
 
 from tfjs_codec.errors import UsageError, quote
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
+if TYPE_CHECKING:
+    from tfjs_codec.ir.json_types import Json
+
 QUANTIZE_DTYPES = ("float16", "uint8", "uint16")
-TARGETS = ("layers", "graph", "h5", "keras", "weights-h5", "npz")
+Target = Literal["layers", "graph", "h5", "keras", "weights-h5", "npz"]
+TARGETS: tuple[Target, ...] = get_args(Target)
 
 _SIZE = r"(?i)([0-9]+(?:\.[0-9]+)?)\s*(?:([kmg]?)(i?)b|([kmg]))?"
+
+
+Quantize: TypeAlias = Mapping[str, bool | str | Sequence[str]]
+Names: TypeAlias = Sequence[str]
+
+
+class ReadingChoices(TypedDict, total=False):
+    """The options that say how to read a source, as keywords; see :class:`ConvertOptions`."""
+
+    architecture: str | os.PathLike[str] | bytes | BinaryIO | None
+    tags: Names | None
+    signature_name: str | None
+    output_node_names: Names | None
+    verify_checksums: bool
+    limits: Limits
+
+
+class InspectChoices(ReadingChoices, total=False):
+    """Those that a Keras model's description depends on, too."""
+
+    training_config: bool
+    allow_approximate: bool
+
+
+class CompareChoices(ReadingChoices, total=False):
+    """Those that change what a model is compared as, too."""
+
+    rename: Mapping[str, str]
+    allow_approximate: bool
+
+
+class ConvertChoices(InspectChoices, total=False):
+    """All attributes of :class:`ConvertOptions`, as keywords."""
+
+    to: Target | None
+    shard_size_bytes: int
+    single_shard: bool
+    split_weights_by_layer: bool
+    quantize: Quantize
+    dequantize: bool
+    metadata: Mapping[str, Json] | None
+    structured_outputs: bool
+    rename: Mapping[str, str]
+    checksums: bool
+    force: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +103,18 @@ class ConvertOptions:
         UsageError: A value makes no sense.
     """
 
-    to: str | None = None
+    to: Target | None = None
     shard_size_bytes: int = 4 << 20  # the largest file browsers keep in their HTTP cache
     single_shard: bool = False
     split_weights_by_layer: bool = False
-    quantize: Mapping[str, bool | str | Sequence[str]] = field(default_factory=dict)
+    quantize: Quantize = field(default_factory=dict)
     dequantize: bool = False
-    metadata: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Json] | None = None
     training_config: bool = False
     architecture: str | os.PathLike[str] | bytes | BinaryIO | None = None
-    tags: Sequence[str] | None = None
+    tags: Names | None = None
     signature_name: str | None = None
-    output_node_names: Sequence[str] | None = None
+    output_node_names: Names | None = None
     structured_outputs: bool = False
     rename: Mapping[str, str] = field(default_factory=dict)
     checksums: bool = False
@@ -80,8 +130,7 @@ class ConvertOptions:
     def __post_init__(self) -> None:
         if self.to is not None and self.to not in TARGETS:
             raise UsageError(
-                f"{quote(self.to)} is nothing to convert to",
-                hint=f"There are {', '.join(TARGETS)}.",
+                f"{quote(self.to)} is not a target", hint=f"There are: {', '.join(TARGETS)}."
             )
         size = self.shard_size_bytes
         if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
@@ -92,8 +141,47 @@ class ConvertOptions:
             if isinstance(given := getattr(self, name), str):
                 raise UsageError(f"{name} must be a list of strings", hint=f"Write [{given!r}].")
 
+    @property
+    def chosen(self) -> frozenset[str]:
+        """The names of the options that are not what they are by default."""
+        return frozenset(name for name in OPTIONS if getattr(self, name) != getattr(_NONE, name))
 
-def _checked_quantize(value: Any) -> dict[str, bool | tuple[str, ...]]:
+
+OPTIONS = tuple(field.name for field in fields(ConvertOptions))
+
+
+def choose(
+    options: ConvertOptions | None, choices: Mapping[str, Any], known: type = ConvertChoices
+) -> ConvertOptions:
+    """Return the options that a caller passed at once, as *options*, or one by one, as *choices*.
+
+    Raises:
+        UsageError: Both were passed, or a keyword that is not among those of the class *known*.
+    """
+    if options is not None:
+        if choices:
+            listed = ", ".join(choices)
+            raise UsageError(
+                f"options were passed together with the keywords {listed}",
+                hint=f"Pass dataclasses.replace(options, {next(iter(choices))}=…).",
+            )
+        return options
+    for name in choices:
+        if name not in OPTIONS:
+            near = get_close_matches(name, OPTIONS, 1)
+            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(OPTIONS)}."
+            raise UsageError(f"there is no option {quote(name)}", hint=hint)
+        if name not in known.__optional_keys__:  # type: ignore[attr-defined]
+            raise no_effect(name, "this function")
+    return replace(_NONE, **choices)
+
+
+def no_effect(name: str, noun: str) -> UsageError:
+    """Return the error for an option that means nothing for what *noun* names."""
+    return UsageError(f"the option {name} has no effect on {noun}", hint="Leave it out.")
+
+
+def _checked_quantize(value: object) -> dict[str, bool | tuple[str, ...]]:
     """Return *value* with globs as tuples."""
     if not isinstance(value, Mapping):
         raise UsageError(
@@ -117,7 +205,7 @@ def _checked_quantize(value: Any) -> dict[str, bool | tuple[str, ...]]:
     return checked
 
 
-def _check_metadata(value: Any) -> None:
+def _check_metadata(value: object) -> None:
     if value is None:
         return
     if not isinstance(value, Mapping):
@@ -144,3 +232,6 @@ def parse_size(text: str) -> int:
     raise UsageError(
         f"{quote(text)} is not a size", hint="Write bytes, or a unit as in 512KiB, 8MiB, 4MB."
     )
+
+
+_NONE = ConvertOptions()

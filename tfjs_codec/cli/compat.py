@@ -16,24 +16,26 @@ from tfjs_codec import __version__, api
 from tfjs_codec.cli import shared
 from tfjs_codec.cli.program import guarded, say
 from tfjs_codec.errors import UsageError, quote, visible
-from tfjs_codec.options import ConvertOptions
+from tfjs_codec.options import ConvertOptions, Target
 
 _NAME = "tfjs-codec-compat"
 _KERAS = ("keras", "keras_keras", "keras_saved_model")
 _GRAPHS = ("tf_saved_model", "tf_hub", "tf_frozen_model")
 _TFJS_INPUT = "tfjs_layers_model"
-# Our target for each pair of formats; a text with a blank says what to do instead.
+# Our target for each pair of formats, and for others what to do instead.
 _SAVED_MODEL = "writing SavedModels needs TensorFlow; use --output_format=keras_keras"
 _TO_GRAPH = (
     "Keras layers are written as a Layers model (--output_format=tfjs_layers_model); for a graph "
     "model, save the model with model.export() and use --input_format=tf_saved_model"
 )
-_TARGETS: dict[tuple[str, str], str] = {
-    **{(keras, "tfjs_layers_model"): "layers" for keras in (*_KERAS, _TFJS_INPUT)},
-    **{(keras, "tfjs_graph_model"): _TO_GRAPH for keras in (*_KERAS, _TFJS_INPUT)},
-    **{(graph, "tfjs_graph_model"): "graph" for graph in _GRAPHS},
+_TARGETS: dict[tuple[str, str], Target] = {
+    **dict.fromkeys(((keras, "tfjs_layers_model") for keras in (*_KERAS, _TFJS_INPUT)), "layers"),
+    **dict.fromkeys(((graph, "tfjs_graph_model") for graph in _GRAPHS), "graph"),
     (_TFJS_INPUT, "keras"): "h5",
     (_TFJS_INPUT, "keras_keras"): "keras",
+}
+_ADVICE = {
+    **{(keras, "tfjs_graph_model"): _TO_GRAPH for keras in (*_KERAS, _TFJS_INPUT)},
     (_TFJS_INPUT, "keras_saved_model"): _SAVED_MODEL,
 }
 _DEFAULT_OUTPUT = {
@@ -135,17 +137,17 @@ def _options(arguments: argparse.Namespace) -> ConvertOptions:
     )
 
 
-def _formats(arguments: argparse.Namespace) -> tuple[str, str]:
+def _formats(arguments: argparse.Namespace) -> tuple[str, Target]:
     """Return the input format and our target."""
     source = arguments.input_format
     output = arguments.output_format or _DEFAULT_OUTPUT[source]
     target = _TARGETS.get((source, output))
-    what = f"{source} is not converted to {output}"
     if target is None:
-        outputs = [two for one, two in _TARGETS if one == source and " " not in _TARGETS[one, two]]
-        raise UsageError(what, hint=f"Use --output_format={' or '.join(outputs)}.")
-    if " " in target:
-        raise UsageError(what, hint=f"{target[:1].upper()}{target[1:]}.")
+        outputs = [two for one, two in _TARGETS if one == source]
+        advice = f"use --output_format={' or '.join(outputs)}"
+        advice = _ADVICE.get((source, output), advice)
+        hint = f"{advice[:1].upper()}{advice[1:]}."
+        raise UsageError(f"{source} is not converted to {output}", hint=hint)
     return source, target
 
 

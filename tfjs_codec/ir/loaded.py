@@ -67,12 +67,19 @@ class TfjsLayers(_Stored):
 
     topology: JsonObject
 
+    @property
+    def keras_version(self) -> str | None:
+        """The version of Keras that described the layers, if the topology tells."""
+        version = self.topology.get("keras_version")
+        return version if isinstance(version, str) else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TfjsGraph(_Stored):
     """A tfjs graph model: the JSON of its GraphDef, and the values of its constants."""
 
     format: ClassVar[str] = "tfjs-graph"
+    keras_version: ClassVar[None] = None
 
     topology: JsonObject
 

@@ -8,17 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from tfjs_codec.files.source import AnySource, Source, open_source, sniff, unknown_format
-from tfjs_codec.options import ConvertOptions
+from tfjs_codec.options import ConvertOptions, no_effect
 
 if TYPE_CHECKING:
     from tfjs_codec.files.hdf5 import H5File
     from tfjs_codec.ir.loaded import Loaded
     from tfjs_codec.readers.live_keras import LiveModel
 
-Reader: TypeAlias = "Callable[[Source, ConvertOptions, ExitStack], Loaded]"
+
+class Reader(NamedTuple):
+    """How to read a kind of source: what it is called, the function, the options that it heeds."""
+
+    noun: str
+    read: Callable[[Source, ConvertOptions, ExitStack], Loaded]
+    options: frozenset[str] = frozenset()
+
+
+_SAVED_MODEL = frozenset(("tags", "signature_name", "verify_checksums"))
+_READING = frozenset(("architecture", "output_node_names", *_SAVED_MODEL))
 
 
 def _read_h5(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
@@ -86,27 +96,29 @@ def _read_graph_def(source: Source, options: ConvertOptions, stack: ExitStack) -
 
 # By what files.source.sniff says the content is.
 READERS: dict[str, Reader] = {
-    "hdf5": _read_h5,
-    "zip": _read_zip,
-    "json": _read_json,
-    "tfjs_directory": _read_tfjs_directory,
-    "saved_model": _read_saved_model,
-    "tar": _read_tar,
-    "checkpoint": _read_checkpoint,
-    "graph_def": _read_graph_def,
+    "hdf5": Reader("an HDF5 file", _read_h5, frozenset(("architecture",))),
+    "zip": Reader("a .keras file", _read_zip),
+    "json": Reader("a tfjs model", _read_json),
+    "tfjs_directory": Reader("a tfjs model", _read_tfjs_directory),
+    "saved_model": Reader("a SavedModel", _read_saved_model, _SAVED_MODEL),
+    "tar": Reader("a SavedModel", _read_tar, _SAVED_MODEL),
+    "checkpoint": Reader("a checkpoint", _read_checkpoint, frozenset(("verify_checksums",))),
+    "graph_def": Reader("a frozen graph", _read_graph_def, frozenset(("output_node_names",))),
 }
 
 
 @contextmanager
 def open_model(
-    source: AnySource | LiveModel, options: ConvertOptions | None = None
+    source: AnySource | LiveModel, options: ConvertOptions | None = None, *, strict: bool = False
 ) -> Iterator[Loaded]:
     """Read *source*, a file or a live Keras model; tensors can be read until the context ends.
 
     A checkpoint is named by its prefix or its ``.index`` file. Of *options*, ``architecture``,
-    ``tags``, ``signature_name``, ``output_node_names``, ``verify_checksums`` and ``limits`` count.
+    ``tags``, ``signature_name``, ``output_node_names``, ``verify_checksums`` and ``limits`` count;
+    if *strict*, those that mean nothing for the source are refused.
 
     Raises:
+        UsageError: an option means nothing for this source.
         UnknownFormatError: the content is none of the formats in :data:`READERS`.
         CorruptFileError, UnsafeFileError, UnsupportedModelError: as the file deserves.
         OSError: the operating system's own error about the path.
@@ -115,11 +127,20 @@ def open_model(
     if hasattr(source, "to_json"):  # a model in memory, whatever Keras it is of
         from tfjs_codec.readers import live_keras
 
+        if strict:
+            _check_options("a model in memory", options, frozenset())
         yield live_keras.read(source, options.limits)
         return
     opened = open_source(source)
     reader = READERS.get(sniff(opened))
     if reader is None:
         raise unknown_format(opened)
+    if strict:
+        _check_options(reader.noun, options, reader.options)
     with ExitStack() as stack:
-        yield reader(opened, options, stack)
+        yield reader.read(opened, options, stack)
+
+
+def _check_options(noun: str, options: ConvertOptions, heeded: frozenset[str]) -> None:
+    for name in sorted((options.chosen & _READING) - heeded):
+        raise no_effect(name, noun)

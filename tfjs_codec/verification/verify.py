@@ -208,9 +208,8 @@ def _expected(web: Tfjs, against: Loaded, job: Job) -> Mapping[str, LazyTensor]:
     """Return the weights that *against* becomes in a model of the kind of *web*, by name."""
     if isinstance(web, TfjsGraph) and isinstance(against, TensorFlowGraph):
         return constants(express_graph(against, job))
-    if not isinstance(against, TfjsLayers | TfjsGraph | Weights):
-        against, _ = express_layers(against, job)
-    return {weight.name: weight.tensor for weight in against.weights if not weight.optimizer}
+    expected, _ = express_layers(against, job)
+    return {weight.name: weight.tensor for weight in expected.weights if not weight.optimizer}
 
 
 def _check_values(
