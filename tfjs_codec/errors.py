@@ -54,6 +54,10 @@ class UsageError(TfjsCodecError, ValueError):
     exit_code = 2
 
 
+class RuleError(TfjsCodecError):
+    """A rule failed, a registered one or ours (exit code 1); ``__cause__`` is its exception."""
+
+
 class InputError(TfjsCodecError, ValueError):
     """The input file is at fault (exit code 3)."""
 

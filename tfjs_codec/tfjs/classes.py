@@ -39,6 +39,20 @@ class TfjsClass(NamedTuple):
     takes_states: bool = False
 
 
+# Keys without which tfjs cannot make a layer of a class that reads them.
+_REQUIRED = frozenset(
+    ("units", "filters", "kernel_size", "input_dim", "output_dim", "target_shape", "dims", "n",
+     "rate", "stddev", "axes", "batch_input_shape")
+)  # fmt: skip
+_REQUIRED_TOO = {"Activation": ("activation",), "Rescaling": ("scale",)}
+
+
+def missing_keys(class_name: str, config: Config) -> list[str]:
+    """Return the keys that a *config* of tfjs's *class_name* lacks, and that have no default."""
+    keys = (key for key in TFJS_CLASSES[class_name].keys if key in _REQUIRED)
+    return [key for key in (*keys, *_REQUIRED_TOO.get(class_name, ())) if config.get(key) is None]
+
+
 # ------------------------------------------------------------------------------ shape arithmetic
 
 

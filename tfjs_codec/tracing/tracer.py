@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from tfjs_codec.errors import CorruptFileError, Problem, TfjsCodecError, UnsupportedModelError
+from tfjs_codec.errors import (
+    CorruptFileError,
+    Problem,
+    RuleError,
+    TfjsCodecError,
+    UnsupportedModelError,
+    quote,
+)
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import calls_in_order, map_call
 from tfjs_codec.tracing.refusal import Refusal, ShapeRefusal
@@ -23,6 +31,10 @@ class Value(Protocol):
 
 
 V = TypeVar("V", bound=Value)
+
+# A config that passed the reader's checks has every key, so a missing one is a rule's fault.
+_BUGS = (AssertionError, KeyError)
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(slots=True)
@@ -85,15 +97,21 @@ class Tracer(Generic[V]):
         """Apply one *call*, with values in place of Refs; on refusal note it, return stand-ins."""
         given = list(self.values_in(call))
         poisoned = any(value.poisoned for value in given)
+        entry = None
         try:
-            return apply(self.registry.find(layer), layer, call)
+            entry = self.registry.find(layer)
+            return apply(entry, layer, call)
         except Refusal as refusal:
             if not (poisoned and isinstance(refusal, ShapeRefusal)):
                 self.refuse(layer, refusal)
         except (TfjsCodecError, RecursionError):
             if not poisoned:
                 raise
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except Exception as error:
+            if entry is not None and (entry.is_user or isinstance(error, _BUGS)):
+                raise self._rule_error(layer, entry, error) from error
+            if not isinstance(error, _NONSENSE):
+                raise
             if not poisoned:
                 raise CorruptFileError(
                     f"its config or arguments make no sense ({type(error).__name__}: {error})",
@@ -101,6 +119,19 @@ class Tracer(Generic[V]):
                     where=f"layer '{layer.name}' ({layer.class_name})",
                 ) from error
         return [self.stand_in(given)]
+
+    def _rule_error(self, layer: KerasLayer, entry: Entry, error: Exception) -> RuleError:
+        """Return the error for a rule that failed with *error*, naming the line in its file."""
+        frames = traceback.extract_tb(error.__traceback__)
+        file = entry.function.__code__.co_filename
+        line = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1])
+        class_name = layer.registered_name or layer.class_name
+        return RuleError(
+            f"the rule for {quote(class_name)} failed with {type(error).__name__}: {error}",
+            path=self.path,
+            where=f"layer {quote(layer.name)}: {line.filename}:{line.lineno}",
+            hint="Correct the rule." if entry.is_user else "This is a bug: please report it.",
+        )
 
     def values_in(self, argument: Any) -> Iterator[V]:
         """Yield all values of an argument or a Call."""

@@ -20,7 +20,7 @@ from tfjs_codec.keras.classes import is_a
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
-from tfjs_codec.tfjs.classes import TFJS_CLASSES, Config, Shape, ShapeError
+from tfjs_codec.tfjs.classes import TFJS_CLASSES, Config, Shape, ShapeError, missing_keys
 from tfjs_codec.tracing.arguments import arguments_of
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
@@ -173,6 +173,8 @@ class Scope:
         unknown = set(config) - set(spec.keys)
         if unknown:
             raise AssertionError(f"tfjs's {class_name} does not read {sorted(unknown)}")
+        if missing := missing_keys(class_name, config):
+            raise AssertionError(f"tfjs's {class_name} needs {missing}")
         shapes = [tensor.shape for tensor in inputs]
         for shape in shapes[:1] if spec.takes_states else shapes:
             if len(shape) not in spec.ranks:
