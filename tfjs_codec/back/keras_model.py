@@ -66,6 +66,10 @@ def _with_defaults(value: Any) -> Any:
     kind, config = value.get("class_name"), value.get("config")
     if isinstance(kind, str) and isinstance(config, dict):
         value["config"] = {**_TFJS_DEFAULTS.get(kind, {}), **config}
+        if kind == "Reshape" and isinstance(target := config.get("target_shape"), list):
+            # tfjs saves an open size as null, for which Keras writes -1
+            sizes = [-1 if size is None else size for size in target]
+            value["config"]["target_shape"] = sizes
     return value
 
 

@@ -77,7 +77,9 @@ class SavedModelDir:
         if node is None or not node.metadata:
             return None
         where = f"Keras metadata of node {number}"
-        return strict_json.loads(node.metadata, path=self.path, where=where, limits=self.limits)
+        return strict_json.load_config(
+            node.metadata, path=self.path, where=where, limits=self.limits
+        )
 
 
 def open_saved_model(

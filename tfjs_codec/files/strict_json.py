@@ -2,8 +2,8 @@
 
 Python's :mod:`json` takes more than JSON: NaN and Infinity, numbers beyond float64, the last of
 duplicate keys, lone surrogates, UTF-16, any nesting until the interpreter's stack is full. All of
-that is refused here. Keras never writes it: none of the 2,163 configs of the test corpus, from
-Keras 1 to 3, has a NaN or an Infinity.
+that is refused here, but for NaN and Infinity in the configs of Keras, which Python wrote
+(``keras.ops.clip(x, 0, inf)``): *constants* takes them.
 
 Size, nesting and number of values are checked on the text by a few passes at C speed; only then
 does the C scanner of the standard library parse it. Syntax errors carry ``line:column``; values
@@ -43,7 +43,12 @@ _STEP[ord("]")] = _STEP[ord("}")] = -1
 
 
 def loads(
-    data: bytes | str, *, path: object = "", where: str = "", limits: Limits = DEFAULT_LIMITS
+    data: bytes | str,
+    *,
+    path: object = "",
+    where: str = "",
+    limits: Limits = DEFAULT_LIMITS,
+    constants: bool = False,
 ) -> Any:
     """Parse *data*, the JSON text at *where* in file *path*.
 
@@ -54,7 +59,7 @@ def loads(
     """
     text = _decode(data, path, where, limits)
     _check_structure(text, path, where, limits)
-    parser = _Parser()
+    parser = _Parser(constants=constants)
     try:
         value = parser.decoder.decode(text)
     except json.JSONDecodeError as error:
@@ -70,6 +75,20 @@ def loads(
         for key_path, what in _flaws(value):
             place = ": ".join(part for part in (where, key_path) if part)
             raise CorruptFileError(f"invalid JSON: {what}", path=path, where=place)
+    return value
+
+
+def load_config(
+    data: bytes | str, *, path: object = "", where: str = "", limits: Limits = DEFAULT_LIMITS
+) -> Any:
+    """Parse a config that Keras wrote: with NaN and Infinity, perhaps as a string within JSON.
+
+    Raises:
+        CorruptFileError, LimitExceededError: As :func:`loads`.
+    """
+    value = loads(data, path=path, where=where, limits=limits, constants=True)
+    if isinstance(value, str):  # json.dump(model.to_json(), file)
+        value = loads(value, path=path, where=where, limits=limits, constants=True)
     return value
 
 
@@ -177,11 +196,11 @@ class _Flaw:
 class _Parser:
     """A strict decoder. The C scanner tells its hooks no position, so they leave flaws behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, constants: bool) -> None:
         self.has_flaw = False
         self.decoder = json.JSONDecoder(
             object_pairs_hook=self._object,
-            parse_constant=lambda text: self._flaw(f"{text} is not a JSON number"),
+            parse_constant=float if constants else self._constant,
             parse_float=self._float,
             parse_int=self._int,
         )
@@ -189,6 +208,9 @@ class _Parser:
     def _flaw(self, what: str) -> _Flaw:
         self.has_flaw = True
         return _Flaw(what)
+
+    def _constant(self, text: str) -> _Flaw:
+        return self._flaw(f"{text} is not a JSON number")
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)

@@ -91,7 +91,7 @@ _TF_PARAMETERS_OF: dict[str, dict[str, str]] = {
     "one_hot": {"indices": "x", "depth": "num_classes"},
     "tile": {"multiples": "repeats"},
     "pad": {"paddings": "pad_width"},
-    "split": {"num_or_size_splits": "indices_or_sections"},
+    "split": {"num_or_size_splits": "indices_or_sections", "num_split": "indices_or_sections"},
     "getitem": {"tensor": "x", "slice_spec": "key"},
     "slice": {"input_": "inputs", "begin": "start_indices", "size": "shape"},
 }  # fmt: skip
@@ -144,6 +144,10 @@ _NODE_DEFS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Slice": ("slice", ("inputs", "start_indices", "shape")),
     "StridedSlice": ("getitem", ("x", "begin", "end", "strides")),
     "ClipByValue": ("clip", ("x", "x_min", "x_max")),
+    "Split": ("split", ("axis", "x")),
+    "SplitV": ("split", ("x", "indices_or_sections", "axis")),
+    "Unpack": ("unstack", ("x",)),
+    "Pack": ("stack", ("xs",)),
     "OneHot": ("one_hot", ("x", "num_classes", "on_value", "off_value")),
 }  # fmt: skip
 # Attributes of a NodeDef that only describe its operands.
@@ -322,6 +326,8 @@ def _node_def_call(name: str, config: Config, call: Call, place: Place) -> Call:
     bound = dict(zip(parameters, inputs, strict=False))
     surplus = tuple(inputs[len(parameters) :])
     names = {**_TF_PARAMETERS, **_TF_PARAMETERS_OF.get(name, {})}
+    if op == "SplitV":
+        options.pop("num_split", None)  # the number of the sizes
     bound.update((names.get(key, key), value) for key, value in options.items())
     if op == "StridedSlice":
         bound["key"] = _strided_key(bound)

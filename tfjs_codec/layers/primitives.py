@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,9 +45,10 @@ def relu(b: Scope, x: Tensor, max_value: float | None = None, *, part: str = "")
 def clip(b: Scope, x: Tensor, low: float, high: float) -> Tensor:
     """Return ``min(max(x, low), high)``."""
     if low == 0 and high > 0:
-        return relu(b, x, high)
-    raised = b.add("Maximum", [x, constant(b, x, low)])
-    return b.add("Minimum", [raised, constant(b, x, high)])
+        return relu(b, x, None if math.isinf(high) else high)
+    if not math.isinf(low):
+        x = b.add("Maximum", [x, constant(b, x, low)])
+    return x if math.isinf(high) else b.add("Minimum", [x, constant(b, x, high)])
 
 
 def reshape(b: Scope, x: Tensor, target: Sequence[int | None], *, part: str = "") -> Tensor:

@@ -40,7 +40,7 @@ def _read_h5(source: Source, options: ConvertOptions, stack: ExitStack) -> Loade
     if options.architecture is not None:
         given = open_source(options.architecture)
         data = given.read("json_bytes", options.limits)
-        config = strict_json.loads(data, path=given.path, limits=options.limits)
+        config = strict_json.load_config(data, path=given.path, limits=options.limits)
     file = stack.enter_context(open_hdf5(source, limits=options.limits))
     return keras_h5.read(file, options.limits, config)
 

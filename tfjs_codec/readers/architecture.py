@@ -229,6 +229,11 @@ class _Reader:
             shape = plain(config.get("build_input_shape"))
         if shape is None and isinstance(entry.get("build_config"), dict):
             shape = plain(entry["build_config"].get("input_shape"))
+        if isinstance(shape, dict):
+            raise UnsupportedModelError(
+                "a Sequential model whose input is a dict of tensors", path=place.path,
+                where=place.where, hint="A tfjs graph model is the way for it (--to graph).",
+            )  # fmt: skip
         taken = {layer.name for layer in layers}
         name = f"{layers[0].name}_input" if layers else "input"
         while name in taken:

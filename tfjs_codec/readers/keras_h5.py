@@ -112,7 +112,9 @@ def _json(file: H5File, name: str, text: object, limits: Limits) -> Json:
         raise CorruptFileError(
             f"the attribute {name} is not text", path=file.path, where=file.place(name)
         )
-    value: Json = strict_json.loads(text, path=file.path, where=file.place(name), limits=limits)
+    value: Json = strict_json.load_config(
+        text, path=file.path, where=file.place(name), limits=limits
+    )
     return value
 
 

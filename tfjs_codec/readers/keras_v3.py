@@ -6,7 +6,8 @@ from classes and attributes, never from layer names: the layers of a model are
 ``layers/<snake_case of the class>``, with ``_1``, ``_2``, … for repeats of a class; a wrapped layer
 is under the attribute that holds it (Keras 2.15, tf_keras and 3.x). Keras 2.12 and 2.13 write
 ``_layer_checkpoint_dependencies`` for ``layers``, and count a layer with weights twice, because
-they visit it twice: ``dense``, ``dense_2``, ``dense_4``. Operations of Keras 3 are not counted.
+they visit it twice: ``dense``, ``dense_2``, ``dense_4``. Keras 2.14 has that word, too, and counts
+once. Operations of Keras 3 are not counted. On Windows, ``layers\\dense`` is one name.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Store:
 
     def add(self, tensors: Iterator[tuple[str, LazyTensor]]) -> None:
         for name, tensor in tensors:
-            group, _, index = name.rpartition("/")
+            group, _, index = name.replace("\\", "/").rpartition("/")  # Windows writes some
             home = group.removesuffix("vars").removesuffix("/")
             if group == "vars" or group.endswith("/vars"):
                 self.vars.setdefault(home, {})[index] = tensor
@@ -111,7 +112,7 @@ def _member_json(archive: Archive, name: str, path: str, limits: Limits) -> Any:
     if name not in archive:
         return None
     data = archive.read(name, limits.json_bytes)
-    return strict_json.loads(data, path=path, where=name, limits=limits)
+    return strict_json.load_config(data, path=path, where=name, limits=limits)
 
 
 def _weight_members(archive: Archive, path: str, limits: Limits) -> list[str]:
@@ -146,8 +147,7 @@ def load_tree(found: Architecture, store: Store) -> list[str]:
     Raises:
         CorruptFileError: variables that the config needs are missing, or there are too many.
     """
-    old = store.has(_OLD)
-    loader = _Loader(store, found, _OLD if old else "layers", 2 if old else 1)
+    loader = _Loader(store, found, _OLD if store.has(_OLD) else "layers")
     loader.graph(found.graph, "")
     loader.fill_shared()
     left = [
@@ -169,18 +169,29 @@ class _Loader:
     store: Store
     found: Architecture
     word: str
-    step: int
     missing: list[tuple[KerasLayer, str]] = field(default_factory=list)
 
     def graph(self, graph: KerasGraph, path: str) -> None:
         """Load the layers of a model whose group is *path*."""
         base = f"{path}/{self.word}" if path else self.word
         self.store.used.add(path)
-        for layer, name in self._named(graph):
+        named = list(self._named(graph, 1))
+        if self.word == _OLD and not self._all_there(named, base):
+            twice = list(self._named(graph, 2))
+            named = twice if self._all_there(twice, base) else named
+        for layer, name in named:
             self.layer(layer, f"{base}/{name}")
 
-    def _named(self, graph: KerasGraph) -> Iterator[tuple[KerasLayer, str]]:
-        """Yield the layers with their group names."""
+    def _all_there(self, named: list[tuple[KerasLayer, str]], base: str) -> bool:
+        """Tell whether all layers that have weights have a group."""
+        return all(
+            self.store.has(f"{base}/{name}")
+            for layer, name in named
+            if any(slots(layer, self.found.generation))
+        )
+
+    def _named(self, graph: KerasGraph, step: int) -> Iterator[tuple[KerasLayer, str]]:
+        """Yield the layers with their group names; one with weights counts for *step*."""
         count: dict[str, int] = defaultdict(int)
         for layer in graph.layers:
             if layer.is_op and self.found.generation == 3:
@@ -188,7 +199,7 @@ class _Loader:
             name = self.found.python_class[layer]
             snake = snake_case(_PYTHON_NAMES.get(name, name))
             number = count[snake]
-            count[snake] += self.step if any(slots(layer, self.found.generation)) else 1
+            count[snake] += step if any(slots(layer, self.found.generation)) else 1
             yield layer, f"{snake}_{number}" if number else snake
 
     def layer(self, layer: KerasLayer, path: str) -> None:

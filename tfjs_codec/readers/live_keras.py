@@ -72,7 +72,7 @@ def read(model: Any, limits: Limits) -> KerasModel:
             path=path,
             hint="Rebuild it with the functional API (keras.Model(inputs, outputs)).",
         ) from error
-    config = strict_json.loads(text, path=path, limits=limits)
+    config = strict_json.load_config(text, path=path, limits=limits)
     version = _version(model)
     found = read_architecture(config, path=path, keras_version=version, limits=limits)
     live = {layer.name: layer for layer in model.layers}

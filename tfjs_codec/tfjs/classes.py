@@ -189,7 +189,7 @@ def _flatten(config: Config, shapes: Sequence[Shape]) -> list[Shape]:
 
 def _reshape(config: Config, shapes: Sequence[Shape]) -> list[Shape]:
     shape, target = shapes[0], config["target_shape"]
-    if -1 not in target:
+    if not {-1, None} & set(target):
         if None not in shape[1:] and prod(known(shape)) != prod(target):
             raise ShapeError(f"cannot reshape {list(shape)} to {list(target)}")
         return [(shape[0], *target)]

@@ -5,6 +5,7 @@ Shapes, weight shapes, names, sharing and masks are solved here once, for all ru
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
@@ -173,6 +174,10 @@ class Scope:
         unknown = set(config) - set(spec.keys)
         if unknown:
             raise AssertionError(f"tfjs's {class_name} does not read {sorted(unknown)}")
+        for key, value in config.items():
+            numbers = value if isinstance(value, list) else [value]
+            if not all(math.isfinite(one) for one in numbers if isinstance(one, float)):
+                raise Refusal(f"the option {key} is not finite, which JSON cannot say")
         if missing := missing_keys(class_name, config):
             raise AssertionError(f"tfjs's {class_name} needs {missing}")
         shapes = [tensor.shape for tensor in inputs]
