@@ -7,6 +7,7 @@ as it was named and ``format`` what it is, both for messages and reports only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
@@ -33,6 +34,12 @@ class KerasModel:
     backend: str | None = None
     training_config: JsonObject | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The first two numbers of the Keras version; of an unknown one, the generation's last."""
+        numbers = re.findall(r"\d+", self.keras_version or "")[:2]
+        return (int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else (self.generation, 99)
 
     def named_weights(self) -> dict[str, LazyTensor]:
         """Return all variables by ``layer/role``; inside nested models ``model/layer/role``."""

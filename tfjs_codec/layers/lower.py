@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from tfjs_codec.errors import Problem
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
@@ -45,7 +43,7 @@ def lower(
     session = Session(
         model.path,
         model.generation,
-        _version(model),
+        model.version,
         allow_approximate,
         model.backend or "tensorflow",
         limits,
@@ -78,12 +76,6 @@ def lower(
         generated_by=f"keras v{model.keras_version}" if model.keras_version else None,
     )
     return layers, session.log
-
-
-def _version(model: KerasModel) -> tuple[int, int]:
-    """Return the first two numbers of the Keras version; the generation's last if unknown."""
-    numbers = re.findall(r"\d+", model.keras_version or "")[:2]
-    return (int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else (model.generation, 99)
 
 
 def _flat_sizes(graph: KerasGraph) -> dict[KerasLayer, int]:

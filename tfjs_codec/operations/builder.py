@@ -19,6 +19,7 @@ from tfjs_codec.ir.graph import Names, Node, Ref, Shape, Tensor
 from tfjs_codec.ir.keras import Call, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32
+from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.operations.values import Dims, Operand, Value, broadcast, graph_dtype
 from tfjs_codec.tfjs.graph_ops import Arg, op_def
 
@@ -73,6 +74,16 @@ class Builder:
     def trains(self) -> bool:
         """Whether the call keeps training=True when predicting; Keras 3's predict overrides it."""
         return self.call.kwargs.get("training") is True and self.generation < 3
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The first two numbers of the Keras version; of an unknown one, the generation's last."""
+        return self.model.version
+
+    def argument(self, name: str) -> Any:
+        """Return an argument of the call by the name of its parameter, None if it is not given."""
+        place = CLASSES[self.layer.class_name].call.index(name)
+        return self.call.args[place] if place < len(self.call.args) else self.call.kwargs.get(name)
 
     def warn(self, sentence: str) -> None:
         """Record a warning about the layer."""

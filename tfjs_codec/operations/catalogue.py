@@ -6,6 +6,7 @@ from tfjs_codec.operations.ops import (  # noqa: F401 - each module registers it
     arithmetic,
     convolution,
     functions,
+    image,
     indexing,
     linalg,
     reductions,
@@ -15,11 +16,14 @@ from tfjs_codec.operations.ops import (  # noqa: F401 - each module registers it
 from tfjs_codec.operations.registry import REGISTRY
 from tfjs_codec.operations.rules import (  # noqa: F401 - the same
     activations,
+    attention,
     convolutions,
     core,
     merging,
     normalization,
     pooling,
+    preprocessing,
+    spatial,
     wrappers,
 )
 

@@ -20,8 +20,8 @@ from tfjs_codec.layers.primitives import (
     reshape,
     slice_axis,
 )
-from tfjs_codec.layers.resampling import resize_matrix
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.resampling import resize_matrix
 
 _LAST = {"data_format": "channels_last"}
 

@@ -372,6 +372,18 @@ def log_softmax(b: Builder, x: Operand, axis: Any = -1) -> Value:
     return _over_axis(b, "LogSoftmax", real(b, x), axis)
 
 
+def hide(b: Builder, scores: Value, keep: Operand) -> Value:
+    """Return *scores* where *keep* is true, elsewhere -1e9: the softmax of what may be seen.
+
+    The smaller of the score and of a limit; a SelectV2 would repeat the condition first.
+    """
+    keep = b.value(keep)
+    if keep.dtype != "bool":
+        keep = a.greater(b, keep, b.value(0.5, keep.dtype) if is_float(keep.dtype) else 0)
+    limit = a.subtract(b, a.multiply(b, b.value(keep, scores.dtype), 3e38), 1e9)
+    return a.minimum(b, scores, limit)
+
+
 def _over_axis(b: Builder, op: str, x: Value, axis: Any) -> Value:
     """Apply *op*, which tfjs has for the last axis alone, over *axis*."""
     axes = normalize_axes(x, axis)

@@ -196,6 +196,8 @@ def contract(b: Builder, x: Value, left: str, y: Value, right: str, out: str) ->
     summed = [c for c in left if c in right and c not in out]
     rows = [c for c in out if c in left and c not in right]
     columns = [c for c in out if c in right and c not in left]
+    if rows and list(out) == [*shared, *columns, *rows]:
+        return contract(b, y, right, x, left, out)
     if not summed:  # an outer product
         wide = [_spread(b, value, letters, out) for value, letters in ((x, left), (y, right))]
         return a.multiply(b, *wide)
@@ -224,7 +226,7 @@ def _matrix(
     sizes: dict[str, Any],
 ) -> tuple[Value, bool]:  # fmt: skip
     """Return *x* as (stacks of) matrices, and whether they are transposed."""
-    flipped = list(letters) == [*shared, *columns, *rows] and bool(rows) and bool(columns)
+    flipped = bool(rows and columns) and letters.index(columns[0]) < letters.index(rows[0])
     groups = (columns, rows) if flipped else (rows, columns)
     order = [*shared, *groups[0], *groups[1]]
     moved = transpose(b, x, [letters.index(c) for c in order])

@@ -97,17 +97,11 @@ def thresholded_relu(b: Builder, layer: KerasLayer, x: Value) -> Value:
 
 @rule("Softmax")
 def softmax(b: Builder, layer: KerasLayer, x: Value | list[Value]) -> Value:
-    """Softmax; what a mask hides is taken as -∞."""
+    """Softmax; what a mask hides is taken as -1e9."""
     inputs = x if isinstance(x, list) else [x]
-    given = b.call.kwargs.get("mask")
-    if given is None and len(b.call.args) > 1:
-        given = b.call.args[1]
-    if given is None and len(inputs) > 1:
-        given = inputs[1]
-    if given is None:
-        given = inputs[0].mask
+    given = b.argument("mask")
+    mask = inputs[1] if given is None and len(inputs) > 1 else given
+    mask = inputs[0].mask if mask is None else mask
     scores = f.real(b, inputs[0])
-    if given is not None:
-        hidden = a.multiply(b, a.subtract(b, 1.0, b.value(b.value(given), "float32")), -3e38)
-        scores = a.add(b, scores, hidden)
-    return f.softmax(b, scores, layer.config.get("axis", -1))
+    scores = scores if mask is None else f.hide(b, scores, mask)
+    return f.softmax(b, scores, layer.config["axis"])

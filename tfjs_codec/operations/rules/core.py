@@ -77,7 +77,7 @@ def embedding(b: Builder, layer: KerasLayer, x: Value) -> Value:
 @rule("ReversibleEmbedding")
 def reversible_embedding(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """GatherV2; called with reverse=True, a product with the table."""
-    if not (b.call.kwargs.get("reverse") or True in b.call.args[1:]):
+    if not b.argument("reverse"):
         return embedding(b, layer, x)
     if "reverse_embeddings" in layer.weights:
         y = matmul(b, x, b.weight(layer, "reverse_embeddings"))

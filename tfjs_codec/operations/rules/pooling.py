@@ -32,9 +32,7 @@ def global_pooling(b: Builder, layer: KerasLayer, x: Value) -> Value:
     axes = list(range(2, x.rank)) if first else list(range(1, x.rank - 1))
     if layer.class_name.startswith("GlobalMax"):
         return r.max_(b, x, axes, keep)
-    given = b.call.kwargs.get("mask")
-    if given is None and len(b.call.args) > 1:
-        given = b.call.args[1]
+    given = b.argument("mask") if layer.class_name == "GlobalAveragePooling1D" else None
     mask = given if given is not None else x.mask
     if mask is None or x.rank != 3:
         return r.mean(b, x, axes, keep)
