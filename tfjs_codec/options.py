@@ -135,7 +135,7 @@ class ConvertOptions:
         size = self.shard_size_bytes
         if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
             raise UsageError(f"shard_size_bytes must be a positive integer, not {quote(size)}")
-        object.__setattr__(self, "quantize", _checked_quantize(self.quantize))
+        object.__setattr__(self, "quantize", _check_quantize(self.quantize))
         _check_metadata(self.metadata)
         for name in ("tags", "output_node_names"):
             if isinstance(given := getattr(self, name), str):
@@ -181,7 +181,7 @@ def no_effect(name: str, noun: str) -> UsageError:
     return UsageError(f"the option {name} has no effect on {noun}", hint="Leave it out.")
 
 
-def _checked_quantize(value: object) -> dict[str, bool | tuple[str, ...]]:
+def _check_quantize(value: object) -> dict[str, bool | tuple[str, ...]]:
     """Return *value* with globs as tuples."""
     if not isinstance(value, Mapping):
         raise UsageError(

@@ -101,7 +101,7 @@ def _scale(layer: KerasLayer, kernels: set[str], gates: tuple[int, list[int]] | 
         factor = scale if gates is not None else np.float32(_SLOPE)
         weights[role] = _times(weights[role], factor)
     bias = weights.get("bias") or _no_bias(layer, width)
-    weights["bias"] = mapped(bias, bias.shape, lambda values: _moved(values, scale, offset))
+    weights["bias"] = mapped(bias, bias.shape, lambda values: _move(values, scale, offset))
     layer.config["use_bias"] = True
 
 
@@ -109,7 +109,7 @@ def _times(tensor: LazyTensor, factor: Any) -> LazyTensor:
     return mapped(tensor, tensor.shape, lambda values: np.multiply(values, factor))
 
 
-def _moved(values: Array, scale: Array, offset: Array) -> Array:
+def _move(values: Array, scale: Array, offset: Array) -> Array:
     """The offset joins the input's bias only, where there are two: GRU(reset_after)."""
     moved = np.multiply(values, scale)
     first = moved if moved.ndim == 1 else moved[0]

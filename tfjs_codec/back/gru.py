@@ -203,14 +203,14 @@ def _become_gru(
     }
     width = 3 * units
     layer.weights = {
-        "kernel": _joined("kernel", (kernels[0].shape[0], width), [steps]),
-        "recurrent_kernel": _joined("kernel", (units, width), [states]),
+        "kernel": _join("kernel", (kernels[0].shape[0], width), [steps]),
+        "recurrent_kernel": _join("kernel", (units, width), [states]),
     }
     if use_bias:
-        layer.weights["bias"] = _joined("bias", (2, width), [steps, states])
+        layer.weights["bias"] = _join("bias", (2, width), [steps, states])
 
 
-def _joined(role: str, shape: tuple[int, ...], rows: list[list[_Line]]) -> LazyTensor:
+def _join(role: str, shape: tuple[int, ...], rows: list[list[_Line]]) -> LazyTensor:
     """Return the blocks of z, r and h side by side, *rows* of them below each other."""
 
     def compute() -> Any:

@@ -104,10 +104,10 @@ def _assign(graph: KerasGraph, weights: list[Weight], path: str) -> None:
 def _variables(graph: KerasGraph) -> Iterator[tuple[str, KerasLayer, str]]:
     """Yield (name, layer, role) of all variables of *graph*."""
     for layer in graph.layers:
-        yield from _scoped(layer, layer.name)
+        yield from _scoped_variables(layer, layer.name)
 
 
-def _scoped(layer: KerasLayer, scope: str) -> Iterator[tuple[str, KerasLayer, str]]:
+def _scoped_variables(layer: KerasLayer, scope: str) -> Iterator[tuple[str, KerasLayer, str]]:
     """The variables of a layer whose name scope in tfjs is *scope*."""
     if layer.graph is not None:
         yield from _variables(layer.graph)
@@ -116,8 +116,8 @@ def _scoped(layer: KerasLayer, scope: str) -> Iterator[tuple[str, KerasLayer, st
         yield f"{scope}/{variable.role}", layer, variable.role
     for key, child in layer.children.items():
         if key.startswith("cells/"):
-            yield from _scoped(child, f"{scope}/RNNCell_{key[6:]}")
+            yield from _scoped_variables(child, f"{scope}/RNNCell_{key[6:]}")
         elif key in ("forward_layer", "backward_layer"):
-            yield from _scoped(child, f"{scope}/{child.name}")
+            yield from _scoped_variables(child, f"{scope}/{child.name}")
         else:  # TimeDistributed.layer, RNN.cell
-            yield from _scoped(child, scope)
+            yield from _scoped_variables(child, scope)

@@ -98,7 +98,7 @@ class _Follower:
         if layer.class_name == "Masking":
             return [_Flow((_ALL, _ALL, _ALL), before)]
         if is_a(layer.class_name, "merge"):
-            return [_Flow(_merged(layer, inputs), before)]
+            return [_Flow(_merge(layer, inputs), before)]
         first = inputs[0].masks
         passes = _passes(layer.class_name)
         if is_a(layer.class_name, "recurrent"):
@@ -130,7 +130,7 @@ class _Follower:
         return False
 
 
-def _merged(layer: KerasLayer, inputs: list[_Flow]) -> tuple[Mask | None, Mask | None, Mask | None]:
+def _merge(layer: KerasLayer, inputs: list[_Flow]) -> tuple[Mask | None, Mask | None, Mask | None]:
     """Return the masks behind a merge: tfjs's are of the wrong shape, Keras's are joined."""
     tfjs, keras2, keras3 = (
         next(iter(masks)) if len(masks) == 1 else _MIXED

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.node and (arguments.inputs or arguments.node_modules):
         raise UsageError("--inputs and --node-modules need --node")
     try:
-        found = _verified(arguments)
+        found = _verify(arguments)
     except VerificationError as error:
         if arguments.json:
             say(json.dumps({"path": arguments.web, "failures": error.failures}))
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _verified(arguments: argparse.Namespace) -> Verification:
+def _verify(arguments: argparse.Namespace) -> Verification:
     from tfjs_codec import api
 
     return api.verify(

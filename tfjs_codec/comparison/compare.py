@@ -30,7 +30,7 @@ class Difference:
 def compare(a: LazyTensor, b: LazyTensor, *, rounded_to: Any = None) -> Difference:
     """Return how *b* differs from *a*, whose values are first rounded to dtype *rounded_to*."""
     count, largest, total = 0, 0.0, 0.0
-    for left, right in _paired(a, b):
+    for left, right in _pair_chunks(a, b):
         if left.dtype.kind == "O":
             wrong = np.count_nonzero(left != right)
             count, largest, total = count + wrong, max(largest, float(wrong > 0)), total + wrong
@@ -51,7 +51,7 @@ def compare(a: LazyTensor, b: LazyTensor, *, rounded_to: Any = None) -> Differen
     return Difference(count, largest, total / max(1, a.size))
 
 
-def _paired(a: LazyTensor, b: LazyTensor) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+def _pair_chunks(a: LazyTensor, b: LazyTensor) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Yield flat pieces of *a* and *b* of equal length, whatever pieces each of them yields."""
     lefts, rights = a.chunks(_CHUNK_BYTES), b.chunks(_CHUNK_BYTES)
     left: NDArray[Any] = np.empty(0)

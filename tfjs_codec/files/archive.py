@@ -96,11 +96,11 @@ class Archive:
             self.limits.check("inflated_bytes", member.size, "the size", path=self.path, where=name)
             what = f"the size is {member.size:,} bytes, more than the {max_bytes:,} expected"
             raise CorruptFileError(what, path=self.path, where=name)
-        return b"".join(self._verified(member))
+        return b"".join(self._verify(member))
 
     def check(self, name: str) -> None:
         """Read member *name* through once and raise CorruptFileError if its checksum is wrong."""
-        for _ in self._verified(self._member(name)):
+        for _ in self._verify(self._member(name)):
             pass
 
     def source(self, name: str) -> Source:
@@ -143,12 +143,12 @@ class Archive:
             self._file, member.data_offset, member.packed_bytes, self.path, lock=self._lock
         )
 
-    def _verified(self, member: Member) -> Iterator[bytes]:
+    def _verify(self, member: Member) -> Iterator[bytes]:
         """Yield the unpacked bytes in blocks; at the end size and checksum were right."""
         size = crc = 0
         blocks = _blocks(self._window(member))
         if member.method == _DEFLATED:
-            blocks = self._inflated(member, blocks)
+            blocks = self._inflate(member, blocks)
         for block in blocks:
             size += len(block)
             crc = zlib.crc32(block, crc)
@@ -164,7 +164,7 @@ class Archive:
             what = f"wrong checksum (CRC-32 {crc:08x}, stored {member.crc:08x})"
             raise CorruptFileError(what, path=self.path, where=member.name, hint=hint)
 
-    def _inflated(self, member: Member, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    def _inflate(self, member: Member, blocks: Iterator[bytes]) -> Iterator[bytes]:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             for block in blocks:
@@ -230,7 +230,7 @@ class _Reader:
             members[member.name] = member
         if position != len(table):
             raise self._corrupt("", "the table of contents has more entries than it says")
-        placed = self._placed(sorted(members.values(), key=lambda m: m.header_offset), start)
+        placed = self._place(sorted(members.values(), key=lambda m: m.header_offset), start)
         total = sum(member.size for member in placed.values())
         self._limits.check_expansion(
             total, self._source.size, "zip", "the archive", path=path, where=""
@@ -329,7 +329,7 @@ class _Reader:
             where=_shown(name),
         )
 
-    def _placed(self, members: list[Member], table_offset: int) -> dict[str, Member]:
+    def _place(self, members: list[Member], table_offset: int) -> dict[str, Member]:
         """Return *members*, sorted by offset, with the places of their data, which are disjoint."""
         placed: dict[str, Member] = {}
         end = 0

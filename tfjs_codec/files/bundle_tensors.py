@@ -125,7 +125,7 @@ class SlicedTensor(BundleTensor):
             if len(band) == 1:  # whole rows
                 yield from band[0][1].chunks(max_bytes)
                 continue
-            flat = self._assembled(band).reshape(-1)
+            flat = self._assemble(band).reshape(-1)
             yield from (flat[start : start + step] for start in range(0, flat.size, step))
 
     def _bands(self) -> Iterator[list[tuple[tuple[int, ...], PlainTensor]]]:
@@ -141,7 +141,7 @@ class SlicedTensor(BundleTensor):
         if band:
             yield band
 
-    def _assembled(self, band: Sequence[tuple[tuple[int, ...], PlainTensor]]) -> Array:
+    def _assemble(self, band: Sequence[tuple[tuple[int, ...], PlainTensor]]) -> Array:
         first = band[0][0][0]
         rows = max(start[0] + part.shape[0] for start, part in band) - first
         result = np.empty((rows, *self.shape[1:]), self.dtype)

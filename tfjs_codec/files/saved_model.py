@@ -317,10 +317,10 @@ class Signature:
     outputs: tuple[TensorSpec, ...]
 
     def __str__(self) -> str:
-        return f"{_listed(self.inputs)} -> {_listed(self.outputs)}"
+        return f"{_list(self.inputs)} -> {_list(self.outputs)}"
 
 
-def _listed(specs: Sequence[TensorSpec]) -> str:
+def _list(specs: Sequence[TensorSpec]) -> str:
     return ", ".join(map(str, specs[:10])) + (", …" if len(specs) > 10 else "")
 
 

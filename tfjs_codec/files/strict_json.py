@@ -249,11 +249,11 @@ def _flaws(root: Any) -> Iterator[tuple[str, str]]:
             for key in value:
                 if _has_surrogate(key):
                     yield key_path, "a key with half a surrogate pair"
-            items = [(_joined(key_path, key), item) for key, item in value.items()]
+            items = [(_join(key_path, key), item) for key, item in value.items()]
             stack.extend(reversed(items))
 
 
-def _joined(key_path: str, key: str) -> str:
+def _join(key_path: str, key: str) -> str:
     """Append *key*, quoted unless it is a plain word."""
     word = key if key.isidentifier() and key.isascii() and len(key) <= 80 else quote(key)
     return f"{key_path}.{word}" if key_path else word

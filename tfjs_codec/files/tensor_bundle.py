@@ -128,7 +128,7 @@ class _Bundle:
         if entry.slices:
             if not key:
                 raise self._corrupt("is a slice that has slices", name)
-            return self._sliced(key, name, shape, entry)
+            return self._slice(key, name, shape, entry)
         place = self._place(entry, name)
         if entry.dtype == STRING:
             if place.size < prod(shape) + 4:
@@ -175,7 +175,7 @@ class _Bundle:
             self._opened[number] = path, open_source(path).size
         return self._opened[number]
 
-    def _sliced(self, key: bytes, name: str, shape: tuple[int, ...], entry: Any) -> BundleTensor:
+    def _slice(self, key: bytes, name: str, shape: tuple[int, ...], entry: Any) -> BundleTensor:
         kind = TF_DTYPES[entry.dtype]
         parts: list[tuple[tuple[int, ...], PlainTensor]] = []
         for extents in entry.slices:
@@ -248,11 +248,11 @@ def slice_key(name: bytes, spec: Sequence[tuple[int, int]]) -> bytes:
     """
     escaped = b"".join(_ESCAPES.get(byte, bytes((byte,))) for byte in name)
     rank = len(spec).to_bytes((len(spec).bit_length() + 7) // 8, "big")
-    numbers = b"".join(_signed(number) for pair in spec for number in pair)
+    numbers = b"".join(_encode_signed(number) for pair in spec for number in pair)
     return b"\0" + escaped + b"\0\1" + bytes([len(rank)]) + rank + numbers
 
 
-def _signed(value: int) -> bytes:
+def _encode_signed(value: int) -> bytes:
     """OrderedCode of a signed number: n bytes, two's complement, n in the leading bits."""
     size = 1
     while (~value if value < 0 else value) >= 1 << (7 * size - 1):

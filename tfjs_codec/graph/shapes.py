@@ -136,12 +136,12 @@ class _Known:
             return None
         inputs = [self.contents[ref] for ref in node.inputs]
         try:
-            return _computed(node, inputs)
+            return _compute(node, inputs)
         except KernelError:
             return None
 
 
-def _computed(node: Node, inputs: Sequence[Content]) -> Content | None:
+def _compute(node: Node, inputs: Sequence[Content]) -> Content | None:
     """Return the content of *node*; what an unknown size goes into is unknown."""
     if node.op == "Cast":
         return inputs[0] if _Known.dtype(node).startswith("int") else None
@@ -222,13 +222,13 @@ def _pooling(known: _Known, node: Node) -> Dims:
     return (x[0], *_slid(x, node, node.attrs["ksize"][1:-1]), x[-1])
 
 
-def _merged(known: _Known, node: Node) -> Dims:
+def _merge(known: _Known, node: Node) -> Dims:
     """What both branches have in common; a loop may change its shape."""
     one, other = (known.shapes[ref] for ref in node.inputs)
     return tuple(a if a == b else None for a, b in zip(one, other, strict=True))
 
 
-def _reversed_convolution(known: _Known, node: Node) -> Dims:
+def _transposed_convolution(known: _Known, node: Node) -> Dims:
     return (None,) * len(known.of(node, 1))
 
 
@@ -273,7 +273,7 @@ def _squeeze(known: _Known, node: Node) -> Dims:
     return tuple(size for axis, size in enumerate(x) if axis not in gone)
 
 
-def _reduced(known: _Known, node: Node) -> Dims:
+def _reduce(known: _Known, node: Node) -> Dims:
     x = known.of(node)
     over = {axis % len(x) for axis in known.ints(node, 1)}
     if node.attrs["keep_dims"]:
@@ -281,13 +281,13 @@ def _reduced(known: _Known, node: Node) -> Dims:
     return tuple(size for axis, size in enumerate(x) if axis not in over)
 
 
-def _padded(known: _Known, node: Node) -> Dims:
+def _pad(known: _Known, node: Node) -> Dims:
     x, widths = known.of(node), known.ints(node, 1)
     around = zip(x, widths[::2], widths[1::2], strict=True)
     return tuple(None if size is None else size + a + b for size, a, b in around)
 
 
-def _concatenated(known: _Known, node: Node) -> Dims:
+def _concatenate(known: _Known, node: Node) -> Dims:
     count = len(node.inputs) - 1
     (axis,) = known.ints(node, count)
     shapes = [known.of(node, position) for position in range(count)]
@@ -297,7 +297,7 @@ def _concatenated(known: _Known, node: Node) -> Dims:
     return tuple(first)
 
 
-def _gathered(known: _Known, node: Node) -> Dims:
+def _gather(known: _Known, node: Node) -> Dims:
     x, indices, (axis,) = known.of(node), known.of(node, 1), known.ints(node, 2)
     if node.attrs["batch_dims"]:
         raise LookupError
@@ -321,13 +321,13 @@ _SHAPES: dict[str, _Rule] = {
     **dict.fromkeys(("MatMul", "BatchMatMulV2"), _product),
     **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative"), _convolution),
     **dict.fromkeys(("AvgPool", "AvgPool3D", "MaxPool"), _pooling),
-    **dict.fromkeys(("Max", "Mean", "Min", "Prod", "Sum"), _reduced),
-    "Merge": _merged,
-    "Conv2DBackpropInput": _reversed_convolution,
-    "ConcatV2": _concatenated,
+    **dict.fromkeys(("Max", "Mean", "Min", "Prod", "Sum"), _reduce),
+    "Merge": _merge,
+    "Conv2DBackpropInput": _transposed_convolution,
+    "ConcatV2": _concatenate,
     "ExpandDims": _expand_dims,
-    "GatherV2": _gathered,
-    "Pad": _padded,
+    "GatherV2": _gather,
+    "Pad": _pad,
     "Reshape": _reshape,
     "Squeeze": _squeeze,
     "Transpose": _transpose,

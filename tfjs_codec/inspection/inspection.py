@@ -112,7 +112,7 @@ class Inspection:
         total = f"{self.parameters:,} parameters ({self.frozen:,} frozen)"
         lines += ["", f"{total}, {len(self.tensors)} tensors, {self.nbytes:,} bytes"]
         lines += [f"  {_cut(name)} ({kind}) becomes {', '.join(into)}"
-                  for name, kind, into in _lowered(self.layers)]  # fmt: skip
+                  for name, kind, into in _lowered_layers(self.layers)]  # fmt: skip
         lines += [f"  left out: {text}" for text in self.dropped]
         lines += [f"  problem: {problem}" for problem in self.problems]
         lines += [f"  warning: {text}" for text in self.warnings]
@@ -147,13 +147,13 @@ def _shape(shape: Shape) -> str:
     return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
 
 
-def _lowered(
+def _lowered_layers(
     layers: Sequence[LayerInfo], prefix: str = ""
 ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     for layer in layers:
         if layer.becomes:
             yield prefix + layer.name, layer.class_name, layer.becomes
-        yield from _lowered(layer.layers, f"{prefix}{layer.name}/")
+        yield from _lowered_layers(layer.layers, f"{prefix}{layer.name}/")
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> list[str]:

@@ -59,7 +59,7 @@ def describe(source: Source, options: ConvertOptions) -> Inspection:
     elif topology is not None:
         graph = read_topology(topology, place)
         layers = _Layers(graph, tensors).graph(graph)
-        warnings += _unplaced(graph, tensors)
+        warnings += _list_unplaced(graph, tensors)
     if source.file_path is not None:
         warnings += _files(paths, source.file_path.parent, tensors, limits)
     facts += [(f"metadata {quote(key)}", quote(value))
@@ -139,7 +139,7 @@ def _graph_facts(content: dict[str, Any], topology: dict[str, Any]) -> Iterator[
             yield end[:-1], f"{key}: {dtype} [{shown}]"
 
 
-def _unplaced(graph: LayersGraph, tensors: list[TensorInfo]) -> Iterator[str]:
+def _list_unplaced(graph: LayersGraph, tensors: list[TensorInfo]) -> Iterator[str]:
     """Say which weights belong to no layer."""
     owners = {scope for layer in graph.layers for scope, _ in scopes(layer)}
     names = [t.name for t in tensors if t.name.rpartition("/")[0] not in owners]

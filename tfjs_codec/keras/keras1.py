@@ -234,7 +234,7 @@ def convert_weights(layer: KerasLayer) -> None:
     if "U_z" in old or "U_i" in old:
         order = "zrh" if "U_z" in old else "ifco"
         layer.weights = {
-            _ROLES[part]: _concatenated([old[f"{part}_{gate}"] for gate in order])
+            _ROLES[part]: _concatenate([old[f"{part}_{gate}"] for gate in order])
             for part in ("W", "U", "b")
         }
         return
@@ -276,7 +276,7 @@ def _kernel_axes(layer: KerasLayer, shape: tuple[int, ...]) -> tuple[tuple[int, 
     return None
 
 
-def _concatenated(parts: list[LazyTensor]) -> LazyTensor:
+def _concatenate(parts: list[LazyTensor]) -> LazyTensor:
     """Return the gates' arrays side by side along the last axis."""
     shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
     name = parts[0].name

@@ -38,10 +38,10 @@ def render() -> str:
         "## Operations", "",
         "Functions of `keras.ops`, TensorFlow functions of the same meaning, and operators.", "",
         "| operations | become in tfjs |", "| --- | --- |",
-        *_grouped(operations), "",
+        *_group(operations), "",
         "## Refused", "",
         "| classes and operations | why, and the way out |", "| --- | --- |",
-        *_grouped(refused), "",
+        *_group(refused), "",
     ])  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def _generations(name: str) -> str:
     return str(last) if first == last else f"{first} and {last}"
 
 
-def _grouped(texts: dict[str, str]) -> Iterable[str]:
+def _group(texts: dict[str, str]) -> Iterable[str]:
     """Yield one row for all names that share a text."""
     for text in dict.fromkeys(texts.values()):
         names = ", ".join(f"`{name}`" for name, other in sorted(texts.items()) if other == text)

@@ -250,10 +250,10 @@ def flip_kernels(graph: KerasGraph) -> None:
         for variable in own_variables(layer) or ():
             tensor = layer.weights.get(variable.role)
             if variable.convolves and tensor is not None:
-                layer.weights[variable.role] = transformed(tensor, _flipped, tensor.shape)
+                layer.weights[variable.role] = transformed(tensor, _flip, tensor.shape)
 
 
-def _flipped(array: Array) -> Array:
+def _flip(array: Array) -> Array:
     axes = tuple(range(array.ndim - 2))
     return np.flip(array, axes)
 

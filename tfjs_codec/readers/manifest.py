@@ -125,16 +125,16 @@ class DequantizedTensor(LazyTensor):
         self.name = stored.name
         self.shape = stored.shape
         self.dtype = dtype
-        self._stored, self._scale, self._low = stored, scale, low
+        self._place, self._scale, self._low = stored, scale, low
 
     def numpy(self) -> Array:
-        return self._restored(self._stored.numpy())
+        return self._restore(self._place.numpy())
 
     def chunks(self, max_bytes: int) -> Iterator[Array]:
-        for chunk in self._stored.chunks(max(1, max_bytes // 8)):  # float64 on the way
-            yield self._restored(chunk)
+        for chunk in self._place.chunks(max(1, max_bytes // 8)):  # float64 on the way
+            yield self._restore(chunk)
 
-    def _restored(self, values: Array) -> Array:
+    def _restore(self, values: Array) -> Array:
         if values.dtype == np.float16:
             return values.astype(np.float32)
         restored = values.astype(np.float64) * self._scale + self._low
@@ -267,7 +267,7 @@ class _Reader:
         optimizer = entry.get("group") == "optimizer"
         if dtype.kind == "O":
             return Weight(name, self._strings(name, sizes, place), None, optimizer)
-        stored, quantized = self._stored(name, sizes, dtype, entry.get("quantization"), place)
+        stored, quantized = self._place(name, sizes, dtype, entry.get("quantization"), place)
         return Weight(name, stored, quantized, optimizer)
 
     def _check(self, limit: str, value: int, what: str, place: Place) -> None:
@@ -284,7 +284,7 @@ class _Reader:
         self.offset += tensor.wire_nbytes
         return tensor
 
-    def _stored(
+    def _place(
         self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], given: Any, place: Place
     ) -> tuple[LazyTensor, Quantized | None]:
         at = place.at("quantization")

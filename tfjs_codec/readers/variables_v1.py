@@ -54,18 +54,18 @@ def table_initializers(meta: Any, nodes: Mapping[str, Node]) -> list[str]:
 def load_variables(graph: Graph, model: SavedModelDir, tensors: Mapping[str, LazyTensor]) -> Graph:
     """Return *graph* with the values of the variables among its nodes, out of *tensors*."""
     names = [name for name, node in graph.nodes.items() if node.op in VARIABLES]
-    restored = _restored(graph.nodes)
-    listed = _listed(model)
+    restored = _restored_slices(graph.nodes)
+    listed = _listed_slices(model)
     found: dict[str, LazyTensor] = {}
     for name in names:
         key, part = restored.get(name) or listed.get(name) or (name, "")
         if key in tensors:
             where = f"variable {quote(name)}"
-            found[name] = _sliced(tensors[key], part, f"{model.path}", where)
+            found[name] = _slice(tensors[key], part, f"{model.path}", where)
     return replace(graph, variables=found)
 
 
-def _restored(nodes: Mapping[str, Node]) -> dict[str, tuple[str, str]]:
+def _restored_slices(nodes: Mapping[str, Node]) -> dict[str, tuple[str, str]]:
     """Return tensor name and slice of each variable that a RestoreV2 is assigned to."""
     names: dict[str, list[tuple[str, str]]] = {}
     found = {}
@@ -99,7 +99,7 @@ def _restore_names(restore: Node, nodes: Mapping[str, Node]) -> Iterator[tuple[s
         yield name, part
 
 
-def _listed(model: SavedModelDir) -> dict[str, tuple[str, str]]:
+def _listed_slices(model: SavedModelDir) -> dict[str, tuple[str, str]]:
     """Return tensor name and slice of the variables in the collection of that name."""
     collections = model.meta_graph.collection_def
     found = {}
@@ -118,7 +118,7 @@ def _listed(model: SavedModelDir) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _sliced(tensor: LazyTensor, part: str, path: str, where: str) -> LazyTensor:
+def _slice(tensor: LazyTensor, part: str, path: str, where: str) -> LazyTensor:
     """Return the slice *part* of *tensor*: ``4 6 0,4:-`` is rows 0 to 3 of a tensor of 4 by 6."""
     if not part:
         return tensor

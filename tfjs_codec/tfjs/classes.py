@@ -307,31 +307,31 @@ def _no_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Shape]:
     return {}
 
 
-def _biased(kernel: dict[str, Shape], bias: Shape, config: Config) -> dict[str, Shape]:
+def _add_bias(kernel: dict[str, Shape], bias: Shape, config: Config) -> dict[str, Shape]:
     return {**kernel, "bias": bias} if config.get("use_bias", True) else kernel
 
 
 def _dense_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Shape]:
     units = config["units"]
-    return _biased({"kernel": (last(shapes[0]), units)}, (units,), config)
+    return _add_bias({"kernel": (last(shapes[0]), units)}, (units,), config)
 
 
 def _conv_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Shape]:
     filters = config["filters"]
     kernel = (*config["kernel_size"], _channels(config, shapes[0]), filters)
-    return _biased({"kernel": kernel}, (filters,), config)
+    return _add_bias({"kernel": kernel}, (filters,), config)
 
 
 def _deconv_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Shape]:
     filters = config["filters"]
     kernel = (*config["kernel_size"], filters, _channels(config, shapes[0]))
-    return _biased({"kernel": kernel}, (filters,), config)
+    return _add_bias({"kernel": kernel}, (filters,), config)
 
 
 def _depthwise_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Shape]:
     channels, multiplier = _channels(config, shapes[0]), config["depth_multiplier"]
     kernel = (*config["kernel_size"], channels, multiplier)
-    return _biased({"depthwise_kernel": kernel}, (channels * multiplier,), config)
+    return _add_bias({"depthwise_kernel": kernel}, (channels * multiplier,), config)
 
 
 def _separable_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Shape]:
@@ -341,7 +341,7 @@ def _separable_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Sha
         "depthwise_kernel": (*size, channels, multiplier),
         "pointwise_kernel": (*(1,) * len(size), channels * multiplier, config["filters"]),
     }
-    return _biased(kernels, (config["filters"],), config)
+    return _add_bias(kernels, (config["filters"],), config)
 
 
 def _embedding_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Shape]:
@@ -379,7 +379,7 @@ def _rnn_weights(gates: int) -> WeightRule:
             "kernel": (last(shapes[0]), gates * units),
             "recurrent_kernel": (units, gates * units),
         }
-        return _biased(kernels, (gates * units,), config)
+        return _add_bias(kernels, (gates * units,), config)
 
     return rule
 
@@ -391,7 +391,7 @@ def _conv_lstm_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Sha
         "kernel": (*config["kernel_size"], channels, 4 * filters),
         "recurrent_kernel": (*config["kernel_size"], filters, 4 * filters),
     }
-    return _biased(kernels, (4 * filters,), config)
+    return _add_bias(kernels, (4 * filters,), config)
 
 
 # ------------------------------------------------------------------------------------- the table

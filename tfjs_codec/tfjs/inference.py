@@ -54,15 +54,13 @@ def _infer_graph(graph: LayersGraph, given: Sequence[Shape], found: Shapes) -> l
     values: dict[str, list[Shape] | None] = {}
     for layer, number in _in_order(graph):
         call = layer.calls[number] if layer.calls else []
-        shapes = [inputs[layer.name]] if layer.name in inputs else _gathered(call, values)
+        shapes = [inputs[layer.name]] if layer.name in inputs else _gather(call, values)
         outputs = _apply(layer, shapes, found)
         values.setdefault(layer.name, outputs)
-    return _gathered(graph.outputs, values)
+    return _gather(graph.outputs, values)
 
 
-def _gathered(
-    refs: Sequence[TensorRef], values: dict[str, list[Shape] | None]
-) -> list[Shape] | None:
+def _gather(refs: Sequence[TensorRef], values: dict[str, list[Shape] | None]) -> list[Shape] | None:
     shapes = []
     for ref in refs:
         known = values.get(ref.layer)
@@ -108,7 +106,7 @@ def _apply(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> list[
         if layer.graph is not None:
             outputs = _infer_graph(layer.graph, shapes or (), found)
         else:
-            outputs = _outputs(layer, shapes or _declared(layer), found)
+            outputs = _outputs(layer, shapes or _declared_shape(layer), found)
     except (CorruptFileError, ArithmeticError, LookupError, TypeError, ValueError):
         return None
     if outputs is not None:
@@ -116,7 +114,7 @@ def _apply(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> list[
     return outputs
 
 
-def _declared(layer: TfjsLayer) -> list[Shape] | None:
+def _declared_shape(layer: TfjsLayer) -> list[Shape] | None:
     shape = layer.config.get("batch_input_shape", layer.config.get("batch_shape"))
     return None if shape is None else [tuple(Place().shape(shape))]
 
@@ -130,12 +128,12 @@ def _outputs(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> lis
     if layer.class_name not in TFJS_CLASSES:
         return None
     spec = TFJS_CLASSES[layer.class_name]
-    config = _normalised(layer, shapes[0])
+    config = _normalise(layer, shapes[0])
     found.variables.setdefault(id(layer), spec.weights(config, shapes))
     return spec.shape(config, shapes)
 
 
-def _normalised(layer: TfjsLayer, shape: Shape) -> Config:
+def _normalise(layer: TfjsLayer, shape: Shape) -> Config:
     """Return the config of *layer* with windows as lists, defaults filled in, numbers checked."""
     config = {**DEFAULTS, **{k: v for k, v in layer.config.items() if v is not None}}
     spatial = len(shape) - (3 if layer.class_name == "ConvLSTM2D" else 2)
@@ -206,7 +204,7 @@ def _step(cell: TfjsLayer, shape: Shape, found: Shapes) -> list[Shape] | None:
     """Return the output and the new states of a cell, which has the variables of its layer."""
     if cell.graph is not None:  # the states follow the input
         return _infer_graph(cell.graph, [shape], found)
-    config = _normalised(cell, shape)
+    config = _normalise(cell, shape)
     spec = TFJS_CLASSES[cell.class_name.removesuffix("Cell")]
     found.variables.setdefault(id(cell), spec.weights(config, [(shape[0], None, *shape[1:])]))
     return [(shape[0], config["units"])] * (3 if cell.class_name == "LSTMCell" else 2)

@@ -62,13 +62,13 @@ def _write_layer(layer: TfjsLayer) -> JsonObject:
         if isinstance(child, list):  # StackedRNNCells.cells
             config[key] = [_write_layer(cell) for cell in child]
         elif key == "forward_layer":  # tfjs makes both directions of a Bidirectional from one
-            config["layer"] = _undirected(child)
+            config["layer"] = _strip_direction(child)
         elif key != "backward_layer":  # TimeDistributed.layer, RNN.cell
             config[key] = _write_layer(child)
     return {"class_name": layer.class_name, "config": config}
 
 
-def _undirected(child: TfjsLayer) -> JsonObject:
+def _strip_direction(child: TfjsLayer) -> JsonObject:
     if not child.name.startswith(_FORWARD):
         raise AssertionError(f"a forward layer is called {child.name!r}")
     return _write_layer(replace(child, name=child.name.removeprefix(_FORWARD)))

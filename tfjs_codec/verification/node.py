@@ -54,7 +54,7 @@ def check(
     Raises:
         UsageError: Node or tfjs is missing, or the recorded file is not as described.
     """
-    recorded = None if how.inputs is None else _recorded(how.inputs, signature)
+    recorded = None if how.inputs is None else _read_recorded(how.inputs, signature)
     request = {
         "model": str((web / "model.json" if web.is_dir() else web).resolve()),
         "modules": str(Path(how.modules or ".").resolve()),
@@ -97,7 +97,7 @@ def _ask(request: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-def _recorded(
+def _read_recorded(
     path: str | os.PathLike[str], signature: Any
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the inputs and outputs in the file *path*, in the model's order."""

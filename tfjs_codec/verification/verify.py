@@ -101,7 +101,7 @@ def verify(
         _check_checksums(path, model, found)
         variables = _check_variables(model, weights, found)
         if against is not None:
-            expected = _expected(model, job.open(against), job)
+            expected = _expected_weights(model, job.open(against), job)
             _check_values(weights, expected, variables, found)
     if predicting is not None and not found.failures:
         signature = model.fields.get("signature")
@@ -204,7 +204,7 @@ def _check_constants(
 # ------------------------------------------------------------------------------------ the source
 
 
-def _expected(web: Tfjs, against: Loaded, job: Job) -> Mapping[str, LazyTensor]:
+def _expected_weights(web: Tfjs, against: Loaded, job: Job) -> Mapping[str, LazyTensor]:
     """Return the weights that *against* becomes in a model of the kind of *web*, by name."""
     if isinstance(web, TfjsGraph) and isinstance(against, TensorFlowGraph):
         return constants(express_graph(against, job))

@@ -152,10 +152,10 @@ class _Writer:
                 inner["config"]["name"] = child.name.removeprefix("forward_")
                 config["layer"] = inner
             elif key != "backward_layer":
-                config[key] = self._wrapped(child)
+                config[key] = self._wrap(child)
         return _entry("keras.layers", kind, config)
 
-    def _wrapped(self, layer: KerasLayer) -> Json:
+    def _wrap(self, layer: KerasLayer) -> Json:
         """Return the entry of a layer that TimeDistributed or RNN holds."""
         entry = self.layer(layer, in_chain=True)
         if layer.graph is not None and self.dialect == 2:  # here both need a module

@@ -96,7 +96,7 @@ def plan_weights(groups: Sequence[Sequence[Weight]], options: ConvertOptions) ->
     """
     names = [weight.name for group in groups for weight in group]
     if len(set(names)) != len(names):
-        raise AssertionError("weight names repeat: " + ", ".join(sorted(_repeated(names))))
+        raise AssertionError("weight names repeat: " + ", ".join(sorted(_find_repeated(names))))
     dtypes, unmatched = choose_dtypes(names, options.quantize)
     size = None if options.single_shard else options.shard_size_bytes
     planned = []
@@ -108,7 +108,7 @@ def plan_weights(groups: Sequence[Sequence[Weight]], options: ConvertOptions) ->
     return Plan(tuple(planned), warnings, options.checksums)
 
 
-def _repeated(names: Sequence[str]) -> set[str]:
+def _find_repeated(names: Sequence[str]) -> set[str]:
     seen: set[str] = set()
     return {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value]
 
@@ -121,13 +121,13 @@ def _entry(weight: Weight, dtypes: dict[str, str], options: ConvertOptions) -> E
         return Entry(weight.name, stored, tensor.dtype.name, shape, None, kept, weight.optimizer)
     dtype = tensor.dtype.name
     if tensor.dtype.kind == "O":
-        tensor, dtype = _encoded(tensor), "string"
+        tensor, dtype = _encode(tensor), "string"
     elif dtype not in _DTYPES:
         tensor, dtype = as_float32(tensor), "float32"
     return Entry(weight.name, tensor, dtype, shape, quantize, None, weight.optimizer)
 
 
-def _encoded(strings: LazyTensor) -> LazyTensor:
+def _encode(strings: LazyTensor) -> LazyTensor:
     """Return the bytes of *strings*: each one's length as uint32, then itself."""
     values = strings.numpy().reshape(-1).tolist()
     data = b"".join(len(value).to_bytes(4, "little") + value for value in values)

@@ -103,7 +103,7 @@ class Lowering:
         if not len(types) == len(node.inputs) == len(body.returns):
             raise self._work.corrupt("its variables are not what its body returns", node.name)
         merges = list(node.inputs)
-        turning = [number for number in range(len(types)) if not self._fixed(node, body, number)]
+        turning = [number for number in range(len(types)) if not self._is_fixed(node, body, number)]
         for number in turning:
             enter = work.make(
                 f"{name}/enter_{number}", "Enter", (node.inputs[number],),
@@ -133,7 +133,7 @@ class Lowering:
             work.nodes[merge.name] = replace(merge, inputs=(merge.inputs[0], back))
         return results, one + two
 
-    def _fixed(self, node: Node, body: Function, number: int) -> bool:
+    def _is_fixed(self, node: Node, body: Function, number: int) -> bool:
         """Tell whether variable *number* of a loop is a constant or handle that never changes."""
         op = self._work.nodes[self._work.source(node.inputs[number]).node].op
         if op != "Const":

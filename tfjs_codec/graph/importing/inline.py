@@ -35,14 +35,14 @@ class Expansion:
         self._path = graph.path
         self._limits = limits
         self._chains: dict[str, Chain] = {}
-        self._calls = [name for name, node in graph.nodes.items() if self._called(node)]
+        self._calls = [name for name, node in graph.nodes.items() if self._called_function(node)]
 
     def inline(self) -> None:
         """Replace all calls, also those in the bodies that come with them."""
         while self._calls:
             name = self._calls.pop()
             node = self.nodes[name]
-            function = self._called(node)
+            function = self._called_function(node)
             if function is None:
                 continue
             results, controls = self.splice(name, function, node.inputs, node)
@@ -86,7 +86,7 @@ class Expansion:
     def add(self, node: Node) -> Ref:
         """Add *node*; return its first output."""
         self.nodes[node.name] = node
-        if self._called(node):
+        if self._called_function(node):
             self._calls.append(node.name)
         return Ref(node.name)
 
@@ -144,7 +144,7 @@ class Expansion:
             found[name] = node if inputs == node.inputs else replace(node, inputs=inputs)
         return found
 
-    def _called(self, node: Node) -> Function | None:
+    def _called_function(self, node: Node) -> Function | None:
         if node.op in CALLS:
             return self.function(node.attrs.get("f"), node)
         return self._functions.get(node.op)

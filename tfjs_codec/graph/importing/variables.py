@@ -230,7 +230,7 @@ class _Binding:
             node.name, np.array(self._tensor(variable).shape, np.dtype(kind))
         )
 
-    def _initialised(self, node: Node, variable: str) -> None:
+    def _fold_is_initialised(self, node: Node, variable: str) -> None:
         self._nodes[node.name] = const(node.name, np.array(variable in self._graph.variables))
 
     def _values(self, node: Node, variable: str) -> Ref:
@@ -260,5 +260,5 @@ _RULES = {
     "ResourceGather": _Binding._gather,
     "ResourceGatherNd": _Binding._gather_nd,
     "VariableShape": _Binding._shape,
-    "VarIsInitializedOp": _Binding._initialised,
+    "VarIsInitializedOp": _Binding._fold_is_initialised,
 }

@@ -48,7 +48,7 @@ def _divisor(function: Callable[[Array, Array], Array]) -> Callable[[Array, Arra
     return divided
 
 
-def _truncated(x: Any, y: Any) -> Array:
+def _truncate_quotient(x: Any, y: Any) -> Array:
     """The quotient rounded towards zero, of floats the plain one."""
     if x.dtype.kind not in "iu":
         return np.asarray(x / y)
@@ -224,7 +224,7 @@ KERNELS: dict[str, Kernel] = {
     "BiasAdd": _bias_add,
     "BitwiseAnd": _binary(np.bitwise_and),
     "ClipByValue": _clip,
-    "Div": _binary(_divisor(_truncated)),
+    "Div": _binary(_divisor(_truncate_quotient)),
     "DivNoNan": _binary(_quotient_or_zero),
     "Equal": _binary(np.equal, np.bool_),
     "FloorDiv": _binary(_divisor(np.floor_divide)),

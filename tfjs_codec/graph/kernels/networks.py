@@ -211,7 +211,7 @@ def _log_softmax(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
 # --- Fused ----------------------------------------------------------------------------------------
 
 
-def _fused(function: Callable[[Attrs, Array, Array], Array]) -> Kernel:
+def _fuse(function: Callable[[Attrs, Array, Array], Array]) -> Kernel:
     """A product with ``fused_ops`` after it, which take the inputs after the first two."""
 
     def kernel(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
@@ -256,15 +256,15 @@ KERNELS: dict[str, Kernel] = {
     "FusedBatchNorm": lambda attrs, inputs: _normalise_batch(attrs, inputs)[:5],
     "FusedBatchNormV2": lambda attrs, inputs: _normalise_batch(attrs, inputs)[:5],
     "FusedBatchNormV3": _normalise_batch,
-    "FusedDepthwiseConv2dNative": _fused(_convolve_depthwise),
+    "FusedDepthwiseConv2dNative": _fuse(_convolve_depthwise),
     "LRN": _normalise_response,
     "LogSoftmax": _log_softmax,
     "MatMul": _mat_mul,
     "MaxPool": _pool_max,
     "MaxPool3D": _pool_max,
     "Softmax": _softmax,
-    "_FusedConv2D": _fused(_convolve),
-    "_FusedMatMul": _fused(
+    "_FusedConv2D": _fuse(_convolve),
+    "_FusedMatMul": _fuse(
         lambda attrs, a, b: _multiply(a, b, attrs["transpose_a"], attrs["transpose_b"])
     ),
 }

@@ -76,7 +76,7 @@ def fold_affine(graph: Graph) -> Graph:
             key = (node.inputs[1], affine.scale.tobytes())
             if key not in scaled:
                 name = names.fresh(f"{weights.name}/scaled")
-                nodes[name] = _scaled(name, weights, affine.scale.reshape(channels))
+                nodes[name] = _scale(name, weights, affine.scale.reshape(channels))
                 scaled[key] = Ref(name)
             inputs = (node.inputs[0], scaled[key], *node.inputs[2:])
             nodes[node.name] = replace(node, inputs=inputs)
@@ -142,7 +142,7 @@ def _per_channel(graph: Graph, ref: Ref, count: int, rank: int) -> Any:
     return tensor.numpy().astype(np.float64).reshape(-1)
 
 
-def _scaled(name: str, weights: Node, scale: Vector) -> Node:
+def _scale(name: str, weights: Node, scale: Vector) -> Node:
     def multiplied(values: Array) -> Array:
         return np.multiply(values, scale).astype(np.float32)
 

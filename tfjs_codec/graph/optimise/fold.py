@@ -55,7 +55,7 @@ def fold(graph: Graph) -> Graph:
             continue
         sources = [moved.get(ref, ref).node for ref in node.inputs]
         if not all(name in constants for name in sources):
-            if node.op in _NEUTRAL and (same := _unchanged(node, constants)) is not None:
+            if node.op in _NEUTRAL and (same := _neutral(node, constants)) is not None:
                 moved[Ref(node.name)] = moved.get(same, same)
             continue
         inputs = [constants[name] for name in sources]
@@ -72,7 +72,7 @@ def fold(graph: Graph) -> Graph:
     return pruned(redirected(replace(graph, nodes=nodes), moved))
 
 
-def _unchanged(node: Node, constants: Mapping[str, Node]) -> Ref | None:
+def _neutral(node: Node, constants: Mapping[str, Node]) -> Ref | None:
     """Return what *node* passes on if its other operand is a scalar that changes nothing."""
     first, second = node.inputs
     candidates = (

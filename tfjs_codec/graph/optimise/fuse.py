@@ -88,7 +88,7 @@ def fuse(graph: Graph) -> Graph:
             activation = None
         if bias is None and activation is None:
             continue
-        one = _fused(node, bias, activation)
+        one = _fuse(node, bias, activation)
         nodes[one.name] = one
     return pruned(replace(graph, nodes=nodes))
 
@@ -122,7 +122,7 @@ def _activation(graph: Graph, node: Node | None, source: str, channels: int) -> 
     return node
 
 
-def _fused(node: Node, bias: Node | None, activation: Node | None) -> Node:
+def _fuse(node: Node, bias: Node | None, activation: Node | None) -> Node:
     args = [each.inputs[1] for each in (bias, activation) if each and len(each.inputs) > 1]
     ops = ["BiasAdd" if bias else "NoOp"]
     alpha = 0.2  # TensorFlow's default

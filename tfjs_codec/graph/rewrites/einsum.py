@@ -27,7 +27,7 @@ def einsum(build: Build, node: Node) -> list[Ref] | None:
     None if its type is no float or the sizes it would need cannot be told: it stays for the
     backends that have Einsum. Equations that these do not know are refused.
     """
-    operands, output = _parsed(node)
+    operands, output = _parse(node)
     lowered = _Einsum(build, _sizes(build, node, operands))
     values = list(map(_Operand, node.inputs, operands))
     floats = build.dtype in _FLOATS
@@ -43,7 +43,7 @@ def _text(node: Node) -> str:
     return bytes(node.attrs["equation"]).decode("ascii", "replace")
 
 
-def _parsed(node: Node) -> tuple[list[str], str]:
+def _parse(node: Node) -> tuple[list[str], str]:
     """Return the labels of the operands and of the result, with ``.`` for an ellipsis."""
     left, arrow, output = _text(node).replace(" ", "").replace("...", ".").partition("->")
     if not arrow:
@@ -102,9 +102,9 @@ class _Einsum:
     def result(self, operands: list[_Operand], output: str) -> Ref | None:
         """Return the value of the equation, None if it cannot be told how to reshape for it."""
         others = [set(output).union(*(o.labels for o in operands if o is not x)) for x in operands]
-        operands = [self._summed(x, keep) for x, keep in zip(operands, others, strict=True)]
+        operands = [self._sum(x, keep) for x, keep in zip(operands, others, strict=True)]
         if len(operands) == 1:
-            return self._transposed(operands[0], output).ref
+            return self._transpose(operands[0], output).ref
         left, right = operands
         shared = set(left.labels) & set(right.labels)
         free = [label for label in output if label not in shared]
@@ -118,12 +118,12 @@ class _Einsum:
         inner = "".join(label for label in left.labels if label in both and label not in output)
         rows = "".join(label for label in output if label not in right.labels)
         columns = "".join(label for label in output if label not in left.labels)
-        left = self._ordered(left, batch, rows, inner)
-        right = self._ordered(right, batch, inner, columns)
+        left = self._order(left, batch, rows, inner)
+        right = self._order(right, batch, inner, columns)
         flip_left = left.labels != batch + rows + inner
         flip_right = right.labels != batch + inner + columns
-        x = self._grouped(left, [*batch, *((inner, rows) if flip_left else (rows, inner))])
-        y = self._grouped(right, [*batch, *((columns, inner) if flip_right else (inner, columns))])
+        x = self._group(left, [*batch, *((inner, rows) if flip_left else (rows, inner))])
+        y = self._group(right, [*batch, *((columns, inner) if flip_right else (inner, columns))])
         if x is None or y is None:
             return None
         product = self.build.op("BatchMatMulV2", x, y, adj_x=flip_left, adj_y=flip_right)
@@ -133,9 +133,9 @@ class _Einsum:
             if shape is None:
                 return None
             product = self.build.op("Reshape", product, shape, Tshape="int32")
-        return self._transposed(_Operand(product, made), output).ref
+        return self._transpose(_Operand(product, made), output).ref
 
-    def _summed(self, operand: _Operand, keep: set[str]) -> _Operand:
+    def _sum(self, operand: _Operand, keep: set[str]) -> _Operand:
         """Return *operand* summed over the labels that nobody else has."""
         axes = [axis for axis, label in enumerate(operand.labels) if label not in keep]
         if not axes:
@@ -144,19 +144,19 @@ class _Einsum:
         ref = self.build.op("Sum", operand.ref, over, keep_dims=False, Tidx="int32")
         return _Operand(ref, "".join(label for label in operand.labels if label in keep))
 
-    def _ordered(self, operand: _Operand, batch: str, first: str, second: str) -> _Operand:
+    def _order(self, operand: _Operand, batch: str, first: str, second: str) -> _Operand:
         """Return *operand* with the batch first; a product can swap the other two for nothing."""
         if operand.labels == batch + second + first:
             return operand
-        return self._transposed(operand, batch + first + second)
+        return self._transpose(operand, batch + first + second)
 
-    def _transposed(self, operand: _Operand, labels: str) -> _Operand:
+    def _transpose(self, operand: _Operand, labels: str) -> _Operand:
         if operand.labels == labels:
             return operand
         order = self.build.ints(*(operand.labels.index(label) for label in labels))
         return _Operand(self.build.op("Transpose", operand.ref, order, Tperm="int32"), labels)
 
-    def _grouped(self, operand: _Operand, groups: list[str]) -> Ref | None:
+    def _group(self, operand: _Operand, groups: list[str]) -> Ref | None:
         """Return *operand* with one dimension for each of *groups* of labels."""
         if list(operand.labels) == groups:
             return operand.ref

@@ -53,7 +53,7 @@ def move_channels_last(graph: Graph) -> Graph:
             continue
         build = build or Build(graph)
         build.begin(node)
-        for number, ref in enumerate(_turned(build, node)[1:], start=1):
+        for number, ref in enumerate(_switch(build, node)[1:], start=1):
             moved[Ref(node.name, number)] = ref
     if build is None:
         return graph
@@ -61,7 +61,7 @@ def move_channels_last(graph: Graph) -> Graph:
     return pruned(redirected(graph, moved))
 
 
-def _turned(build: Build, node: Node) -> list[Ref]:
+def _switch(build: Build, node: Node) -> list[Ref]:
     """Return what the results of *node* become."""
     layout = node.attrs["data_format"]
     data = 2 if node.op in _REVERSED else 0

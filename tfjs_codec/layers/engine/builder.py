@@ -224,7 +224,7 @@ class Scope:
     def _place(
         self, new: TfjsLayer, inputs: list[Tensor], shapes: list[Shape], part: str, passes: bool
     ) -> list[Tensor]:
-        layer = self._shared(new, self._prefix + (part or _snake(new.class_name)))
+        layer = self._share(new, self._prefix + (part or _snake(new.class_name)))
         call = self.graph.call(layer, inputs)
         self._used.append(layer)
         mask = inputs[0].tfjs_mask if passes else masks.made(layer, inputs)
@@ -238,7 +238,7 @@ class Scope:
             for i, shape in enumerate(shapes)
         ]
 
-    def _shared(self, new: TfjsLayer, part: str) -> TfjsLayer:
+    def _share(self, new: TfjsLayer, part: str) -> TfjsLayer:
         """Return the layer an earlier call of the same Keras layer made in this place, or *new*."""
         number = self._parts[part] = self._parts.get(part, -1) + 1
         part = f"{part}_{number}" if number else part

@@ -281,10 +281,10 @@ def _where(b: Scope, node: KerasLayer, condition: Tensor, x1: Any, x2: Any) -> T
     if not yes.dtype == "bool" and yes.meaning is None:
         raise Refusal("'where' on something that is not a comparison")
     no = affine(b, yes, -1, 1)
-    return add(b, _chosen(b, yes, x1), _chosen(b, no, x2))
+    return add(b, _choose(b, yes, x1), _choose(b, no, x2))
 
 
-def _chosen(b: Scope, flags: Tensor, x: Any) -> Tensor:
+def _choose(b: Scope, flags: Tensor, x: Any) -> Tensor:
     """Return *x* where the 0s and 1s *flags* are 1, else 0: a product would make NaN of 0·∞."""
     if not isinstance(x, Tensor):
         return multiply(b, flags, x)

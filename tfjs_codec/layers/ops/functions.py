@@ -158,7 +158,7 @@ def _angle(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
 
 
 @op("ones_like", "zeros_like", "full_like")
-def _filled(
+def _fill(
     b: Scope, node: KerasLayer, x: Tensor, fill_value: Any = None, dtype: Any = None
 ) -> Tensor:
     """Rescaling by 0."""

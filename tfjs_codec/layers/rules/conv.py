@@ -248,7 +248,7 @@ def _as_image(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
     return reshape(b, y, (y.shape[1], y.shape[3]))
 
 
-def _widened(kernel: LazyTensor) -> LazyTensor:
+def _widen(kernel: LazyTensor) -> LazyTensor:
     """Return *kernel* ``[k, a, b]`` as ``[k, 1, a, b]``."""
     shape = (kernel.shape[0], 1, *kernel.shape[1:])
     return mapped(kernel, shape, lambda values: values.reshape(shape))
@@ -273,7 +273,7 @@ def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         "output_padding": None if extra is None else [per_axis(extra, 1)[0], 0],
     }
     weights = {
-        name: _widened(tensor) if name.endswith("kernel") else tensor
+        name: _widen(tensor) if name.endswith("kernel") else tensor
         for name, tensor in layer.weights.items()
     }
     class_name = layer.class_name.replace("1D", "2D")

@@ -34,7 +34,7 @@ def _l1l2(value: Any) -> dict[str, Any] | None:
     return {"class_name": "L1L2", "config": factors} if any(factors.values()) else None
 
 
-def _stored(b: Scope, layer: KerasLayer) -> dict[str, LazyTensor]:
+def _dequantize(b: Scope, layer: KerasLayer) -> dict[str, LazyTensor]:
     """Return the layer's weights, int8 ones as the numbers they stand for."""
     weights = dict(layer.weights)
     for name in list(weights):
@@ -47,11 +47,11 @@ def _stored(b: Scope, layer: KerasLayer) -> dict[str, LazyTensor]:
             b.approximate("Keras rounds the inputs of an int8 layer too, tfjs does not")
         role = name.removesuffix("_scale")
         steps = scale.numpy() if layer.class_name == "Dense" else scale.numpy()[:, None]
-        weights[role] = _divided(weights[role], steps)
+        weights[role] = _divide(weights[role], steps)
     return weights
 
 
-def _divided(stored: LazyTensor, steps: Array) -> LazyTensor:
+def _divide(stored: LazyTensor, steps: Array) -> LazyTensor:
     return mapped(stored, stored.shape, lambda v: np.divide(v.astype(np.float32), steps))
 
 
@@ -65,7 +65,7 @@ def dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         "activation": name,
         **regularizers(layer, "kernel", "bias"),
     }
-    return tail(b.add("Dense", x, config, _stored(b, layer)))
+    return tail(b.add("Dense", x, config, _dequantize(b, layer)))
 
 
 @rule("Embedding")
@@ -77,7 +77,7 @@ def embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         "mask_zero": bool(layer.config.get("mask_zero")),
         **regularizers(layer, "embeddings"),
     }
-    y = b.add("Embedding", x, config, _stored(b, layer))
+    y = b.add("Embedding", x, config, _dequantize(b, layer))
     return replace(y, mask=Mask("not_equal", (x, 0)) if config["mask_zero"] else None)
 
 

@@ -79,7 +79,7 @@ def layer_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     axes = _axes(layer, x)
     epsilon = layer.config["epsilon"]
     if x.rank > 4:  # tfjs takes ranks 2 to 4
-        y = over_axes(b, x, axes, lambda flat: _standardised(b, flat, [flat.rank - 1], epsilon))
+        y = over_axes(b, x, axes, lambda flat: _standardise(b, flat, [flat.rank - 1], epsilon))
         for name, tensor in layer.weights.items():
             along = tensor.numpy().reshape(
                 [x.shape[i] if i in axes else 1 for i in range(1, x.rank)]
@@ -122,17 +122,17 @@ def group_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     spatial = moved.shape[1:-1]
     positions = None if None in spatial else prod(size or 0 for size in spatial)
     grouped = reshape(b, moved, (positions, groups, channels // groups))
-    y = _standardised(b, grouped, [1, 3], layer.config["epsilon"])
+    y = _standardise(b, grouped, [1, 3], layer.config["epsilon"])
     y = reshape(b, y, moved.shape[1:])
-    return move_last_axis_to(b, _scaled(b, layer, y), axis)
+    return move_last_axis_to(b, _scale(b, layer, y), axis)
 
 
-def _standardised(b: Scope, x: Tensor, axes: list[int], epsilon: float) -> Tensor:
+def _standardise(b: Scope, x: Tensor, axes: list[int], epsilon: float) -> Tensor:
     config = {"axis": axes, "epsilon": epsilon, "center": False, "scale": False}
     return b.add("LayerNormalization", x, config)
 
 
-def _scaled(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+def _scale(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Apply gamma and beta, where there are any, along the last axis."""
     gamma, beta = layer.weights.get("gamma"), layer.weights.get("beta")
     if gamma is None and beta is None:
@@ -149,7 +149,7 @@ def divided_by_rms(b: Scope, x: Tensor, epsilon: float) -> Tensor:
     if size is None:
         raise Refusal("a root mean square over an axis of unknown size")
     both = b.add("Concatenate", [x, negate(b, x)], {"axis": x.rank - 1})
-    return slice_axis(b, _standardised(b, both, [x.rank - 1], epsilon), x.rank - 1, 0, size)
+    return slice_axis(b, _standardise(b, both, [x.rank - 1], epsilon), x.rank - 1, 0, size)
 
 
 @rule("RMSNormalization")

@@ -112,10 +112,10 @@ def recurrent(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Ten
     else:
         outputs = composed(b, layer, b.consume_mask(x)[0], states)
     mask = x.mask if layer.config.get("return_sequences") else None
-    return [_finished(b, layer, outputs[0], mask), *outputs[1:]]
+    return [_finish(b, layer, outputs[0], mask), *outputs[1:]]
 
 
-def _finished(b: Scope, layer: KerasLayer, y: Tensor, mask: Mask | None) -> Tensor:
+def _finish(b: Scope, layer: KerasLayer, y: Tensor, mask: Mask | None) -> Tensor:
     """Return the output sequence *y* with its mask, and zeros where Keras wants them."""
     if mask is not None and layer.config.get("zero_output_for_mask"):
         keep = reshape(b, masks.compute(b, mask), (y.shape[1], 1))
@@ -144,7 +144,7 @@ def bidirectional(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list
         outputs = _explicit(b, layer, settled, mode, states)
     mask = x.mask if forward.config.get("return_sequences") else None
     count = 2 if mode is None else 1
-    return [_finished(b, forward, t, mask) for t in outputs[:count]] + [
+    return [_finish(b, forward, t, mask) for t in outputs[:count]] + [
         replace(t, mask=None) for t in outputs[count:]
     ]
 
@@ -250,10 +250,10 @@ def rnn(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
         return outputs
     if cell.class_name != "StackedRNNCells" or states:
         raise Refusal(f"an RNN over {cell.class_name} with these inputs")
-    return _stacked(b, layer, list(cell.children.values()), x)
+    return _stack(b, layer, list(cell.children.values()), x)
 
 
-def _stacked(b: Scope, layer: KerasLayer, cells: list[KerasLayer], x: Tensor) -> list[Tensor]:
+def _stack(b: Scope, layer: KerasLayer, cells: list[KerasLayer], x: Tensor) -> list[Tensor]:
     """RNN over StackedRNNCells: the cells as layers one after the other."""
     if layer.config.get("return_state") or layer.config.get("stateful"):
         raise Refusal("the states of stacked cells")
