@@ -51,12 +51,11 @@ def lower(
     )
     session.log.warnings.extend(model.warnings)
     keras = model.graph
-    session.masked = any(_makes_mask(layer) for layer in keras.walk())
     session.flat_sizes = _flat_sizes(keras)
     session.log.renamed.extend(session.names.reserve(keras))
     target = LayersTarget(session, REGISTRY)
     try:
-        graph, _ = target.model(keras)
+        graph = target.model(keras)
     except Refusal as refusal:
         problem = Problem(keras.name, "model", refusal.reason, refusal.hint)
         target.tracer.problems.append(problem)
@@ -96,10 +95,3 @@ def _flat_sizes(graph: KerasGraph) -> dict[KerasLayer, int]:
         if layer.graph is not None:
             found.update(_flat_sizes(layer.graph))
     return found
-
-
-def _makes_mask(layer: KerasLayer) -> bool:
-    mask_zero = bool(layer.config.get("mask_zero"))
-    return (
-        layer.class_name == "Masking" or mask_zero or any("mask" in c.kwargs for c in layer.calls)
-    )

@@ -9,16 +9,18 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer, layer_weights
 from tfjs_codec.ir.tensors import LazyTensor, as_float32
-from tfjs_codec.keras.classes import is_a
-from tfjs_codec.layers.engine import masks
+from tfjs_codec.layers.engine import constants, masks
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.tfjs.classes import TFJS_CLASSES, Config, Shape, ShapeError, missing_keys
@@ -43,15 +45,13 @@ class GraphBuilder:
         self.inputs: list[Tensor] = []
         self._calls: dict[int, list[list[Tensor]]] = {}
         self.computed_masks: dict[Mask, Tensor] = {}
-        self.makes_masks = False
-        self.relies_on_outer_mask = False
 
-    def input(self, name: str, shape: Shape, dtype: str, mask: Mask | None = None) -> Tensor:
+    def input(self, name: str, shape: Shape, dtype: str) -> Tensor:
         """Add an input of *shape* (with batch); *name* must have been claimed."""
         config = {"batch_input_shape": list(shape), "dtype": _input_dtype(dtype)}
         layer = TfjsLayer(name, "InputLayer", config)
         self.layers.append(layer)
-        tensor = Tensor(shape, dtype, layer, mask=mask)
+        tensor = Tensor(shape, dtype, layer)
         self.inputs.append(tensor)
         return tensor
 
@@ -61,16 +61,19 @@ class GraphBuilder:
         calls.append(inputs)
         return len(calls) - 1
 
+    def drop_input(self, tensor: Tensor) -> bool:
+        """Drop an input if no layer uses it, and tell whether that is so."""
+        if any(tensor in call for calls in self._calls.values() for call in calls):
+            return False
+        self.layers = [layer for layer in self.layers if layer is not tensor.layer]
+        self.inputs = [other for other in self.inputs if other != tensor]
+        return True
+
     def finish(self, outputs: Sequence[Tensor], *, sequential: bool = False) -> LayersGraph:
         """Return the finished model. *sequential* asks for a Sequential if it is a chain.
 
         All layers must have their names.
         """
-        if self.relies_on_outer_mask and self.makes_masks:
-            raise Refusal(
-                "a nested model uses the mask of its input and makes another one; tfjs mixes them",
-                "Make the mask inside the nested model, or call its layers directly.",
-            )
         self._drop_unreached(outputs)
         for layer in self.layers:
             layer.calls = [[_ref(t) for t in call] for call in self._calls.get(id(layer), [])]
@@ -92,11 +95,30 @@ class GraphBuilder:
         ]  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """A nested model. Masks go in and out as further inputs and outputs.
+
+    Attributes:
+        layer: The tfjs model.
+        outputs: The symbolic outputs that the Keras model has.
+        takes: The numbers of those inputs whose masks it takes, in order.
+        brought: The masks that came in, with the numbers of their inputs.
+        made: The masks of outputs that it makes, in the order of its further outputs.
+    """
+
+    layer: TfjsLayer
+    outputs: list[Tensor]
+    takes: tuple[int, ...]
+    brought: Mapping[Mask, int]
+    made: Mapping[Mask, Tensor]
+
+
 class Inner(Protocol):
     """Traces what is inside a layer; see :mod:`tfjs_codec.layers.engine.target`."""
 
-    def nested(self, layer: KerasLayer, given: Sequence[Tensor]) -> tuple[TfjsLayer, list[Tensor]]:
-        """Trace the nested model *layer* called on *given*."""
+    def nested(self, layer: KerasLayer, given: Sequence[Tensor]) -> Nested:
+        """Trace the nested model *layer* called on *given*, whose masks are 0s and 1s."""
 
     def alone(self, layer: KerasLayer, shape: Shape, dtype: str) -> tuple[TfjsLayer, Tensor]:
         """Trace *layer* alone on an input of *shape*, for a wrapper."""
@@ -107,15 +129,23 @@ class Scope:
 
     ``call`` holds the arguments of the call with tensors in place, ``generation`` the Keras
     generation (2 or 3) whose formulas apply; ``inner`` traces nested models and wrapped layers;
-    ``arguments`` are those of a layer's call, by parameter name.
+    ``arguments`` are those of a layer's call, by parameter name, ``tensors`` the tensors in them.
     """
 
-    def __init__(self, graph: GraphBuilder, layer: KerasLayer, call: Call, inner: Inner) -> None:
+    def __init__(
+        self,
+        graph: GraphBuilder,
+        layer: KerasLayer,
+        call: Call,
+        inner: Inner,
+        tensors: Sequence[Tensor] = (),
+    ) -> None:
         self.graph = graph
         self.session = graph.session
         self.layer = layer
         self.call = call
         self.inner = inner
+        self.tensors = tensors
         self.arguments = arguments_of(layer, call, self.generation)
         self._created: list[tuple[TfjsLayer, str]] = []
         self._used: list[TfjsLayer] = []
@@ -170,7 +200,7 @@ class Scope:
     ) -> list[Tensor]:
         """Like :meth:`add`, returning all outputs."""
         spec, config = TFJS_CLASSES[class_name], dict(config or {})
-        inputs = self._inputs(class_name, x)
+        inputs = self._inputs(x)
         unknown = set(config) - set(spec.keys)
         if unknown:
             raise AssertionError(f"tfjs's {class_name} does not read {sorted(unknown)}")
@@ -189,7 +219,7 @@ class Scope:
         values = self.checked(expected, weights or {}, self.layer.name)
         config.update({_initializer(name): "zeros" for name in expected})
         new = TfjsLayer("", class_name, config, values)
-        return self._place(new, inputs, outputs, part, spec.passes_mask)
+        return self._place(new, inputs, outputs, part)
 
     def add_wrapper(
         self,
@@ -198,18 +228,18 @@ class Scope:
         outputs: Sequence[Shape],
         *,
         part: str = "",
-        passes_mask: bool = False,
     ) -> list[Tensor]:
         """Add a layer that holds other layers or a model; the rule states its *outputs*."""
-        inputs = self._inputs(layer.class_name, x)
-        return self._place(layer, inputs, list(outputs), part, passes_mask)
+        inputs = self._inputs(x)
+        return self._place(layer, inputs, list(outputs), part)
 
-    def _inputs(self, class_name: str, x: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    def _inputs(self, x: Tensor | Sequence[Tensor]) -> list[Tensor]:
         inputs = [self.concrete(t) for t in ([x] if isinstance(x, Tensor) else x)]
-        if is_a(class_name, "merge") and any(tensor.tfjs_mask for tensor in inputs):
-            # tfjs broadcasts the masks of merged tensors wrongly
-            inputs = [masks.strip(self, tensor) for tensor in inputs]
         return [self._again(t) if t in inputs[:i] else t for i, t in enumerate(inputs)]
+
+    def copy(self, x: Tensor) -> Tensor:
+        """Return *x* as the output of a layer of its own."""
+        return self.add("Activation", x, {"activation": "linear"}, part="again")
 
     def _again(self, x: Tensor) -> Tensor:
         """Return a copy of *x* for a layer that takes it twice.
@@ -219,22 +249,18 @@ class Scope:
         """
         if x.layer is not None and x.layer.class_name == "InputLayer":  # never disposed of
             return x
-        return self.add("Activation", x, {"activation": "linear"}, part="again")
+        return self.copy(x)
 
     def _place(
-        self, new: TfjsLayer, inputs: list[Tensor], shapes: list[Shape], part: str, passes: bool
+        self, new: TfjsLayer, inputs: list[Tensor], shapes: list[Shape], part: str
     ) -> list[Tensor]:
         layer = self._share(new, self._prefix + (part or _snake(new.class_name)))
         call = self.graph.call(layer, inputs)
         self._used.append(layer)
-        mask = inputs[0].tfjs_mask if passes else masks.made(layer, inputs)
-        self.graph.makes_masks |= mask is not None and not passes
-        if is_a(layer.class_name, "recurrent") and not _sequences(layer):
-            mask = None
         dtype = inputs[0].dtype if layer.class_name in _SAME_DTYPE else "float32"
         poisoned = any(tensor.poisoned for tensor in inputs)
         return [
-            Tensor(shape, dtype, layer, call, i, tfjs_mask=mask, poisoned=poisoned)
+            Tensor(shape, dtype, layer, call, i, poisoned=poisoned)
             for i, shape in enumerate(shapes)
         ]
 
@@ -306,7 +332,7 @@ class Scope:
     def subgraph(self, name: str) -> tuple[GraphBuilder, Scope]:
         """Return a new graph and a scope that adds to it on behalf of the same Keras layer."""
         graph = GraphBuilder(self.session, name)
-        scope = Scope(graph, self.layer, self.call, self.inner)
+        scope = Scope(graph, self.layer, self.call, self.inner, self.tensors)
         scope._prefix = self._prefix
         return graph, scope
 
@@ -337,22 +363,44 @@ class Scope:
         """The masks that the graph has as numbers."""
         return self.graph.computed_masks
 
-    def consume_mask(self, x: Tensor, *others: Tensor) -> list[Tensor]:
-        """Return the inputs such that a tfjs layer that uses masks sees ``x.mask``, or none."""
-        return [self._settle(x), *(masks.strip(self, tensor) for tensor in others)]
+    @cached_property
+    def mask(self) -> Mask | None:
+        """The mask that the layer sees: the argument of that name, or that of its first input.
 
-    def _settle(self, x: Tensor) -> Tensor:
-        if x.mask is None:
-            if not self.session.masked and x.tfjs_mask is None:
-                return x
-            return replace(masks.isolate(self, x), mask=None)
-        if x.mask == x.tfjs_mask:
-            return x
-        if x.mask.op == "outer" and x.tfjs_mask is None:
-            # the enclosing model's call hands its mask to all layers inside
-            self.graph.relies_on_outer_mask = True
-            return x
-        return masks.attach(self, x, x.mask)
+        Keras 3 hands the input's mask to a call of one tensor only (``Layer.__call__``): to no
+        recurrent layer with initial states.
+        """
+        several = sum(map(_holds_tensors, self.arguments.values())) > 1
+        if self.generation > 2 and several and self.arguments.get("mask") is None:
+            return None
+        return self.passed_mask
+
+    @cached_property
+    def passed_mask(self) -> Mask | None:
+        """The mask that the layer hands on, if it does.
+
+        An argument ``mask=None`` hides the input's in Keras 2.
+        """
+        given = self.arguments.get("mask")
+        if given is not None:
+            return self.mask_from(given)
+        if "mask" in self.arguments and self.generation < 3:
+            return None
+        return self.tensors[0].mask if self.tensors else None
+
+    def mask_from(self, value: Any) -> Mask:
+        """Return an argument, a tensor or a constant, as a mask."""
+        if isinstance(value, Tensor):
+            return value.meaning or Mask("not_equal", (value, 0))
+        return Mask("flags", (self.tensor(constants.as_array(value) != 0),))
+
+    def tensor(self, value: Any) -> Tensor:
+        """Return an argument, a tensor or a constant, as a tensor."""
+        if isinstance(value, Tensor):
+            return value
+        if not self.tensors:
+            raise Refusal("a call on constants only", "Compute its result before the model.")
+        return constants.fill(self, self.tensors[0], value)
 
     @property
     def trains(self) -> bool:
@@ -383,9 +431,10 @@ class Scope:
         return tuple(size for size in sizes if size is not None)
 
 
-def _sequences(layer: TfjsLayer) -> bool:
-    inner = layer.children.get("forward_layer", layer)
-    return isinstance(inner, TfjsLayer) and bool(inner.config.get("return_sequences"))
+def _holds_tensors(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_tensors, value))
+    return isinstance(value, Tensor | np.ndarray)
 
 
 def _ref(tensor: Tensor) -> TensorRef:

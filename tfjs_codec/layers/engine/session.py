@@ -16,9 +16,8 @@ from tfjs_codec.tfjs.names import Names
 class Session:
     """What one lowering shares between all its graphs.
 
-    ``masked`` tells whether any layer of the Keras model makes masks: then tfjs hands stale
-    masks to layers that should see none. ``flat_sizes`` are the lengths that Flatten layers must
-    produce because a Dense after them says so. ``limits`` pay for the constants that rules make.
+    ``flat_sizes`` are the lengths that Flatten layers must produce because a Dense after them
+    says so. ``limits`` pay for the constants that rules make.
     """
 
     path: str
@@ -27,7 +26,6 @@ class Session:
     allow_approximate: bool
     backend: str = "tensorflow"
     limits: Limits = DEFAULT_LIMITS
-    masked: bool = False
     flat_sizes: Mapping[KerasLayer, int] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
     log: LoweringLog = field(default_factory=LoweringLog)

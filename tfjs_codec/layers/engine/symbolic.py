@@ -15,8 +15,8 @@ class Mask(NamedTuple):
     """A boolean tensor as an expression; equal expressions are equal masks.
 
     ``op`` is ``not_equal`` (element-wise against a constant; args: tensor, constant), ``any``
-    (over the last axis), ``and``, ``or``, ``not`` (args: masks), or ``outer`` (the mask that a
-    nested model's input brings along; args: its number).
+    (over the last axis), ``and``, ``or``, ``not`` (args: masks), or ``flags`` (0s and 1s; args:
+    the tensor).
     """
 
     op: str
@@ -28,8 +28,8 @@ class Tensor:
     """Output ``index`` of call ``call`` of a tfjs layer.
 
     ``shape`` includes the batch axis; ``dtype`` is the Keras dtype of the values. ``mask`` is
-    what Keras knows as its mask, ``tfjs_mask`` what tfjs will hold for it. A tensor whose
-    ``layer`` is None is a mask (``meaning``) that has not been computed as numbers.
+    what Keras knows as its mask. A tensor whose ``layer`` is None is a mask (``meaning``) that
+    has not been computed as numbers.
     """
 
     shape: Shape
@@ -38,7 +38,6 @@ class Tensor:
     call: int = 0
     index: int = 0
     mask: Mask | None = None
-    tfjs_mask: Mask | None = None
     meaning: Mask | None = None
     poisoned: bool = False
 
@@ -76,3 +75,6 @@ class Network(Protocol):
         part: str = "",
     ) -> Tensor:
         """Add a layer and return its (first) output."""
+
+    def warn(self, sentence: str) -> None:
+        """Record a warning."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.layers import LayersGraph, TfjsLayer
 from tfjs_codec.ir.references import is_input
-from tfjs_codec.layers.engine.builder import GraphBuilder, Scope
+from tfjs_codec.layers.engine import masks
+from tfjs_codec.layers.engine.builder import GraphBuilder, Nested, Scope
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.tfjs.classes import Shape, ShapeError
@@ -26,39 +28,35 @@ class LayersTarget:
         self.session = session
         self.tracer = Tracer(registry, session.path, Tensor, _stand_in)
 
-    def model(
-        self, keras: KerasGraph, given: Sequence[Tensor | None] = ()
-    ) -> tuple[LayersGraph, list[Tensor]]:
-        """Trace *keras* into a model of its own and return it with its symbolic outputs.
-
-        *given* are the tensors of the call (for a nested model): they refine unknown input
-        sizes and tell which inputs bring a mask.
-        """
+    def model(self, keras: KerasGraph) -> LayersGraph:
+        """Trace *keras* into a model of its own."""
         graph = GraphBuilder(self.session, legal(keras.name), keras)
-        values = self._inputs(graph, keras, given)
-        traced = self.tracer.trace(
-            keras, values, lambda entry, layer, call: self._apply(graph, entry, layer, call)
+        outputs = self._trace(graph, keras, self._inputs(graph, keras, ()))
+        return graph.finish(outputs, sequential=keras.sequential)
+
+    def _trace(
+        self, graph: GraphBuilder, keras: KerasGraph, inputs: Mapping[Ref, Tensor]
+    ) -> list[Tensor]:
+        outputs = self.tracer.trace(
+            keras, inputs, lambda entry, layer, call: self._apply(graph, entry, layer, call)
         )
-        outputs = self._outputs(graph, traced, keras)
-        return graph.finish(outputs, sequential=keras.sequential), outputs
+        return self._outputs(graph, outputs, keras)
 
     def _inputs(
-        self, graph: GraphBuilder, keras: KerasGraph, given: Sequence[Tensor | None]
+        self, graph: GraphBuilder, keras: KerasGraph, given: Sequence[Tensor]
     ) -> dict[Ref, Tensor]:
+        """Add the inputs of *keras*; the tensors of its call refine their unknown sizes."""
         values: dict[Ref, Tensor] = {}
         by_ref = dict(zip(keras.inputs, given, strict=False))
         for layer in filter(is_input, keras.layers):
             ref = Ref(layer.name, 0, 0)
             tensor = by_ref.get(ref)
             shape = _refine(_input_shape(self.session, layer), tensor.shape if tensor else None)
-            mask = None
-            if tensor is not None and tensor.mask is not None:
-                mask = Mask("outer", (keras.inputs.index(ref),))
             name = self.session.names.base(layer)
             if layer.config.get("sparse") or layer.config.get("ragged"):
                 refusal = Refusal("sparse and ragged inputs do not exist in tfjs")
                 self.tracer.refuse(layer, refusal)
-            values[ref] = graph.input(name, shape, layer.config.get("dtype") or "float32", mask)
+            values[ref] = graph.input(name, shape, layer.config.get("dtype") or "float32")
         missing = [ref.layer for ref in keras.inputs if ref not in values]
         if missing:
             raise CorruptFileError(
@@ -93,26 +91,24 @@ class LayersTarget:
         Raises:
             Refusal: The call has no exact network.
         """
-        scope = Scope(graph, layer, call, self)
         inputs = list(self.tracer.values_in(call))
+        scope = Scope(graph, layer, call, self, inputs)
         try:
             if layer.is_op:
                 args, options = bind(entry, call)
                 made = entry.function(scope, layer, *args, **options)
             else:
-                made = entry.function(scope, layer, call.args[0] if call.args else [])
+                made = entry.function(scope, layer, _first(scope))
             outputs = [made] if isinstance(made, Tensor) else list(made)
             if not layer.is_op and outputs and outputs[0] in inputs:  # keep the layer's name alive
                 outputs[0] = scope.add("Activation", outputs[0], {"activation": "linear"})
         except ShapeError as error:
             raise ShapeRefusal(str(error)) from error
-        scope.finish_names(outputs)
         becomes = entry.mask_in(self.session.generation)
-        if becomes == "pass":
-            mask = inputs[0].mask if inputs else None
+        if becomes != "own":
+            mask = scope.passed_mask if becomes == "pass" else None
             outputs = [replace(tensor, mask=mask) for tensor in outputs]
-        elif becomes == "drop":
-            outputs = [replace(tensor, mask=None) for tensor in outputs]
+        scope.finish_names(outputs)
         self._log(scope, outputs)
         return outputs
 
@@ -126,13 +122,33 @@ class LayersTarget:
 
     # --------------------------------------------------------------------------- inner models
 
-    def nested(self, layer: KerasLayer, given: Sequence[Tensor]) -> tuple[TfjsLayer, list[Tensor]]:
-        """Trace the nested model *layer* called on *given*."""
-        assert layer.graph is not None
+    def nested(self, layer: KerasLayer, given: Sequence[Tensor]) -> Nested:
+        """Trace the nested model *layer* called on *given*, whose masks are 0s and 1s."""
+        keras = layer.graph
+        assert keras is not None
+        graph = GraphBuilder(self.session, legal(keras.name), keras)
         with self.tracer.inside(layer):
-            graph, outputs = self.model(layer.graph, given)
-        class_name = "Sequential" if graph.sequential else "Functional"
-        return TfjsLayer("", class_name, graph=graph), outputs
+            values = self._inputs(graph, keras, given)
+            brought: dict[Mask, int] = {}
+            for number, (ref, tensor) in enumerate(zip(keras.inputs, given, strict=False)):
+                if tensor.mask is None:
+                    continue
+                wanted = f"{self.session.names.base(layer)}_{ref.layer}_mask"
+                name = self.session.names.claim(graph.key, wanted, weighted=False)
+                flags = graph.input(name, tensor.mask.args[0].shape, "float32")
+                mask = Mask("flags", (flags,))
+                brought[mask] = number
+                values[ref] = replace(values[ref], mask=mask)
+            outputs = self._trace(graph, keras, values)
+            made = list(dict.fromkeys(t.mask for t in outputs if t.mask and t.mask not in brought))
+            scope = Scope(graph, KerasLayer(f"{layer.name}_mask", "Output"), Call(), self)
+            shown = [scope.copy(masks.compute(scope, mask)) for mask in made]
+            scope.finish_names()
+        takes = tuple(n for mask, n in brought.items() if not graph.drop_input(mask.args[0]))
+        finished = graph.finish([*outputs, *shown], sequential=keras.sequential)
+        class_name = "Sequential" if finished.sequential else "Functional"
+        new = TfjsLayer("", class_name, graph=finished)
+        return Nested(new, outputs, takes, brought, dict(zip(made, shown, strict=True)))
 
     def alone(self, layer: KerasLayer, shape: Shape, dtype: str) -> tuple[TfjsLayer, Tensor]:
         """Trace *layer* alone on an input of *shape*, for a wrapper.
@@ -151,6 +167,15 @@ class LayersTarget:
             layers[0].calls = []
             return layers[0], outputs[0]
         return TfjsLayer(finished.name, "Functional", graph=finished), outputs[0]
+
+
+def _first(scope: Scope) -> Any:
+    """Return the first argument of a layer's call, with tensors in the place of constants."""
+    arguments = scope.call.args or tuple(scope.arguments.values())
+    first = arguments[0] if arguments else []
+    if not isinstance(first, list):
+        return first
+    return [one if one is None else scope.tensor(one) for one in first]
 
 
 def _input_shape(session: Session, layer: KerasLayer) -> Shape:

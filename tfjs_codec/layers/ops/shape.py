@@ -187,8 +187,6 @@ def _take_on_axis(b: Scope, x: Tensor, axis: int, item: Any) -> Tensor:
 
 def _end_step(b: Scope, x: Tensor, *, last: bool) -> Tensor:
     """Return the first or last step of ``(batch, time, units)`` of unknown length."""
-    if b.session.masked:
-        raise StaticShapeNeeded("the number of steps must be known")
     units = x.shape[2] or 0
     config = {
         "units": units, "activation": "linear", "use_bias": False, "go_backwards": not last

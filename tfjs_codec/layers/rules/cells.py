@@ -15,14 +15,15 @@ from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import affine, dense, reshape, slice_axis
 from tfjs_codec.layers.rules import activation
+from tfjs_codec.layers.rules.kept import first_step
 from tfjs_codec.tfjs.classes import TFJS_CLASSES, Shape
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.refusal import Refusal
 
 FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful")
 
 
 def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> list[Tensor]:
-    """Add an RNN whose cell is a Functional model; *x* is settled.
+    """Add an RNN whose cell is a Functional model; *x* has no mask.
 
     The cell has one state, all of Keras's side by side. tfjs starts it with zeros; initial
     *states* come as further features of the first step, and are added.
@@ -30,8 +31,6 @@ def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> li
     units, count = layer.config["units"], STEPS[layer.class_name].states
     if layer.config.get("stateful"):
         raise Refusal("tfjs's RNN over a composed cell keeps no state")
-    if count > 1 and x.mask is not None:
-        raise Refusal("a masked LSTM with an activation that tfjs does not have")
     b.checked(_variables(layer, x), layer.weights, layer.name)
     features = x.shape[-1] or 0
     if states:
@@ -70,7 +69,7 @@ def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> li
             "the layer is called with initial states and without, which need different networks",
             "Call it with initial states each time; they may be zeros.",
         )
-    raw = b.add_wrapper(rnn, x, shapes, part="rnn", passes_mask=True)
+    raw = b.add_wrapper(rnn, x, shapes, part="rnn")
     # tfjs does not know the last axis of what its RNN returns; Reshape tells it
     result = []
     for tensor, shape in zip(raw, shapes, strict=True):
@@ -97,15 +96,10 @@ def _parts(b: Scope, x: Tensor, units: int) -> list[Tensor]:
 
 def _with_states(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> Tensor:
     """Return *x* with *states* as further features of the step that comes first."""
-    steps = x.shape[1]
-    if steps is None:
-        raise StaticShapeNeeded("the number of steps must be known, as there are initial states")
     joined = states[0] if len(states) == 1 else b.add("Concatenate", states, {"axis": 1})
-    pair = [steps - 1, 0] if layer.config.get("go_backwards") else [0, steps - 1]
-    image = reshape(b, joined, (1, 1, joined.shape[1]))
-    config = {"padding": [pair, [0, 0]], "data_format": "channels_last"}
-    padded = b.add("ZeroPadding2D", image, config, part="first_state")
-    states_in_time = reshape(b, padded, (steps, joined.shape[1]))
+    row = reshape(b, joined, (1, joined.shape[1]))
+    first = first_step(b, x, last=bool(layer.config.get("go_backwards")))
+    states_in_time = b.add("Multiply", [first, row], part="first_state")
     return b.add("Concatenate", [x, states_in_time], {"axis": 2}, part="with_state")
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
+from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
-from tfjs_codec.layers.primitives import affine
+from tfjs_codec.layers.primitives import affine, reshape
 from tfjs_codec.layers.primitives import dense as linear
 from tfjs_codec.layers.rules.activation import split
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
@@ -74,11 +75,11 @@ def embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     config = {
         "input_dim": layer.config["input_dim"],
         "output_dim": layer.config["output_dim"],
-        "mask_zero": bool(layer.config.get("mask_zero")),
+        "mask_zero": False,
         **regularizers(layer, "embeddings"),
     }
     y = b.add("Embedding", x, config, _dequantize(b, layer))
-    return replace(y, mask=Mask("not_equal", (x, 0)) if config["mask_zero"] else None)
+    return replace(y, mask=Mask("not_equal", (x, 0)) if layer.config.get("mask_zero") else None)
 
 
 @rule("ReversibleEmbedding")
@@ -150,10 +151,13 @@ def repeat_vector(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 
 @rule("Masking")
 def masking(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
-    """Masking."""
+    """Multiply by 0s and 1s."""
     value = layer.config["mask_value"]
-    y = b.add("Masking", x, {"mask_value": value})
-    return replace(y, mask=Mask("any", (Mask("not_equal", (x, value)),)))
+    if not isfinite(value):
+        raise Refusal("the option mask_value is not finite, which JSON cannot say")
+    mask = Mask("any", (Mask("not_equal", (x, value)),))
+    keep = reshape(b, masks.compute(b, mask), (*x.shape[1:-1], 1))
+    return replace(b.add("Multiply", [x, keep]), mask=mask)
 
 
 @rule("Dropout", "SpatialDropout1D", "GaussianDropout", "AlphaDropout")
@@ -208,24 +212,31 @@ def rescaling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 def nested(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
     """A nested model of the same kind."""
     given = [b.concrete(t) for t in ([x] if isinstance(x, Tensor) else x)]
-    single = len(layer.calls) <= 1
-    if b.session.masked:
-        given = [b.consume_mask(t)[0] if t.mask is not None else t for t in given]
-    seen = [t if single else replace(t, shape=()) for t in given]
-    bring = [t.mask is not None for t in given]
-    inner, outputs = b.once("model", lambda: b.inner.nested(layer, seen))
+    flags = [None if t.mask is None else masks.compute(b, t.mask) for t in given]
+    seen = [
+        replace(t, mask=None if keep is None else Mask("flags", (keep,)))
+        for t, keep in zip(given, flags, strict=True)
+    ]
+    if len(layer.calls) > 1:
+        seen = [replace(t, shape=()) for t in seen]
+    bring = [keep is not None for keep in flags]
+    inner = b.once("model", lambda: b.inner.nested(layer, seen))
     if b.once("masks", lambda: bring) != bring:
         raise Refusal("a shared model called with and without a mask")
-    results = b.add_wrapper(inner, given, [t.shape for t in outputs], part="model")
-    outer = {Mask("outer", (i,)): t.mask for i, t in enumerate(given)}
+    taken = [keep for n in inner.takes if (keep := flags[n]) is not None]
+    shapes = [t.shape for t in (*inner.outputs, *inner.made.values())]
+    results = b.add_wrapper(inner.layer, [*given, *taken], shapes, part="model")
+    outer = {mask: given[n].mask for mask, n in inner.brought.items()}
+    made = zip(inner.made, results[len(inner.outputs) :], strict=True)
+    outer |= {mask: Mask("flags", (tensor,)) for mask, tensor in made}
     return [
         replace(
             result,
             dtype=tensor.dtype,
-            mask=outer.get(tensor.mask, tensor.mask) if tensor.mask else None,
+            mask=outer[tensor.mask] if tensor.mask else None,
             poisoned=result.poisoned or tensor.poisoned,
         )
-        for result, tensor in zip(results, outputs, strict=True)
+        for result, tensor in zip(results, inner.outputs, strict=False)
     ]
 
 

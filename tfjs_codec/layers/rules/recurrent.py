@@ -13,11 +13,12 @@ from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, mapped
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
-from tfjs_codec.layers.engine.symbolic import Mask, Tensor
+from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import per_axis, reshape
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.layers.rules.cells import FLAGS, STEPS, composed
 from tfjs_codec.layers.rules.core import regularizers
+from tfjs_codec.layers.rules.kept import KeptSteps
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
 from tfjs_codec.tracing.refusal import Refusal
 
@@ -78,25 +79,22 @@ def check_options(b: Scope, layer: KerasLayer, x: Tensor) -> None:
     if layer.config.get("time_major"):
         raise Refusal("time_major inputs", "Transpose the input and set time_major=False.")
     last_only = not layer.config.get("return_sequences")
-    if layer.config.get("zero_output_for_mask") and x.mask is not None and last_only:
+    if layer.config.get("zero_output_for_mask") and b.mask is not None and last_only:
         raise Refusal("zero_output_for_mask with a mask, for the last step alone")
     if layer.config.get("stateful") and x.shape[0] is None:
         raise Refusal("a stateful layer without a fixed batch size")
+    if layer.config.get("stateful") and b.mask is not None:
+        raise Refusal("a stateful layer with a mask")
 
 
 def call_inputs(b: Scope, x: Tensor | list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Return the sequence (with a mask given by keyword) and the initial states of the call."""
+    """Return the sequence and the initial states of the call."""
     x, *states = [x] if isinstance(x, Tensor) else x
-    given = b.call.kwargs.get("initial_state")
-    if given is None and len(b.call.args) > 1:
-        raise Refusal("positional arguments after the input")
+    given = b.arguments.get("initial_state")
     if given is not None:
-        states = [given] if isinstance(given, Tensor) else list(given)
-    mask = b.call.kwargs.get("mask")
-    if isinstance(mask, Tensor):
-        x = replace(x, mask=mask.meaning or Mask("not_equal", (mask, 0)))
-    if states and b.session.masked:
-        raise Refusal("an initial state in a model with masks; tfjs hands it to other layers too")
+        states = [b.tensor(state) for state in (given if isinstance(given, list) else [given])]
+    if b.arguments.get("constants") is not None:
+        raise Refusal("constants of a cell")
     return x, states
 
 
@@ -105,22 +103,69 @@ def recurrent(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Ten
     """The same class; GRU(reset_after) as an RNN whose cell is a model."""
     x, states = call_inputs(b, x)
     check_options(b, layer, x)
+    outputs = _run(b, layer, x, states)
+    return [_finish(b, layer, outputs[0]), *outputs[1:]]
+
+
+def _run(
+    b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor], *, part: str = ""
+) -> list[Tensor]:
+    """Return the outputs of *layer* for the mask of the call, in Keras's order of steps."""
+    if b.mask is None:
+        return _unmasked(b, layer, x, states, part)
+    outputs = _masked(b, layer, x, states, part)
+    if layer.config.get("return_sequences") and layer.config.get("go_backwards"):
+        outputs[0] = _reverse_time(b, outputs[0])
+    return outputs
+
+
+def _unmasked(
+    b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor], part: str
+) -> list[Tensor]:
     if is_direct(b, layer):
-        inputs = b.consume_mask(x, *states)
-        weights = direct_weights(b, layer)
-        outputs = b.add_multi(layer.class_name, inputs, direct_config(b, layer), weights)
-    else:
-        outputs = composed(b, layer, b.consume_mask(x)[0], states)
-    mask = x.mask if layer.config.get("return_sequences") else None
-    return [_finish(b, layer, outputs[0], mask), *outputs[1:]]
+        config, weights = direct_config(b, layer), direct_weights(b, layer)
+        return b.add_multi(layer.class_name, [x, *states], config, weights, part=part)
+    return composed(b.beneath(layer) if part else b, layer, x, states)
 
 
-def _finish(b: Scope, layer: KerasLayer, y: Tensor, mask: Mask | None) -> Tensor:
-    """Return the output sequence *y* with its mask, and zeros where Keras wants them."""
-    if mask is not None and layer.config.get("zero_output_for_mask"):
-        keep = reshape(b, masks.compute(b, mask), (y.shape[1], 1))
+def _masked(
+    b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor], part: str
+) -> list[Tensor]:
+    """Return the outputs for the mask of the call, sequences in the order of *x*."""
+    assert b.mask is not None
+    sequences, wants_states = (
+        layer.config.get(key) for key in ("return_sequences", "return_state")
+    )
+    holds = wants_states and layer.class_name == "LSTM"
+    flags = {"go_backwards": False, "return_sequences": True, "return_state": holds}
+    run = KerasLayer(layer.name, layer.class_name, {**layer.config, **flags}, weights=layer.weights)
+    backwards = bool(layer.config.get("go_backwards"))
+    kept = KeptSteps(b, b.mask, x.shape[1], backwards=backwards)
+    inner = kept.gather(x)
+    if holds:
+        run, inner = kept.hold(run, inner)
+    if states and b.generation > 2:
+        b.warn(
+            "its output before the first step that the mask keeps is zero, as in TensorFlow; "
+            "with JAX, Keras shows the initial state there"
+        )
+    y, *after = _unmasked(b, run, inner, states, part)
+    outputs = [kept.spread(y) if sequences else kept.final(y)]
+    if wants_states:
+        state = kept.final(y)
+        outputs += [kept.or_initial(state, states[0]) if states else state, *after[1:]]
+    return outputs
+
+
+def _finish(b: Scope, layer: KerasLayer, y: Tensor) -> Tensor:
+    """Return the output *y* with its mask, and zeros where Keras wants them."""
+    if not layer.config.get("return_sequences"):
+        return y
+    if b.mask is not None and layer.config.get("zero_output_for_mask"):
+        ones = [1] * (y.rank - 2)
+        keep = reshape(b, masks.compute(b, b.mask), (y.shape[1], *ones))
         y = b.add("Multiply", [y, keep], part="kept")
-    return replace(y, mask=mask)
+    return replace(y, mask=b.passed_mask)
 
 
 # ------------------------------------------------------------------------------- bidirectional
@@ -135,18 +180,14 @@ def bidirectional(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list
         if inner.class_name not in STEPS:
             raise Refusal(f"a bidirectional {inner.class_name}")
         check_options(b, inner, x)
-    settled = b.consume_mask(x)[0]
     mode = layer.config.get("merge_mode", "concat")
     plain = _same(forward, backward) and is_direct(b, forward) and not states
-    if plain and mode is not None:
-        outputs = _native(b, layer, settled, mode)
+    if plain and mode is not None and b.mask is None:
+        outputs = _native(b, layer, x, mode)
     else:
-        outputs = _explicit(b, layer, settled, mode, states)
-    mask = x.mask if forward.config.get("return_sequences") else None
+        outputs = _explicit(b, layer, x, mode, states)
     count = 2 if mode is None else 1
-    return [_finish(b, forward, t, mask) for t in outputs[:count]] + [
-        replace(t, mask=None) for t in outputs[count:]
-    ]
+    return [_finish(b, forward, t) for t in outputs[:count]] + outputs[count:]
 
 
 def _same(forward: KerasLayer, backward: KerasLayer) -> bool:
@@ -187,7 +228,7 @@ def _native(b: Scope, layer: KerasLayer, x: Tensor, mode: str) -> list[Tensor]:
     if mode == "concat":
         shapes = [(*shapes[0][:-1], 2 * config["units"])]
     wrapper = TfjsLayer("", "Bidirectional", {"merge_mode": mode}, children=dict(inner))
-    return b.add_wrapper(wrapper, x, [shapes[0], *states, *states], passes_mask=True)
+    return b.add_wrapper(wrapper, x, [shapes[0], *states, *states])
 
 
 def _explicit(
@@ -196,12 +237,12 @@ def _explicit(
     """Run both directions as layers of their own."""
     forward, backward = layer.children["forward_layer"], layer.children["backward_layer"]
     half = len(given) // 2
-    ahead = _one(b, forward, x, given[:half])
-    behind = _one(b, backward, x, given[half:])
-    first, second = ahead[0], behind[0]
-    if forward.config.get("return_sequences"):
+    run = _unmasked if b.mask is None else _masked
+    first, *ahead = run(b, forward, x, given[:half], "forward")
+    second, *behind = run(b, backward, x, given[half:], "backward")
+    if b.mask is None and forward.config.get("return_sequences"):
         second = _reverse_time(b, second)
-    states = [*ahead[1:], *behind[1:]]
+    states = [*ahead, *behind]
     if mode is None:
         return [first, second, *states]
     if mode == "concat":
@@ -210,17 +251,8 @@ def _explicit(
     return [b.add(merges[mode], [first, second]), *states]
 
 
-def _one(b: Scope, inner: KerasLayer, x: Tensor, states: list[Tensor]) -> list[Tensor]:
-    part = "backward" if inner.config.get("go_backwards") else "forward"
-    if is_direct(b, inner):
-        config, weights = direct_config(b, inner), direct_weights(b, inner)
-        return b.add_multi(inner.class_name, [x, *states], config, weights, part=part)
-    return composed(b.beneath(inner), inner, x, states)
-
-
 def _reverse_time(b: Scope, x: Tensor) -> Tensor:
     """Reverse *x* ``(batch, time, units)`` in time: an RNN that copies, running backwards."""
-    x = b.consume_mask(replace(x, mask=None))[0]  # masked steps are reversed, too
     units = x.shape[-1] or 0
     config = {
         "units": units, "activation": "linear", "use_bias": False, "return_sequences": True,
@@ -257,26 +289,27 @@ def _stack(b: Scope, layer: KerasLayer, cells: list[KerasLayer], x: Tensor) -> l
     """RNN over StackedRNNCells: the cells as layers one after the other."""
     if layer.config.get("return_state") or layer.config.get("stateful"):
         raise Refusal("the states of stacked cells")
+    sequences, backwards = (
+        bool(layer.config.get(key)) for key in ("return_sequences", "go_backwards")
+    )
+    kept = None
+    if b.mask is not None:
+        kept = KeptSteps(b, b.mask, x.shape[1], backwards=backwards)
+        x = kept.gather(x)
     for number, cell in enumerate(cells):
         class_name = cell.class_name.removesuffix("Cell")
         if class_name not in STEPS:
             raise Refusal(f"an RNN over {cell.class_name}")
-        if x.mask is not None:
-            raise Refusal("stacked cells over a mask")
-        final = number == len(cells) - 1
         flags = {
-            "return_sequences": layer.config.get("return_sequences") or not final,
-            "go_backwards": layer.config.get("go_backwards") and number == 0,
+            "return_sequences": sequences or kept or number < len(cells) - 1,
+            "go_backwards": backwards and number == 0 and not kept,
         }
         alias = KerasLayer(cell.name, class_name, {**cell.config, **flags}, weights=cell.weights)
-        if is_direct(b, alias):
-            inputs = b.consume_mask(x)
-            weights = direct_weights(b, alias)
-            part = f"cell_{number}"
-            x = b.add(class_name, inputs, direct_config(b, alias), weights, part=part)
-        else:
-            x = composed(b.beneath(alias), alias, b.consume_mask(x)[0], [])[0]
-    return [x]
+        x = _unmasked(b, alias, x, [], f"cell_{number}")[0]
+    if kept is not None:
+        x = kept.spread(x) if sequences else kept.final(x)
+        x = _reverse_time(b, x) if sequences and backwards else x
+    return [_finish(b, layer, x)]
 
 
 @rule("ConvLSTM1D")
@@ -294,7 +327,7 @@ def conv_lstm_1d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
     }  # fmt: skip
     alias = KerasLayer(layer.name, "ConvLSTM2D", {**config, **wide}, weights=weights)
     image = reshape(b, x, (*x.shape[1:3], 1, x.shape[3]))
-    made = conv_lstm_2d(b, alias, replace(image, mask=x.mask))
+    made = conv_lstm_2d(b, alias, image)
     return [replace(reshape(b, y, (*y.shape[1:-2], y.shape[-1])), mask=y.mask) for y in made]
 
 
@@ -325,8 +358,19 @@ def conv_lstm_2d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
         **written,
         **{key: bool(config.get(key)) for key in FLAGS},
     }
-    first, *states = b.add_multi("ConvLSTM2D", b.consume_mask(x), result, weights)
-    return [replace(first, mask=x.mask if config["return_sequences"] else None), *states]
+    if b.mask is None:
+        return b.add_multi("ConvLSTM2D", x, result, weights)
+    if config.get("return_state"):
+        raise Refusal("the states of a masked ConvLSTM")
+    kept = KeptSteps(b, b.mask, x.shape[1], backwards=bool(config.get("go_backwards")))
+    result |= {"go_backwards": False, "return_sequences": True}
+    y = b.add("ConvLSTM2D", kept.gather(x), result, weights)
+    if not config.get("return_sequences"):
+        return [_finish(b, layer, kept.final(y))]
+    y = kept.spread(y)
+    if config.get("go_backwards"):
+        raise Refusal("the sequence of a masked ConvLSTM that runs backwards")
+    return [_finish(b, layer, y)]
 
 
 refuse(
