@@ -13,7 +13,7 @@ import tfjs_codec
 from tfjs_codec.errors import UsageError
 from tfjs_codec.files.source import open_source, sniff
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
-from tfjs_codec.ir.tensors import ArrayTensor, DerivedTensor, as_float32, mapped
+from tfjs_codec.ir.tensors import ArrayTensor, DerivedTensor, as_float32, map_float32
 from tfjs_codec.layers.training import training_config
 from tfjs_codec.options import ConvertOptions, parse_size
 from tfjs_codec.tfjs.names import Names, legal
@@ -162,7 +162,7 @@ def test_pieces_of_tensors_are_the_tensor(size):
     array = np.arange(24, dtype=np.float64).reshape(2, 3, 4)
     for tensor in (
         ArrayTensor("a", array), as_float32(ArrayTensor("a", array)),
-        mapped(ArrayTensor("a", array), (4, 3, 2), np.transpose),
+        map_float32(ArrayTensor("a", array), (4, 3, 2), np.transpose),
         DerivedTensor("a", (24,), lambda: array.reshape(-1)),
     ):  # fmt: skip
         pieces = list(tensor.chunks(size))

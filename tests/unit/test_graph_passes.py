@@ -34,7 +34,7 @@ from tfjs_codec.graph.importing.variables import bind_variables
 from tfjs_codec.graph.optimise.narrow import narrow
 from tfjs_codec.graph.optimise.simplify import forward, separate_outputs
 from tfjs_codec.graph.passes import run
-from tfjs_codec.ir.graph import Func, Function, Graph, Node, Ref, Shape, Tensor, const, ordered
+from tfjs_codec.ir.graph import Func, Function, Graph, Node, Ref, Shape, Tensor, const, sort_nodes
 from tfjs_codec.ir.tensors import ArrayTensor
 from tfjs_codec.limits import Limits
 from tfjs_codec.readers.graph_def import GraphReader
@@ -304,7 +304,7 @@ def test_while():
     exit_ = made.nodes[made.nodes["y"].inputs[0].node]
     assert exit_.op == "Exit"
     assert {made.nodes[name].op for name in ("w/loop_cond",)} == {"LoopCond"}
-    ordered(made.nodes)
+    sort_nodes(made.nodes)
 
 
 def test_a_constant_result_of_a_loop_is_gated_and_carried():

@@ -14,7 +14,7 @@ import numpy as np
 from tfjs_codec.back.edit import insert_after
 from tfjs_codec.back.log import RaisingLog
 from tfjs_codec.ir.keras import Config, KerasGraph, KerasLayer
-from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, map_float32
 from tfjs_codec.keras.classes import CLASSES, Gates, is_a
 
 _BASE = ("name", "trainable", "dtype")
@@ -101,12 +101,12 @@ def _scale(layer: KerasLayer, kernels: set[str], gates: tuple[int, list[int]] | 
         factor = scale if gates is not None else np.float32(_SLOPE)
         weights[role] = _times(weights[role], factor)
     bias = weights.get("bias") or _no_bias(layer, width)
-    weights["bias"] = mapped(bias, bias.shape, lambda values: _move(values, scale, offset))
+    weights["bias"] = map_float32(bias, bias.shape, lambda values: _move(values, scale, offset))
     layer.config["use_bias"] = True
 
 
 def _times(tensor: LazyTensor, factor: Any) -> LazyTensor:
-    return mapped(tensor, tensor.shape, lambda values: np.multiply(values, factor))
+    return map_float32(tensor, tensor.shape, lambda values: np.multiply(values, factor))
 
 
 def _move(values: Array, scale: Array, offset: Array) -> Array:

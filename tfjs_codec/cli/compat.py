@@ -14,7 +14,7 @@ from typing import Any
 
 from tfjs_codec import __version__, api
 from tfjs_codec.cli import shared
-from tfjs_codec.cli.program import guarded, say
+from tfjs_codec.cli.program import run_guarded, say
 from tfjs_codec.errors import UsageError, quote, visible
 from tfjs_codec.options import ConvertOptions, Target
 
@@ -56,7 +56,7 @@ _WITHOUT_EFFECT = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    return guarded(_NAME, lambda: _run(_parser().parse_args(argv)))
+    return run_guarded(_NAME, lambda: _run(_parser().parse_args(argv)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -128,9 +128,9 @@ def _options(arguments: argparse.Namespace) -> ConvertOptions:
         quantize=_quantize(arguments),
         split_weights_by_layer=arguments.split_weights_by_layer,
         metadata=_metadata(arguments.metadata),
-        tags=shared.listed(arguments.saved_model_tags),
+        tags=shared.split_names(arguments.saved_model_tags),
         signature_name=arguments.signature_name,
-        output_node_names=shared.listed(arguments.output_node_names),
+        output_node_names=shared.split_names(arguments.output_node_names),
         structured_outputs=arguments.use_structured_outputs_names,
         force=True,
         **choices,

@@ -26,8 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
     found = api.inspect(
         shared.source(arguments.source, limits),
         architecture=arguments.architecture,
-        tags=shared.listed(arguments.tags),
-        output_node_names=shared.listed(arguments.output_node_names),
+        tags=shared.split_names(arguments.tags),
+        output_node_names=shared.split_names(arguments.output_node_names),
         allow_approximate=arguments.allow_approximate,
         limits=limits,
     )

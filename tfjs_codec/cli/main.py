@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tfjs_codec import __version__
 from tfjs_codec.cli import convert, diff, inspect, verify
-from tfjs_codec.cli.program import guarded
+from tfjs_codec.cli.program import run_guarded
 from tfjs_codec.cli.shared import EPILOG
 
 _COMMANDS = (convert, inspect, diff, verify)
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.run(arguments)
         return code
 
-    return guarded("tfjs-codec", work)
+    return run_guarded("tfjs-codec", work)
 
 
 def _parser() -> argparse.ArgumentParser:

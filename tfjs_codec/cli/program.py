@@ -11,7 +11,7 @@ from contextlib import suppress
 from tfjs_codec.errors import OutputError, TfjsCodecError, visible
 
 
-def guarded(name: str, work: Callable[[], int]) -> int:
+def run_guarded(name: str, work: Callable[[], int]) -> int:
     """Run *work* of the program *name*; return its exit code, or that of the error it raises."""
     code = 0
     _prepare_streams()

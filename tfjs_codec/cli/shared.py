@@ -80,7 +80,7 @@ def source(text: str, limits: Limits) -> str | bytes:
     return bytes(data)
 
 
-def listed(text: str | None) -> list[str] | None:
+def split_names(text: str | None) -> list[str] | None:
     """Return the names that *text* lists with commas."""
     return None if text is None else [name for name in text.split(",") if name]
 

@@ -20,7 +20,7 @@ from tfjs_codec.errors import Problem, UnsupportedModelError, UsageError, quote
 from tfjs_codec.graph.kernels import KERNELS, compute
 from tfjs_codec.graph.kernels.core import KernelError
 from tfjs_codec.graph.kernels.lists import Table
-from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, ordered
+from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, sort_nodes
 from tfjs_codec.ir.tensors import Array
 
 Values = dict[Ref, Any]
@@ -125,7 +125,7 @@ class _Plan:
 def _frames(nodes: Mapping[str, Node]) -> dict[str, _Frame]:
     """Return the loops around each node, from the outside."""
     frames: dict[str, _Frame] = {}
-    for node in ordered(nodes):
+    for node in sort_nodes(nodes):
         frame = max((frames.get(ref.node, ()) for ref in node.inputs), key=len, default=())
         if node.op == "Enter":
             frame = (*frame, node.attrs["frame_name"])
@@ -141,7 +141,7 @@ def _plan(
     """Order what is in *frame*: its own nodes, and the loops in it; *kept* are never dropped."""
     depth = len(frame)
     members: dict[str | _Frame, list[Node]] = {}
-    for node in ordered(nodes):
+    for node in sort_nodes(nodes):
         inner = frames[node.name]
         if inner[:depth] == frame and not _is_head(nodes, node, frame, frames):
             members.setdefault(node.name if inner == frame else inner[: depth + 1], []).append(node)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tfjs_codec.graph.kernels import compute_constant
 from tfjs_codec.graph.kernels.core import KernelError
 from tfjs_codec.graph.optimise.affine import channel_shape
-from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, const, fresh_names, ordered, pruned
+from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, const, fresh_names, prune, sort_nodes
 from tfjs_codec.tfjs.graph_ops import op_def
 
 Dims = tuple["int | None", ...]
@@ -37,7 +37,7 @@ def fold_shapes(graph: Graph) -> Graph:
     known = _Known()
     names = fresh_names(graph)
     nodes = dict(graph.nodes)
-    for node in ordered(graph.nodes, path=graph.path):
+    for node in sort_nodes(graph.nodes, path=graph.path):
         known.learn(node)
         if node.op == "Const":
             continue
@@ -53,13 +53,13 @@ def fold_shapes(graph: Graph) -> Graph:
                 shape = const(names.fresh(f"{node.name}/shape"), target)
                 nodes[shape.name] = shape
                 nodes[node.name] = replace(node, inputs=(node.inputs[0], Ref(shape.name)))
-    return pruned(replace(graph, nodes=nodes))
+    return prune(replace(graph, nodes=nodes))
 
 
 def known_shapes(graph: Graph) -> dict[Ref, Dims]:
     """Return the shapes of the first results of nodes, those whose rank is known."""
     known = _Known()
-    for node in ordered(graph.nodes, path=graph.path):
+    for node in sort_nodes(graph.nodes, path=graph.path):
         known.learn(node)
     return known.shapes
 

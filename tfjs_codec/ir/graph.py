@@ -213,7 +213,7 @@ def reachable(nodes: Mapping[str, Node], roots: Iterable[str]) -> set[str]:
     return found
 
 
-def ordered(nodes: Mapping[str, Node], *, path: object = "") -> list[Node]:
+def sort_nodes(nodes: Mapping[str, Node], *, path: object = "") -> list[Node]:
     """Return *nodes* so that each comes after those it takes its inputs from.
 
     The back edges of loops, from NextIteration to Merge, do not count. The order depends only on
@@ -252,7 +252,7 @@ def _before(nodes: Mapping[str, Node], node: Node) -> Iterator[str]:
             yield ref.node
 
 
-def redirected(graph: Graph, moved: Mapping[Ref, Ref]) -> Graph:
+def redirect(graph: Graph, moved: Mapping[Ref, Ref]) -> Graph:
     """Return *graph* with every use of a key of *moved*, also as an output, moved to its value.
 
     Chains are followed to their end.
@@ -287,7 +287,7 @@ def redirected(graph: Graph, moved: Mapping[Ref, Ref]) -> Graph:
     return replace(graph, nodes=nodes, outputs=outputs)
 
 
-def pruned(graph: Graph) -> Graph:
+def prune(graph: Graph) -> Graph:
     """Return *graph* without the nodes that no output needs; inputs stay, used or not."""
     roots = [tensor.ref.node for tensor in (*graph.outputs.values(), *graph.inputs.values())]
     needed = reachable(graph.nodes, roots)

@@ -119,7 +119,7 @@ def as_float32(tensor: LazyTensor) -> LazyTensor:
     return tensor if tensor.dtype == np.float32 else Float32Tensor(tensor)
 
 
-def mapped(
+def map_float32(
     tensor: LazyTensor, shape: tuple[int, ...], function: Callable[[Array], Array]
 ) -> LazyTensor:
     """Return the lazy float32 tensor ``function(tensor)`` of shape *shape*."""

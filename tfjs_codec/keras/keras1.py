@@ -247,7 +247,7 @@ def convert_weights(layer: KerasLayer) -> None:
     kernel = layer.weights.get("kernel")
     if kernel is not None and (permuted := _kernel_axes(layer, kernel.shape)) is not None:
         axes, squeeze = permuted
-        layer.weights["kernel"] = transformed(
+        layer.weights["kernel"] = transform(
             kernel,
             lambda array: array.transpose(axes)[:, 0] if squeeze else array.transpose(axes),
             _permuted_shape(kernel.shape, axes, squeeze),
@@ -283,7 +283,7 @@ def _concatenate(parts: list[LazyTensor]) -> LazyTensor:
     return DerivedTensor(name, shape, lambda: np.concatenate([p.numpy() for p in parts], axis=-1))
 
 
-def transformed(
+def transform(
     tensor: LazyTensor, change: Callable[[Array], Array], shape: tuple[int, ...]
 ) -> LazyTensor:
     """Return the lazy tensor ``change(tensor)`` of shape *shape*."""

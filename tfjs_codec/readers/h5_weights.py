@@ -23,7 +23,7 @@ from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import Array, LazyTensor
 from tfjs_codec.keras import keras1
 from tfjs_codec.keras.classes import CLASSES
-from tfjs_codec.keras.keras1 import transformed
+from tfjs_codec.keras.keras1 import transform
 from tfjs_codec.keras.variables import Slot, own_variables, slots
 
 _SUFFIX = re.compile(r"_\d+$")
@@ -228,18 +228,18 @@ def _convert_cudnn(layer: KerasLayer, is_cudnn: bool) -> None:
     def by_gate(change: Any) -> Any:
         return lambda array: np.hstack([change(part) for part in np.hsplit(array, gates)])
 
-    layer.weights["kernel"] = transformed(
+    layer.weights["kernel"] = transform(
         kernel, by_gate(lambda part: part.T.reshape(part.shape, order="F")), kernel.shape
     )
-    layer.weights["recurrent_kernel"] = transformed(
+    layer.weights["recurrent_kernel"] = transform(
         recurrent, by_gate(lambda part: part.T), recurrent.shape
     )
     if gates == 4:
-        layer.weights["bias"] = transformed(
+        layer.weights["bias"] = transform(
             bias, lambda array: array.reshape(2, -1).sum(axis=0), (gates * units,)
         )
     elif is_cudnn or layer.config.get("reset_after"):
-        layer.weights["bias"] = transformed(
+        layer.weights["bias"] = transform(
             bias, lambda array: array.reshape(2, -1), (2, gates * units)
         )
 
@@ -250,7 +250,7 @@ def flip_kernels(graph: KerasGraph) -> None:
         for variable in own_variables(layer) or ():
             tensor = layer.weights.get(variable.role)
             if variable.convolves and tensor is not None:
-                layer.weights[variable.role] = transformed(tensor, _flip, tensor.shape)
+                layer.weights[variable.role] = transform(tensor, _flip, tensor.shape)
 
 
 def _flip(array: Array) -> Array:

@@ -187,7 +187,7 @@ def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> G
 
     inputs, outputs = tensors(signature.inputs), tensors(signature.outputs)
     inputs = dict(sorted(inputs.items(), key=lambda item: places[item[1].ref.node]))
-    graph = fed(replace(base, outputs=outputs), inputs)
+    graph = feed(replace(base, outputs=outputs), inputs)
     fillers = table_initializers(model.meta_graph, base.nodes)
     needed = reachable(base.nodes, fillers)
     initializer = {name: node for name, node in base.nodes.items() if name in needed}
@@ -200,7 +200,7 @@ def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> G
     return load_variables(graph, model, model.tensors(verify=verify))
 
 
-def fed(graph: Graph, inputs: Mapping[str, Tensor]) -> Graph:
+def feed(graph: Graph, inputs: Mapping[str, Tensor]) -> Graph:
     """Return *graph* with *inputs*, each of them a Placeholder, whatever it was computed from."""
     nodes = dict(graph.nodes)
     for key, tensor in inputs.items():

@@ -21,7 +21,7 @@ from typing import Any
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import refs_in
 from tfjs_codec.keras.classes import CLASSES, KerasClass, is_a
-from tfjs_codec.keras.classes.row import trained
+from tfjs_codec.keras.classes.row import training_keys
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
 
 Json = dict[str, Any]
@@ -37,7 +37,7 @@ _OWN = frozenset((
 ))  # fmt: skip
 _OWN_OF: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("Conv2DTranspose", "Conv3DTranspose"), ("dilation_rate",)),
-    "SeparableConv2D": trained("kernel"),
+    "SeparableConv2D": training_keys("kernel"),
 }
 
 

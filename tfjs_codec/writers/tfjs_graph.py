@@ -20,7 +20,7 @@ from typing import Any
 from tfjs_codec import __version__
 from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.tf_dtypes import enum_name
-from tfjs_codec.ir.graph import Func, Graph, Node, Ref, Shape, Tensor, ordered
+from tfjs_codec.ir.graph import Func, Graph, Node, Ref, Shape, Tensor, sort_nodes
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import LazyTensor
@@ -91,7 +91,7 @@ def index_json(graph: Graph, manifest: Sequence[Json], options: ConvertOptions) 
         metadata[_STRUCTURE] = list(graph.outputs)
     if metadata:
         content["userDefinedMetadata"] = metadata
-    content["modelTopology"] = _graph_def(ordered(graph.nodes))
+    content["modelTopology"] = _graph_def(sort_nodes(graph.nodes))
     if graph.initializer:
         content["modelInitializer"] = _graph_def(graph.initializer.values())
     content["weightsManifest"] = list(manifest)
@@ -101,7 +101,7 @@ def index_json(graph: Graph, manifest: Sequence[Json], options: ConvertOptions) 
 
 def constants(graph: Graph) -> dict[str, LazyTensor]:
     """Return all weights by name in the order in which they are written."""
-    nodes = (*ordered(graph.nodes), *graph.initializer.values())
+    nodes = (*sort_nodes(graph.nodes), *graph.initializer.values())
     return {node.name: node.value for node in nodes if node.op == "Const"}
 
 

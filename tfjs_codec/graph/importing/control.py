@@ -32,7 +32,7 @@ _HANDLES = frozenset(
 _FALSE_OF = {"string": b"", "bool": False}
 
 
-class Lowering:
+class ControlFlow:
     """Lowers control flow in *work*."""
 
     def __init__(self, work: Expansion) -> None:
@@ -48,7 +48,7 @@ class Lowering:
             results, controls = self._if(node)
         else:
             results, controls = self._case(node)
-        self._work.replaced(node.name, results, controls)
+        self._work.replace_results(node.name, results, controls)
 
     def _if(self, node: Node) -> tuple[list[Ref], tuple[str, ...]]:
         branches = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tfjs_codec.ir.graph import Graph, Node, Ref, fresh_names, ordered
+from tfjs_codec.ir.graph import Graph, Node, Ref, fresh_names, sort_nodes
 
 _PIVOTS = frozenset(("Identity", "Switch"))
 
@@ -41,7 +41,7 @@ def gate_merges(graph: Graph) -> Graph:
 def _held(graph: Graph) -> set[str]:
     """Return the nodes that a Switch or a loop holds back: whose data comes through one."""
     held: set[str] = set()
-    for node in ordered(graph.nodes, path=graph.path):
+    for node in sort_nodes(graph.nodes, path=graph.path):
         before = [ref.node in held for ref in node.inputs]
         through = all(before) if node.op == "Merge" else any(before)
         if node.op in ("Switch", "Enter", "NextIteration") or (before and through):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tfjs_codec.errors import CorruptFileError, quote
-from tfjs_codec.graph.importing.control import CONTROL, Lowering
+from tfjs_codec.graph.importing.control import CONTROL, ControlFlow
 from tfjs_codec.graph.importing.inline import Expansion
-from tfjs_codec.ir.graph import Graph, Node, Ref, ordered, reachable
+from tfjs_codec.ir.graph import Graph, Node, Ref, reachable, sort_nodes
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 
@@ -20,23 +20,23 @@ def expand(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
         LimitExceededError: ``graph_nodes``, ``references``.
     """
     work = Expansion(graph, limits)
-    lowering = Lowering(work)
+    lowering = ControlFlow(work)
     while True:
         work.inline()
-        nodes = work.settled()
+        nodes = work.settle()
         roots = {work.resolve(tensor.ref).node for tensor in graph.outputs.values()}
         needed = reachable(nodes, roots & nodes.keys())
         flows = [name for name in needed if nodes[name].op in CONTROL]
         if not flows:
             break
         wanted = set(flows)
-        for node in ordered(
+        for node in sort_nodes(
             {name: nodes[name] for name in nodes if name in needed}, path=graph.path
         ):
             if node.name in wanted:
                 lowering.lower(work.nodes[node.name])
     lowering.settle_gates()
-    nodes = work.settled()
+    nodes = work.settle()
     outputs = {
         key: replace(tensor, ref=_existing(work, tensor.ref, nodes, graph))
         for key, tensor in graph.outputs.items()
@@ -57,4 +57,4 @@ def _existing(work: Expansion, ref: Ref, nodes: Mapping[str, Node], graph: Graph
 def _initializer(graph: Graph, limits: Limits) -> Mapping[str, Node]:
     work = Expansion(replace(graph, nodes=graph.initializer), limits)
     work.inline()
-    return {name: node for name, node in work.settled().items() if node.op != "NoOp"}
+    return {name: node for name, node in work.settle().items() if node.op != "NoOp"}

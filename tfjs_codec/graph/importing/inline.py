@@ -46,7 +46,7 @@ class Expansion:
             if function is None:
                 continue
             results, controls = self.splice(name, function, node.inputs, node)
-            self.replaced(name, results, controls)
+            self.replace_results(name, results, controls)
 
     def splice(
         self, prefix: str, function: Function, arguments: Sequence[Ref], caller: Node
@@ -97,7 +97,7 @@ class Expansion:
             name = self.names.fresh(wanted)
         return self.add(Node(name, op, tuple(inputs), attrs))
 
-    def replaced(self, name: str, results: Sequence[Ref], controls: tuple[str, ...]) -> None:
+    def replace_results(self, name: str, results: Sequence[Ref], controls: tuple[str, ...]) -> None:
         """Move the results of node *name*; what waited for it now waits for *controls*."""
         self.moved.update((Ref(name, number), ref) for number, ref in enumerate(results))
         node = self.nodes[name]
@@ -133,7 +133,7 @@ class Expansion:
             ref = self.resolve(node.inputs[0])
         raise self.corrupt("the graph has a cycle", ref.node)
 
-    def settled(self) -> dict[str, Node]:
+    def settle(self) -> dict[str, Node]:
         """Return the nodes with all references resolved."""
         found = {}
         for name, node in self.nodes.items():

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tfjs_codec.errors import CorruptFileError, quote
-from tfjs_codec.ir.graph import Graph, Node, Ref, fresh_names, ordered, pruned
+from tfjs_codec.ir.graph import Graph, Node, Ref, fresh_names, prune, sort_nodes
 from tfjs_codec.tfjs.graph_ops import op_def
 
 Frame = tuple[str, ...]
@@ -58,7 +58,7 @@ class _Carrying:
             inputs = tuple(self._inside(ref, node, frame) for ref in node.inputs)
             if inputs != node.inputs:
                 self._nodes[node.name] = replace(self._nodes[node.name], inputs=inputs)
-        return pruned(replace(self._graph, nodes=self._nodes))
+        return prune(replace(self._graph, nodes=self._nodes))
 
     def _inside(self, ref: Ref, user: Node, frame: Frame) -> Ref:
         """Return *ref* as *user*, in *frame*, is to take it."""
@@ -158,7 +158,7 @@ def _frames(graph: Graph) -> Mapping[str, Frame]:
     A loop is where the innermost of the values is that enter it, so this is repeated until
     nothing changes: once for each level of loops.
     """
-    order = ordered(graph.nodes, path=graph.path)
+    order = sort_nodes(graph.nodes, path=graph.path)
     parents: dict[str, Frame] = {}
     for _ in range(_MAX_DEPTH):
         frames: dict[str, Frame] = {}

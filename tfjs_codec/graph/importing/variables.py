@@ -21,9 +21,9 @@ from tfjs_codec.ir.graph import (
     Shape,
     const,
     fresh_names,
-    pruned,
+    prune,
     reachable,
-    redirected,
+    redirect,
 )
 from tfjs_codec.ir.tensors import LazyTensor
 
@@ -173,7 +173,7 @@ class _Binding:
         graph = replace(
             self._graph, nodes=nodes, initializer=initializer, variables={}, problems=problems
         )
-        return pruned(redirected(graph, self._moved))
+        return prune(redirect(graph, self._moved))
 
     def _bind(self, node: Node) -> None:
         if node.op in ("Variable", "VariableV2"):

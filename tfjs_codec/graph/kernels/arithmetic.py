@@ -40,12 +40,12 @@ def _binary(function: Callable[[Any, Any], Any], dtype: type | None = None) -> K
 def _divisor(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
     """Whole numbers divided by zero are an error in TensorFlow."""
 
-    def divided(x: Array, y: Array) -> Array:
+    def divide(x: Array, y: Array) -> Array:
         if y.dtype.kind in "iu" and not y.all():
             raise KernelError("division by zero")
         return function(x, y)
 
-    return divided
+    return divide
 
 
 def _truncate_quotient(x: Any, y: Any) -> Array:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tfjs_codec.ir.graph import Graph, Node, Ref, Uses, const, fresh_names, pruned, redirected
-from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
+from tfjs_codec.ir.graph import Graph, Node, Ref, Uses, const, fresh_names, prune, redirect
+from tfjs_codec.ir.tensors import Array, LazyTensor, map_float32
 
 Vector = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def fold_affine(graph: Graph) -> Graph:
             nodes[name] = Node(name, "BiasAdd", (result, Ref(bias.name)), attrs)
         else:
             moved[Ref(chain[-1].name)] = result
-    return pruned(redirected(replace(graph, nodes=nodes), moved))
+    return prune(redirect(replace(graph, nodes=nodes), moved))
 
 
 def _channels(graph: Graph, node: Node) -> tuple[int, ...] | None:
@@ -146,7 +146,7 @@ def _scale(name: str, weights: Node, scale: Vector) -> Node:
     def multiplied(values: Array) -> Array:
         return np.multiply(values, scale).astype(np.float32)
 
-    tensor: LazyTensor = mapped(weights.value, weights.value.shape, multiplied)
+    tensor: LazyTensor = map_float32(weights.value, weights.value.shape, multiplied)
     return Node(name, "Const", (), {"dtype": "float32", "value": tensor})
 
 

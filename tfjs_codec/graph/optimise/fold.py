@@ -21,9 +21,9 @@ from tfjs_codec.ir.graph import (
     Ref,
     const,
     fresh_names,
-    ordered,
-    pruned,
-    redirected,
+    prune,
+    redirect,
+    sort_nodes,
 )
 from tfjs_codec.ir.tensors import Array, LazyTensor
 
@@ -50,7 +50,7 @@ def fold(graph: Graph) -> Graph:
     nbytes = sum(node.value.nbytes for node in constants.values())
     budget, room = _WORK_BYTES + _WORK_RATIO * nbytes, _MADE_BYTES + _MADE_RATIO * nbytes
     moved: dict[Ref, Ref] = {}
-    for node in ordered(graph.nodes, path=graph.path):
+    for node in sort_nodes(graph.nodes, path=graph.path):
         if node.op not in FOLDABLE or not node.inputs:
             continue
         sources = [moved.get(ref, ref).node for ref in node.inputs]
@@ -69,7 +69,7 @@ def fold(graph: Graph) -> Graph:
             nodes[each.name] = constants[each.name] = each
             if each.name != node.name:
                 moved[Ref(node.name, index)] = Ref(each.name)
-    return pruned(redirected(replace(graph, nodes=nodes), moved))
+    return prune(redirect(replace(graph, nodes=nodes), moved))
 
 
 def _neutral(node: Node, constants: Mapping[str, Node]) -> Ref | None:

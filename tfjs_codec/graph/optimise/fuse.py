@@ -16,7 +16,7 @@ from math import prod
 import numpy as np
 
 from tfjs_codec.graph.optimise.affine import channel_shape
-from tfjs_codec.ir.graph import Graph, Node, Ref, Uses, const, fresh_names, pruned
+from tfjs_codec.ir.graph import Graph, Node, Ref, Uses, const, fresh_names, prune
 
 _FUSED = {
     "Conv2D": "_FusedConv2D",
@@ -49,7 +49,7 @@ def find_prelus(graph: Graph) -> Graph:
         alpha = const(names.fresh(f"{node.name}/alpha"), values)
         nodes[alpha.name] = alpha
         nodes[node.name] = Node(node.name, "Prelu", (x, Ref(alpha.name)), {"T": "float32"})
-    return pruned(replace(graph, nodes=nodes))
+    return prune(replace(graph, nodes=nodes))
 
 
 def _prelu(nodes: Mapping[str, Node], node: Node) -> tuple[Ref, Node] | None:
@@ -90,7 +90,7 @@ def fuse(graph: Graph) -> Graph:
             continue
         one = _fuse(node, bias, activation)
         nodes[one.name] = one
-    return pruned(replace(graph, nodes=nodes))
+    return prune(replace(graph, nodes=nodes))
 
 
 def _channels(graph: Graph, node: Node) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, const, fresh_names, pruned, redirected
+from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, const, fresh_names, prune, redirect
 
 _FORWARD = frozenset(
     (
@@ -33,7 +33,7 @@ def forward(graph: Graph) -> Graph:
             continue
         count = len(node.inputs) if node.op == "IdentityN" else 1
         moved.update((Ref(node.name, number), node.inputs[number]) for number in range(count))
-    return pruned(redirected(graph, moved))
+    return prune(redirect(graph, moved))
 
 
 def copy_updates(graph: Graph) -> Graph:
@@ -77,8 +77,8 @@ def cast_inputs(graph: Graph) -> Graph:
         others = {key: value for key, value in node.attrs.items() if key != "dtype"}
         changed[node.name] = replace(node, attrs=others)
         moved[Ref(node.name)] = Ref(cast)
-    graph = redirected(graph, moved)
-    return pruned(replace(graph, nodes={**graph.nodes, **changed}))
+    graph = redirect(graph, moved)
+    return prune(replace(graph, nodes={**graph.nodes, **changed}))
 
 
 def separate_outputs(graph: Graph) -> Graph:

@@ -21,9 +21,9 @@ from tfjs_codec.ir.graph import (
     Shape,
     const,
     fresh_names,
-    ordered,
-    pruned,
-    redirected,
+    prune,
+    redirect,
+    sort_nodes,
 )
 from tfjs_codec.ir.tensors import Array
 
@@ -58,7 +58,7 @@ def move_channels_last(graph: Graph) -> Graph:
     if build is None:
         return graph
     graph = replace(graph, nodes=build.nodes, problems=(*graph.problems, *build.problems))
-    return pruned(redirected(graph, moved))
+    return prune(redirect(graph, moved))
 
 
 def _switch(build: Build, node: Node) -> list[Ref]:
@@ -115,13 +115,13 @@ class _Joiner:
         self._moved: dict[Ref, Ref] = {}
 
     def graph(self) -> Graph:
-        for read in ordered(self._graph.nodes, path=self._graph.path):
+        for read in sort_nodes(self._graph.nodes, path=self._graph.path):
             inputs = tuple(self._moved.get(ref, ref) for ref in read.inputs)
             node = self._nodes[read.name] = replace(read, inputs=inputs)
             rule = _RULES.get(node.op)
             if rule is not None:
                 rule(self, node)
-        return pruned(redirected(replace(self._graph, nodes=self._nodes), self._moved))
+        return prune(redirect(replace(self._graph, nodes=self._nodes), self._moved))
 
     def known(self, ref: Ref) -> Array | None:
         """Return the value of *ref* if it is a small constant."""

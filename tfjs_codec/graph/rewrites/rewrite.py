@@ -21,7 +21,7 @@ from tfjs_codec.graph.rewrites import (  # noqa: F401 (their rules are registere
     spectral,
 )
 from tfjs_codec.graph.rewrites.registry import rewrites
-from tfjs_codec.ir.graph import Graph, Ref, pruned, redirected
+from tfjs_codec.ir.graph import Graph, Ref, prune, redirect
 
 
 def rewrite(graph: Graph) -> Graph:
@@ -44,4 +44,4 @@ def rewrite(graph: Graph) -> Graph:
                 moved.update((old, new) for old, new in made.items() if old != new)
                 break
     graph = replace(graph, nodes=build.nodes, problems=(*graph.problems, *build.problems))
-    return pruned(redirected(graph, moved))
+    return prune(redirect(graph, moved))

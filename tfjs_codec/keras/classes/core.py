@@ -14,7 +14,7 @@ from tfjs_codec.keras.classes.row import (
     KerasClass,
     Variable,
     rows_by_name,
-    trained,
+    training_keys,
     when,
 )
 
@@ -51,7 +51,7 @@ ROWS = rows_by_name(
     ),
     KerasClass(
         "Dense", "core", {"units": REQUIRED, **LINEAR},
-        (*trained("kernel", "bias"), "quantization_config", *_LORA),
+        (*training_keys("kernel", "bias"), "quantization_config", *_LORA),
         variables=(KERNEL, BIAS), mask="pass", call=("inputs", "training"),
         inert_arguments=("training",),
     ),
@@ -59,19 +59,19 @@ ROWS = rows_by_name(
         "EinsumDense", "core",
         {"equation": REQUIRED, "output_shape": REQUIRED, "activation": "linear",
          "bias_axes": None},
-        (*trained("kernel", "bias"), "quantization_config", *_LORA),
+        (*training_keys("kernel", "bias"), "quantization_config", *_LORA),
         variables=(KERNEL, Variable("bias", present=when("bias_axes"))),
         call=("inputs", "training"), inert_arguments=("training",),
     ),
     KerasClass(
         "Embedding", "core", {**_EMBEDDING, "sparse": False},
-        (*trained("embeddings"), "input_length", "quantization_config", *_LORA),
+        (*training_keys("embeddings"), "input_length", "quantization_config", *_LORA),
         checks={"sparse": anything}, variables=(Variable("embeddings"),), mask="own",
     ),
     KerasClass(
         "ReversibleEmbedding", "core",
         {**_EMBEDDING, "tie_weights": True, "logit_soft_cap": None},
-        (*trained("embeddings"), "reverse_dtype", "quantization_config", *_LORA),
+        (*training_keys("embeddings"), "reverse_dtype", "quantization_config", *_LORA),
         generations=(3, 3), mask="own", call=("inputs", "reverse"),
         variables=(
             Variable("embeddings"),
@@ -112,7 +112,7 @@ ROWS = rows_by_name(
     _activation("ReLU", {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}),
     _activation("LeakyReLU", {"negative_slope": 0.3}),
     _activation("ELU", {"alpha": 1.0}),
-    KerasClass("PReLU", "activation", {"shared_axes": None}, trained("alpha"), mask="pass",
+    KerasClass("PReLU", "activation", {"shared_axes": None}, training_keys("alpha"), mask="pass",
                checks={"alpha": anything}, variables=(Variable("alpha"),)),
     KerasClass("ThresholdedReLU", "activation", {"theta": 1.0}, mask="pass", generations=(1, 2)),
     KerasClass("Softmax", "activation", {"axis": -1}, mask="pass", call=("inputs", "mask")),

@@ -8,7 +8,7 @@ from tfjs_codec.keras.classes.row import (
     KerasClass,
     Variable,
     rows_by_name,
-    trained,
+    training_keys,
     when,
 )
 
@@ -26,7 +26,7 @@ def _state(role: str, key: str = "") -> Variable:
 ROWS = rows_by_name(
     KerasClass(
         "BatchNormalization", "normalization", {**_SCALED, "renorm": False, "mode": 0},
-        (*trained("beta", "gamma"), "moving_mean_initializer", "moving_variance_initializer",
+        (*training_keys("beta", "gamma"), "moving_mean_initializer", "moving_variance_initializer",
          "momentum", "renorm_clipping", "renorm_momentum", "synchronized", "fused",
          "virtual_batch_size"),
         aliases=("BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"),
@@ -38,17 +38,17 @@ ROWS = rows_by_name(
     ),
     KerasClass(
         "LayerNormalization", "normalization", {**_SCALED, "rms_scaling": False},
-        trained("beta", "gamma"), aliases=("LayerNormalizationV2",), generations=(2, 3),
+        training_keys("beta", "gamma"), aliases=("LayerNormalizationV2",), generations=(2, 3),
         variables=(_GAMMA, _BETA), mask="pass",
     ),
     KerasClass(
         "GroupNormalization", "normalization", {"groups": 32, **_SCALED},
-        trained("beta", "gamma"), variables=(_GAMMA, _BETA), generations=(2, 3), mask="pass",
+        training_keys("beta", "gamma"), variables=(_GAMMA, _BETA), generations=(2, 3), mask="pass",
         call=("inputs", "mask"), inert_arguments=("mask",),
     ),
     KerasClass(
         "Addons>InstanceNormalization", "normalization", {**_SCALED, "groups": -1},
-        trained("beta", "gamma"), variables=(_GAMMA, _BETA), generations=(2, 2), mask="pass",
+        training_keys("beta", "gamma"), variables=(_GAMMA, _BETA), generations=(2, 2), mask="pass",
     ),
     KerasClass(
         "RMSNormalization", "normalization", {"axis": -1, "epsilon": 1e-6},

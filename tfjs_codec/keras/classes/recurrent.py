@@ -10,7 +10,7 @@ from tfjs_codec.keras.classes.row import (
     KerasClass,
     Variable,
     rows_by_name,
-    trained,
+    training_keys,
     when,
 )
 
@@ -28,7 +28,7 @@ _CONV: Config = {
     "recurrent_activation": "sigmoid",
 }  # fmt: skip
 _INERT = (
-    *trained("kernel", "recurrent", "bias"), "dropout", "recurrent_dropout", "seed",
+    *training_keys("kernel", "recurrent", "bias"), "dropout", "recurrent_dropout", "seed",
     "implementation",
 )  # fmt: skip
 _FORGET = ("unit_forget_bias",)  # of the initialiser
@@ -100,7 +100,7 @@ _SCALE = Variable("scale", present=when("use_scale"))
 _HEADS = _projections("query", "key", "value", "attention_output")
 _HEADS_CONFIG: Config = {"use_bias": True, "use_gate": False, "sliding_window": None}
 _HEADS_INERT = (
-    *trained("kernel", "bias"), "dropout", "seed", "query_shape", "key_shape", "value_shape",
+    *training_keys("kernel", "bias"), "dropout", "seed", "query_shape", "key_shape", "value_shape",
     "flash_attention",
 )  # fmt: skip
 _HEADS_CALL = (

@@ -127,7 +127,7 @@ def rows_by_name(*rows: KerasClass) -> dict[str, KerasClass]:
     return table
 
 
-def trained(*variables: str) -> tuple[str, ...]:
+def training_keys(*variables: str) -> tuple[str, ...]:
     """Return the config keys about the training of *variables*."""
     kinds = ("initializer", "regularizer", "constraint")
     return tuple(f"{variable}_{kind}" for variable in variables for kind in kinds)

@@ -11,7 +11,7 @@ from tfjs_codec.keras.classes.row import (
     KerasClass,
     Variable,
     rows_by_name,
-    trained,
+    training_keys,
 )
 
 _CONV: Config = {
@@ -27,7 +27,7 @@ _RANKS = (1, 2, 3)
 def _conv(name: str, *aliases: str) -> KerasClass:
     return KerasClass(
         name, "convolution", {"filters": REQUIRED, **_CONV},
-        (*trained("kernel", "bias"), "lora_rank", "lora_alpha"),
+        (*training_keys("kernel", "bias"), "lora_rank", "lora_alpha"),
         aliases=aliases, variables=(_KERNEL, BIAS),
     )  # fmt: skip
 
@@ -35,21 +35,22 @@ def _conv(name: str, *aliases: str) -> KerasClass:
 def _conv_transpose(name: str, *aliases: str) -> KerasClass:
     return KerasClass(
         name, "convolution", {"filters": REQUIRED, **_CONV, "output_padding": None},
-        (*trained("kernel", "bias"), "output_shape"), aliases=aliases, variables=(_KERNEL, BIAS),
+        (*training_keys("kernel", "bias"), "output_shape"), aliases=aliases,
+        variables=(_KERNEL, BIAS),
     )  # fmt: skip
 
 
 def _depthwise(name: str, *aliases: str) -> KerasClass:
     return KerasClass(
         name, "convolution", {**_CONV, "depth_multiplier": 1},
-        trained("depthwise", "bias"), aliases=aliases, variables=(_DEPTHWISE, BIAS),
+        training_keys("depthwise", "bias"), aliases=aliases, variables=(_DEPTHWISE, BIAS),
     )  # fmt: skip
 
 
 def _separable(name: str, *aliases: str) -> KerasClass:
     return KerasClass(
         name, "convolution", {"filters": REQUIRED, **_CONV, "depth_multiplier": 1},
-        trained("depthwise", "pointwise", "kernel", "bias"), aliases=aliases,
+        training_keys("depthwise", "pointwise", "kernel", "bias"), aliases=aliases,
         variables=(_DEPTHWISE, Variable("pointwise_kernel"), BIAS),
     )  # fmt: skip
 
@@ -97,7 +98,7 @@ ROWS = rows_by_name(
     *(
         KerasClass(
             f"LocallyConnected{n}D", "convolution", {"filters": REQUIRED, **_CONV},
-            (*trained("kernel", "bias"), "implementation"), generations=(1, 2),
+            (*training_keys("kernel", "bias"), "implementation"), generations=(1, 2),
             variables=(Variable("kernel"), BIAS),
         )
         for n in (1, 2)

@@ -216,7 +216,7 @@ class Scope:
                 raise ShapeError(f"tfjs's {class_name} does not take inputs of rank {len(shape)}")
         outputs = spec.shape(config, shapes)
         expected = spec.weights(config, shapes)
-        values = self.checked(expected, weights or {}, self.layer.name)
+        values = self.check_weights(expected, weights or {}, self.layer.name)
         config.update({_initializer(name): "zeros" for name in expected})
         new = TfjsLayer("", class_name, config, values)
         return self._place(new, inputs, outputs, part)
@@ -282,7 +282,7 @@ class Scope:
         self.graph.layers.append(new)
         return new
 
-    def checked(
+    def check_weights(
         self, expected: Mapping[str, Shape], weights: Mapping[str, LazyTensor], name: str
     ) -> dict[str, LazyTensor]:
         """Return *weights* as float32 in tfjs's order; their shapes must be as *expected*."""

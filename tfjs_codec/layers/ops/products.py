@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, map_float32
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import op, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
@@ -102,7 +102,7 @@ def _kernels(constant: LazyTensor, letters: str, groups: Sequence[list[str]]) ->
             matrix: Array = values.transpose(order).reshape(counts)[i]
             return matrix
 
-        return mapped(constant, (counts[1], counts[2]), cut)
+        return map_float32(constant, (counts[1], counts[2]), cut)
 
     return [piece(i) for i in range(counts[0])]
 

@@ -32,7 +32,7 @@ _TFJS = {
 Formula = Callable[[Scope, Tensor], Tensor]
 
 
-def fused(b: Scope, activation: Any) -> str | None:
+def tfjs_activation(b: Scope, activation: Any) -> str | None:
     """Return the name under which a tfjs layer applies *activation* itself, or None."""
     if not isinstance(activation, str):
         return None
@@ -43,7 +43,7 @@ def fused(b: Scope, activation: Any) -> str | None:
 
 def split(b: Scope, activation: Any) -> tuple[str, Callable[[Tensor], Tensor]]:
     """Return what to write into a layer's config, and what to apply to its output."""
-    name = fused(b, activation)
+    name = tfjs_activation(b, activation)
     if name is not None:
         return name, lambda x: x
     return "linear", lambda x: apply(b, x, activation)
@@ -51,7 +51,7 @@ def split(b: Scope, activation: Any) -> tuple[str, Callable[[Tensor], Tensor]]:
 
 def apply(b: Scope, x: Tensor, activation: Any) -> Tensor:
     """Apply *activation* (a name, or a layer's ``{class_name, config}``) with layers of its own."""
-    name = fused(b, activation)
+    name = tfjs_activation(b, activation)
     if name == "linear":
         return x
     if name is not None:

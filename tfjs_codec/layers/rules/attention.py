@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
@@ -81,10 +81,10 @@ def multi_head_attention(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor | lis
         joined = _over_axes(b, layer, sources, axes)
     out = layer.weights["attention_output/kernel"]
     shape = (out.shape[0] * out.shape[1], prod(out.shape[2:]))
-    kernel = mapped(out, shape, lambda values: values.reshape(shape))
+    kernel = map_float32(out, shape, lambda values: values.reshape(shape))
     bias = layer.weights.get("attention_output/bias")
     if bias is not None:
-        bias = mapped(bias, (shape[1],), lambda values: values.reshape(-1))
+        bias = map_float32(bias, (shape[1],), lambda values: values.reshape(-1))
     y = dense(b, joined, kernel, bias)
     y = reshape(b, y, (*y.shape[1:-1], *out.shape[2:]))
     if not b.call.kwargs.get("return_attention_scores"):
@@ -169,7 +169,7 @@ def _head(b: Scope, layer: KerasLayer, role: str, x: Tensor, head: int, scale: f
             cutting: Array = np.multiply(values[..., head, :], np.float32(scale))
             return cutting
 
-        return mapped(tensor, shape, cut)
+        return map_float32(tensor, shape, cut)
 
     line = part(kernel)
     return dense(b, x, line, None if bias is None else part(bias), part=f"{role}_{head}")

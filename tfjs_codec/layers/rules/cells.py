@@ -10,7 +10,7 @@ import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.layers import TfjsLayer
-from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
+from tfjs_codec.ir.tensors import Array, LazyTensor, map_float32
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import affine, dense, reshape, slice_axis
@@ -22,7 +22,7 @@ from tfjs_codec.tracing.refusal import Refusal
 FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful")
 
 
-def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> list[Tensor]:
+def compose_cell(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> list[Tensor]:
     """Add an RNN whose cell is a Functional model; *x* has no mask.
 
     The cell has one state, all of Keras's side by side. tfjs starts it with zeros; initial
@@ -31,7 +31,7 @@ def composed(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -> li
     units, count = layer.config["units"], STEPS[layer.class_name].states
     if layer.config.get("stateful"):
         raise Refusal("tfjs's RNN over a composed cell keeps no state")
-    b.checked(_variables(layer, x), layer.weights, layer.name)
+    b.check_weights(_variables(layer, x), layer.weights, layer.name)
     features = x.shape[-1] or 0
     if states:
         x = _with_states(b, layer, x, states)
@@ -111,7 +111,7 @@ def _block(source: LazyTensor, index: int, units: int, row: int | None = None) -
     def cut(values: Array) -> Array:
         return values[..., columns] if row is None else values[row, columns]
 
-    return mapped(source, shape, cut)
+    return map_float32(source, shape, cut)
 
 
 def _lines(

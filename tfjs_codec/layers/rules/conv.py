@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
+from tfjs_codec.ir.tensors import Array, LazyTensor, map_float32
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
@@ -118,7 +118,7 @@ def _block_diagonal(kernel: LazyTensor, groups: int) -> LazyTensor:
             full[..., g * inner : (g + 1) * inner, out] = values[..., out]
         return full
 
-    return mapped(kernel, (*size, inner * groups, filters), spread)
+    return map_float32(kernel, (*size, inner * groups, filters), spread)
 
 
 @rule("Conv2DTranspose", "Conv3DTranspose")
@@ -238,7 +238,7 @@ def _stuffed_transpose(
         return mirrored
 
     unit = {"strides": [1, 1, 1], "dilation_rate": [1, 1, 1], "padding": "valid"}
-    new = {**weights, "kernel": mapped(kernel_tensor, shape, mirror)}
+    new = {**weights, "kernel": map_float32(kernel_tensor, shape, mirror)}
     return b.add("Conv3D", x, {**config, **unit}, new)
 
 
@@ -251,7 +251,7 @@ def _as_image(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
 def _widen(kernel: LazyTensor) -> LazyTensor:
     """Return *kernel* ``[k, a, b]`` as ``[k, 1, a, b]``."""
     shape = (kernel.shape[0], 1, *kernel.shape[1:])
-    return mapped(kernel, shape, lambda values: values.reshape(shape))
+    return map_float32(kernel, shape, lambda values: values.reshape(shape))
 
 
 @rule("Conv1DTranspose", "DepthwiseConv1D", "SeparableConv1D")
@@ -338,7 +338,7 @@ def dilate(kernel: LazyTensor, dilation: list[int]) -> LazyTensor:
         full[cells] = values
         return full
 
-    return mapped(kernel, (*size, *kernel.shape[rank:]), widen)
+    return map_float32(kernel, (*size, *kernel.shape[rank:]), widen)
 
 
 refuse(

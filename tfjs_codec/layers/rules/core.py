@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array, LazyTensor, mapped
+from tfjs_codec.ir.tensors import Array, LazyTensor, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
@@ -53,7 +53,7 @@ def _dequantize(b: Scope, layer: KerasLayer) -> dict[str, LazyTensor]:
 
 
 def _divide(stored: LazyTensor, steps: Array) -> LazyTensor:
-    return mapped(stored, stored.shape, lambda v: np.divide(v.astype(np.float32), steps))
+    return map_float32(stored, stored.shape, lambda v: np.divide(v.astype(np.float32), steps))
 
 
 @rule("Dense")
@@ -97,7 +97,7 @@ def reversible_embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     back = layer.weights.get("reverse_embeddings")
     if back is None:
         shape = embeddings.shape[::-1]
-        back = mapped(embeddings, shape, lambda values: values.T)
+        back = map_float32(embeddings, shape, lambda values: values.T)
     return linear(b, x, back)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, mapped
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
@@ -93,7 +93,7 @@ class KeptSteps:
         kernel = layer.weights["kernel"]
         weights: dict[str, LazyTensor] = {
             **layer.weights,
-            "kernel": mapped(kernel, (kernel.shape[0] + 1, kernel.shape[1]), extend),
+            "kernel": map_float32(kernel, (kernel.shape[0] + 1, kernel.shape[1]), extend),
         }
         return KerasLayer(layer.name, layer.class_name, layer.config, weights=weights), x
 

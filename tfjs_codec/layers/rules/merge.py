@@ -12,7 +12,7 @@ from tfjs_codec.layers.primitives import affine, negate
 from tfjs_codec.tracing.refusal import Refusal
 
 
-def merged_mask(b: Scope, inputs: list[Tensor]) -> Mask | None:
+def merge_masks(b: Scope, inputs: list[Tensor]) -> Mask | None:
     """Return the mask Keras gives to an element-wise merge of *inputs*."""
     found = [tensor.mask for tensor in inputs]
     distinct = list(dict.fromkeys(mask for mask in found if mask is not None))
@@ -26,13 +26,13 @@ def merged_mask(b: Scope, inputs: list[Tensor]) -> Mask | None:
 @rule("Add", "Multiply", "Average", "Maximum", "Minimum")
 def elementwise(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
     """The same class."""
-    return replace(b.add(layer.class_name, x), mask=merged_mask(b, x))
+    return replace(b.add(layer.class_name, x), mask=merge_masks(b, x))
 
 
 @rule("Subtract")
 def subtract(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
     """Add of the first and the negated second input."""
-    return replace(b.add("Add", [x[0], negate(b, x[1])]), mask=merged_mask(b, x))
+    return replace(b.add("Add", [x[0], negate(b, x[1])]), mask=merge_masks(b, x))
 
 
 @rule("CustomScaleLayer")
@@ -55,4 +55,4 @@ def concatenate(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
         if any(t.mask for t in x):
             raise Refusal("a concatenation of masked inputs in time")
         return y
-    return replace(y, mask=merged_mask(b, x) if all(t.mask for t in x) else None)
+    return replace(y, mask=merge_masks(b, x) if all(t.mask for t in x) else None)

@@ -140,7 +140,7 @@ def _scale(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return affine(b, x, 1 if gamma is None else gamma.numpy(), 0 if beta is None else beta.numpy())
 
 
-def divided_by_rms(b: Scope, x: Tensor, epsilon: float) -> Tensor:
+def divide_by_rms(b: Scope, x: Tensor, epsilon: float) -> Tensor:
     """Return ``x / sqrt(mean(x²) + epsilon)`` over the last axis.
 
     The mean of [x, -x] is 0 and its variance mean(x²), so LayerNormalization of it does that.
@@ -156,7 +156,7 @@ def divided_by_rms(b: Scope, x: Tensor, epsilon: float) -> Tensor:
 def rms_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """LayerNormalization of [x, -x], half of it, Rescaling."""
     epsilon = layer.config["epsilon"]
-    y = over_axes(b, x, _axes(layer, x), lambda flat: divided_by_rms(b, flat, epsilon))
+    y = over_axes(b, x, _axes(layer, x), lambda flat: divide_by_rms(b, flat, epsilon))
     scale = layer.weights.get("scale")  # Keras broadcasts it from the last axis, whatever the axis
     return y if scale is None else affine(b, y, scale.numpy())
 
@@ -173,7 +173,7 @@ def over_norm(b: Scope, x: Tensor, axes: list[int], epsilon: float) -> Tensor:
     size = product([x.shape[axis] for axis in axes]) or 1
 
     def run(flat: Tensor) -> Tensor:
-        return affine(b, divided_by_rms(b, flat, epsilon / size), 1 / np.sqrt(size))
+        return affine(b, divide_by_rms(b, flat, epsilon / size), 1 / np.sqrt(size))
 
     return over_axes(b, x, axes, run)
 

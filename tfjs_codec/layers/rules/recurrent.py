@@ -9,14 +9,14 @@ import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.layers import TfjsLayer
-from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, mapped
+from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import per_axis, reshape
 from tfjs_codec.layers.rules import activation
-from tfjs_codec.layers.rules.cells import FLAGS, STEPS, composed
+from tfjs_codec.layers.rules.cells import FLAGS, STEPS, compose_cell
 from tfjs_codec.layers.rules.core import regularizers
 from tfjs_codec.layers.rules.kept import KeptSteps
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
@@ -33,8 +33,8 @@ def is_direct(b: Scope, layer: KerasLayer) -> bool:
     if layer.class_name == "GRU" and config.get("reset_after"):
         return False
     gate = config.get("recurrent_activation", "sigmoid")
-    return activation.fused(b, config["activation"]) is not None and (
-        gate == "hard_sigmoid" or activation.fused(b, gate) is not None
+    return activation.tfjs_activation(b, config["activation"]) is not None and (
+        gate == "hard_sigmoid" or activation.tfjs_activation(b, gate) is not None
     )
 
 
@@ -46,11 +46,13 @@ def direct_config(b: Scope, layer: KerasLayer) -> dict[str, Any]:
     result |= {
         "units": config["units"],
         "use_bias": bool(config["use_bias"]),
-        "activation": activation.fused(b, config["activation"]),
+        "activation": activation.tfjs_activation(b, config["activation"]),
         **regularizers(layer, "kernel", "recurrent", "bias"),
     }
     if layer.class_name != "SimpleRNN":
-        result["recurrent_activation"] = activation.fused(b, config["recurrent_activation"])
+        result["recurrent_activation"] = activation.tfjs_activation(
+            b, config["recurrent_activation"]
+        )
         if config["recurrent_activation"] == "hard_sigmoid":
             result["recurrent_activation"] = "hard_sigmoid"
     if layer.class_name == "LSTM":
@@ -70,7 +72,8 @@ def direct_weights(b: Scope, layer: KerasLayer) -> Weights:
     scale[list(gates)] = 5 / 6
     columns = np.repeat(scale, layer.config["units"])
     return {
-        name: mapped(t, t.shape, lambda v: np.multiply(v, columns)) for name, t in weights.items()
+        name: map_float32(t, t.shape, lambda v: np.multiply(v, columns))
+        for name, t in weights.items()
     }
 
 
@@ -125,7 +128,7 @@ def _unmasked(
     if is_direct(b, layer):
         config, weights = direct_config(b, layer), direct_weights(b, layer)
         return b.add_multi(layer.class_name, [x, *states], config, weights, part=part)
-    return composed(b.beneath(layer) if part else b, layer, x, states)
+    return compose_cell(b.beneath(layer) if part else b, layer, x, states)
 
 
 def _masked(
@@ -219,7 +222,7 @@ def _native(b: Scope, layer: KerasLayer, x: Tensor, mode: str) -> list[Tensor]:
             f"{key.removesuffix('layer')}{name}",
             one.class_name,
             {**config, **initial},
-            b.checked(expected, direct_weights(b, one), one.name),
+            b.check_weights(expected, direct_weights(b, one), one.name),
         )
         for key, one in (("forward_layer", forward), ("backward_layer", backward))
     }
@@ -321,7 +324,7 @@ def conv_lstm_1d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
     wide = {key: [*per_axis(config.get(key, 1), 1), 1] for key in ("kernel_size", "dilation_rate")}
     wide["strides"] = per_axis(config.get("strides", 1), 1) * 2
     weights = {
-        name: mapped(t, (t.shape[0], 1, *t.shape[1:]), lambda v: v[:, None])
+        name: map_float32(t, (t.shape[0], 1, *t.shape[1:]), lambda v: v[:, None])
         if t.shape[1:] else t
         for name, t in layer.weights.items()
     }  # fmt: skip
@@ -338,7 +341,7 @@ def conv_lstm_2d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
     check_options(b, layer, x)
     config = layer.config
     names = ("activation", "recurrent_activation")
-    written = {name: activation.fused(b, config[name]) for name in names}
+    written = {name: activation.tfjs_activation(b, config[name]) for name in names}
     weights = dict(layer.weights)
     if config["recurrent_activation"] == "hard_sigmoid":
         written["recurrent_activation"] = "hard_sigmoid"

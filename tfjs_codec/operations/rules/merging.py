@@ -17,7 +17,7 @@ from tfjs_codec.operations.values import Value
 from tfjs_codec.tracing.refusal import Refusal
 
 
-def merged_mask(b: Builder, inputs: Sequence[Value]) -> Value | None:
+def merge_masks(b: Builder, inputs: Sequence[Value]) -> Value | None:
     """Return the mask Keras gives to an element-wise merge of *inputs*."""
     found = {x.mask.ref: x.mask for x in inputs if x.mask is not None}
     if not found or (b.generation == 3 and any(x.mask is None for x in inputs)):
@@ -47,7 +47,7 @@ def elementwise(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
     y = reduce(lambda left, right: _MERGES[layer.class_name](b, left, right), aligned)
     if layer.class_name == "Average":
         y = a.divide(b, y, float(len(x)))
-    return replace(y, mask=merged_mask(b, [one for one in x if isinstance(one, Value)]))
+    return replace(y, mask=merge_masks(b, [one for one in x if isinstance(one, Value)]))
 
 
 @rule("CustomScaleLayer")
