@@ -6,7 +6,7 @@ node that yields a layer's output has the layer's own name, so that it can be as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
@@ -18,7 +18,7 @@ from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.ir.graph import Names, Node, Ref, Shape, Tensor
 from tfjs_codec.ir.keras import Call, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
-from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32, map_float32
 from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.operations.values import Dims, Operand, Value, broadcast, graph_dtype
 from tfjs_codec.tfjs.graph_ops import Arg, op_def
@@ -62,6 +62,7 @@ class Builder:
         self._reserved: set[str] = set()
         self._constants: dict[tuple[str, Dims, bytes], Value] = {}
         self._weights: dict[int, Value] = {}
+        self._derived: dict[tuple[int, str], Value] = {}
 
     # ------------------------------------------------------------------------------------ facts
 
@@ -171,6 +172,21 @@ class Builder:
         if id(tensor) not in self._weights:
             self._weights[id(tensor)] = self.lazy(as_float32(tensor), name=role)
         return self._weights[id(tensor)]
+
+    def derived(
+        self,
+        tensor: LazyTensor,
+        key: str,
+        shape: tuple[int, ...],
+        compute: Callable[[Array], Array],
+    ) -> Value:
+        """Return ``compute(tensor)`` of *shape* as a constant, made once for each *key*."""
+        known = self._derived.get((id(tensor), key))
+        if known is None:
+            name = legal(tensor.name.split("/")[-1])
+            known = self.lazy(map_float32(tensor, shape, compute), name=name)
+            self._derived[id(tensor), key] = known
+        return known
 
     def input(self, name: str, shape: Dims, dtype: str) -> tuple[Value, Tensor]:
         """Add an input of the model, and return how the signature describes it."""

@@ -23,6 +23,7 @@ from tfjs_codec.operations.rules import (  # noqa: F401 - the same
     normalization,
     pooling,
     preprocessing,
+    recurrent,
     spatial,
     wrappers,
 )

@@ -47,7 +47,14 @@ def split(b: Builder, x: Operand, indices_or_sections: Any, axis: int = 0) -> li
         results = [(shape, x.dtype)] * cuts
         return b.emit_many("Split", where, x, results=results, num_split=cuts)
     edges = [0, *cuts, size]
-    return [slice_axis(b, x, at, lo, hi) for lo, hi in pairwise(edges)]
+    if size is None or not all(isinstance(cut, int) and 0 <= cut <= size for cut in cuts):
+        return [slice_axis(b, x, at, lo, hi) for lo, hi in pairwise(edges)]
+    sizes = [hi - lo for lo, hi in pairwise(edges)]
+    results = [((*x.shape[:at], one, *x.shape[at + 1 :]), x.dtype) for one in sizes]
+    return b.emit_many(
+        "SplitV", x, b.constant(sizes, "int32"), b.constant(at, "int32"), results=results,
+        num_split=len(sizes), Tlen="int32",
+    )  # fmt: skip
 
 
 @operation("array_split")
