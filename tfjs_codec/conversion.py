@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from tfjs_codec.errors import UnsupportedModelError, UsageError, quote
-from tfjs_codec.files.source import AnySource
+from tfjs_codec.files.source import AnySource, watch
 from tfjs_codec.ir import references
 from tfjs_codec.ir.loaded import (
     KerasModel,
@@ -66,6 +66,7 @@ class Job:
     replacements: Mapping[str, AnySource] = field(default_factory=dict)
     destination: Path | None = None  # None if only the plan is wanted
     progress: Progress | None = None
+    check_sources: Callable[[], None] = lambda: None
 
     def open(self, source: AnySource | LiveModel, *, strict: bool = False) -> Loaded:
         """Read *source*; its tensors stay readable until the job is done."""
@@ -90,7 +91,8 @@ def convert(
     """Convert *source*, or with *dry* only say what would be written."""
     with ExitStack() as stack:
         where = None if dry or destination is None else Path(destination)
-        job = Job(options.begin(), stack, replacements, where, progress)
+        check = stack.enter_context(watch())
+        job = Job(options.begin(), stack, replacements, where, progress, check)
         return _WRITERS[options.to or target_of(destination)](job, job.open(source, strict=True))
 
 
@@ -410,6 +412,8 @@ def _write_directory(
         target = check_destination(job.destination, model_files, force=force, names=names)
         with staged(target, model_files, force=force) as stage:
             written = write(stage)
+            stage.settle()
+            job.check_sources()
     return replace(
         report,
         destination=str(job.destination or ""),
@@ -445,5 +449,7 @@ def _write_file(
     target = check_file_destination(job.destination, magics, force=force)
     with staged_file(target, magics, force=force) as stage:
         write(stage, target.name)
+        stage.settle()
+        job.check_sources()
     files = ((target.name, target.stat().st_size),)
     return replace(report, destination=str(job.destination), files=files)

@@ -11,7 +11,9 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
@@ -146,6 +148,45 @@ class Source(NamedTuple):
             raise CorruptFileError("the file was changed while it was read", path=self.path)
 
 
+# What was looked at since watch() began: how to look again, and the size and time that it had.
+_Looks: TypeAlias = dict[str, tuple[Callable[[], os.stat_result], os.stat_result]]
+_looks: ContextVar[_Looks | None] = ContextVar("looks", default=None)
+
+
+@contextmanager
+def watch() -> Iterator[Callable[[], None]]:
+    """Remember the files that are opened within; give a function that checks them.
+
+    It raises CorruptFileError if the size or the time of the last change of one is another one
+    than when it was first opened: what was read may be a mixture of two files.
+    """
+    looks: _Looks = {}
+    token = _looks.set(looks)
+    try:
+        yield lambda: _check_unchanged(looks)
+    finally:
+        _looks.reset(token)
+
+
+def _check_unchanged(looks: _Looks) -> None:
+    for path, (look, then) in looks.items():
+        try:
+            now = look()
+        except OSError as error:
+            raise CorruptFileError("the file vanished while it was read", path=path) from error
+        if (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
+            raise CorruptFileError(
+                "the file was changed while it was read", path=path,
+                hint="Convert it again once it is complete.",
+            )  # fmt: skip
+
+
+def _remember(path: str, look: Callable[[], os.stat_result], status: os.stat_result) -> None:
+    looks = _looks.get()
+    if looks is not None:
+        looks.setdefault(path, (look, status))
+
+
 AnySource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Source
 
 
@@ -179,6 +220,7 @@ def _path_source(path: str) -> Source:
     if stat.S_ISDIR(status.st_mode):
         return Source(path, 0, lambda: _open_regular(path), Path(path), is_dir=True)
     _check_regular(path, status.st_mode)
+    _remember(path, lambda: os.stat(path), status)
     return Source(
         path,
         status.st_size,
@@ -220,6 +262,9 @@ def _file_source(file: BinaryIO) -> Source:
             path=path,
             hint="Read it and pass the bytes.",
         ) from None
+    with suppress(OSError, AttributeError):  # the file may be in memory
+        number = file.fileno()
+        _remember(path, lambda: os.fstat(number), os.fstat(number))
     lock = threading.Lock()
     return Source(path, size, lambda: cast("BinaryIO", Window(file, 0, size, path, lock)))
 
