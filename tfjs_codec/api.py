@@ -233,11 +233,12 @@ def load(
     Raises:
         InputError: The source is damaged, unsafe, or none we read.
     """
-    from tfjs_codec.conversion import Job
+    from tfjs_codec.readers import open_model
 
     chosen = choose(options, choices, ReadingChoices)
     with ExitStack() as stack:
-        model = Job(chosen.begin(), stack).open(source, strict=options is None)
+        opened = open_model(source, chosen.begin(), strict=options is None)
+        model = stack.enter_context(opened)
         return LoadedModel(source, chosen, model, stack.pop_all())
 
 

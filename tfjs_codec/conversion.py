@@ -69,8 +69,16 @@ class Job:
     check_sources: Callable[[], None] = lambda: None
 
     def open(self, source: AnySource | LiveModel, *, strict: bool = False) -> Loaded:
-        """Read *source*; its tensors stay readable until the job is done."""
-        return self.stack.enter_context(open_model(source, self.options, strict=strict))
+        """Read *source*; its tensors stay readable until the job is done.
+
+        A Layers model in the dialect of Keras 3 is the Keras model that it was made of.
+        """
+        model = self.stack.enter_context(open_model(source, self.options, strict=strict))
+        if isinstance(model, TfjsLayers):
+            from tfjs_codec.readers.tfjs_repair import repair
+
+            return repair(model, self.options.limits)
+        return model
 
     def check_heeded(self, noun: str, *heeded: str) -> None:
         """Raise UsageError for an option that means nothing for *noun*, which heeds *heeded*."""
@@ -226,6 +234,8 @@ def _restore(
     """Return *model* as it is to be written again."""
     from tfjs_codec.writers.weights import CHECKSUMS
 
+    if isinstance(model, TfjsLayers):
+        _check_topology(model)
     report = Report(
         model.path,
         "",
@@ -242,6 +252,21 @@ def _restore(
     metadata = {**(model.metadata or {}), **(options.metadata or {})}
     metadata.pop(CHECKSUMS, None)  # of the old weight files
     return replace(model, weights=weights, training_config=training, metadata=metadata), report
+
+
+def _check_topology(model: TfjsLayers) -> None:
+    """Refuse to copy a model that tfjs cannot load."""
+    from tfjs_codec.tfjs.check import check_layers_model
+
+    shapes = {weight.name: weight.tensor.shape for weight in model.weights if not weight.optimizer}
+    failures = check_layers_model(model.topology, shapes, model.path).failures
+    if failures:
+        more = f", and {len(failures) - 3} more" if len(failures) > 3 else ""
+        raise UnsupportedModelError(
+            f"tf.loadLayersModel cannot load this model: {'; '.join(failures[:3])}{more}",
+            path=model.path,
+            hint="Convert the file that it was made of; tfjs-codec verify lists all of it.",
+        )
 
 
 def rename_layers(keras: KerasModel, new_names: Mapping[str, str]) -> KerasModel:

@@ -69,9 +69,11 @@ def test_nothing_is_published(kind, target, change, tmp_path, monkeypatch):
         os.utime(changes, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
 
     monkeypatch.setattr(Stage, "settle", overwrite)
-    with source.open("rb") if kind == "file" else nullcontext(source) as given:
-        with pytest.raises(CorruptFileError, match="changed while it was read") as caught:
-            tfjs_codec.convert(given, tmp_path / target, **options)
+    with (
+        source.open("rb") if kind == "file" else nullcontext(source) as given,
+        pytest.raises(CorruptFileError, match="changed while it was read") as caught,
+    ):
+        tfjs_codec.convert(given, tmp_path / target, **options)
     assert caught.value.path == str(changes)
     assert not (tmp_path / target).exists()
 

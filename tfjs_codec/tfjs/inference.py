@@ -52,7 +52,7 @@ def _infer_graph(graph: LayersGraph, given: Sequence[Shape], found: Shapes) -> l
         return shapes
     inputs = dict(zip((ref.layer for ref in graph.inputs), given, strict=False))
     values: dict[str, list[Shape] | None] = {}
-    for layer, number in _in_order(graph):
+    for layer, number in calls_in_order(graph):
         call = layer.calls[number] if layer.calls else []
         shapes = [inputs[layer.name]] if layer.name in inputs else _gather(call, values)
         outputs = _apply(layer, shapes, found)
@@ -70,7 +70,7 @@ def _gather(refs: Sequence[TensorRef], values: dict[str, list[Shape] | None]) ->
     return shapes or None
 
 
-def _in_order(graph: LayersGraph) -> Iterator[tuple[TfjsLayer, int]]:
+def calls_in_order(graph: LayersGraph) -> Iterator[tuple[TfjsLayer, int]]:
     """Yield each layer with the number of a call, all after those they depend on."""
     names = {layer.name for layer in graph.layers}
     waiting: dict[tuple[int, int], int] = {}

@@ -18,7 +18,7 @@ from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Config, LayersGraph, TensorRef, TfjsLayer
 
 _FORWARD = "forward_"
-_MODELS = ("Model", "Functional", "Sequential")
+MODELS = ("Model", "Functional", "Sequential")
 
 
 # ----------------------------------------------------------------------------------------- write
@@ -124,7 +124,7 @@ def _graph(entry: Config, place: Place) -> LayersGraph:
 
 def _layer(entry: Config, place: Place) -> TfjsLayer:
     class_name = place.at("class_name").text(entry.get("class_name"))
-    if class_name in _MODELS:
+    if class_name in MODELS:
         graph = _graph(entry, place)
         name = entry.get("name") or graph.name
         return TfjsLayer(str(name), class_name, graph=graph, calls=_calls(entry))

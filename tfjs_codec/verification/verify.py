@@ -16,16 +16,15 @@ from tfjs_codec.comparison.compare import compare
 from tfjs_codec.conversion import Job, express_graph, express_layers
 from tfjs_codec.errors import InputError, UsageError, VerificationError, quote, visible
 from tfjs_codec.files.paths import existing_child
-from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import AnySource, open_source
-from tfjs_codec.ir.layers import Weight, scopes
+from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.tfjs.classes import TFJS_CLASSES
-from tfjs_codec.tfjs.inference import infer
+from tfjs_codec.readers import open_model
+from tfjs_codec.tfjs.check import check_layers_model
 from tfjs_codec.tfjs.names import target_name
-from tfjs_codec.tfjs.topology import nodes_of, read_topology
+from tfjs_codec.tfjs.topology import nodes_of
 from tfjs_codec.verification import node
 from tfjs_codec.writers.tfjs_graph import constants
 from tfjs_codec.writers.weights import CHECKSUMS
@@ -83,7 +82,7 @@ def verify(
     with ExitStack() as stack:
         job = Job(options, stack, replacements)
         try:
-            model = job.open(path)
+            model = stack.enter_context(open_model(path, job.options))
         except InputError as error:
             raise VerificationError(
                 error.what, path=error.path, where=error.where, hint=error.hint
@@ -150,37 +149,13 @@ def _check_variables(model: Tfjs, weights: Sequence[Weight], found: _Findings) -
 def _check_layers(
     model: TfjsLayers, weights: Sequence[Weight], found: _Findings
 ) -> Collection[str]:
-    graph = read_topology(model.topology, Place(model.path, "modelTopology"))
-    inferred = infer(graph)
-    wanted: dict[str, tuple[int | None, ...]] = {}
-    unknown: set[str] = set()
-    for layer in graph.layers:
-        for scope, owner in scopes(layer):
-            variables = inferred.variables.get(id(owner))
-            if variables is not None:
-                wanted.update({f"{scope}/{short}": shape for short, shape in variables.items()})
-            elif not owner.children:
-                unknown.add(scope)
-                known = owner.class_name in TFJS_CLASSES
-                why = "its input shape is not known" if known else f"tfjs has no {owner.class_name}"
-                found.notes.append(f"variables of layer {quote(scope)}: {why}")
-    missing = dict(wanted)
-    for weight in weights:
-        name = target_name(weight.name, wanted)
-        if name is None:
-            if weight.name.rpartition("/")[0] not in unknown:
-                found.failures.append(f"tfjs creates no variable {quote(weight.name)}")
-            continue
-        shape = missing.pop(name, None)
-        if shape is None:
-            found.failures.append(f"two weights are for the variable {quote(name)}")
-        elif tuple(shape) != weight.tensor.shape:
-            found.failures.append(
-                f"{quote(name)} has shape {list(weight.tensor.shape)}, tfjs creates {list(shape)}"
-            )
-    found.failures += [f"there is no weight for the variable {quote(name)}" for name in missing]
-    found.checks.append(f"{len(wanted)} variables that tfjs creates have weights of their shape")
-    return wanted
+    shapes = {weight.name: weight.tensor.shape for weight in weights}
+    checked = check_layers_model(model.topology, shapes, model.path)
+    found.failures += checked.failures
+    found.notes += checked.notes
+    count = len(checked.variables)
+    found.checks.append(f"{count} variables that tfjs creates have weights of their shape")
+    return checked.variables
 
 
 def _check_constants(
