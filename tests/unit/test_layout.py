@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tfjs_codec.errors import UnsupportedModelError
@@ -142,6 +142,7 @@ STEPS = st.sampled_from(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, max_size=5), st.sampled_from([Chain.back, Chain.reduce]), st.data())
 def test_the_same_is_computed(steps, end, data):
     chain = Chain(data)
