@@ -168,8 +168,10 @@ def test_a_failing_run_does_not_move_a_model_into_its_neighbour(model, tmp_path)
     (stage / "model.json").write_text("{}")
     for name in before:
         (one / name).rename(stage / ".tfjs_codec-old" / name)
-    with pytest.raises(UnsupportedModelError):
-        tfjs_codec.convert(model, other, to="graph")
+    broken = tmp_path / "broken.h5"
+    broken.write_bytes(model.read_bytes()[:-100])
+    with pytest.raises(CorruptFileError):
+        tfjs_codec.convert(broken, other)
     tfjs_codec.convert(model, other)
     assert stage.exists()
     assert len(content(other)) == 2

@@ -49,7 +49,7 @@ def test_the_bytes_of_all_files_are_the_bytes_written(sizes, shard_size, from_fi
         source = Path(name, "source")
         source.write_bytes(b"before" + data.tobytes() + b"after")
         Path(name, "stage").mkdir()
-        stage = Stage(Path(name, "stage"))
+        stage = Stage(Path(name, "stage"), Path(name))
         writer = ShardWriter(stage, shards)
         start = 0
         for size in sizes:
@@ -113,7 +113,7 @@ def test_the_manifest_describes_the_files(layers, shard_size, single, split, bar
         )
         planned = tfjs_json.plan(model, options)
         Path(name, "out").mkdir()
-        stage = Stage(Path(name, "out"))
+        stage = Stage(Path(name, "out"), Path(name))
         steps = []
         written = tfjs_json.write(model, planned, stage, lambda *step: steps.append(step))
         stage.close()
@@ -140,7 +140,7 @@ def test_the_manifest_describes_the_files(layers, shard_size, single, split, bar
 
 
 def test_fewer_bytes_than_planned_are_a_bug(tmp_path):
-    writer = ShardWriter(Stage(tmp_path), plan_shards(1, 10, 4))
+    writer = ShardWriter(Stage(tmp_path, tmp_path), plan_shards(1, 10, 4))
     writer.write(np.zeros(9, np.uint8))
     with pytest.raises(AssertionError, match="fewer bytes"):
         writer.finish()
