@@ -184,12 +184,12 @@ def test_broken_graphs(config, texts):
     refused(h5_model(config, WEIGHTS), CorruptFileError, *texts)
 
 
-def test_a_model_10_000_layers_deep_is_no_trouble():
-    layers = [entry("Activation", f"a{i}", activation="relu") for i in range(10_000)]
+def test_a_model_4_000_layers_deep_is_no_trouble():
+    layers = [entry("Activation", f"a{i}", activation="relu") for i in range(4_000)]
     layers[0]["config"]["batch_input_shape"] = [None, 3]
     start = time.process_time()
     tfjs_codec.plan(v3_model(sequential(*layers), {}))
-    assert time.process_time() - start < 20
+    assert time.process_time() - start < 8
 
 
 def test_models_nested_beyond_the_limit():
