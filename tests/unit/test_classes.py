@@ -39,8 +39,9 @@ def test_a_row_says_everything_once(row: KerasClass) -> None:
     inert = set(row.inert)
     assert len(inert) == len(row.inert)
     assert not inert & row.config.keys()
-    assert not COMMON_KEYS & (inert | row.config.keys() | set(row.layers))
+    assert not COMMON_KEYS & (inert | row.config.keys() - {"dtype"} | set(row.layers))
     assert set(row.inert_arguments) <= set(row.call)
+    assert set(row.told) <= row.config.keys()
     assert row.older_defaults.keys() <= row.config.keys()
     assert row.checks.keys() <= {*row.config, "alpha"}
     assert all(row.defaults[key] is not REQUIRED for key in row.defaults)

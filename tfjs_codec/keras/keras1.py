@@ -215,7 +215,7 @@ def variable_names(layer: KerasLayer) -> tuple[str, ...]:
     if row is None or layer.graph is not None:
         return ()
     old = {role: name for name, role in _roles(layer).items()}
-    names = tuple(old.get(v.role, v.role) for v in row.variables if v.present(layer.config))
+    names = tuple(old.get(v.role, v.role) for v in row.variables if v.is_in(layer.config))
     count = row.gates.count if row.gates else 1
     if count == 1 or layer.config.get("consume_less") == "gpu":
         return names

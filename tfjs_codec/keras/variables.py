@@ -33,7 +33,7 @@ def own_variables(layer: KerasLayer, generation: int = 3) -> list[Variable] | No
     kind = layer.class_name
     if kind not in CLASSES:
         return None
-    found = [variable for variable in CLASSES[kind].variables if variable.present(layer.config)]
+    found = [variable for variable in CLASSES[kind].variables if variable.is_in(layer.config)]
     policy = layer.config.get("dtype")
     if isinstance(policy, str) and policy.startswith(_QUANTISED) and kind in _QUANTISABLE:
         found.append(Variable(_QUANTISABLE[kind], trainable=False))

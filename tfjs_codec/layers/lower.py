@@ -16,6 +16,7 @@ from tfjs_codec.layers.engine.target import LayersTarget
 from tfjs_codec.layers.training import training_config
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.tfjs.topology import write_topology
+from tfjs_codec.tracing.accounting import record
 from tfjs_codec.tracing.refusal import Refusal
 
 
@@ -50,7 +51,7 @@ def lower(
         log=log or LoweringLog(),
     )
     session.log.warnings.extend(model.warnings)
-    keras = model.graph
+    keras = record(model.graph)
     session.flat_sizes = _flat_sizes(keras)
     session.log.renamed.extend(session.names.reserve(keras))
     target = LayersTarget(session, REGISTRY)

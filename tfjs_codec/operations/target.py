@@ -16,6 +16,7 @@ from tfjs_codec.ir.references import is_input
 from tfjs_codec.operations.builder import Builder, legal
 from tfjs_codec.operations.catalogue import REGISTRY
 from tfjs_codec.operations.values import Dims, Value, graph_dtype
+from tfjs_codec.tracing.accounting import record
 from tfjs_codec.tracing.refusal import Refusal
 from tfjs_codec.tracing.registry import Entry
 from tfjs_codec.tracing.tracer import Tracer
@@ -34,6 +35,7 @@ def build_graph(model: KerasModel, *, outputs: Sequence[str] = ()) -> Graph:
         UsageError: There is no such layer among *outputs*.
         CorruptFileError: Weights, shapes or configs that contradict each other.
     """
+    model = replace(model, graph=record(model.graph))
     target = GraphTarget(model)
     inputs, signature = target.inputs(model.graph)
     results = target.model(model.graph, inputs)
@@ -73,7 +75,7 @@ class GraphTarget:
 
     def __init__(self, model: KerasModel) -> None:
         self.builder = Builder(model, self)
-        self.tracer = Tracer(REGISTRY, model.path, Value, _stand_in)
+        self.tracer = Tracer(REGISTRY, model.path, model.generation, Value, _stand_in)
         self._calls: dict[str, int] = {}
         self._results: dict[str, list[Value]] = {}
 
@@ -149,8 +151,9 @@ class GraphTarget:
         if outputs and not number:
             outputs = b.name_results(outputs, legal(place), since)
         inputs = self.tracer.values_in(call)
-        mask = next((x.mask for x in inputs), None) if entry.mask == "pass" else None
-        if entry.mask != "own":
+        becomes = entry.mask_in(b.generation)
+        mask = next((x.mask for x in inputs), None) if becomes == "pass" else None
+        if becomes != "own":
             outputs = [replace(value, mask=mask) for value in outputs]
         self._results.setdefault(place, outputs)
         return outputs

@@ -19,6 +19,7 @@ from tfjs_codec.errors import (
 )
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import calls_in_order, map_call
+from tfjs_codec.tracing.accounting import check_call, check_config, name_arguments
 from tfjs_codec.tracing.refusal import Refusal, ShapeRefusal
 from tfjs_codec.tracing.registry import Entry, Registry
 
@@ -44,6 +45,7 @@ class Tracer(Generic[V]):
     Args:
         registry: The target's rules.
         path: The model's file, for messages.
+        generation: The generation of Keras whose model it is.
         kind: The class of the target's tensors.
         stand_in: Makes the tensor that stands for the output of a refused call, from the
             call's inputs, so that later layers are looked at, too.
@@ -51,6 +53,7 @@ class Tracer(Generic[V]):
 
     registry: Registry
     path: str
+    generation: int
     kind: type[V]
     stand_in: Callable[[Sequence[V]], V]
     problems: list[Problem] = field(default_factory=list)
@@ -94,13 +97,16 @@ class Tracer(Generic[V]):
         call: Call,
         apply: Callable[[Entry, KerasLayer, Call], list[V]],
     ) -> list[V]:
-        """Apply one *call*, with values in place of Refs; on refusal note it, return stand-ins."""
+        """Apply one *call*, with values in place of Refs; on refusal note it, return stand-ins.
+
+        *apply* gets the rule, the layer, and the call with its arguments by name.
+        """
         given = list(self.values_in(call))
         poisoned = any(value.poisoned for value in given)
         entry = None
         try:
             entry = self.registry.find(layer)
-            return apply(entry, layer, call)
+            return self._apply(entry, layer, call, apply)
         except Refusal as refusal:
             if not (poisoned and isinstance(refusal, ShapeRefusal)):
                 self.refuse(layer, refusal)
@@ -132,6 +138,25 @@ class Tracer(Generic[V]):
             where=f"layer {quote(layer.name)}: {line.filename}:{line.lineno}",
             hint="Correct the rule." if entry.is_user else "This is a bug: please report it.",
         )
+
+    def _apply(
+        self,
+        entry: Entry,
+        layer: KerasLayer,
+        call: Call,
+        apply: Callable[[Entry, KerasLayer, Call], list[V]],
+    ) -> list[V]:
+        """Apply the rule *entry* to *layer* and account for all that it has not read."""
+        if layer.is_op:
+            return apply(entry, layer, call)
+        call = name_arguments(layer, call, self.generation)
+        outputs = apply(entry, layer, call)
+        poisoned = any(value.poisoned for value in self.values_in(call))
+        if poisoned or not any(value.poisoned for value in outputs):  # else one inside is refused
+            check_call(entry, call.kwargs, self.generation)
+            if not entry.is_user:
+                check_config(layer)
+        return outputs
 
     def values_in(self, argument: Any) -> Iterator[V]:
         """Yield all values of an argument or a Call."""

@@ -6,6 +6,7 @@ from tfjs_codec.ir.keras import Config
 from tfjs_codec.keras.checks import anything, numbers
 from tfjs_codec.keras.classes.row import (
     BIAS,
+    CAST,
     CHANNELS,
     KERNEL,
     LINEAR,
@@ -15,17 +16,16 @@ from tfjs_codec.keras.classes.row import (
     Variable,
     rows_by_name,
     training_keys,
-    when,
 )
 
 _LORA = ("lora_rank", "lora_alpha")  # .keras files hold the merged kernel
+_SIZES = ("input_dim", "output_dim")
 _EMBEDDING: Config = {"input_dim": REQUIRED, "output_dim": REQUIRED, "mask_zero": False}
-_RANDOM = ("seed",)
 
 
-def _dropout(name: str, config: Config, *inert: str, pointwise: bool = False) -> KerasClass:
+def _dropout(name: str, *inert: str, pointwise: bool = False) -> KerasClass:
     return KerasClass(
-        name, "core", config, (*_RANDOM, *inert), mask="pass", call=("inputs", "training"),
+        name, "core", inert=("seed", *inert), mask="pass", call=("inputs", "training"),
         pointwise=pointwise,
     )  # fmt: skip
 
@@ -52,27 +52,27 @@ ROWS = rows_by_name(
     KerasClass(
         "Dense", "core", {"units": REQUIRED, **LINEAR},
         (*training_keys("kernel", "bias"), "quantization_config", *_LORA),
-        variables=(KERNEL, BIAS), mask="pass", call=("inputs", "training"),
+        variables=(KERNEL, BIAS), told=("units",), mask="pass", call=("inputs", "training"),
         inert_arguments=("training",),
     ),
     KerasClass(
         "EinsumDense", "core",
         {"equation": REQUIRED, "output_shape": REQUIRED, "activation": "linear",
          "bias_axes": None},
-        (*training_keys("kernel", "bias"), "quantization_config", *_LORA),
-        variables=(KERNEL, Variable("bias", present=when("bias_axes"))),
+        (*training_keys("kernel", "bias"), "quantization_config", *_LORA), told=("output_shape",),
+        variables=(KERNEL, Variable("bias", key="bias_axes")),
         call=("inputs", "training"), inert_arguments=("training",),
     ),
     KerasClass(
         "Embedding", "core", {**_EMBEDDING, "sparse": False},
         (*training_keys("embeddings"), "input_length", "quantization_config", *_LORA),
-        checks={"sparse": anything}, variables=(Variable("embeddings"),), mask="own",
+        checks={"sparse": anything}, variables=(Variable("embeddings"),), told=_SIZES, mask="own",
     ),
     KerasClass(
         "ReversibleEmbedding", "core",
         {**_EMBEDDING, "tie_weights": True, "logit_soft_cap": None},
         (*training_keys("embeddings"), "reverse_dtype", "quantization_config", *_LORA),
-        generations=(3, 3), mask="own", call=("inputs", "reverse"),
+        generations=(3, 3), told=_SIZES, mask="own", call=("inputs", "reverse"),
         variables=(
             Variable("embeddings"),
             Variable(
@@ -87,8 +87,8 @@ ROWS = rows_by_name(
     KerasClass("Masking", "core", {"mask_value": 0.0}, mask="own"),
     KerasClass("Identity", "core", outputs=None, mask="pass", older_mask="drop", pointwise=True),
     KerasClass("ActivityRegularization", "core", inert=("l1", "l2"), mask="pass"),
-    KerasClass("Rescaling", "core", {"scale": 1.0, "offset": 0.0}, mask="pass", older_mask="drop",
-               pointwise=True, checks={"scale": numbers, "offset": numbers}),
+    KerasClass("Rescaling", "core", {"scale": 1.0, "offset": 0.0, **CAST}, mask="pass",
+               older_mask="drop", pointwise=True, checks={"scale": numbers, "offset": numbers}),
     KerasClass("Functional", "core", outputs=None, mask="own",
                aliases=("Model",), call=("inputs", "training", "mask")),
     KerasClass("Lambda", "core", dict.fromkeys(("function", "arguments")),
@@ -100,20 +100,20 @@ ROWS = rows_by_name(
     _opaque("FlaxLayer", "module", "method"),
     _opaque("JaxLayer", "call_fn", "init_fn"),
     # ------------------------------------------------------------------------------- dropout
-    _dropout("Dropout", {"rate": 0.5}, "noise_shape", pointwise=True),
-    _dropout("SpatialDropout1D", {"rate": 0.5}, "noise_shape"),
-    _dropout("SpatialDropout2D", {"rate": 0.5}, "noise_shape", "data_format"),
-    _dropout("SpatialDropout3D", {"rate": 0.5}, "noise_shape", "data_format"),
-    _dropout("GaussianNoise", {"stddev": REQUIRED}, pointwise=True),
-    _dropout("GaussianDropout", {"rate": 0.5}, pointwise=True),
-    _dropout("AlphaDropout", {"rate": 0.5}, "noise_shape"),
+    _dropout("Dropout", "rate", "noise_shape", pointwise=True),
+    _dropout("SpatialDropout1D", "rate", "noise_shape"),
+    _dropout("SpatialDropout2D", "rate", "noise_shape", "data_format"),
+    _dropout("SpatialDropout3D", "rate", "noise_shape", "data_format"),
+    _dropout("GaussianNoise", "stddev", pointwise=True),
+    _dropout("GaussianDropout", "rate", pointwise=True),
+    _dropout("AlphaDropout", "rate", "noise_shape"),
     # --------------------------------------------------------------------------- activations
     _activation("Activation", {"activation": "linear"}),
     _activation("ReLU", {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}),
     _activation("LeakyReLU", {"negative_slope": 0.3}),
     _activation("ELU", {"alpha": 1.0}),
     KerasClass("PReLU", "activation", {"shared_axes": None}, training_keys("alpha"), mask="pass",
-               checks={"alpha": anything}, variables=(Variable("alpha"),)),
+               checks={"alpha": anything}, variables=(Variable("alpha"),), told=("shared_axes",)),
     KerasClass("ThresholdedReLU", "activation", {"theta": 1.0}, mask="pass", generations=(1, 2)),
     KerasClass("Softmax", "activation", {"axis": -1}, mask="pass", call=("inputs", "mask")),
     # -------------------------------------------------------------------------------- merges

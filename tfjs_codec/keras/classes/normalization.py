@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from tfjs_codec.ir.keras import Config
 from tfjs_codec.keras.classes.row import (
+    CAST,
     KERNEL,
     KerasClass,
     Variable,
     rows_by_name,
     training_keys,
-    when,
 )
 
 _GAMMA = Variable("gamma", present=lambda config: config.get("scale") or config.get("rms_scaling"))
 _BETA = Variable(
     "beta", present=lambda config: config.get("center") and not config.get("rms_scaling")
 )
+_TOLD = ("center", "scale")
 _SCALED: Config = {"axis": -1, "epsilon": 0.001, "center": True, "scale": True}
 
 
 def _state(role: str, key: str = "") -> Variable:
-    return Variable(role, trainable=False, present=when(key) if key else lambda config: True)
+    return Variable(role, trainable=False, key=key)
 
 
 ROWS = rows_by_name(
@@ -34,21 +35,23 @@ ROWS = rows_by_name(
             _GAMMA, _BETA, _state("moving_mean"), _state("moving_variance"),
             _state("renorm_mean", "renorm"), _state("renorm_stddev", "renorm"),
         ),
-        mask="pass", call=("inputs", "training", "mask"), inert_arguments=("mask",),
+        told=_TOLD, mask="pass", call=("inputs", "training", "mask"), inert_arguments=("mask",),
     ),
     KerasClass(
         "LayerNormalization", "normalization", {**_SCALED, "rms_scaling": False},
         training_keys("beta", "gamma"), aliases=("LayerNormalizationV2",), generations=(2, 3),
-        variables=(_GAMMA, _BETA), mask="pass",
+        variables=(_GAMMA, _BETA), told=_TOLD, mask="pass",
     ),
     KerasClass(
         "GroupNormalization", "normalization", {"groups": 32, **_SCALED},
-        training_keys("beta", "gamma"), variables=(_GAMMA, _BETA), generations=(2, 3), mask="pass",
+        training_keys("beta", "gamma"), variables=(_GAMMA, _BETA), told=_TOLD,
+        generations=(2, 3), mask="pass",
         call=("inputs", "mask"), inert_arguments=("mask",),
     ),
     KerasClass(
         "Addons>InstanceNormalization", "normalization", {**_SCALED, "groups": -1},
-        training_keys("beta", "gamma"), variables=(_GAMMA, _BETA), generations=(2, 2), mask="pass",
+        training_keys("beta", "gamma"), variables=(_GAMMA, _BETA), told=_TOLD,
+        generations=(2, 2), mask="pass",
     ),
     KerasClass(
         "RMSNormalization", "normalization", {"axis": -1, "epsilon": 1e-6},
@@ -65,7 +68,7 @@ ROWS = rows_by_name(
     ),
     KerasClass(
         "Normalization", "normalization",
-        {"axis": -1, "mean": None, "variance": None, "invert": False}, generations=(2, 3),
+        {"axis": -1, "mean": None, "variance": None, "invert": False, **CAST}, generations=(2, 3),
         mask="pass", older_mask="drop",
         variables=tuple(
             Variable(role, trainable=False, present=lambda config: config.get("mean") is None)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tfjs_codec.ir.keras import Config
-from tfjs_codec.keras.classes.row import CHANNELS, REQUIRED, KerasClass, rows_by_name
+from tfjs_codec.keras.classes.row import CAST, CHANNELS, REQUIRED, KerasClass, rows_by_name
 
 _IMAGE = ("data_format", "value_range")
 _FILL = ("fill_mode", "fill_value", "interpolation", "data_format", "seed")
 _LOOKUP: Config = {
-    "max_tokens": None, "num_oov_indices": 1, "mask_token": None, "oov_token": None,
+    "max_tokens": None, "num_oov_indices": 1, "mask_token": None,
     "vocabulary": None, "idf_weights": None, "invert": False, "output_mode": "int",
     "sparse": False, "pad_to_max_tokens": False, "salt": None, "oov_method": "floormod",
 }  # fmt: skip
@@ -16,7 +16,7 @@ _LOOKUP: Config = {
 
 def _augmentation(name: str, *keys: str, generations: tuple[int, int] = (3, 3)) -> KerasClass:
     return KerasClass(
-        name, "augmentation", inert=keys, generations=generations, call=("inputs", "training")
+        name, "augmentation", CAST, keys, generations=generations, call=("inputs", "training")
     )
 
 
@@ -24,7 +24,8 @@ def _preprocessing(
     name: str, config: Config, generations: tuple[int, int] = (2, 3), *, outputs: int | None = 1
 ) -> KerasClass:
     return KerasClass(
-        name, "preprocessing", config, generations=generations, outputs=outputs,
+        name, "preprocessing", config, ("vocabulary_size",) if "vocabulary" in config else (),
+        generations=generations, outputs=outputs,
         call=("inputs", "training"), inert_arguments=("training",),
     )  # fmt: skip
 
@@ -42,14 +43,14 @@ ROWS = rows_by_name(
                                "output_mode": "int", "sparse": False}),
     _preprocessing("HashedCrossing",
                    {"num_bins": REQUIRED, "output_mode": "int", "sparse": False}),
-    _preprocessing("IntegerLookup", {**_LOOKUP, "vocabulary_dtype": "int64",
-                                     "vocabulary_size": None}),
-    _preprocessing("StringLookup", {**_LOOKUP, "encoding": "utf-8", "vocabulary_size": None}),
+    _preprocessing("IntegerLookup",
+                   {**_LOOKUP, "oov_token": -1, "vocabulary_dtype": "int64"}),
+    _preprocessing("StringLookup", {**_LOOKUP, "oov_token": "[UNK]", "encoding": "utf-8"}),
     _preprocessing("TextVectorization", {
         "max_tokens": None, "standardize": "lower_and_strip_punctuation", "split": "whitespace",
         "ngrams": None, "output_mode": "int", "output_sequence_length": None,
         "pad_to_max_tokens": False, "sparse": False, "ragged": False, "vocabulary": None,
-        "idf_weights": None, "encoding": "utf-8", "vocabulary_size": None,
+        "idf_weights": None, "encoding": "utf-8",
     }),
     _preprocessing("MelSpectrogram", dict.fromkeys((
         "fft_length", "mag_exp", "max_freq", "min_freq", "min_power", "num_mel_bins",

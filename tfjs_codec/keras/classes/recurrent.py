@@ -11,12 +11,11 @@ from tfjs_codec.keras.classes.row import (
     Variable,
     rows_by_name,
     training_keys,
-    when,
 )
 
 _RNN: Config = {
     "return_sequences": False, "return_state": False, "go_backwards": False, "stateful": False,
-    "unroll": False, "time_major": False, "zero_output_for_mask": False,
+    "time_major": False, "zero_output_for_mask": False,
 }  # fmt: skip
 _CALL = ("sequences", "initial_state", "mask", "training")
 _OLDER_CALL = ("sequences", "mask", "training", "initial_state", "constants")
@@ -29,7 +28,7 @@ _CONV: Config = {
 }  # fmt: skip
 _INERT = (
     *training_keys("kernel", "recurrent", "bias"), "dropout", "recurrent_dropout", "seed",
-    "implementation",
+    "implementation", "unroll",
 )  # fmt: skip
 _FORGET = ("unit_forget_bias",)  # of the initialiser
 _LSTM_GATES = Gates(4, {"recurrent_activation": (0, 1, 3)})  # i, f, c, o
@@ -44,7 +43,7 @@ def _recurrent(path: str, *, convolves: bool = False) -> tuple[Variable, ...]:
     return (
         Variable("kernel", path, convolves=convolves),
         Variable("recurrent_kernel", path, convolves=convolves),
-        Variable("bias", path, present=when("use_bias")),
+        Variable("bias", path, key="use_bias"),
     )
 
 
@@ -52,7 +51,8 @@ def _rnn(name: str, config: Config, gates: Gates, *aliases: str) -> KerasClass:
     inert = (*_INERT, "consume_less", *(_FORGET if gates is _LSTM_GATES else ()))
     return KerasClass(
         name, "recurrent", {**_RNN, **config}, inert, aliases=aliases,
-        variables=_recurrent("cell"), outputs=None, mask="own", call=_CALL, older_call=_OLDER_CALL,
+        variables=_recurrent("cell"), told=("units",),
+        outputs=None, mask="own", call=_CALL, older_call=_OLDER_CALL,
         gates=gates,
     )  # fmt: skip
 
@@ -60,7 +60,8 @@ def _rnn(name: str, config: Config, gates: Gates, *aliases: str) -> KerasClass:
 def _cell(name: str, config: Config, gates: Gates, *aliases: str) -> KerasClass:
     inert = (*_INERT, *(_FORGET if gates is _LSTM_GATES else ()))
     return KerasClass(
-        name, "cell", config, inert, aliases=aliases, variables=_recurrent(""), outputs=None,
+        name, "cell", config, inert, aliases=aliases, variables=_recurrent(""), told=("units",),
+        outputs=None,
         call=("inputs", "states", "training"), gates=gates, generations=(2, 3),
     )  # fmt: skip
 
@@ -90,15 +91,16 @@ _DENSE_OF = {
 
 def _projections(*parts: str) -> tuple[Variable, ...]:
     return tuple(
-        Variable(f"{part}/{short}", _DENSE_OF[part], present=present)
+        Variable(f"{part}/{short}", _DENSE_OF[part], key=key)
         for part in parts
-        for short, present in (("kernel", lambda config: True), ("bias", when("use_bias")))
+        for short, key in (("kernel", ""), ("bias", "use_bias"))
     )
 
 
-_SCALE = Variable("scale", present=when("use_scale"))
+_SCALE = Variable("scale", key="use_scale")
 _HEADS = _projections("query", "key", "value", "attention_output")
 _HEADS_CONFIG: Config = {"use_bias": True, "use_gate": False, "sliding_window": None}
+_GROUPS = ("head_dim", "num_query_heads", "num_key_value_heads")
 _HEADS_INERT = (
     *training_keys("kernel", "bias"), "dropout", "seed", "query_shape", "key_shape", "value_shape",
     "flash_attention",
@@ -122,7 +124,7 @@ ROWS = rows_by_name(
     _cell("LSTMCell", _GATED, _LSTM_GATES, "LSTMCellV1", "LSTMCellV2"),
     _cell("GRUCell", {**_GATED, "reset_after": False}, _GRU_GATES, "GRUCellV1", "GRUCellV2"),
     *(row for rank in (1, 2, 3) for row in _conv_lstm(rank)),
-    KerasClass("RNN", "recurrent", {**_RNN, "num_constants": None}, layers=("cell",),
+    KerasClass("RNN", "recurrent", {**_RNN, "num_constants": None}, ("unroll",), layers=("cell",),
                outputs=None, mask="own", call=_CALL, older_call=_OLDER_CALL, generations=(2, 3)),
     KerasClass("StackedRNNCells", "cell", {"reverse_state_order": False}, layers=("cells",),
                outputs=None, call=("inputs", "states", "training"), generations=(2, 3)),
@@ -136,14 +138,14 @@ ROWS = rows_by_name(
         "MultiHeadAttention", "attention",
         {"num_heads": REQUIRED, "key_dim": REQUIRED, "value_dim": None, "output_shape": None,
          "attention_axes": None, **_HEADS_CONFIG},
-        _HEADS_INERT, variables=_HEADS, outputs=None, mask="pass", call=_HEADS_CALL,
+        _HEADS_INERT, told=("num_heads", "key_dim", "value_dim", "output_shape"),
+        variables=_HEADS, outputs=None, mask="pass", call=_HEADS_CALL,
         older_call=_OLDER_HEADS_CALL, generations=(2, 3),
     ),
     KerasClass(
         "GroupQueryAttention", "attention",
-        {"head_dim": REQUIRED, "num_query_heads": REQUIRED, "num_key_value_heads": REQUIRED,
-         **_HEADS_CONFIG},
-        _HEADS_INERT, aliases=("GroupedQueryAttention",), variables=_HEADS, outputs=None,
+        {**dict.fromkeys(_GROUPS, REQUIRED), **_HEADS_CONFIG}, _HEADS_INERT, told=_GROUPS,
+        aliases=("GroupedQueryAttention",), variables=_HEADS, outputs=None,
         mask="pass", call=_HEADS_CALL, generations=(3, 3),
     ),
     KerasClass(

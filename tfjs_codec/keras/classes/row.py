@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from tfjs_codec.ir.keras import Config
 from tfjs_codec.keras.checks import Check
@@ -27,15 +27,21 @@ class Variable(NamedTuple):
         role: Its name in ``KerasLayer.weights``.
         path: The sub-path under which ``.keras`` files keep it (an attribute of the layer).
         trainable: Whether training changes it.
-        present: Tells from the config whether the layer has it.
+        key: The config key that says whether the layer has it, and says nothing else.
+        present: Tells from the config whether the layer has it, where it is not that simple.
         convolves: Whether it is the kernel of a convolution, which Theano applies flipped.
     """
 
     role: str
     path: str = ""
     trainable: bool = True
+    key: str = ""
     present: Callable[[Config], object] = lambda config: True
     convolves: bool = False
+
+    def is_in(self, config: Config) -> bool:
+        """Tell whether a layer with this *config* has the variable."""
+        return bool(config.get(self.key) if self.key else self.present(config))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ class KerasClass(NamedTuple):
         aliases: Other names under which Keras itself has written or accepted the class.
         generations: The first and last generation that has the class.
         variables: In Keras's order of creation.
+        told: The config keys of which the shapes of the variables tell as much.
         layers: The config keys that hold layers.
         outputs: How many outputs a call has; None if that depends.
         mask: What becomes of the first input's mask: ``pass`` hands it on, ``drop`` loses it,
@@ -91,6 +98,7 @@ class KerasClass(NamedTuple):
     aliases: tuple[str, ...] = ()
     generations: tuple[int, int] = (1, 3)
     variables: tuple[Variable, ...] = ()
+    told: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     outputs: int | None = 1
     mask: Mask = "drop"
@@ -133,12 +141,8 @@ def training_keys(*variables: str) -> tuple[str, ...]:
     return tuple(f"{variable}_{kind}" for variable in variables for kind in kinds)
 
 
-def when(key: str) -> Callable[[Config], Any]:
-    """Return the test whether the config's *key* is set."""
-    return lambda config: config.get(key)
-
-
 KERNEL = Variable("kernel")
-BIAS = Variable("bias", present=when("use_bias"))
+BIAS = Variable("bias", key="use_bias")
 LINEAR: Config = {"activation": "linear", "use_bias": True}
+CAST: Config = {"dtype": "float32"}  # of layers that cast their inputs themselves
 CHANNELS: Config = {"data_format": "channels_last"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfjs_codec.ir.keras import Config
 from tfjs_codec.keras.classes.row import (
     BIAS,
+    CAST,
     CHANNELS,
     LINEAR,
     REQUIRED,
@@ -18,6 +19,7 @@ _CONV: Config = {
     "kernel_size": REQUIRED, "strides": 1, "padding": "valid", "dilation_rate": 1, "groups": 1,
     **LINEAR, **CHANNELS,
 }  # fmt: skip
+_TOLD = ("filters", "kernel_size", "groups")
 _KERNEL = Variable("kernel", convolves=True)
 _DEPTHWISE = Variable("depthwise_kernel", convolves=True)
 _POOL: Config = {"pool_size": 2, "strides": None, "padding": "valid", **CHANNELS}
@@ -28,15 +30,16 @@ def _conv(name: str, *aliases: str) -> KerasClass:
     return KerasClass(
         name, "convolution", {"filters": REQUIRED, **_CONV},
         (*training_keys("kernel", "bias"), "lora_rank", "lora_alpha"),
-        aliases=aliases, variables=(_KERNEL, BIAS),
+        aliases=aliases, variables=(_KERNEL, BIAS), told=_TOLD,
     )  # fmt: skip
 
 
 def _conv_transpose(name: str, *aliases: str) -> KerasClass:
     return KerasClass(
         name, "convolution", {"filters": REQUIRED, **_CONV, "output_padding": None},
-        (*training_keys("kernel", "bias"), "output_shape"), aliases=aliases,
-        variables=(_KERNEL, BIAS),
+        (*training_keys("kernel", "bias"), "output_shape"),
+        aliases=aliases, variables=(_KERNEL, BIAS),
+        told=_TOLD,
     )  # fmt: skip
 
 
@@ -44,6 +47,7 @@ def _depthwise(name: str, *aliases: str) -> KerasClass:
     return KerasClass(
         name, "convolution", {**_CONV, "depth_multiplier": 1},
         training_keys("depthwise", "bias"), aliases=aliases, variables=(_DEPTHWISE, BIAS),
+        told=("kernel_size", "groups", "depth_multiplier"),
     )  # fmt: skip
 
 
@@ -52,6 +56,7 @@ def _separable(name: str, *aliases: str) -> KerasClass:
         name, "convolution", {"filters": REQUIRED, **_CONV, "depth_multiplier": 1},
         training_keys("depthwise", "pointwise", "kernel", "bias"), aliases=aliases,
         variables=(_DEPTHWISE, Variable("pointwise_kernel"), BIAS),
+        told=(*_TOLD, "depth_multiplier"),
     )  # fmt: skip
 
 
@@ -82,7 +87,7 @@ def _reshaping(name: str, config: Config, *inert: str) -> KerasClass:
     return KerasClass(name, "reshaping", config, inert)
 
 
-_IMAGE: Config = {"height": REQUIRED, "width": REQUIRED, **CHANNELS}
+_IMAGE: Config = {"height": REQUIRED, "width": REQUIRED, **CHANNELS, **CAST}
 
 ROWS = rows_by_name(
     _conv("Conv1D", "Convolution1D", "AtrousConvolution1D", "AtrousConv1D"),

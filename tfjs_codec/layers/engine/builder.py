@@ -24,7 +24,6 @@ from tfjs_codec.layers.engine import constants, masks
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.tfjs.classes import TFJS_CLASSES, Config, Shape, ShapeError, missing_keys
-from tfjs_codec.tracing.arguments import arguments_of
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 T = TypeVar("T")
@@ -127,9 +126,9 @@ class Inner(Protocol):
 class Scope:
     """What a rule sees while one call of one Keras layer is traced.
 
-    ``call`` holds the arguments of the call with tensors in place, ``generation`` the Keras
-    generation (2 or 3) whose formulas apply; ``inner`` traces nested models and wrapped layers;
-    ``arguments`` are those of a layer's call, by parameter name, ``tensors`` the tensors in them.
+    ``call`` holds the first argument of the call with tensors in place, and the others by name,
+    which are the ``arguments``; ``tensors`` are the tensors in all of them. ``generation`` is the
+    Keras generation whose formulas apply; ``inner`` traces nested models and wrapped layers.
     """
 
     def __init__(
@@ -146,7 +145,7 @@ class Scope:
         self.call = call
         self.inner = inner
         self.tensors = tensors
-        self.arguments = arguments_of(layer, call, self.generation)
+        self.arguments = call.kwargs
         self._created: list[tuple[TfjsLayer, str]] = []
         self._used: list[TfjsLayer] = []
         self._parts: dict[str, int] = {}
@@ -370,7 +369,7 @@ class Scope:
         Keras 3 hands the input's mask to a call of one tensor only (``Layer.__call__``): to no
         recurrent layer with initial states.
         """
-        several = sum(map(_holds_tensors, self.arguments.values())) > 1
+        several = sum(map(_holds_tensors, (*self.call.args, *self.arguments.values()))) > 1
         if self.generation > 2 and several and self.arguments.get("mask") is None:
             return None
         return self.passed_mask

@@ -19,6 +19,7 @@ from tfjs_codec.layers.primitives import (
     negate,
     slice_axis,
 )
+from tfjs_codec.tracing.accounting import Record, check_config
 from tfjs_codec.tracing.refusal import Refusal
 
 _TFJS = {
@@ -61,10 +62,11 @@ def apply(b: Scope, x: Tensor, activation: Any) -> Tensor:
             raise Refusal(f"the activation '{activation}' cannot be built from tfjs layers")
         return FORMULAS[activation](b, x)
     if isinstance(activation, dict) and activation.get("class_name") in REGISTRY.layers:
-        config = activation.get("config") or {}
+        config = Record(activation.get("config") or {})
         layer = KerasLayer(b.layer.name, activation["class_name"], config)
         result = REGISTRY.layers[layer.class_name].function(b, layer, x)
         assert isinstance(result, Tensor)
+        check_config(layer)
         return result
     raise Refusal("the activation is a custom function", "Use one of Keras's own activations.")
 

@@ -144,9 +144,7 @@ def _over_axes(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], axes: lis
 
 def _sources(b: Scope, x: Tensor) -> list[Tensor]:
     """Return query, value and key of the call, with the masks given by keyword."""
-    if len(b.call.args) > 3:
-        raise Refusal("positional arguments after query, value and key")
-    given = dict(zip(("query", "value", "key"), b.call.args, strict=False)) | b.call.kwargs
+    given = b.arguments
     value, key = given.get("value"), given.get("key")
     if not isinstance(value, Tensor):
         raise Refusal("attention without a value")

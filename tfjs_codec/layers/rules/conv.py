@@ -277,7 +277,7 @@ def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         for name, tensor in layer.weights.items()
     }
     class_name = layer.class_name.replace("1D", "2D")
-    alias = KerasLayer(layer.name, class_name, {**config, **wide}, weights=weights)
+    alias = KerasLayer(layer.name, class_name, config | wide, weights=weights)
     rules = {"C": conv_transpose, "D": depthwise_conv2d, "S": separable_conv2d}
 
     def run(x: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ def embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 def reversible_embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Embedding; called with reverse=True, Dense."""
     embeddings = layer.weights["embeddings"]
-    if not (b.call.kwargs.get("reverse") or True in b.call.args[1:]):
+    if not b.arguments.get("reverse"):
         return embedding(
             b,
             KerasLayer(layer.name, "Embedding", layer.config, weights={"embeddings": embeddings}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,7 @@ def _max_pooling_3d(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, An
 def global_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The same class; keepdims by a Reshape or RepeatVector."""
     rank = int(layer.class_name[-2])
+    x = replace(x, mask=b.mask)
     if rank == 1 and x.mask is not None:
         return _masked(b, layer, x)
     first = layer.config.get("data_format") == "channels_first"

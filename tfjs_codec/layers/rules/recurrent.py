@@ -141,7 +141,7 @@ def _masked(
     )
     holds = wants_states and layer.class_name == "LSTM"
     flags = {"go_backwards": False, "return_sequences": True, "return_state": holds}
-    run = KerasLayer(layer.name, layer.class_name, {**layer.config, **flags}, weights=layer.weights)
+    run = KerasLayer(layer.name, layer.class_name, layer.config | flags, weights=layer.weights)
     backwards = bool(layer.config.get("go_backwards"))
     kept = KeptSteps(b, b.mask, x.shape[1], backwards=backwards)
     inner = kept.gather(x)
@@ -214,7 +214,7 @@ def _native(b: Scope, layer: KerasLayer, x: Tensor, mode: str) -> list[Tensor]:
     forward, backward = layer.children["forward_layer"], layer.children["backward_layer"]
     name = b.session.names.base(forward).removeprefix("forward_")
     spec = TFJS_CLASSES[forward.class_name]
-    config = direct_config(b, forward)
+    config, _ = (direct_config(b, one) for one in (forward, backward))  # alike but for direction
     initial = {f"{key}_initializer": "zeros" for key in ("kernel", "recurrent", "bias")}
     expected = spec.weights(config, [x.shape])
     inner = {
@@ -280,7 +280,7 @@ def rnn(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
     if cell.class_name in ("SimpleRNNCell", "LSTMCell", "GRUCell"):
         class_name = cell.class_name.removesuffix("Cell")
         flags = {key: layer.config.get(key) for key in FLAGS}
-        alias = KerasLayer(layer.name, class_name, {**cell.config, **flags}, weights=cell.weights)
+        alias = KerasLayer(layer.name, class_name, cell.config | flags, weights=cell.weights)
         outputs: list[Tensor] = recurrent(b, alias, [x, *states] if states else x)
         return outputs
     if cell.class_name != "StackedRNNCells" or states:
@@ -307,7 +307,7 @@ def _stack(b: Scope, layer: KerasLayer, cells: list[KerasLayer], x: Tensor) -> l
             "return_sequences": sequences or kept or number < len(cells) - 1,
             "go_backwards": backwards and number == 0 and not kept,
         }
-        alias = KerasLayer(cell.name, class_name, {**cell.config, **flags}, weights=cell.weights)
+        alias = KerasLayer(cell.name, class_name, cell.config | flags, weights=cell.weights)
         x = _unmasked(b, alias, x, [], f"cell_{number}")[0]
     if kept is not None:
         x = kept.spread(x) if sequences else kept.final(x)
@@ -328,7 +328,7 @@ def conv_lstm_1d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
         if t.shape[1:] else t
         for name, t in layer.weights.items()
     }  # fmt: skip
-    alias = KerasLayer(layer.name, "ConvLSTM2D", {**config, **wide}, weights=weights)
+    alias = KerasLayer(layer.name, "ConvLSTM2D", config | wide, weights=weights)
     image = reshape(b, x, (*x.shape[1:3], 1, x.shape[3]))
     made = conv_lstm_2d(b, alias, image)
     return [replace(reshape(b, y, (*y.shape[1:-2], y.shape[-1])), mask=y.mask) for y in made]
@@ -345,7 +345,7 @@ def conv_lstm_2d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
     weights = dict(layer.weights)
     if config["recurrent_activation"] == "hard_sigmoid":
         written["recurrent_activation"] = "hard_sigmoid"
-        alias = KerasLayer(layer.name, "LSTM", {**config, "units": config["filters"]})
+        alias = KerasLayer(layer.name, "LSTM", config | {"units": config["filters"]})
         alias.weights = weights
         weights = direct_weights(b, alias)
     if states or None in written.values():

@@ -17,6 +17,7 @@ from tfjs_codec.tracing.refusal import Refusal
 def time_distributed(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """TimeDistributed; of Dense and element-wise layers, that layer alone."""
     inner = layer.children["layer"]
+    x = replace(x, mask=b.mask)
     stepwise = inner.class_name == "Dense" or is_pointwise(inner)
     if x.mask is not None and not stepwise:
         raise Refusal("a mask over TimeDistributed")

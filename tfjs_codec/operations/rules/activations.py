@@ -12,6 +12,7 @@ from tfjs_codec.operations.ops import functions as f
 from tfjs_codec.operations.ops.indexing import sparsemax
 from tfjs_codec.operations.registry import REGISTRY, rule
 from tfjs_codec.operations.values import Value
+from tfjs_codec.tracing.accounting import Record, check_config
 from tfjs_codec.tracing.refusal import Refusal
 
 _NAMED: dict[str, Callable[[Builder, Value], Value]] = {
@@ -37,10 +38,11 @@ def activate(b: Builder, x: Value, activation: Any) -> Value:
             raise Refusal(f"the activation '{activation}' is not one of Keras's")
         return _NAMED[activation](b, x)
     if isinstance(activation, dict) and activation.get("class_name") in REGISTRY.layers:
-        config = activation.get("config") or {}
+        config = Record(activation.get("config") or {})
         layer = KerasLayer(b.layer.name, activation["class_name"], config)
         result = REGISTRY.layers[layer.class_name].function(b, layer, x)
         assert isinstance(result, Value)
+        check_config(layer)
         return result
     raise Refusal("the activation is a custom function", "Use one of Keras's own activations.")
 

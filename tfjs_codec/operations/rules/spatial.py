@@ -107,14 +107,15 @@ def random_crop(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Nothing, from Keras 3.8 on; before, Resizing with crop_to_aspect_ratio."""
     if b.trains:
         raise Refusal("it is called with training=True", "Build the model without training=True.")
-    if b.version >= (3, 8):
+    size = {key: layer.config[key] for key in ("height", "width", "data_format")}
+    if b.version >= (3, 8):  # whatever the size
         return x
     if b.version >= (3, 6):
         raise Refusal(
             "Keras 3.6 and 3.7 crop at another place than other versions",
             "Load the model with another version of Keras and save it again.",
         )
-    config = {**layer.config, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
+    config = {**size, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
     return resizing(b, KerasLayer(layer.name, "Resizing", config), x)
 
 

@@ -1,0 +1,148 @@
+"""Everything is accounted for: what a rule has not read of a layer must not matter.
+
+Configs, and the arguments of calls, are handed to rules as dicts that note what is read. After
+the rule, whatever was not read, is not the default, and is not listed in the class's row as
+without effect, is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tfjs_codec.errors import quote
+from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer
+from tfjs_codec.keras.classes import CLASSES, COMMON_KEYS, KerasClass
+from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.registry import Entry
+
+_FLOATS = ("float", "bfloat", "mixed_", "int8_from_", "int4_from_")
+
+
+class Record(dict[str, Any]):
+    """A dict that notes which of its keys are read: by index, ``get`` and ``in``.
+
+    ``record | changes`` is another view of the same record; iterating is no reading.
+    """
+
+    __slots__ = ("read",)
+
+    def __init__(self, items: Mapping[str, Any], read: set[str] | None = None) -> None:
+        super().__init__(items)
+        self.read: set[str] = set() if read is None else read
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        if isinstance(key, str):
+            self.read.add(key)
+        return super().__contains__(key)
+
+    def __or__(self, changes: Mapping[str, Any]) -> Record:  # type: ignore[override]
+        return Record({**self, **changes}, self.read)
+
+    def unread(self) -> Iterator[tuple[str, Any]]:
+        """Yield the entries that nobody has read."""
+        return ((key, value) for key, value in self.items() if key not in self.read)
+
+
+def record(graph: KerasGraph) -> KerasGraph:
+    """Return a copy of *graph*, the configs of whose layers note what is read."""
+    graph = graph.copy()
+    for layer in graph.walk():
+        layer.config = Record(layer.config)
+    return graph
+
+
+def name_arguments(layer: KerasLayer, call: Call, generation: int) -> Call:
+    """Return *call* with all arguments after the first by name, noting what is read.
+
+    Raises:
+        Refusal: There are more arguments than the class is known to take.
+    """
+    row = CLASSES.get(layer.class_name)
+    if row is None:  # a class of the user's; what it calls its arguments is not known
+        return Call(call.args, Record(call.kwargs))
+    names = row.call_in(generation)
+    if len(call.args) > len(names):
+        raise Refusal("positional arguments that the class is not known to take")
+    named = {**dict(zip(names[1:], call.args[1:], strict=False)), **call.kwargs}
+    return Call(call.args[:1], Record(named))
+
+
+def check_call(entry: Entry, arguments: Mapping[str, Any], generation: int) -> None:
+    """Refuse the first argument that has a value and was neither read nor is without effect.
+
+    Keras 3 overrides ``training`` when it predicts.
+
+    Raises:
+        Refusal: There is one.
+    """
+    inert = set(entry.row.inert_arguments) if entry.row else set()
+    if generation == 3:
+        inert.add("training")
+    for name, value in arguments.unread() if isinstance(arguments, Record) else ():
+        if name not in inert and not _is_nothing(value):
+            raise Refusal(
+                f"it is called with the argument {quote(name)}, which cannot be expressed here",
+                "Build the model without the argument.",
+            )
+
+
+def _is_nothing(value: Any) -> bool:
+    """Tell whether an argument says the same as leaving it out."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_nothing, value))
+    return value is None or value is False
+
+
+def check_config(layer: KerasLayer) -> None:
+    """Refuse the first option of *layer*, or of the layers it wraps, that was left out of account.
+
+    Raises:
+        Refusal: There is one.
+    """
+    row = CLASSES.get(layer.class_name)
+    if row is None or layer.is_op or layer.graph is not None:
+        return
+    if isinstance(layer.config, Record):
+        for key, value in layer.config.unread():
+            if not _is_without_effect(row, layer.config, key, value):
+                raise Refusal(
+                    f"the option {quote(key)} of {row.name}, which is {_shown(value)}, "
+                    "cannot be expressed here",
+                    "Leave the option at its default, or register a rule "
+                    "(tfjs_codec.register_rule).",
+                )
+    for child in layer.children.values():
+        check_config(child)
+
+
+def _is_without_effect(row: KerasClass, config: Config, key: str, value: Any) -> bool:
+    if (
+        key in row.inert
+        or key in row.layers
+        or key in row.told
+        or value == row.defaults.get(key, row)
+    ):
+        return True
+    if any(key == variable.key for variable in row.variables):  # the variable tells
+        return True
+    if key == "dtype":
+        return key not in row.config or str(value).startswith(_FLOATS)
+    if key == "strides" and value == dict.get(config, "pool_size"):
+        return True
+    if isinstance(value, list) and key in row.defaults:  # a default for each axis
+        return all(item == row.defaults[key] for item in value)
+    return key in COMMON_KEYS
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
