@@ -19,6 +19,7 @@ from tfjs_codec.operations.ops.shapes import (
     normalize_axis,
     reshape,
     squeeze,
+    total_size,
     transpose,
 )
 from tfjs_codec.operations.ops.slicing import flip, getitem, pad, slice_axis, take
@@ -305,8 +306,8 @@ def _stuffed_transpose(
             )
         if stride > 1:
             sizes = dynamic_shape(b, x)
-            wide = expand_dims(b, x, axis + 2)
-            wide = pad(b, wide, [(0, (stride - 1) * (i == axis + 2)) for i in range(wide.rank)])
+            rows = reshape(b, x, [-1, 1, total_size(b, sizes[axis + 2 :])])
+            wide = pad(b, rows, [(0, 0), (0, stride - 1), (0, 0)])
             sizes[axis + 1] = n * stride
             x = slice_axis(b, reshape(b, wide, sizes), axis + 1, 0, (n - 1) * stride + 1)
         start, wanted = transposed_window(n, k, stride, padding, more, theano)

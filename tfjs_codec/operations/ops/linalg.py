@@ -18,6 +18,7 @@ from tfjs_codec.operations.ops.shapes import (
     size_of,
     squeeze,
     stack,
+    total_size,
     transpose,
 )
 from tfjs_codec.operations.ops.slicing import unstack
@@ -232,18 +233,9 @@ def _matrix(
     moved = transpose(b, x, [letters.index(c) for c in order])
     if len(groups[0]) == 1 and len(groups[1]) == 1:
         return moved, flipped
-    lengths = [_length(b, sizes, group) for group in groups]
+    lengths = [total_size(b, [_known(b, sizes[c]) for c in group]) for group in groups]
     stack = [_known(b, sizes[c]) for c in shared]
     return reshape(b, moved, [*stack, *lengths]), flipped
-
-
-def _length(b: Builder, sizes: dict[str, Any], group: list[str]) -> Any:
-    total: Any = 1
-    for c in group:
-        size = _known(b, sizes[c])
-        known = isinstance(size, int) and isinstance(total, int)
-        total = total * size if known else a.multiply(b, total, size)
-    return total
 
 
 def _known(b: Builder, size: Any) -> Any:

@@ -48,6 +48,15 @@ def size_of(b: Builder, x: Value, axis: int) -> Size:
     return element(b, shape_vector(b, x), axis) if size is None else size
 
 
+def total_size(b: Builder, sizes: Sequence[Size]) -> Size:
+    """Return the product of sizes."""
+    total: Size = 1
+    for size in sizes:
+        known = isinstance(size, int) and isinstance(total, int)
+        total = size * total if known else a.multiply(b, total, size)  # type: ignore[operator]
+    return total
+
+
 def shape_vector(b: Builder, x: Value) -> Value:
     """Return the sizes of *x* at run time as a vector."""
     vector = b.emit("Shape", x, shape=(x.rank,), dtype="int32", out_type="int32")

@@ -24,6 +24,7 @@ from tfjs_codec.operations.ops.shapes import (
     size_of,
     strided,
     tile,
+    total_size,
 )
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value
@@ -227,12 +228,12 @@ def repeat(b: Builder, x: Operand, repeats: Any, axis: int | None = None) -> Val
         return take(b, x, np.repeat(np.arange(len(repeats)), repeats), at)
     if isinstance(repeats, Value):
         raise Refusal("a repetition whose number is computed at run time")
-    wide = expand_dims(b, x, at + 1)
-    wide = tile(b, wide, [repeats if i == at + 1 else 1 for i in range(wide.rank)])
     sizes = dynamic_shape(b, x)
     size = sizes[at]
-    sizes[at] = size * repeats if isinstance(size, int) else a.multiply(b, size, repeats)
-    return reshape(b, wide, sizes)
+    longer = size * repeats if isinstance(size, int) else a.multiply(b, size, repeats)
+    rows = reshape(b, x, [-1, 1, total_size(b, sizes[at + 1 :])])
+    wide = tile(b, rows, [1, repeats, 1])
+    return reshape(b, wide, [*sizes[:at], longer, *sizes[at + 1 :]])
 
 
 @operation("roll")
