@@ -53,7 +53,8 @@ def test_suppression_with_decaying_scores(sigma):
     rest = [np.ones(3, "f4"), np.int32(2), np.float32(0.5), np.float32(0), np.float32(sigma)]
     given = [const(f"c{number}", np.asarray(value)) for number, value in enumerate(rest)]
     refs = tuple(Ref(node.name) for node in (x, *given))
-    nodes = {node.name: node for node in (x, *given, Node("y", "NonMaxSuppressionV5", refs, FLOAT))}
+    attrs = {**FLOAT, "pad_to_max_output_size": False}
+    nodes = {node.name: node for node in (x, *given, Node("y", "NonMaxSuppressionV5", refs, attrs))}
     graph = Graph(nodes, {}, {"y": Tensor(Ref("y"), "int32")})
     if sigma:
         with pytest.raises(UnsupportedModelError, match="scores decay"):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tfjs_codec.errors import Problem
-from tfjs_codec.graph.shapes import Dims, known_shapes
+from tfjs_codec.graph.shapes import Dims, Known
 from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names
+from tfjs_codec.ir.tensors import Array
+
+MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+NO_MASKS = dict.fromkeys(MASKS, 0)
 
 
 class Build:
@@ -16,16 +21,20 @@ class Build:
 
     def __init__(self, graph: Graph) -> None:
         self.nodes = dict(graph.nodes)
+        self.initializer: dict[str, Node] = {}
         self.problems: list[Problem] = []
-        self._shapes = known_shapes(graph)
+        self.made: list[str] = []
+        self._known = Known(graph)
         self._names = fresh_names(graph)
-        self._node = Node("", "")
+        self._node = self._origin = Node("", "")
         self._taken = {tensor.ref for tensor in graph.outputs.values()}
         self._taken.update(ref for node in graph.nodes.values() for ref in node.inputs)
 
-    def begin(self, node: Node) -> None:
-        """Name the nodes that follow after *node*."""
+    def begin(self, node: Node, origin: Node | None = None) -> None:
+        """Name the nodes that follow after *node*, and problems after *origin* of the graph."""
         self._node = node
+        self._origin = origin or node
+        self.made = []
 
     @property
     def dtype(self) -> str:
@@ -35,7 +44,11 @@ class Build:
 
     def shape(self, ref: Ref) -> Dims | None:
         """Return the shape of *ref*, as far as it is known before the graph runs."""
-        return self._shapes.get(ref)
+        return self._known.shapes.get(ref)
+
+    def type_of(self, ref: Ref) -> str:
+        """Return the dtype of *ref*, "" if it is not known."""
+        return self._known.dtype(self.nodes[ref.node], ref.output)
 
     def rank(self, ref: Ref) -> int | None:
         """Return the number of dimensions of *ref*, if it is known before the graph runs."""
@@ -50,12 +63,15 @@ class Build:
     def op(self, op: str, *inputs: Ref, **attrs: Any) -> Ref:
         """Add a node of *op* with the type of the replaced one."""
         name = self._names.fresh(f"{self._node.name}/{op}")
-        self.nodes[name] = Node(name, op, inputs, {"T": self.dtype, **attrs})
-        return Ref(name)
+        return self._add(Node(name, op, inputs, {"T": self.dtype, **attrs}))
 
     def number(self, value: float) -> Ref:
         """Add a scalar of the type of the replaced node."""
-        return self.const(np.array(value, _numpy(self.dtype)), self.dtype)
+        return self.value(value, self.dtype)
+
+    def value(self, value: float, dtype: str) -> Ref:
+        """Add a scalar of *dtype*."""
+        return self.const(np.array(value, _numpy(dtype)), dtype)
 
     def ints(self, *values: int) -> Ref:
         """Add a vector of int32."""
@@ -67,9 +83,7 @@ class Build:
 
     def const(self, array: Any, dtype: str) -> Ref:
         """Add a Const."""
-        name = self._names.fresh(f"{self._node.name}/Const")
-        self.nodes[name] = const(name, array, dtype)
-        return Ref(name)
+        return self._add(const(self._names.fresh(f"{self._node.name}/Const"), array, dtype))
 
     def uses(self, node: Node, output: int) -> bool:
         """Tell whether anything takes result number *output* of *node*."""
@@ -100,19 +114,48 @@ class Build:
         end = self.op("Squeeze", size, T="int32", squeeze_dims=(0,))
         return self.op("Range", self.scalar(0), end, self.scalar(1), T="int32", Tidx="int32")
 
-    def enumerate(self, vector: Ref) -> Ref:
-        """Return the vector 0, 1, … of the positions in *vector* of int32."""
-        return self.count(self.op("Shape", vector, T="int32", out_type="int32"))
+    def enumerate(self, vector: Ref, dtype: str = "int32") -> Ref:
+        """Return the vector 0, 1, … of the positions in *vector*, whose type is *dtype*."""
+        return self.count(self.op("Shape", vector, T=dtype, out_type="int32"))
+
+    def strided_slice(self, x: Ref, begin: Ref, end: Ref, strides: Ref, **masks: int) -> Ref:
+        """Slice a vector of int32; *masks* are zero if they are not given."""
+        attrs = {**NO_MASKS, **masks, "T": "int32", "Index": "int32"}
+        return self.op("StridedSlice", x, begin, end, strides, **attrs)
+
+    def table(self, keys: Array, values: Array, kinds: Mapping[str, str]) -> Ref:
+        """Add a hash table that is filled from two vectors when the model is loaded."""
+        table = self.op("HashTableV2", **kinds)
+        name = table.node
+        sides = [
+            const(self._names.fresh(f"{name}/{role}"), array)
+            for role, array in (("keys", keys), ("values", values))
+        ]
+        refs = (table, *(Ref(side.name) for side in sides))
+        attrs = {"Tin": kinds["key_dtype"], "Tout": kinds["value_dtype"]}
+        filling = Node(self._names.fresh(f"{name}/import"), "LookupTableImportV2", refs, attrs)
+        for node in (self.nodes[name], *sides, filling):
+            self.initializer[node.name] = node
+        return table
 
     def same(self, op: str, *inputs: Ref, **attrs: Any) -> list[Ref]:
         """Put a node of *op* with the name of the replaced one in its place."""
         name, shapes = self._node.name, self._node.shapes[:1]
-        self.nodes[name] = Node(name, op, inputs, {"T": self.dtype, **attrs}, shapes=shapes)
-        return [Ref(name)]
+        return [self._add(Node(name, op, inputs, {"T": self.dtype, **attrs}, shapes=shapes))]
+
+    def learn(self, node: Node) -> None:
+        """Learn the shape of *node*, whose inputs may have changed."""
+        self._known.learn(node)
+
+    def _add(self, node: Node) -> Ref:
+        self.nodes[node.name] = node
+        self.made.append(node.name)
+        self._known.learn(node)
+        return Ref(node.name)
 
     def refuse(self, reason: str, hint: str = "") -> None:
         """Note that the node cannot be expressed."""
-        node = self._node
+        node = self._origin
         self.problems.append(Problem(node.name, node.op, reason, hint, kind="node"))
 
 

@@ -34,7 +34,7 @@ def fold_shapes(graph: Graph) -> Graph:
 
     A ``Reshape`` to a shape with one unknown size gets a constant with -1 in its place.
     """
-    known = _Known()
+    known = Known()
     names = fresh_names(graph)
     nodes = dict(graph.nodes)
     for node in sort_nodes(graph.nodes, path=graph.path):
@@ -56,26 +56,21 @@ def fold_shapes(graph: Graph) -> Graph:
     return prune(replace(graph, nodes=nodes))
 
 
-def known_shapes(graph: Graph) -> dict[Ref, Dims]:
-    """Return the shapes of the first results of nodes, those whose rank is known."""
-    known = _Known()
-    for node in sort_nodes(graph.nodes, path=graph.path):
-        known.learn(node)
-    return known.shapes
+class Known:
+    """What is known of the first results of the nodes seen so far: of all in *graph*, if given."""
 
-
-class _Known:
-    """What is known of the first results of the nodes seen so far."""
-
-    def __init__(self) -> None:
+    def __init__(self, graph: Graph | None = None) -> None:
         self.shapes: dict[Ref, Dims] = {}
         self.contents: dict[Ref, Content] = {}
+        for node in sort_nodes(graph.nodes, path=graph.path) if graph else ():
+            self.learn(node)
 
     @staticmethod
-    def dtype(node: Node) -> str:
-        """Return the dtype of the first result of *node*, "" if the table does not tell."""
+    def dtype(node: Node, output: int = 0) -> str:
+        """Return the dtype of a result of *node*, "" if the table does not tell."""
         definition = op_def(node.op)
-        return next(iter(definition.output_dtypes(node.attrs)), "") if definition else ""
+        dtypes = definition.output_dtypes(node.attrs) if definition else ()
+        return dtypes[output] if output < len(dtypes) else ""
 
     def learn(self, node: Node) -> None:
         """Note the shape and content of *node*, whose inputs were learnt before."""
@@ -91,9 +86,8 @@ class _Known:
         if content is not None:
             shape = content.shape
         if shape is not None:
-            self.shapes[ref] = shape
-            if node.op == "Switch":
-                self.shapes[Ref(node.name, 1)] = shape
+            count = node.attrs.get(_RESULTS.get(node.op, ""), 2 if node.op == "Switch" else 1)
+            self.shapes.update((Ref(node.name, number), shape) for number in range(count))
         for number, said in enumerate(node.shapes):
             self._say(Ref(node.name, number), said)
 
@@ -144,7 +138,7 @@ class _Known:
 def _compute(node: Node, inputs: Sequence[Content]) -> Content | None:
     """Return the content of *node*; what an unknown size goes into is unknown."""
     if node.op == "Cast":
-        return inputs[0] if _Known.dtype(node).startswith("int") else None
+        return inputs[0] if Known.dtype(node).startswith("int") else None
     if node.op not in _MOVING | _ARITHMETIC | {"Prod"}:
         return None
     if node.op == "Prod" and (inputs[0] == UNKNOWN).any():
@@ -164,19 +158,19 @@ _ARITHMETIC = frozenset(("Add", "AddV2", "Maximum", "Minimum", "Mul", "Sub"))
 
 # --- Shapes of results -------------------------------------------------------------------------
 
-_Rule = Callable[[_Known, Node], "Dims | None"]
+_Rule = Callable[[Known, Node], "Dims | None"]
 
 
-def _same(known: _Known, node: Node) -> Dims:
+def _same(known: Known, node: Node) -> Dims:
     return known.of(node)
 
 
-def _placeholder(_: _Known, node: Node) -> Dims | None:
+def _placeholder(_: Known, node: Node) -> Dims | None:
     dims = node.attrs["shape"].dims
     return None if dims is None else tuple(None if size < 0 else size for size in dims)
 
 
-def _broadcast(known: _Known, node: Node) -> Dims:
+def _broadcast(known: Known, node: Node) -> Dims:
     shapes = [known.of(node, position) for position in range(len(node.inputs))]
     return _together(shapes)
 
@@ -194,7 +188,7 @@ def _widest(sizes: Sequence[int | None]) -> int | None:
     return large.pop() if large else None if None in sizes else 1
 
 
-def _product(known: _Known, node: Node) -> Dims:
+def _product(known: Known, node: Node) -> Dims:
     left, right = known.of(node), known.of(node, 1)
     first, second = ("transpose_a", "transpose_b") if node.op == "MatMul" else ("adj_x", "adj_y")
     rows = left[-1] if node.attrs[first] else left[-2]
@@ -202,7 +196,7 @@ def _product(known: _Known, node: Node) -> Dims:
     return (*_together([left[:-2], right[:-2]]), rows, columns)
 
 
-def _convolution(known: _Known, node: Node) -> Dims:
+def _convolution(known: Known, node: Node) -> Dims:
     x, weights = known.of(node), known.of(node, 1)
     if not node.attrs["data_format"].endswith(b"C"):
         return (None,) * len(x)
@@ -215,20 +209,20 @@ def _convolution(known: _Known, node: Node) -> Dims:
     return (x[0], *_slid(x, node, windows), prod(channels))
 
 
-def _pooling(known: _Known, node: Node) -> Dims:
+def _pooling(known: Known, node: Node) -> Dims:
     x = known.of(node)
     if not node.attrs["data_format"].endswith(b"C"):
         return (None,) * len(x)
     return (x[0], *_slid(x, node, node.attrs["ksize"][1:-1]), x[-1])
 
 
-def _merge(known: _Known, node: Node) -> Dims:
+def _merge(known: Known, node: Node) -> Dims:
     """What both branches have in common; a loop may change its shape."""
     one, other = (known.shapes[ref] for ref in node.inputs)
     return tuple(a if a == b else None for a, b in zip(one, other, strict=True))
 
 
-def _transposed_convolution(known: _Known, node: Node) -> Dims:
+def _transposed_convolution(known: Known, node: Node) -> Dims:
     return (None,) * len(known.of(node, 1))
 
 
@@ -244,7 +238,7 @@ def _slid(x: Dims, node: Node, windows: Sequence[int]) -> list[int | None]:
     ]
 
 
-def _reshape(known: _Known, node: Node) -> Dims:
+def _reshape(known: Known, node: Node) -> Dims:
     sizes = [int(size) for size in known.contents[node.inputs[1]]]
     target: list[int | None] = [None if size < 0 else size for size in sizes]
     x = known.shapes.get(node.inputs[0])
@@ -254,18 +248,18 @@ def _reshape(known: _Known, node: Node) -> Dims:
     return tuple(target)
 
 
-def _transpose(known: _Known, node: Node) -> Dims:
+def _transpose(known: Known, node: Node) -> Dims:
     x = known.of(node)
     return tuple(x[axis] for axis in known.ints(node, 1))
 
 
-def _expand_dims(known: _Known, node: Node) -> Dims:
+def _expand_dims(known: Known, node: Node) -> Dims:
     x, (axis,) = list(known.of(node)), known.ints(node, 1)
     x.insert(axis if axis >= 0 else axis + len(x) + 1, 1)
     return tuple(x)
 
 
-def _squeeze(known: _Known, node: Node) -> Dims:
+def _squeeze(known: Known, node: Node) -> Dims:
     x, axes = known.of(node), node.attrs["squeeze_dims"]
     if not axes:
         raise LookupError
@@ -273,7 +267,7 @@ def _squeeze(known: _Known, node: Node) -> Dims:
     return tuple(size for axis, size in enumerate(x) if axis not in gone)
 
 
-def _reduce(known: _Known, node: Node) -> Dims:
+def _reduce(known: Known, node: Node) -> Dims:
     x = known.of(node)
     over = {axis % len(x) for axis in known.ints(node, 1)}
     if node.attrs["keep_dims"]:
@@ -281,13 +275,13 @@ def _reduce(known: _Known, node: Node) -> Dims:
     return tuple(size for axis, size in enumerate(x) if axis not in over)
 
 
-def _pad(known: _Known, node: Node) -> Dims:
+def _pad(known: Known, node: Node) -> Dims:
     x, widths = known.of(node), known.ints(node, 1)
     around = zip(x, widths[::2], widths[1::2], strict=True)
     return tuple(None if size is None else size + a + b for size, a, b in around)
 
 
-def _concatenate(known: _Known, node: Node) -> Dims:
+def _concatenate(known: Known, node: Node) -> Dims:
     count = len(node.inputs) - 1
     (axis,) = known.ints(node, count)
     shapes = [known.of(node, position) for position in range(count)]
@@ -297,7 +291,7 @@ def _concatenate(known: _Known, node: Node) -> Dims:
     return tuple(first)
 
 
-def _gather(known: _Known, node: Node) -> Dims:
+def _gather(known: Known, node: Node) -> Dims:
     x, indices, (axis,) = known.of(node), known.of(node, 1), known.ints(node, 2)
     if node.attrs["batch_dims"]:
         raise LookupError
@@ -305,30 +299,164 @@ def _gather(known: _Known, node: Node) -> Dims:
     return (*x[:axis], *indices, *x[axis + 1 :])
 
 
+def _packed(known: Known, node: Node) -> Dims:
+    shape, axis = list(known.of(node)), int(node.attrs["axis"])
+    shape.insert(axis if axis >= 0 else axis + len(shape) + 1, len(node.inputs))
+    return tuple(shape)
+
+
+def _unpacked(known: Known, node: Node) -> Dims:
+    shape, axis = known.of(node), int(node.attrs["axis"])
+    axis %= len(shape)
+    return (*shape[:axis], *shape[axis + 1 :])
+
+
+def _split(known: Known, node: Node) -> Dims:
+    (axis,), shape, count = known.ints(node, 0), list(known.of(node, 1)), node.attrs["num_split"]
+    size = shape[axis]
+    shape[axis] = None if size is None else size // count
+    return tuple(shape)
+
+
+def _tiled(known: Known, node: Node) -> Dims:
+    pairs = zip(known.of(node), known.contents[node.inputs[1]], strict=True)
+    return tuple(
+        None if size is None or times == UNKNOWN else size * int(times) for size, times in pairs
+    )
+
+
+def _sliced(known: Known, node: Node) -> Dims:
+    x, sizes = known.of(node), known.contents[node.inputs[2]]
+    starts = known.contents.get(node.inputs[1], np.full(len(x), UNKNOWN))
+    rows = zip(x, starts, sizes, strict=True)
+    return tuple(
+        int(count) if count >= 0
+        else size - int(start) if count == -1 and size is not None and start != UNKNOWN
+        else None
+        for size, start, count in rows
+    )  # fmt: skip
+
+
+def _slid_over(known: Known, node: Node) -> Dims:
+    """The shape of a StridedSlice; its sizes only where the bounds are constant."""
+    x, masks = list(known.of(node)), {name: int(node.attrs[name]) for name in _MASKS}
+    count = known.of(node, 3)[0]
+    if count is None:
+        raise LookupError
+    bounds = [known.contents.get(ref, np.full(count, UNKNOWN)) for ref in node.inputs[1:]]
+    has = {name: [mask >> at & 1 for at in range(count)] for name, mask in masks.items()}
+    made: list[int | None] = []
+    for at, (begin, end, step) in enumerate(zip(*bounds, strict=True)):
+        if has["ellipsis_mask"][at]:
+            later = sum(not new for new in has["new_axis_mask"][at + 1 :])
+            made += x[: len(x) - later]
+            x = x[len(x) - later :]
+        elif has["new_axis_mask"][at]:
+            made.append(1)
+        elif has["shrink_axis_mask"][at]:
+            x.pop(0)
+        else:
+            size = x.pop(0)
+            first = None if has["begin_mask"][at] else int(begin)
+            last = None if has["end_mask"][at] else int(end)
+            known_ends = UNKNOWN not in (first, last, step) and size is not None
+            made.append(
+                len(range(size or 0)[slice(first, last, int(step))]) if known_ends else None
+            )
+    return (*made, *x)
+
+
+def _einsum(known: Known, node: Node) -> Dims:
+    """The rank of an Einsum with all axes named."""
+    left, arrow, output = node.attrs["equation"].decode().replace(" ", "").partition("->")
+    if not arrow or "." in left:
+        raise LookupError
+    sizes: dict[str, int | None] = {}
+    for position, labels in enumerate(left.split(",")):
+        sizes.update(zip(labels, known.of(node, position), strict=True))
+    return tuple(sizes[label] for label in output)
+
+
+def _element(known: Known, node: Node) -> Dims:
+    """What a list says of the shape of its elements; of a stack of them the number is unknown."""
+    sizes = known.contents[node.inputs[-1]]
+    if not sizes.ndim:
+        raise LookupError
+    dims = tuple(None if size < 0 else int(size) for size in sizes)
+    return (None, *dims) if node.op == "TensorListStack" else dims
+
+
+def _one_hot(known: Known, node: Node) -> Dims:
+    shape, (depth,), axis = list(known.of(node)), known.ints(node, 1), int(node.attrs["axis"])
+    shape.insert(axis if axis >= 0 else axis + len(shape) + 1, depth)
+    return tuple(shape)
+
+
+def _filled(known: Known, node: Node) -> Dims:
+    place = 0 if node.op == "Fill" else 1
+    return tuple(
+        None if size == UNKNOWN else int(size) for size in known.contents[node.inputs[place]]
+    )
+
+
+def _gathered_nd(known: Known, node: Node) -> Dims:
+    x, indices = known.of(node), known.of(node, 1)
+    if indices[-1] is None:
+        raise LookupError
+    return (*indices[:-1], *x[indices[-1] :])
+
+
+def _argument(known: Known, node: Node) -> Dims:
+    x, (axis,) = known.of(node), known.ints(node, 1)
+    axis %= len(x)
+    return (*x[:axis], *x[axis + 1 :])
+
+
+_MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+_RESULTS = {"Split": "num_split", "Unpack": "num"}  # the attribute that counts results alike
 _SHAPES: dict[str, _Rule] = {
     "Const": lambda _, node: tuple(node.value.shape),
     "Placeholder": _placeholder,
     **dict.fromkeys(
-        ("Abs", "BiasAdd", "Cast", "Elu", "Enter", "Erf", "Exp", "Floor", "FusedBatchNormV3",
-         "Identity", "LeakyRelu", "Log", "LogSoftmax", "Neg", "Prelu", "Relu", "Relu6", "Rsqrt",
-         "Selu", "Sigmoid", "Softmax", "Softplus", "Sqrt", "Square", "Switch", "Tanh"),
+        ("Abs", "AddN", "BiasAdd", "Cast", "Ceil", "ClipByValue", "Complex", "ComplexAbs", "Conj",
+         "Cos", "Cumprod", "Cumsum", "Elu", "Enter", "Erf", "Exp", "Expm1", "FFT", "Floor",
+         "FusedBatchNormV3", "IFFT", "Identity", "Imag", "IsFinite", "IsInf", "IsNan", "LeakyRelu",
+         "Log", "Log1p", "LogSoftmax", "LogicalNot", "Neg", "OnesLike", "Prelu", "Real",
+         "Reciprocal", "Relu", "Relu6", "ReverseV2", "Round", "Rsqrt", "Selu", "Sigmoid", "Sign",
+         "Sin", "Softmax", "Softplus", "Sqrt", "Square", "Switch", "Tanh", "TensorScatterUpdate",
+         "ZerosLike"),
         _same,
     ),
     **dict.fromkeys(
-        ("Add", "AddV2", "Maximum", "Minimum", "Mul", "RealDiv", "SquaredDifference", "Sub"),
+        ("Add", "AddV2", "Atan2", "Equal", "FloorDiv", "FloorMod", "Greater", "GreaterEqual",
+         "Less", "LessEqual", "LogicalAnd", "LogicalOr", "Maximum", "Minimum", "Mul", "NotEqual",
+         "Pow", "RealDiv", "SelectV2", "SquaredDifference", "Sub"),
         _broadcast,
     ),
-    **dict.fromkeys(("MatMul", "BatchMatMulV2"), _product),
+    **dict.fromkeys(("ArgMax", "ArgMin"), _argument),
+    **dict.fromkeys(("BroadcastTo", "Fill"), _filled),
+    **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "MatMul"), _product),
     **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative"), _convolution),
     **dict.fromkeys(("AvgPool", "AvgPool3D", "MaxPool"), _pooling),
-    **dict.fromkeys(("Max", "Mean", "Min", "Prod", "Sum"), _reduce),
+    **dict.fromkeys(("All", "Any", "Max", "Mean", "Min", "Prod", "Sum"), _reduce),
     "Merge": _merge,
     "Conv2DBackpropInput": _transposed_convolution,
     "ConcatV2": _concatenate,
+    "Einsum": _einsum,
     "ExpandDims": _expand_dims,
+    "GatherNd": _gathered_nd,
     "GatherV2": _gather,
-    "Pad": _pad,
+    "OneHot": _one_hot,
+    "Pack": _packed,
+    **dict.fromkeys(("MirrorPad", "Pad", "PadV2"), _pad),
     "Reshape": _reshape,
+    "Slice": _sliced,
+    "Split": _split,
     "Squeeze": _squeeze,
+    "StridedSlice": _slid_over,
+    "TensorListGetItem": _element,
+    "TensorListStack": _element,
+    "Tile": _tiled,
     "Transpose": _transpose,
+    "Unpack": _unpacked,
 }  # fmt: skip

@@ -68,7 +68,7 @@ def fold_affine(graph: Graph) -> Graph:
         if channels is None:
             continue
         chain, affine = _chain(graph, uses, node, channels)
-        if not chain or [each.op for each in chain] == ["BiasAdd"]:
+        if not chain or [each.op for each in chain] in (["BiasAdd"], ["AddV2"]):
             continue
         result = Ref(node.name)
         if (affine.scale != 1).any():
@@ -81,11 +81,14 @@ def fold_affine(graph: Graph) -> Graph:
             inputs = (node.inputs[0], scaled[key], *node.inputs[2:])
             nodes[node.name] = replace(node, inputs=inputs)
         if affine.offset.any():
-            bias = const(names.fresh(f"{node.name}/bias"), affine.offset.astype(np.float32))
+            offset = affine.offset.astype(np.float32)
+            volume = len(channels) > 4  # webgpu adds no vector to that many axes
+            values = offset.reshape(1, -1) if volume else offset
+            bias = const(names.fresh(f"{node.name}/bias"), values)
             nodes[bias.name] = bias
-            name = chain[-1].name
-            attrs = {"T": "float32", "data_format": b"NHWC"}
-            nodes[name] = Node(name, "BiasAdd", (result, Ref(bias.name)), attrs)
+            name, op = chain[-1].name, "AddV2" if volume else "BiasAdd"
+            attrs = {"T": "float32"} if volume else {"T": "float32", "data_format": b"NHWC"}
+            nodes[name] = Node(name, op, (result, Ref(bias.name)), attrs)
         else:
             moved[Ref(chain[-1].name)] = result
     return prune(redirect(replace(graph, nodes=nodes), moved))

@@ -17,6 +17,7 @@ import numpy as np
 
 from tfjs_codec.graph.optimise.affine import channel_shape
 from tfjs_codec.ir.graph import Graph, Node, Ref, Uses, const, fresh_names, prune
+from tfjs_codec.ir.tensors import LazyTensor, map_float32
 
 _FUSED = {
     "Conv2D": "_FusedConv2D",
@@ -43,8 +44,8 @@ def find_prelus(graph: Graph) -> Graph:
             continue
         x, slopes = found
         shape = tuple(dropwhile(lambda size: size == 1, slopes.value.shape))
-        if 1 in shape:
-            continue
+        if 1 in shape or (len(slopes.value.shape) > 3 and len(shape) == 1):
+            continue  # webgpu cannot compute it of more than four axes and a vector
         values = np.negative(slopes.value.numpy()).reshape(shape)
         alpha = const(names.fresh(f"{node.name}/alpha"), values)
         nodes[alpha.name] = alpha
@@ -75,7 +76,7 @@ def _prelu(nodes: Mapping[str, Node], node: Node) -> tuple[Ref, Node] | None:
 
 def fuse(graph: Graph) -> Graph:
     """Return *graph* with biases and activations in the linear operations before them."""
-    uses = Uses(graph)
+    uses, names = Uses(graph), fresh_names(graph)
     nodes = dict(graph.nodes)
     for node in graph.nodes.values():
         channels = _channels(graph, node)
@@ -88,7 +89,17 @@ def fuse(graph: Graph) -> Graph:
             activation = None
         if bias is None and activation is None:
             continue
-        one = _fuse(node, bias, activation)
+        if node.attrs.get("transpose_b"):  # the fused product of wasm ignores it
+            weights = graph.nodes[node.inputs[1].node]
+            if not uses.only(weights.name):
+                continue  # rather than to store them twice
+            turned = _transposed(names.fresh(f"{node.name}/weights"), weights)
+            nodes[turned.name] = turned
+            attrs = {**node.attrs, "transpose_b": False}
+            inputs = (node.inputs[0], Ref(turned.name))
+            one = _fuse(replace(node, inputs=inputs, attrs=attrs), bias, activation)
+        else:
+            one = _fuse(node, bias, activation)
         nodes[one.name] = one
     return prune(replace(graph, nodes=nodes))
 
@@ -98,7 +109,15 @@ def _channels(graph: Graph, node: Node) -> int:
     weights = graph.nodes[node.inputs[1].node] if node.op in _FUSED else None
     if weights is None or weights.op != "Const" or node.attrs["T"] != "float32":
         return 0
+    if node.attrs.get("transpose_a"):  # the fused product of wasm ignores it
+        return 0
     return prod(channel_shape(node, weights.value.shape) or (0,))
+
+
+def _transposed(name: str, weights: Node) -> Node:
+    shape = weights.value.shape[::-1]
+    tensor: LazyTensor = map_float32(weights.value, shape, np.transpose)
+    return Node(name, "Const", (), {**weights.attrs, "value": tensor})
 
 
 def _bias(graph: Graph, node: Node | None, source: str, channels: int) -> Node | None:

@@ -36,6 +36,15 @@ def truncate_quotient(build: Build, node: Node) -> list[Ref] | None:
     return build.same("Mul", sign, size)
 
 
+@op("DivNoNan", because=wrong_on("webgl", "webgpu"))
+def divide_no_nan(build: Build, node: Node) -> list[Ref] | None:
+    """``x / y``, and 0 where y is 0; webgl and webgpu take up to four axes."""
+    x, y = node.inputs
+    if max(build.rank(ref) or 0 for ref in node.inputs) <= 4:
+        return None
+    return _but_zero(build, y, build.op("RealDiv", x, y))
+
+
 @op("Erfc", because=LACKS)
 def erfc(build: Build, node: Node) -> list[Ref]:
     """``1 - erf(x)``."""

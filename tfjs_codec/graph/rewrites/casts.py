@@ -78,6 +78,19 @@ def cast_to_bool(build: Build, node: Node) -> list[Ref] | None:
     return convert(build, node.inputs[0], given, "bool")
 
 
+@op("Cast", because=wrong_on("webgpu"))
+def store_floats(build: Build, node: Node) -> list[Ref] | None:
+    """Compute something of whole numbers that become floats.
+
+    webgpu keeps the whole numbers in memory, which some of its kernels take for floats.
+    """
+    given, wanted = str(node.attrs["SrcT"]), str(node.attrs["DstT"])
+    if not given.startswith(("int", "uint", "bool")) or not wanted.startswith(("float", "bfloat")):
+        return None
+    made = build.op("Cast", *node.inputs, **node.attrs)
+    return build.same("Floor", made, T=wanted)
+
+
 @op(
     "FakeQuantWithMinMaxArgs",
     "FakeQuantWithMinMaxVars",

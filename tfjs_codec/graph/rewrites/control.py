@@ -16,3 +16,41 @@ def concat_list(build: Build, node: Node) -> list[Ref] | None:
     shape = Shape(None if sizes is None or sizes == [-1] else tuple(sizes))
     kind = node.attrs["element_dtype"]
     return build.same("TensorListConcat", node.inputs[0], element_dtype=kind, element_shape=shape)
+
+
+@op("TensorListSplit", because=WRONG)
+def split_list(build: Build, node: Node) -> list[Ref] | None:
+    """Set the elements one by one; tfjs takes each for one row."""
+    x, shape, lengths = node.inputs
+    sizes = build.numbers(lengths)
+    if sizes is None:
+        build.refuse("tfjs takes the parts for rows", "Make the lengths constant.")
+        return None
+    kind = str(node.attrs["element_dtype"])
+    count = len(sizes)
+    parts = build.op(
+        "SplitV", x, build.ints(*sizes), build.scalar(0), T=kind, Tlen="int32", num_split=count
+    )
+    attrs = {"element_dtype": kind, "shape_type": node.attrs["shape_type"]}
+    made = build.op("TensorListReserve", shape, build.scalar(count), **attrs)
+    for number in range(count):
+        part = Ref(parts.node, number)
+        made = build.op(
+            "TensorListSetItem", made, build.scalar(number), part, element_dtype=kind,
+            resize_if_index_out_of_bounds=False,
+        )  # fmt: skip
+    return [made]
+
+
+@op("TensorListGetItem", because=WRONG)
+def get_item(build: Build, node: Node) -> list[Ref] | None:
+    """Take an element that was set just before; tfjs takes all for elements of one shape."""
+    made, place = build.nodes[node.inputs[0].node], build.numbers(node.inputs[1])
+    while made.op == "TensorListSetItem" and place is not None:
+        number = build.numbers(made.inputs[1])
+        if number is None:
+            return None
+        if number == place:
+            return [made.inputs[2]]
+        made = build.nodes[made.inputs[0].node]
+    return None

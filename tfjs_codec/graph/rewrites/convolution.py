@@ -70,6 +70,39 @@ def trim_windows(build: Build, node: Node) -> list[Ref] | None:
     return build.same(node.op, cut, *rest, **node.attrs)
 
 
+@op("Conv2D", "DepthwiseConv2dNative", because=wrong_on("wasm"))
+def pad_gaps(build: Build, node: Node) -> list[Ref] | None:
+    """Pad first where windows leave gaps; wasm pads by negative numbers then."""
+    x, weights = node.inputs[0], build.shape(node.inputs[1])
+    steps, rates = node.attrs["strides"][1:3], node.attrs["dilations"][1:3]
+    if node.attrs["padding"] != b"SAME" or max(steps) == 1 or not weights:
+        return None
+    sizes = [
+        (size or 0) and (size - 1) * rate + 1 for size, rate in zip(weights[:2], rates, strict=True)
+    ]
+    if all(size >= step or size == 1 for size, step in zip(sizes, steps, strict=True)):
+        return None
+    widths = [build.ints(0, 0)]
+    for axis, (size, step) in enumerate(zip(sizes, steps, strict=True), start=1):
+        length = build.sizes(x, axis, 1)
+        windows = build.op(  # the last one starts before the end
+            "FloorDiv", build.op("Sub", length, build.ints(1), T="int32"), build.ints(step),
+            T="int32",
+        )  # fmt: skip
+        end = build.op("Mul", windows, build.ints(step), T="int32")
+        end = build.op("AddV2", end, build.ints(size), T="int32")
+        total = build.op("Sub", end, length, T="int32")
+        total = build.op("Maximum", total, build.ints(0), T="int32")
+        before = build.op("FloorDiv", total, build.ints(2), T="int32")
+        widths += [before, build.op("Sub", total, before, T="int32")]
+    pairs = build.op(
+        "Reshape", build.concat(*widths, build.ints(0, 0)), build.ints(4, 2), T="int32",
+        Tshape="int32",
+    )  # fmt: skip
+    padded = build.op("Pad", x, pairs, Tpaddings="int32")
+    return build.same(node.op, padded, *node.inputs[1:], **{**node.attrs, "padding": b"VALID"})
+
+
 @op("Conv3DBackpropInputV2", because=LACKS)
 def transpose_convolution_3d(build: Build, node: Node) -> list[Ref] | None:
     """Convolve the zero-stuffed input with the flipped kernel."""

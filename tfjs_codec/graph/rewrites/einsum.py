@@ -126,7 +126,7 @@ class _Einsum:
         y = self._group(right, [*batch, *((columns, inner) if flip_right else (inner, columns))])
         if x is None or y is None:
             return None
-        product = self.build.op("BatchMatMulV2", x, y, adj_x=flip_left, adj_y=flip_right)
+        product = self.build.op("BatchMatMul", x, y, adj_x=flip_left, adj_y=flip_right)
         made = batch + rows + columns
         if len(rows) != 1 or len(columns) != 1:
             shape = self._shape(list(made), [left, right])

@@ -9,18 +9,28 @@ import numpy as np
 from tfjs_codec.graph.build import Build
 from tfjs_codec.ir.graph import Ref
 
-MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
-NO_MASKS = dict.fromkeys(MASKS, 0)
-
 
 def along(build: Build, x: Ref, axis: int, rank: int, change: Callable[[Ref], Ref]) -> Ref:
     """Apply *change* to one axis of *x*: it gets three axes, the second one is *axis*."""
     outer, inner = build.sizes(x, 0, axis), build.sizes(x, axis + 1, rank - axis - 1)
-    behind = build.op("Prod", inner, build.ints(0), keep_dims=True, T="int32", Tidx="int32")
-    flat = build.concat(build.ints(-1), build.sizes(x, axis, 1), behind)
-    made = change(build.op("Reshape", x, flat, Tshape="int32"))
+    size = build.sizes(x, axis, 1)
+    # Without Prod, which webgpu cannot compute of sizes.
+    rows = build.op("Reshape", x, build.concat(outer, size, build.ints(-1)), Tshape="int32")
+    flat = build.concat(build.ints(-1), size, build.sizes(rows, axis + 1, 1))
+    made = change(build.op("Reshape", rows, flat, Tshape="int32"))
     whole = build.concat(outer, build.ints(-1), inner)
     return build.op("Reshape", made, whole, Tshape="int32")
+
+
+def broadcast(build: Build, *refs: Ref) -> list[Ref]:
+    """Broadcast *refs*, numbers of the type of the node, to the same shape."""
+    shapes = [build.shape(ref) for ref in refs]
+    if shapes[0] is not None and None not in shapes[0] and len(set(shapes)) == 1:
+        return list(refs)
+    whole = build.op("ZerosLike", refs[0])
+    for ref in refs[1:]:
+        whole = build.op("AddV2", whole, build.op("ZerosLike", ref))
+    return [build.op("AddV2", ref, whole) for ref in refs]
 
 
 def convert(build: Build, x: Ref, given: str, wanted: str) -> list[Ref]:
@@ -41,11 +51,14 @@ def gather_rows(build: Build, x: Ref, indices: Ref, batch: int, rank: int, place
     """
     dtype = build.dtype
     outer = build.sizes(indices, 0, batch)
-    number = build.op("Prod", outer, build.ints(0), keep_dims=True, T="int32", Tidx="int32")
-    starts = build.op("Mul", build.count(number), build.sizes(x, batch, 1), T="int32")
     flat = build.op(
-        "Reshape", indices, build.concat(number, build.ints(-1)), T="int32", Tshape="int32"
+        "Reshape", indices, build.concat(outer, build.ints(-1)), T="int32", Tshape="int32"
     )
+    if batch > 1:  # without Prod, which webgpu cannot compute of sizes
+        last = build.concat(build.ints(-1), build.sizes(flat, batch, 1))
+        flat = build.op("Reshape", flat, last, T="int32", Tshape="int32")
+    number = build.sizes(flat, 0, 1)
+    starts = build.op("Mul", build.count(number), build.sizes(x, batch, 1), T="int32")
     flat = build.op("AddV2", flat, build.expand_dims(starts, 1), T="int32")
     rest = [build.sizes(x, batch + 1, rank - batch - 1)] if rank > batch + 1 else []
     rows = build.op("Reshape", x, build.concat(build.ints(-1), *rest), T=dtype, Tshape="int32")

@@ -65,10 +65,40 @@ def transform(build: Build, _: Node) -> list[Ref] | None:
 
 @op("NonMaxSuppressionV5", because=WRONG)
 def suppress(build: Build, node: Node) -> list[Ref] | None:
-    """Refuse scores that decay."""
+    """Refuse scores that decay, and pad what is selected."""
     if build.numbers(node.inputs[5]) != [0]:
         build.refuse("tfjs returns too few boxes when scores decay", "Set soft_nms_sigma=0.")
-    return None
+        return None
+    if not node.attrs["pad_to_max_output_size"] and not build.uses(node, 2):
+        return None
+    attrs = {**node.attrs, "pad_to_max_output_size": False}
+    made = build.op(node.op, *node.inputs, **attrs)
+    return _selection(build, node, made, node.inputs[2])
+
+
+@op("NonMaxSuppressionV4", because=WRONG)
+def suppress_padded(build: Build, node: Node) -> list[Ref] | None:
+    """Select, then pad: tfjs cannot execute the operation."""
+    none = build.value(0, "float32")
+    attrs = {"T": "float32", "pad_to_max_output_size": False}
+    made = build.op("NonMaxSuppressionV5", *node.inputs, none, **attrs)
+    indices, _, count = _selection(build, node, made, node.inputs[2])
+    return [indices, count]
+
+
+def _selection(build: Build, node: Node, made: Ref, most: Ref) -> list[Ref]:
+    """Return the indices and scores of *made*, padded if *node* says so, and their number."""
+    count = build.op("Size", made, T="int32", out_type="int32")
+    both = [made, Ref(made.node, 1)]
+    if node.attrs["pad_to_max_output_size"]:
+        missing = build.op("Sub", most, count, T="int32")
+        flat = build.op("Reshape", missing, build.ints(1), T="int32", Tshape="int32")
+        widths = build.op("Pack", build.concat(build.ints(0), flat), N=1, axis=0, T="int32")
+        both = [
+            build.op("Pad", ref, widths, T=dtype, Tpaddings="int32")
+            for ref, dtype in zip(both, ("int32", "float32"), strict=True)
+        ]
+    return [*both, count]
 
 
 @op("SpaceToDepth", because=LACKS)

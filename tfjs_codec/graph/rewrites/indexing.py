@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from tfjs_codec.graph.build import Build
-from tfjs_codec.graph.rewrites.forms import MASKS, NO_MASKS, convert, gather_rows
+from tfjs_codec.graph.build import MASKS, NO_MASKS, Build
+from tfjs_codec.graph.rewrites.forms import along, convert, gather_rows
 from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
+
+_MOST_AXES = 4  # of some kernels of webgl and webgpu
 
 
 @op("GatherV2", because=wrong_on("wasm"))
@@ -36,6 +40,39 @@ def gather(build: Build, node: Node) -> list[Ref] | None:
         *range(places + at - batch, rank + places - batch - 1),
     ]  # fmt: skip
     return build.same("Transpose", made, build.ints(*order), Tperm="int32")
+
+
+@op("StridedSlice", because=wrong_on("webgl", "webgpu"))
+def slice_axes(build: Build, node: Node) -> list[Ref] | None:
+    """Slice more than four axes one by one if there are strides; webgl does not compile."""
+    x, *bounds = node.inputs
+    rank, numbers = build.rank(x), [build.numbers(ref) for ref in bounds]
+    begin, end, strides = numbers
+    masks = {name: int(node.attrs[name]) for name in MASKS}
+    if begin is None or end is None or strides is None or rank is None or rank <= _MOST_AXES:
+        return None
+    if masks["shrink_axis_mask"] or masks["new_axis_mask"] or set(strides) <= {1}:
+        return None
+    axis = 0
+    for at, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
+        if masks["ellipsis_mask"] >> at & 1:
+            axis += rank - len(strides) + 1
+            continue
+        open_ = {name: masks[name] >> at & 1 for name in ("begin_mask", "end_mask")}
+        if step != 1 or not all(open_.values()):
+            row = _Bounds()
+            row.add(0, 0, 1, begin_mask=1, end_mask=1)
+            row.add(first, last, step, **open_)
+            refs, attrs = row.refs(build), row.attrs()
+
+            def change(
+                x: Ref, refs: list[Ref] = refs, attrs: Mapping[str, int | str] = attrs
+            ) -> Ref:
+                return build.op("StridedSlice", x, *refs, **attrs)
+
+            x = along(build, x, axis, rank, change)
+        axis += 1
+    return [x]
 
 
 @op("StridedSlice", because=WRONG)
@@ -134,24 +171,6 @@ def one_hot(build: Build, node: Node) -> list[Ref] | None:
         return [made]
     order = build.ints(*range(axis), rank, *range(axis, rank))
     return build.same("Transpose", made, order, Tperm="int32")
-
-
-@op("Select", because=WRONG)
-def select(build: Build, node: Node) -> list[Ref]:
-    """Give the condition the rank of the operands; a vector chooses their rows."""
-    condition, x, y = node.inputs
-    ranks = build.rank(condition), build.rank(x)
-    if None in ranks or ranks[0] != ranks[1]:
-        shape = build.op("Shape", condition, T="bool", out_type="int32")
-        rank = build.op("Shape", shape, T="int32", out_type="int32")
-        whole = build.op("Shape", x, out_type="int32")
-        masks = {**NO_MASKS, "end_mask": 1}
-        bounds = rank, build.ints(0), build.ints(1)
-        rest = build.op("StridedSlice", whole, *bounds, T="int32", Index="int32", **masks)
-        ones = build.op("OnesLike", rest, T="int32")
-        target = build.concat(shape, ones)
-        condition = build.op("Reshape", condition, target, T="bool", Tshape="int32")
-    return build.same("SelectV2", condition, x, y)
 
 
 @op("TensorScatterAdd", "TensorScatterSub", because=LACKS)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import dropwhile
 
-from tfjs_codec.graph.build import Build
-from tfjs_codec.graph.rewrites.forms import NO_MASKS
+from tfjs_codec.graph.build import NO_MASKS, Build
 from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op
 from tfjs_codec.graph.shapes import Dims
 from tfjs_codec.ir.graph import Node, Ref
@@ -23,6 +22,8 @@ def multiply_stacks(build: Build, node: Node) -> list[Ref] | None:
     shapes = [shape or () for shape in given]
     stacks = [tuple(dropwhile(lambda size: size == 1, shape[:-2])) for shape in shapes]
     pairs = _ends(*stacks)
+    if () in stacks and [shape for shape in given if shape is not None and len(shape) == 2]:
+        return None
     unsure = None in given or any(  # an unknown size, with others before it, may be 1
         pair[here] is None and number < len(stacks[here]) and pair[there] != 1
         for number, pair in enumerate(pairs, start=1)

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from tfjs_codec.graph.build import Build
-from tfjs_codec.graph.rewrites.registry import op, wrong_on
+from tfjs_codec.graph.rewrites.registry import WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
+
+
+@op("MaxPool", because=WRONG)
+def pad_explicitly(build: Build, node: Node) -> list[Ref] | None:
+    """Pad with the smallest number; tfjs refuses explicit padding."""
+    if node.attrs["padding"] != b"EXPLICIT":
+        return None
+    widths = np.array(node.attrs["explicit_paddings"], np.int32).reshape(4, 2)
+    lowest = build.number(np.finfo(np.float32).min)
+    padded = build.op(
+        "PadV2", node.inputs[0], build.const(widths, "int32"), lowest, Tpaddings="int32"
+    )
+    attrs = {**node.attrs, "padding": b"VALID", "explicit_paddings": ()}
+    return build.same("MaxPool", padded, **attrs)
 
 
 @op("MaxPool3D", because=wrong_on("wasm"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tfjs_codec.graph.build import Build
-from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op
+from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
+
+_VOLUME = 3  # axes from which on webgpu transposes floats only
 
 
 @op("Mean", because=WRONG)
@@ -52,3 +54,50 @@ def segment_sum(build: Build, node: Node) -> list[Ref] | None:
     attrs = {"Tindices": kind, "bad_indices_policy": b""}
     where = build.expand_dims(flat, 1, kind)
     return build.same("ScatterNd", where, rows, build.concat(count, *rest), **attrs)
+
+
+@op("Bincount", "DenseBincount", because=wrong_on("webgpu"))
+def count(build: Build, node: Node) -> list[Ref] | None:
+    """Add up weights as floats; webgpu returns their bits for whole numbers."""
+    if build.dtype == "float32":
+        return None
+    x, size, weights = node.inputs
+    floats = build.cast(weights, build.dtype, "float32")
+    made = build.op(node.op, x, size, floats, **{**node.attrs, "T": "float32"})
+    return [build.cast(made, "float32", build.dtype)]
+
+
+@op("ArgMax", "ArgMin", because=wrong_on("webgpu"))
+def find(build: Build, node: Node) -> list[Ref] | None:
+    """Drop the axis that webgpu leaves of a vector."""
+    if build.rank(node.inputs[0]) != 1:
+        return None
+    made = build.op(node.op, *node.inputs, **node.attrs)
+    return build.same("Reshape", made, build.ints(), T=node.attrs["output_type"], Tshape="int32")
+
+
+@op(
+    *("All", "Any", "ArgMax", "ArgMin", "Max", "Mean", "Min", "Prod", "Sum"),
+    because=wrong_on("webgpu"),
+)
+def reduce_last(build: Build, node: Node) -> list[Ref] | None:
+    """Transpose whole numbers first: webgpu does it, and transposes floats only."""
+    x, axes = node.inputs
+    rank, over, kind = build.rank(x), build.numbers(axes), build.type_of(x)
+    if rank is None or over is None or not kind.startswith(("int", "uint", "bool")):
+        return None
+    gone = sorted(axis % rank for axis in over)
+    kept = [axis for axis in range(rank) if axis not in gone]
+    last = [*range(len(kept), rank)]
+    if rank < _VOLUME or gone == last:
+        return None
+    turned = build.op("Transpose", x, build.ints(*kept, *gone), T=kind, Tperm="int32")
+    scalar = node.op in ("ArgMax", "ArgMin")
+    over_last = build.scalar(last[0]) if scalar else build.ints(*last)
+    attrs = {**node.attrs, "Tidx": "int32"}
+    if not node.attrs.get("keep_dims"):
+        return build.same(node.op, turned, over_last, **attrs)
+    made = build.op(node.op, turned, over_last, **{**attrs, "keep_dims": False})
+    sizes = [build.ints(1) if axis in gone else build.sizes(x, axis, 1) for axis in range(rank)]
+    out = "bool" if node.op in ("All", "Any") else kind
+    return build.same("Reshape", made, build.concat(*sizes), T=out, Tshape="int32")

@@ -8,40 +8,85 @@ from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites import (  # noqa: F401 (their rules are registered)
     arithmetic,
     casts,
+    complex_numbers,
     control,
     convolution,
     einsum,
     image,
     indexing,
     matrices,
+    movement,
     normalisation,
     pooling,
     reduction,
     sequence,
     spectral,
+    strings,
 )
-from tfjs_codec.graph.rewrites.registry import rewrites
-from tfjs_codec.ir.graph import Graph, Ref, prune, redirect
+from tfjs_codec.graph.rewrites.registry import Rule, rewrites
+from tfjs_codec.ir.graph import Graph, Node, Ref, prune, redirect, sort_nodes
 
 
 def rewrite(graph: Graph) -> Graph:
     """Return *graph* with the operations that have rules expressed by others.
 
-    Forms of operations that tfjs would compute wrongly are added to its problems.
+    What a rule makes is rewritten, too, by the other rules. Forms of operations that tfjs would
+    compute wrongly are added to its problems.
     """
-    build = Build(graph)
-    rules = rewrites()
+    work = _Rewriting(Build(graph))
     refused = {problem.layer for problem in graph.problems}
-    moved: dict[Ref, Ref] = {}
-    for node in graph.nodes.values():
-        if node.op not in rules or node.name in refused:
-            continue
-        build.begin(node)
-        for each in rules[node.op]:
+    for node in sort_nodes(graph.nodes, path=graph.path):
+        if node.name not in refused:
+            work.rewrite(node)
+    build = work.build
+    graph = replace(
+        graph, nodes=build.nodes, initializer={**graph.initializer, **build.initializer},
+        problems=(*graph.problems, *build.problems),
+    )  # fmt: skip
+    return prune(redirect(graph, work.moved))
+
+
+class _Rewriting:
+    """The nodes as far as they are rewritten; *moved* says what became of results."""
+
+    def __init__(self, build: Build) -> None:
+        self.build = build
+        self.moved: dict[Ref, Ref] = {}
+
+    def rewrite(self, node: Node) -> None:
+        """Rewrite *node* and what is made for it; no rule sees what it made itself."""
+        pending: list[tuple[str, frozenset[Rule]]] = [(node.name, frozenset())]
+        while pending:
+            name, used = pending.pop()
+            rule = self._apply(node, name, used)
+            if rule is not None:
+                pending += [(made, used | {rule}) for made in reversed(self.build.made)]
+
+    def _apply(self, origin: Node, name: str, used: frozenset[Rule]) -> Rule | None:
+        """Return the rule that rewrites the node *name*, which was made for *origin*."""
+        build = self.build
+        node = self._settled(name)
+        for each in rewrites().get(node.op, ()):
+            if each.rule in used:
+                continue
+            build.begin(node, origin)
             results = each.rule(build, node)
             if results is not None:
-                made = {Ref(node.name, number): ref for number, ref in enumerate(results)}
-                moved.update((old, new) for old, new in made.items() if old != new)
-                break
-    graph = replace(graph, nodes=build.nodes, problems=(*graph.problems, *build.problems))
-    return prune(redirect(graph, moved))
+                made = {Ref(name, number): ref for number, ref in enumerate(results)}
+                self.moved.update((old, new) for old, new in made.items() if old != new)
+                return each.rule
+        return None
+
+    def _settled(self, name: str) -> Node:
+        """Return the node *name* with the inputs that take the place of its own."""
+        node = self.build.nodes[name]
+        inputs = tuple(map(self._final, node.inputs))
+        if inputs != node.inputs:
+            node = self.build.nodes[name] = replace(node, inputs=inputs)
+        self.build.learn(node)
+        return node
+
+    def _final(self, ref: Ref) -> Ref:
+        while ref in self.moved:
+            ref = self.moved[ref]
+        return ref
