@@ -1,4 +1,4 @@
-"""How close tfjs's numbers must be to Keras's."""
+"""How close the numbers of tfjs must be to those of Keras and TensorFlow."""
 
 from __future__ import annotations
 
@@ -36,3 +36,20 @@ def assert_same(got: Mapping[str, np.ndarray], want: Mapping[str, np.ndarray]) -
             assert ours.tolist() == np.char.encode(theirs).tolist(), key
         else:
             assert ours.tolist() == theirs.tolist(), key
+
+
+def difference(got: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> str:
+    """Return in what *got* differs from *wanted*, "" if it does not."""
+    for number, (ours, theirs) in enumerate(zip(got, wanted, strict=True)):
+        if ours.shape != theirs.shape:
+            return f"output {number}: shape {ours.shape}, not {theirs.shape}"
+        if theirs.dtype.kind in "US":
+            if ours.tolist() != theirs.tolist():
+                return f"output {number}: {ours.tolist()}, not {theirs.tolist()}"
+            continue
+        wide = "c16" if theirs.dtype.kind == "c" else "f8"
+        finite = np.abs(theirs[np.isfinite(theirs)]).astype("f8")
+        near = 1e-4 * max(1.0, float(finite.max(initial=0.0)))
+        if not np.allclose(ours, theirs.astype(wide), rtol=1e-3, atol=near, equal_nan=True):
+            return f"output {number}: {ours.ravel()[:6]}, not {theirs.ravel()[:6]}"
+    return ""

@@ -5,32 +5,23 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
-from compare import assert_close
+from compare import assert_close, difference
 from graph_fixtures import CASES, convert, runs
 from layer_fixtures import FILES, HALF_PRECISION, REFUSED, WEIGHTS_ONLY, unpack
-from playwright.sync_api import Browser, Page, sync_playwright
-from tfjs_node import NODE_DIR
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from tfjs_chromium import BACKENDS, CHROMIUM, FLAGS, TfjsChromium
+from tfjs_node import NODE_DIR, TfjsError
 
 import tfjs_codec
 
 pytestmark = pytest.mark.chromium
 
-CHROMIUM = "/usr/bin/chromium"
-# No screen, no GPU (WebGL runs in software), and nothing fetched but what the test serves.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-]
 TFJS = NODE_DIR / "node_modules/@tensorflow/tfjs/dist/tf.min.js"
 BLANK = "<!doctype html><title>a page</title><script src=/tf.min.js></script>"
 
@@ -50,36 +41,16 @@ SNIPPET = """async ({url, backend, images, size}) => {
   return predictions;
 }"""
 
-# A graph model with inputs and outputs by the keys of its signature.
-EXECUTE = """async ({url, inputs, outputs}) => {
-  await tf.setBackend('webgl');
-  const model = await tf.loadGraphModel(url);
-  const fed = {};
-  for (const [key, {values, shape, dtype}] of Object.entries(inputs)) {
-    fed[key] = tf.tensor(values, shape, dtype);
-  }
-  const results = [await model.executeAsync(fed, outputs)].flat();
-  const found = results.map(each => [each.shape, Array.from(each.dataSync())]);
-  tf.dispose([fed, results]);
-  model.dispose();
-  return found;
-}"""
-# A Layers model, from a list of inputs.
-PREDICT = """async ({url, inputs}) => {
-  await tf.setBackend('webgl');
-  const model = await tf.loadLayersModel(url);
-  const fed = inputs.map(({values, shape, dtype}) => tf.tensor(values, shape, dtype));
-  const results = [model.predict(fed)].flat();
-  const found = results.map(each => [each.shape, Array.from(each.dataSync())]);
-  tf.dispose([fed, results]);
-  model.dispose();
-  return found;
-}"""
-# Strings go in and out as JavaScript has them, which this snippet does not do.
-TEXTS = ("columns", "tables", "texts", "v1_variables", "v1_vocabulary", "vocabulary")
-DTYPES = {"f": "float32", "i": "int32", "u": "int32", "b": "bool"}
+# What webgpu has no kernel for.
+LACKING = {
+    "graph_texts": "StringToHashBucketFast",
+    "graph_vocabulary": "StringToHashBucketFast",
+}
+# To be empty: Layers models that webgpu gets wrong.
+WRONG_ON_WEBGPU = {
+    *("given_masks", "masked_branches", "masked_embedding", "masked_more", "normalizing_more"),
+}
 NEWEST = {case: file for case, file in sorted(FILES) if not file.endswith(WEIGHTS_ONLY)}
-GRAPHS = sorted(set(CASES) - {f"graph_{name}" for name in TEXTS})
 
 # Paints a small image over the whole sheet of fixtures/digits/index.html and asks the page.
 PAINT_AND_PREDICT = """greys => {
@@ -104,7 +75,7 @@ def root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def site(root, tmp_path_factory, fixtures_dir) -> Iterator[str]:
+def site(root, fixtures_dir) -> Iterator[str]:
     """The address of a site with the digits page, the converted model and tfjs."""
     (root / "fixtures").symlink_to(fixtures_dir)
     (root / "tf.min.js").symlink_to(TFJS)
@@ -112,8 +83,6 @@ def site(root, tmp_path_factory, fixtures_dir) -> Iterator[str]:
     digits = fixtures_dir / "digits" / "digits.keras"
     tfjs_codec.convert(digits, root / "web_model")
     tfjs_codec.convert(digits, root / "sharded", shard_size_bytes=4096)
-    for name in GRAPHS:
-        (root / name).symlink_to(convert(name, tmp_path_factory.mktemp(name)))
     handler = functools.partial(_Quiet, directory=str(root))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -122,11 +91,23 @@ def site(root, tmp_path_factory, fixtures_dir) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def tfjs(playwright) -> Iterator[TfjsChromium]:
+    """Pages for many models: each keeps tfjs and the shaders it compiled."""
+    with closing(TfjsChromium(playwright)) as server:
+        yield server
 
 
 @pytest.fixture
@@ -139,15 +120,6 @@ def page(chromium) -> Iterator[Page]:
     yield page
     page.close()
     assert not errors
-
-
-@pytest.fixture(scope="module")
-def blank(chromium, site) -> Iterator[Page]:
-    """One page for many models: it keeps tfjs and the shaders it compiled."""
-    page = chromium.new_page()
-    page.goto(f"{site}/blank.html")
-    yield page
-    page.close()
 
 
 @pytest.fixture(scope="module")
@@ -174,40 +146,41 @@ def test_predicts_from_a_canvas_what_keras_predicted(backend, model, site, page,
     assert_close([np.array(predictions)], [recorded["out0"]])
 
 
-@pytest.mark.parametrize("name", GRAPHS)
-def test_graphs_compute_what_tensorflow_computed(name, site, blank):
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory) -> Callable[[str], Path]:
+    """Convert a fixture of graphs, once for all backends."""
+    return functools.cache(lambda name: convert(name, tmp_path_factory.mktemp(name)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", sorted({*CASES} - LACKING.keys()))
+def test_graphs_compute_what_tensorflow_computed(name, backend, converted, tfjs):
     for given, expected in runs(name):
-        inputs = {
-            key: {
-                "values": value.ravel().tolist(),
-                "shape": value.shape,
-                "dtype": value.dtype.name,
-            }
-            for key, value in given.items()
-        }
-        argument = {"url": f"{site}/{name}/model.json", "inputs": inputs, "outputs": [*expected]}
-        got = blank.evaluate(EXECUTE, argument)
-        results = [np.array(values).reshape(shape) for shape, values in got]
-        wanted = [value.astype(float) for value in expected.values()]
-        assert_close(results, wanted, atol=1e-4)  # sines of shaders are not exact
+        got = tfjs.execute(converted(name), given, list(expected), backend)
+        assert not difference(got, list(expected.values()))
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_a_kernel_that_webgpu_lacks_is_named(name, converted, tfjs):
+    given, expected = next(runs(name))
+    with pytest.raises(TfjsError, match=f"Kernel '{LACKING[name]}' not registered"):
+        tfjs.execute(converted(name), given, list(expected), "webgpu")
+    got = tfjs.execute(converted(name), given, list(expected), "webgl")
+    assert not difference(got, list(expected.values()))
 
 
 @pytest.mark.parametrize("case", sorted(NEWEST.keys() - REFUSED.keys() - HALF_PRECISION))
-def test_layers_compute_in_webgl_what_keras_computed(case, site, root, blank, tmp_path):
+def test_layers_compute_in_shaders_what_keras_computed(case, tfjs, tmp_path):
     """Shaders have other special cases than the kernels in C++ and JavaScript."""
     unpack(case, tmp_path)
     writer = NEWEST[case].rpartition(".")[0]
     recorded = np.load(tmp_path / "io.npz")
-    tfjs_codec.convert(tmp_path / NEWEST[case], root / case)
-    inputs = [
-        {"values": value.ravel().tolist(), "shape": value.shape, "dtype": DTYPES[value.dtype.kind]}
-        for key, value in recorded.items()
-        if key.startswith("in")
-    ]
-    got = blank.evaluate(PREDICT, {"url": f"{site}/{case}/model.json", "inputs": inputs})
-    results = [np.array(values).reshape(shape) for shape, values in got]
+    tfjs_codec.convert(tmp_path / NEWEST[case], tmp_path / "web")
+    inputs = [value for key, value in recorded.items() if key.startswith("in")]
     wanted = [recorded[key] for key in recorded if key.startswith(f"{writer}/")]
-    assert_close(results, wanted, atol=1e-4, rtol=1e-3)
+    for backend in BACKENDS[: 1 if case in WRONG_ON_WEBGPU else None]:
+        got = tfjs.predict(tmp_path / "web", inputs, backend)
+        assert_close(got, wanted, atol=1e-4, rtol=1e-3)
 
 
 def test_the_readme_page_reads_digits(site, page, recorded):
