@@ -357,10 +357,16 @@ class _Reader:
                 kind, config = entry["class_name"], plain(entry["config"])
                 layer.calls[number] = op_call(layer.class_name, kind, config, call, place)
                 continue
-            if not call.args:
+            if not call.args and not call.kwargs:
                 raise at.error("the call has no inputs")
-            call.kwargs = {key: value for key, value in call.kwargs.items() if value is not None}
+            call.kwargs = {  # in Keras 2, mask=None hides the input's mask
+                key: value
+                for key, value in call.kwargs.items()
+                if value is not None or key == "mask"
+            }
             if layer.graph is not None:
+                if not call.args:
+                    raise at.error("the model is called without inputs")
                 call.args = (_model_inputs(layer.graph, call.args[0], at), *call.args[1:])
 
 

@@ -171,11 +171,18 @@ class LayersTarget:
 
 def _first(scope: Scope) -> Any:
     """Return the first argument of a layer's call, with tensors in the place of constants."""
-    arguments = scope.call.args or tuple(scope.arguments.values())
-    first = arguments[0] if arguments else []
+    if scope.call.args:
+        first = scope.call.args[0]
+    else:
+        first = next((scope.arguments[name] for name in scope.arguments), [])
     if not isinstance(first, list):
         return first
-    return [one if one is None else scope.tensor(one) for one in first]
+    return [one if one is None or _nests(one) else scope.tensor(one) for one in first]
+
+
+def _nests(value: Any) -> bool:
+    """Tell whether *value* is a list that holds tensors."""
+    return isinstance(value, list) and any(isinstance(v, Tensor) or _nests(v) for v in value)
 
 
 def _input_shape(session: Session, layer: KerasLayer) -> Shape:

@@ -60,6 +60,13 @@ def align(b: Scope, x1: Tensor, x2: Tensor) -> list[Tensor]:
     return [x1, x2]
 
 
+def operand(b: Scope, x: Tensor, value: Any) -> Any:
+    """Return *value*, an operand beside *x*, as a tensor if it is one value for each sample."""
+    if isinstance(value, Tensor) or np.ndim(value) < x.rank or np.shape(value)[0] == 1:
+        return value
+    return b.tensor(value)
+
+
 def _merge(class_name: str) -> Callable[[Scope, Tensor, Tensor], Tensor]:
     return lambda b, x1, x2: b.add(class_name, align(b, x1, x2))
 
@@ -68,6 +75,7 @@ def add(b: Scope, x1: Any, x2: Any) -> Tensor:
     """Return ``x1 + x2``."""
     if not isinstance(x1, Tensor):
         x1, x2 = x2, x1
+    x2 = operand(b, x1, x2)
     if isinstance(x2, Tensor):
         return _merge("Add")(b, x1, x2)
     x1, offset = with_constant(b, x1, x2)
@@ -87,6 +95,7 @@ def multiply(b: Scope, x1: Any, x2: Any) -> Tensor:
     """Return ``x1 * x2``."""
     if not isinstance(x1, Tensor):
         x1, x2 = x2, x1
+    x2 = operand(b, x1, x2)
     if isinstance(x2, Tensor):
         return _merge("Multiply")(b, x1, x2)
     x1, scale = with_constant(b, x1, x2)
@@ -196,6 +205,7 @@ def _extremum(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
     if not isinstance(x1, Tensor):
         x1, x2 = x2, x1
     largest = node.class_name == "maximum"
+    x2 = operand(b, x1, x2)
     if isinstance(x2, Tensor):
         return b.add("Maximum" if largest else "Minimum", align(b, x1, x2))
     x1, bound = with_constant(b, x1, x2)

@@ -97,15 +97,15 @@ def _swapaxes(b: Scope, node: KerasLayer, x: Tensor, axis1: int, axis2: int) -> 
 @op("concatenate")
 def _concatenate(b: Scope, node: KerasLayer, xs: list[Tensor], axis: int = 0) -> Tensor:
     """Concatenate."""
+    xs = [b.tensor(x) for x in xs]
     (at,) = axes_of(xs[0], axis)
-    if not all(isinstance(x, Tensor) for x in xs):
-        raise Refusal("a concatenation with a constant")
     return xs[0] if len(xs) == 1 else b.add("Concatenate", xs, {"axis": at})
 
 
 @op("stack")
 def _stack(b: Scope, node: KerasLayer, x: list[Tensor], axis: int = 0) -> Tensor:
     """Reshape, Concatenate."""
+    x = [b.tensor(one) for one in x]
     (at,) = axes_of(x[0], axis, 1)
     return _concatenate(b, node, [_expand_dims(b, node, one, at) for one in x], at)
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.layers import functions
+from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
+from tfjs_codec.layers.engine.constants import as_array
 from tfjs_codec.layers.engine.registry import REGISTRY, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import (
@@ -22,6 +24,7 @@ from tfjs_codec.layers.primitives import (
 from tfjs_codec.tracing.accounting import Record, check_config
 from tfjs_codec.tracing.refusal import Refusal
 
+_FAR = 1e9
 _TFJS = {
     name: name
     for name in (
@@ -207,11 +210,34 @@ def thresholded_relu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 
 
 @rule("Softmax")
-def softmax(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+def softmax(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> Tensor:
     """Softmax over the last axis; other axes by permuting them to the end."""
-    if isinstance(b.call.args[0], list) or b.call.kwargs.get("mask") is not None or x.mask:
-        raise Refusal("a softmax with a mask")
-    return over_axis(b, x, layer.config.get("axis", -1), "softmax")
+    axis = layer.config.get("axis", -1)
+    if isinstance(x, list):
+        raise Refusal("a softmax of several tensors")
+    keep = _kept(b, x)
+    if keep is None:
+        return over_axis(b, x, axis, "softmax")
+    away = affine(b, keep, _FAR, -_FAR, part="away")  # what Keras adds to what is masked
+    y = over_axis(b, b.add("Add", [x, away]), axis, "softmax")
+    return y if b.generation < 3 else b.add("Multiply", [y, keep])  # where all is masked
+
+
+def _kept(b: Scope, x: Tensor) -> Tensor | None:
+    """Return 1 where the mask of the call keeps a value, to broadcast against *x*, or None."""
+    given = b.arguments.get("mask")
+    if given is None:
+        keep = None if b.mask is None else masks.compute(b, b.mask)
+    elif isinstance(given, Tensor):
+        keep = b.concrete(given)
+        if keep.dtype != "bool":
+            raise Refusal("a softmax with a mask that is not boolean")
+    else:
+        array = as_array(given)
+        keep = b.tensor((array > 0.5).reshape((1,) * (x.rank - array.ndim) + array.shape))
+    if keep is not None and keep.rank != x.rank:
+        raise Refusal("a softmax with a mask of fewer axes")
+    return keep
 
 
 def over_axis(b: Scope, x: Tensor, axis: Any, name: str) -> Tensor:

@@ -13,6 +13,7 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
+from tfjs_codec.layers.engine.constants import as_array
 from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import (
@@ -35,25 +36,49 @@ def _dot(b: Scope, x: Tensor, y: Tensor, axes: list[int], part: str) -> Tensor:
 
 
 def _keep(
-    b: Scope, scores: Tensor, query: Mask | None, sources: Iterable[Mask], causal: bool, given: Any
-) -> Tensor | None:
+    b: Scope, scores: Tensor, query: Mask | None, sources: Iterable[Mask], *, causal: bool,
+    window: int | None = None,
+) -> Tensor | None:  # fmt: skip
     """Return 1 where attention may look, 0 elsewhere, to broadcast against *scores*, or None."""
     _, steps, places = scores.shape
     parts = [reshape(b, masks.compute(b, mask), (1, places)) for mask in sources]
     if query is not None:
         parts.append(reshape(b, masks.compute(b, query), (steps, 1)))
-    if isinstance(given, Tensor):
-        given = b.concrete(given)
-        if given.rank != 3:
-            raise Refusal("an attention mask of other than three axes")
-        parts.append(given)
-    if causal:
+    if causal or window:
         rows, columns = b.static(scores, "attention matrix")
         check_constant(rows, columns)
-        parts.append(constant(b, scores, np.tril(np.ones((rows, columns), np.float32))))
+        away = np.arange(rows)[:, None] - np.arange(columns)
+        seen = (away >= 0) | (not causal)
+        seen &= np.abs(away) < window if window else True
+        parts.append(constant(b, scores, seen.astype(np.float32)))
+    return _all(b, parts)
+
+
+def _all(b: Scope, parts: Sequence[Tensor]) -> Tensor | None:
+    """Return 1 where all of *parts* are 1; None if there are none."""
     if len(parts) < 2:
         return parts[0] if parts else None
     return b.add("Multiply", parts, part="keep")
+
+
+def _given(b: Scope, heads: int) -> list[Tensor | None]:
+    """Return the call's attention mask for each head."""
+    value = b.arguments.get("attention_mask")
+    if value is None:
+        return [None] * heads
+    if not isinstance(value, Tensor):
+        array = as_array(value) != 0
+        value = b.tensor(array[None] if array.ndim == 2 else array)
+    keep = b.concrete(value) if value.dtype == "bool" else masks.not_zero(b, value)
+    if keep.rank == 3:
+        return [keep] * heads
+    if keep.rank != 4 or keep.shape[1] not in (1, heads):
+        raise Refusal("an attention mask that is not (batch, heads, queries, keys)")
+    matrix = keep.shape[2:]
+    if keep.shape[1] == 1:
+        return [reshape(b, keep, matrix)] * heads
+    cut = [slice_axis(b, keep, 1, i, i + 1, part="head_mask") for i in range(heads)]
+    return [reshape(b, one, matrix) for one in cut]
 
 
 def _softmax(b: Scope, scores: Tensor, keep: Tensor | None) -> Tensor:
@@ -69,8 +94,8 @@ def _softmax(b: Scope, scores: Tensor, keep: Tensor | None) -> Tensor:
 def multi_head_attention(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor | list[Tensor]:
     """Dense, Dot, softmax and Dot for each head, then Concatenate and Dense."""
     sources = _sources(b, x)
-    if layer.config.get("use_gate") or layer.config.get("sliding_window_size"):
-        raise Refusal("gated or windowed attention")
+    if layer.config.get("use_gate"):
+        raise Refusal("gated attention")
     axes = layer.config.get("attention_axes")
     axes = [axes] if isinstance(axes, int) else axes or range(1, x.rank - 1)
     axes = [axis % x.rank for axis in axes]
@@ -87,7 +112,7 @@ def multi_head_attention(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor | lis
         bias = map_float32(bias, (shape[1],), lambda values: values.reshape(-1))
     y = dense(b, joined, kernel, bias)
     y = reshape(b, y, (*y.shape[1:-1], *out.shape[2:]))
-    if not b.call.kwargs.get("return_attention_scores"):
+    if not b.arguments.get("return_attention_scores"):
         return y
     if not shares:
         raise Refusal("attention scores over other than (batch, time, features)")
@@ -100,6 +125,7 @@ def _heads(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], shares: list[
     query, value, key = sources
     _, heads, width = layer.weights["query/kernel"].shape
     shared = layer.weights["key/kernel"].shape[1]
+    given = _given(b, heads)
     keep: Tensor | None = None
     results = []
     for head in range(heads):
@@ -111,9 +137,11 @@ def _heads(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], shares: list[
         if head == 0:
             keep = _keep(
                 b, scores, query.mask, dict.fromkeys(t.mask for t in (value, key) if t.mask),
-                bool(b.call.kwargs.get("use_causal_mask")), b.call.kwargs.get("attention_mask"),
+                causal=bool(b.arguments.get("use_causal_mask")),
+                window=layer.config.get("sliding_window"),
             )  # fmt: skip
-        shares.append(_softmax(b, scores, keep))
+        parts = [part for part in (keep, given[head]) if part is not None]
+        shares.append(_softmax(b, scores, _all(b, parts)))
         results.append(_dot(b, shares[-1], v, [2, 1], "context"))
     return results[0] if heads == 1 else b.add("Concatenate", results, {"axis": 2}, part="heads")
 
@@ -122,8 +150,12 @@ def _over_axes(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], axes: lis
     """Attend along *axes* of tensors of more than three axes, for each place on the others."""
     rank = sources[0].rank
     others = [i for i in range(1, rank - 1) if i not in axes]
-    given = b.call.kwargs.get("attention_mask"), b.call.kwargs.get("use_causal_mask")
-    if any(given) or any(t.mask or t.rank != rank for t in sources):
+    given = b.arguments.get("attention_mask") is not None or b.arguments.get("use_causal_mask")
+    if (
+        given
+        or layer.config.get("sliding_window")
+        or any(t.mask or t.rank != rank for t in sources)
+    ):
         raise Refusal("masked attention over other than (batch, time, features)")
     order = [*others, *axes, rank - 1]
     moved = [permute(b, t, order) for t in sources]
@@ -144,15 +176,15 @@ def _over_axes(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], axes: lis
 
 def _sources(b: Scope, x: Tensor) -> list[Tensor]:
     """Return query, value and key of the call, with the masks given by keyword."""
-    given = b.arguments
-    value, key = given.get("value"), given.get("key")
-    if not isinstance(value, Tensor):
+    value = b.arguments.get("value")
+    if value is None:
         raise Refusal("attention without a value")
-    sources = {"query": x, "value": value, "key": key if isinstance(key, Tensor) else value}
+    value, key = b.tensor(value), b.arguments.get("key")
+    sources = {"query": b.tensor(x), "value": value, "key": value if key is None else b.tensor(key)}
     for role, tensor in sources.items():
-        if isinstance(mask := given.get(f"{role}_mask"), Tensor):
-            mask = mask.meaning or Mask("not_equal", (mask, 0))
-            sources[role] = replace(tensor, mask=mask)
+        mask = b.arguments.get(f"{role}_mask")
+        if mask is not None:
+            sources[role] = replace(tensor, mask=b.mask_from(mask))
     return list(sources.values())
 
 
@@ -183,8 +215,10 @@ def attention(b: Scope, layer: KerasLayer, x: list[Tensor]) -> list[Tensor]:
     key = rest[0] if rest else value
     if any(t.rank != 3 for t in x):
         raise Refusal("attention over other than (batch, time, features)")
-    if isinstance(b.call.kwargs.get("mask"), Tensor | list):
-        raise Refusal("attention masks given as tensors")
+    given = b.arguments.get("mask")
+    seen = [t.mask for t in x]
+    if given is not None:
+        seen = [None if mask is None else b.mask_from(mask) for mask in given]
     weights = {name: tensor.numpy() for name, tensor in layer.weights.items()}
     ones = np.ones(query.shape[-1] or 0, np.float32)
     if layer.class_name == "AdditiveAttention":
@@ -197,15 +231,15 @@ def attention(b: Scope, layer: KerasLayer, x: list[Tensor]) -> list[Tensor]:
         scores = _dot(b, query, key, [2, 2], "scores")
         if "scale" in weights:
             scores = affine(b, scores, weights["scale"])
-    causal = bool(b.call.kwargs.get("use_causal_mask") or layer.config.get("causal"))
-    sources = [value.mask] if value.mask else []
-    shares = _softmax(b, scores, _keep(b, scores, None, sources, causal, None))
+    causal = bool(b.arguments.get("use_causal_mask") or layer.config.get("causal"))
+    sources = [seen[1]] if seen[1] else []
+    shares = _softmax(b, scores, _keep(b, scores, None, sources, causal=causal))
     y = _dot(b, shares, value, [2, 1], "context")
-    if query.mask is not None:
-        kept = reshape(b, masks.compute(b, query.mask), (query.shape[1], 1))
+    if seen[0] is not None:
+        kept = reshape(b, masks.compute(b, seen[0]), (query.shape[1], 1))
         y = b.add("Multiply", [y, kept], part="kept")
-    y = replace(y, mask=query.mask)
-    return [y, shares] if b.call.kwargs.get("return_attention_scores") else [y]
+    y = replace(y, mask=seen[0])
+    return [y, shares] if b.arguments.get("return_attention_scores") else [y]
 
 
 def _additive(b: Scope, query: Tensor, key: Tensor, weight: Array, scale: Any = 1) -> Tensor:

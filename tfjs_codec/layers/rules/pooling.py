@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
-from tfjs_codec.layers.engine.symbolic import Tensor
+from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.ops.shape import reduce, select
 from tfjs_codec.layers.primitives import (
     channels_last,
@@ -105,9 +104,8 @@ def _max_pooling_3d(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, An
 def global_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The same class; keepdims by a Reshape or RepeatVector."""
     rank = int(layer.class_name[-2])
-    x = replace(x, mask=b.mask)
-    if rank == 1 and x.mask is not None:
-        return _masked(b, layer, x)
+    if rank == 1 and b.mask is not None:
+        return _masked(b, layer, x, b.mask)
     first = layer.config.get("data_format") == "channels_first"
     data_format = "channels_first" if first else "channels_last"
     pooled = x
@@ -126,14 +124,14 @@ def _keepdims(b: Scope, layer: KerasLayer, pooled: Tensor, rank: int) -> Tensor:
     return reshape(b, pooled, (channels, *ones) if first else (*ones, channels))
 
 
-def _masked(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+def _masked(b: Scope, layer: KerasLayer, x: Tensor, mask: Mask) -> Tensor:
     """Pool over the steps that the mask keeps: Keras's average does, its maximum does not."""
+    if layer.config.get("data_format") == "channels_first":
+        x = permute(b, x, [2, 1])
     if layer.class_name.startswith("GlobalMax"):
         pooled = b.add(layer.class_name, x, {"data_format": "channels_last"})
-    elif layer.config.get("data_format") == "channels_first" or x.mask is None:
-        raise Refusal("a masked mean with channels first")
     else:
-        pooled = masked_mean(b, x, x.mask)
+        pooled = masked_mean(b, x, mask)
     return _keepdims(b, layer, pooled, 1)
 
 

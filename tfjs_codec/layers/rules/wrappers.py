@@ -19,7 +19,7 @@ def time_distributed(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     inner = layer.children["layer"]
     x = replace(x, mask=b.mask)
     stepwise = inner.class_name == "Dense" or is_pointwise(inner)
-    if x.mask is not None and not stepwise:
+    if b.mask is not None and not stepwise:
         raise Refusal("a mask over TimeDistributed")
     if stepwise:  # the same for every step, so no wrapper is needed
         result = REGISTRY.layers[inner.class_name].function(b, inner, x)
