@@ -160,7 +160,7 @@ def express_graph(model: Loaded, job: Job) -> Graph:
             return run(build_graph(keras), job.options.limits)
         case TfjsGraph() | Weights():
             raise UnsupportedModelError(
-                "weights without an architecture, of which no graph can be made", path=model.path
+                "weights without an architecture, which a graph model needs", path=model.path
             )
 
 
@@ -319,7 +319,7 @@ def replace_layers(keras: KerasModel, job: Job) -> KerasModel:
 def _to_layers(job: Job, model: Loaded) -> Report:
     if isinstance(model, TfjsGraph):
         raise UnsupportedModelError(
-            "a graph model, whose operations are not the layers of a Layers model",
+            "a graph model, which has operations and no layers",
             path=model.path,
             hint="Leave out --to layers, or convert the Keras model it was made from.",
         )
@@ -374,8 +374,12 @@ def _to_tfjs(job: Job, model: Loaded) -> Report:
             f"neither a Layers model ({refusal.what}) nor a graph model ({error.what})",
             path=error.path, hint=error.hint, problems=(*refusal.problems, *error.problems),
         ) from error  # fmt: skip
-    reason = refusal.what if refusal.problems else "the source has no exact Keras layers"
-    warning = f"a graph model (tf.loadGraphModel) and not a Layers model: {reason}"
+    reason = (
+        refusal.what
+        if refusal.problems
+        else "the source has no Keras layers that can be converted exactly"
+    )
+    warning = f"written as a graph model (tf.loadGraphModel), not as a Layers model: {reason}"
     return replace(report, warnings=(warning, *report.warnings))
 
 
@@ -458,7 +462,7 @@ def _check_not_source(destination: Path, source: str) -> None:
 
     target, origin = (Path(os.path.realpath(path)) for path in (destination, source))
     if target in (origin, origin.parent if origin.name == INDEX else origin):
-        raise UsageError("is the source itself", path=destination, hint="Name another one.")
+        raise UsageError("is the source file", path=destination, hint="Name another one.")
 
 
 def _write_file(

@@ -162,5 +162,5 @@ def test_classes_that_a_page_registers_are_copied(functional, tmp_path):
 
 def test_keras_files_are_no_tfjs_models(tmp_path):
     (tmp_path / "m.h5").write_bytes(dense_h5())
-    with pytest.raises(tfjs_codec.errors.UsageError, match="no tfjs model but keras-h5"):
+    with pytest.raises(tfjs_codec.errors.UsageError, match="not a tfjs model but keras-h5"):
         tfjs_codec.verify(tmp_path / "m.h5")

@@ -96,7 +96,7 @@ def test_a_manifest_names_no_foreign_file_for_deletion(model, tmp_path, exchange
 def test_a_directory_is_not_converted_onto_itself(web, name, options):
     (web.parent / "link").symlink_to("web")
     before = content(web)
-    with pytest.raises(UsageError, match="is the source itself"):
+    with pytest.raises(UsageError, match="is the source file"):
         tfjs_codec.convert(web.parent / name, web, **options)
     assert content(web) == before
 

@@ -271,7 +271,11 @@ BAD_JSON = {
     "infinity": (b'{"a": -Infinity}', "CorruptFileError", "a: invalid JSON: -Infinity"),
     "overflow": (b'{"a": 1e999}', "CorruptFileError", "a: invalid JSON: '1e999'"),
     "long_int": (b'{"a": ' + b"7" * 5000 + b"}", "CorruptFileError", "a: invalid JSON: an int"),
-    "surrogate": (b'{"a": "\\ud800"}', "CorruptFileError", "a: invalid JSON: a string with half"),
+    "surrogate": (
+        b'{"a": "\\ud800"}',
+        "CorruptFileError",
+        "a: invalid JSON: a string with an unpaired",
+    ),
 }
 for _name, (_text, _error, _message) in BAD_JSON.items():
     data(f"json_{_name}.keras", good_zip(config__json=_text), _error, _message)

@@ -186,8 +186,8 @@ def sliced(name: str, text: str, shape: list[int], cuts: list[tuple[int, int]]) 
     )
 
 
-sliced("slices_gap", "its slices do not add up", [6], [(0, 2), (3, 3)])
-sliced("slices_overlap", "its slices do not add up", [5], [(0, 3), (2, 3)])
+sliced("slices_gap", "its slices do not cover", [6], [(0, 2), (3, 3)])
+sliced("slices_overlap", "its slices do not cover", [5], [(0, 3), (2, 3)])
 sliced("slices_outside", "its slice [(4, 3)] does not fit", [6], [(0, 4), (4, 3)])
 sliced("slices_twice", "its slice [(0, 3)] is missing or listed twice", [6], [(0, 3), (0, 3)])
 
@@ -200,7 +200,7 @@ def _slices_repeated(path: Path) -> None:
     write_index(path / "ckpt", {b"": header(), **piece, **whole})
 
 
-@case("slices_many", INDEX, "CorruptFileError", "its slices do not add up")
+@case("slices_many", INDEX, "CorruptFileError", "its slices do not cover")
 def _slices_many(path: Path) -> None:
     count = 20_000
     (path / SHARD).write_bytes(bytes(4 * count))

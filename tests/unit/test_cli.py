@@ -113,7 +113,7 @@ def test_a_dash_is_standard_input(model, tmp_path):
 def test_a_dash_is_no_destination(run, model):
     code, out, err = run("convert", model, "-")
     assert (code, out) == (2, "")
-    assert "cannot go to standard output" in err
+    assert "cannot be written to standard output" in err
 
 
 # --- options ---------------------------------------------------------------------------------

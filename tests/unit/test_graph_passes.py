@@ -547,7 +547,7 @@ def test_keys_are_the_original_ones_in_the_order_of_arguments(tmp_path):
         saved_model(tmp_path, "graph_ports"), tmp_path / "out", structured_outputs=True
     )
     assert report.format == "tf-saved-model"
-    assert "not a Layers model" in report.warnings[0]
+    assert "not as a Layers model" in report.warnings[0]
     made = signature(tmp_path / "out")
     assert list(made["inputs"]) == ["left", "alpha"]
     assert list(made["outputs"]) == ["b", "m", "z"]

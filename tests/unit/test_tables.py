@@ -122,7 +122,7 @@ def test_computed_contents_are_refused():
         Node("v", "RandomUniformInt", (Ref("k"),), {}),
         Node("init", "LookupTableImportV2", (Ref("t"), Ref("k"), Ref("v")), {}),
     ]
-    with pytest.raises(UnsupportedModelError, match="filled by a computation"):
+    with pytest.raises(UnsupportedModelError, match="initialised by a computation"):
         check(fill_tables(graph(*nodes)))
 
 

@@ -50,7 +50,7 @@ def test_what_was_written_is_verified(web):
     assert found.format == "tfjs-layers"
     assert "2 weights fill the weight files exactly" in str(found)
     assert "2 variables that tfjs creates have weights of their shape" in str(found)
-    assert "the values of 2 weights are those of the source" in str(found)
+    assert "the values of 2 weights match the source" in str(found)
     assert found.notes == ()
     assert found.to_json()["checks"] == found.checks
 
@@ -135,7 +135,7 @@ def test_two_shards_that_were_exchanged(tmp_path):
     second.write_bytes(data[0])
     text = failure(tmp_path / "web")
     assert "2 checks failed" in text
-    assert "the SHA-256 of 'group1-shard1of4.bin' is not the one written down" in text
+    assert "the SHA-256 of 'group1-shard1of4.bin' does not match the recorded one" in text
     assert "'d/kernel' differs" in failure(tmp_path / "web", dense_h5())
 
 
@@ -210,7 +210,7 @@ def test_many_failures_are_bounded(tmp_path):
 
 def test_only_tfjs_models_can_be_verified(tmp_path):
     (tmp_path / "m.h5").write_bytes(dense_h5())
-    with pytest.raises(UsageError, match="no tfjs model but keras-h5"):
+    with pytest.raises(UsageError, match="not a tfjs model but keras-h5"):
         tfjs_codec.verify(tmp_path / "m.h5")
 
 
@@ -219,7 +219,7 @@ def test_checksums_on_the_command_line(tmp_path, capsys):
     files = [str(tmp_path / "m.h5"), str(tmp_path / "web")]
     assert cli.main(["convert", "--checksums", "--quiet", *files]) == 0
     assert cli.main(["verify", files[1]]) == 0
-    assert "the SHA-256 of 1 weight files is as written down" in capsys.readouterr().out
+    assert "the SHA-256 of 1 weight files matches the recorded one" in capsys.readouterr().out
 
 
 def test_the_command_line(web, tmp_path, capsys):
@@ -330,13 +330,13 @@ def test_node_that_is_not_there(web, monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no zip", b"\x80\x04pickle"])
 def test_recorded_files_that_are_none(web, tmp_path, content):
     (tmp_path / "io.npz").write_bytes(content)
-    with pytest.raises(UsageError, match=r"no \.npz file of numbers"):
+    with pytest.raises(UsageError, match=r"not an \.npz file of numeric arrays"):
         tfjs_codec.verify(web, node=True, inputs=tmp_path / "io.npz")
 
 
 def test_recorded_files_without_inputs(web, tmp_path):
     np.savez(tmp_path / "io.npz", x=np.ones(3))
-    with pytest.raises(UsageError, match="needs numbers called in0"):
+    with pytest.raises(UsageError, match="needs arrays named in0"):
         tfjs_codec.verify(web, node=True, inputs=tmp_path / "io.npz")
 
 

@@ -124,7 +124,7 @@ class _Follower:
         if tfjs is _MIXED or any(mask is not tfjs for mask in keras):
             self.log.refuse(
                 layer,
-                "tfjs gives it the mask of another layer than Keras would",
+                "tfjs passes it a different layer's mask than Keras",
                 "Put a Masking layer directly before it.",
             )
         return False

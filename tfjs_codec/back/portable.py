@@ -70,11 +70,11 @@ def _check(layer: KerasLayer, classes: frozenset[str], log: RaisingLog) -> None:
     """Refuse what Keras lacks, and what tfjs computes in another way under the same name."""
     kind, config = layer.class_name, layer.config
     if layer.graph is None and kind not in classes:
-        log.refuse(layer, "no class of tfjs that Keras has, too")
+        log.refuse(layer, "Keras has no layer of this class")
     if kind == "RNN" and any(cell.graph for cell in _cells(layer)):
         log.refuse(layer, "its cell is a model, and not that of a GRU(reset_after=True)")
     if kind == "UpSampling2D" and config["interpolation"] != "nearest":
-        log.refuse(layer, "tfjs interpolates between other points than Keras does")
+        log.refuse(layer, "tfjs interpolates at different sample points than Keras")
     if kind == "DepthwiseConv2D" and set(config["dilation_rate"]) != {1}:
         log.refuse(layer, "tfjs ignores the dilation of a depthwise convolution, Keras does not")
     if is_a(kind, "recurrent") and any(isinstance(call.args[0], list) for call in layer.calls):

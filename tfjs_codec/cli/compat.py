@@ -49,7 +49,7 @@ _BYTES_TO_DTYPE = {1: "uint8", 2: "uint16"}
 # Flags that change nothing here, and why.
 _WITHOUT_EFFECT = {
     "skip_op_check": "operations that tfjs lacks are always refused",
-    "control_flow_v2": "control flow is always written as what every backend runs",
+    "control_flow_v2": "control flow is always converted to operations that all backends support",
     "experiments": "there are no experimental features",
 }
 
@@ -72,16 +72,23 @@ def _parser() -> argparse.ArgumentParser:
     add("--input_format", choices=_INPUTS, default="tf_saved_model")
     add("--output_format", choices=_OUTPUTS)
     add("--signature_name", help="the signature of a SavedModel")
-    add("--saved_model_tags", help="the tags of a SavedModel, with commas")
+    add("--saved_model_tags", help="the tags of a SavedModel, comma-separated")
     for dtype in ("float16", "uint8", "uint16"):
         add(f"--quantize_{dtype}", nargs="?", const="*", metavar="GLOBS",
-            help="weights to store so, with commas; all without a value")  # fmt: skip
+            help="weights to quantise, comma-separated; all if no value is given")  # fmt: skip
     add("--quantization_bytes", type=int, choices=tuple(_BYTES_TO_DTYPE), help="deprecated")
-    add("--split_weights_by_layer", action="store_true", help="weight files for every layer")
+    add(
+        "--split_weights_by_layer", action="store_true", help="separate weight files for each layer"
+    )
     add("--weight_shard_size_bytes", type=int, help="the size of weight files (default 4 MiB)")
-    add("--output_node_names", help="what a frozen graph returns, with commas")
-    add("--metadata", help="JSON to store, as KEY:FILE with commas")
-    add("--use_structured_outputs_names", type=bool, default=False, help="return a map by keys")
+    add("--output_node_names", help="the outputs of a frozen graph, comma-separated")
+    add("--metadata", help="JSON to store, as comma-separated KEY:FILE")
+    add(
+        "--use_structured_outputs_names",
+        type=bool,
+        default=False,
+        help="return the outputs as a map",
+    )
     add("--skip_op_check", action="store_true", help="has no effect")
     add("--strip_debug_ops", type=bool, default=True, help="has no effect: they are stripped")
     for flag in ("control_flow_v2", "experiments"):

@@ -15,10 +15,16 @@ def add_parser(commands: shared.Commands) -> None:
     add = shared.add_command(commands, "convert", run, what).add_argument
     add("source", metavar="SRC", help="a Keras or tfjs model; - is standard input")
     add("destination", metavar="DST", help="the directory, .h5, .keras or .npz file to write")
-    add("--to", metavar="KIND", help=f"what to write, whatever DST's suffix: {', '.join(TARGETS)}")
+    add(
+        "--to",
+        metavar="KIND",
+        help=f"the output format, overriding DST's suffix: {', '.join(TARGETS)}",
+    )
     add("--weight-shard-size", metavar="SIZE", default="4MiB", help="such as 8MiB (default 4MiB)")
     add("--single-shard", action="store_true", help="one weight file of any size")
-    add("--split-weights-by-layer", action="store_true", help="weight files for every layer")
+    add(
+        "--split-weights-by-layer", action="store_true", help="separate weight files for each layer"
+    )
     for dtype in ("float16", "uint8", "uint16"):
         add(
             f"--quantize-{dtype}",
@@ -27,19 +33,31 @@ def add_parser(commands: shared.Commands) -> None:
             const="*",
             help="store weights (those matching comma-separated globs, with '=') so",
         )
-    add("--dequantize", action="store_true", help="store a quantised tfjs model's weights whole")
+    add(
+        "--dequantize",
+        action="store_true",
+        help="store the weights of a quantised tfjs model as float32",
+    )
     add("--metadata", metavar="KEY=FILE", action="append", default=[], help="JSON to store as KEY")
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
     add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
     add("--signature-name", metavar="NAME", help="the signature that becomes a graph model")
-    add("--output-node-names", metavar="NAMES", help="what a frozen graph returns: y,boxes:1")
-    add("--structured-outputs", action="store_true", help="a graph model returns a map by keys")
+    add(
+        "--output-node-names",
+        metavar="NAMES",
+        help="the outputs of a frozen graph, such as y,boxes:1",
+    )
+    add(
+        "--structured-outputs",
+        action="store_true",
+        help="return the outputs of a graph model as a map",
+    )
     shared.add_changes(add)
-    add("--checksums", action="store_true", help="write down the SHA-256 of the weight files")
-    add("--no-checksums", action="store_true", help="trust the values of a SavedModel unread")
+    add("--checksums", action="store_true", help="record the SHA-256 of the weight files")
+    add("--no-checksums", action="store_true", help="do not verify the checksums of a SavedModel")
     add("--training-config", action="store_true", help="keep optimizer, loss and metrics")
-    add("--allow-approximate", action="store_true", help="accept nearly exact lowerings")
-    add("--force", action="store_true", help="write into a directory that holds other things")
+    add("--allow-approximate", action="store_true", help="accept conversions that are not exact")
+    add("--force", action="store_true", help="write into a directory that is not empty")
     add("--dry-run", action="store_true", help="print the plan and write nothing")
 
 

@@ -11,7 +11,9 @@ def add_parser(commands: shared.Commands) -> None:
     """Add the command and its options."""
     what = "compare the layers and weights of two models of any formats"
     parser = shared.add_command(commands, "diff", run, what)
-    parser.epilog = f"exit codes: 0 equal, 1 different, else as of all commands:\n{shared.EPILOG}"
+    parser.epilog = (
+        f"exit codes: 0 equal, 1 different, otherwise as for all commands:\n{shared.EPILOG}"
+    )
     add = parser.add_argument
     add("a", metavar="A", help="a model of any format we read")
     add("b", metavar="B", help="another one")
@@ -20,7 +22,7 @@ def add_parser(commands: shared.Commands) -> None:
     add("--architecture", metavar="FILE", help="the model.to_json() of weights-only files")
     add("--tags", metavar="TAGS", help="the MetaGraph of SavedModels, such as serve,gpu")
     add("--signature-name", metavar="NAME", help="the signature of SavedModels")
-    add("--output-node-names", metavar="NAMES", help="what a frozen graph returns")
+    add("--output-node-names", metavar="NAMES", help="the outputs of a frozen graph")
     shared.add_changes(add)
 
 

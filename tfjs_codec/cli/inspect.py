@@ -9,13 +9,17 @@ from tfjs_codec.cli import shared
 
 def add_parser(commands: shared.Commands) -> None:
     """Add the command and its options."""
-    what = "say what a model file is and holds, and what a conversion would do"
+    what = "describe a model file, and what a conversion would do"
     add = shared.add_command(commands, "inspect", run, what).add_argument
     add("source", metavar="PATH", help="a model of any format we read; - is standard input")
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
     add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
-    add("--output-node-names", metavar="NAMES", help="what a frozen graph returns: y,boxes:1")
-    add("--allow-approximate", action="store_true", help="accept nearly exact lowerings")
+    add(
+        "--output-node-names",
+        metavar="NAMES",
+        help="the outputs of a frozen graph, such as y,boxes:1",
+    )
+    add("--allow-approximate", action="store_true", help="accept conversions that are not exact")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -19,11 +19,11 @@ def add_parser(commands: shared.Commands) -> None:
     what = "check a tfjs model: its files, its names and shapes, and its values and predictions"
     add = shared.add_command(commands, "verify", run, what).add_argument
     add("web", metavar="WEB", help="the directory of the tfjs model, or its model.json")
-    add("--against", metavar="SRC", help="compare all values with the model it was made of")
+    add("--against", metavar="SRC", help="compare all values with those of the source model")
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only SRC")
     add("--tags", metavar="TAGS", help="the MetaGraph of SRC, such as serve,gpu")
     add("--signature-name", metavar="NAME", help="the signature of SRC")
-    add("--output-node-names", metavar="NAMES", help="what a frozen graph SRC returns")
+    add("--output-node-names", metavar="NAMES", help="the outputs of a frozen graph SRC")
     shared.add_changes(add)
     add("--node", action="store_true", help="load and run the model in TensorFlow.js in Node")
     add("--node-modules", metavar="DIR", help="where to look for @tensorflow/tfjs (default .)")
@@ -31,7 +31,7 @@ def add_parser(commands: shared.Commands) -> None:
         "--inputs", metavar="NPZ", help="inputs in0, … and recorded predictions out0, … (or in:KEY)"
     )
     add("--tolerance", metavar="X", type=float, default=1e-4,
-        help="how much predictions may differ, relative to the largest (default 1e-4)")  # fmt: skip
+        help="tolerance of predictions, relative to the largest value (default 1e-4)")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:

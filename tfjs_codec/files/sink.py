@@ -224,7 +224,7 @@ def check_destination(
         OutputError: We may not look.
     """
     if str(destination) == "-":
-        raise UsageError("the output is a directory, it cannot go to standard output")
+        raise UsageError("the output is a directory and cannot be written to standard output")
     destination = Path(os.path.realpath(destination))
     try:
         if not stat.S_ISDIR(os.lstat(destination).st_mode):
@@ -342,7 +342,7 @@ def check_file_destination(destination: Path, magics: tuple[bytes, ...], *, forc
         fail(error, destination)
     if head and not head.startswith(magics) and not force:
         raise UsageError(
-            "exists and is something else than what is to be written",
+            "exists and is not of the format to be written",
             path=destination,
             hint="Name another file, or pass --force (force=True) to replace it.",
         )

@@ -258,7 +258,7 @@ def _file_source(file: BinaryIO) -> Source:
         size = file.seek(0, os.SEEK_END)
     except (OSError, AttributeError, TypeError, ValueError):
         raise UsageError(
-            "the source is neither a path, bytes nor an open file that can seek",
+            "the source is neither a path, bytes nor a seekable file",
             path=path,
             hint="Read it and pass the bytes.",
         ) from None

@@ -241,14 +241,14 @@ def _flaws(root: Any) -> Iterator[tuple[str, str]]:
             yield key_path, value.what
         elif isinstance(value, str):
             if _has_surrogate(value):
-                yield key_path, "a string with half a surrogate pair"
+                yield key_path, "a string with an unpaired surrogate"
         elif isinstance(value, list):
             items = [(f"{key_path}[{index}]", item) for index, item in enumerate(value)]
             stack.extend(reversed(items))
         elif isinstance(value, dict):
             for key in value:
                 if _has_surrogate(key):
-                    yield key_path, "a key with half a surrogate pair"
+                    yield key_path, "a key with an unpaired surrogate"
             items = [(_join(key_path, key), item) for key, item in value.items()]
             stack.extend(reversed(items))
 

@@ -69,7 +69,7 @@ def unpacked_saved_model(source: Source, limits: Limits) -> Iterator[Path]:
             if isinstance(error, OSError) and error.errno is not None:
                 raise OutputError(
                     f"cannot be unpacked: {error.strerror}", path=source.path,
-                    hint="Let TMPDIR name a directory with room.",
+                    hint="Set TMPDIR to a directory with enough free space.",
                 ) from error  # fmt: skip
             raise CorruptFileError(
                 f"not a complete tar archive ({quote(str(error))})", path=source.path

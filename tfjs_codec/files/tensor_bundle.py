@@ -193,7 +193,7 @@ class _Bundle:
             parts.append((starts, part))
         parts.sort(key=lambda pair: pair[0])
         if not _tiles(parts, shape):
-            raise self._corrupt("its slices do not add up to the whole", name)
+            raise self._corrupt("its slices do not cover the tensor exactly once", name)
         return SlicedTensor(name, shape, parts)
 
     def _check_overlaps(self) -> None:

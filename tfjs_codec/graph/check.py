@@ -71,7 +71,7 @@ def check(graph: Graph) -> Graph:
         )  # fmt: skip
     if problems:
         raise UnsupportedModelError(
-            "tfjs cannot compute what the graph computes", path=graph.path,
+            "tfjs cannot run this graph", path=graph.path,
             problems=tuple(problems),
         )  # fmt: skip
     return graph

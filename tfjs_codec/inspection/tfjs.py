@@ -103,7 +103,7 @@ def _files(
 def _file_size(name: object, directory: Path, limits: Limits) -> int | str:
     """Return the size in bytes of the weight file *name*, or what is wrong with it."""
     if not isinstance(name, str):
-        return f"{quote(name)} is no name of a file"
+        return f"{quote(name)} is not a file name"
     try:
         file = existing_child(directory, name.removeprefix("./"), limits=limits)
     except InputError as error:

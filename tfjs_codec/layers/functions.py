@@ -62,8 +62,8 @@ def root_of_square(b: Scope, x: Tensor, c: float) -> Tensor:
 def reciprocal(b: Scope, x: Tensor) -> Tensor:
     """Return ``1 / x`` (relative error below 1e-6 for ``1e-15 < |x| < 1e19``), and 0 for 0."""
     b.warn(
-        "divides by a tensor: right where 1e-15 < |divisor| < 1e19; nearer to 0, results shrink, "
-        "and are 0 where Keras divides by 0 and gets inf or nan"
+        "divides by a tensor: accurate for 1e-15 < |divisor| < 1e19; for smaller "
+        "divisors the results are too small, and 0 where Keras returns inf or nan"
     )
     size = inverse_root(b, x, _TINY)
     return b.add("Multiply", [b.add("Multiply", [x, size]), size])

@@ -79,7 +79,7 @@ def _loss(value: Any) -> Any:
         if isinstance(options, dict) and (
             options.get("from_logits") or options.get("label_smoothing")
         ):
-            raise _Unknown("its loss works on logits or smooths labels")
+            raise _Unknown("its loss uses logits or label smoothing")
         name = value["class_name"]
         value = options if name == "function" else name
     name = _ALIASES.get(value, value)

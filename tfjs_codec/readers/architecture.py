@@ -232,7 +232,7 @@ class _Reader:
         if isinstance(shape, dict):
             raise UnsupportedModelError(
                 "a Sequential model whose input is a dict of tensors", path=place.path,
-                where=place.where, hint="A tfjs graph model is the way for it (--to graph).",
+                where=place.where, hint="Convert it to a graph model (--to graph).",
             )  # fmt: skip
         taken = {layer.name for layer in layers}
         name = f"{layers[0].name}_input" if layers else "input"

@@ -66,7 +66,10 @@ def load_weights(
         pairs = [(layer, tensors.get(layer.name, [])) for layer in graph.layers]
     else:
         pairs = _by_order(graph, tensors, generation, group)
-        warnings.append("the file names its layers otherwise; its weights were taken by order")
+        warnings.append(
+            "the layer names in the file differ from the architecture's; "
+            "weights were assigned by order"
+        )
     for layer, found in pairs:
         names = (group.name, layer.name if layer.name in tensors else "")
         place = Place(group.file.path, group.file.place("/".join(filter(None, names))))

@@ -164,7 +164,7 @@ def _not_keras(model: SavedModelDir, metadata: Json) -> UnsupportedModelError:
     offered = [f"{quote(signature.name)} ({signature})" for signature in signatures(model)[:10]]
     text = f"{what_is_it(model, metadata)}, so there is nothing to make tfjs layers from; "
     text += f"it offers the signatures {', '.join(offered)}" if offered else "it has no signatures"
-    hint = "A tfjs graph model is the way for it (--to graph)."
+    hint = "Convert it to a graph model (--to graph)."
     return UnsupportedModelError(text, path=model.path, hint=hint)
 
 

@@ -175,7 +175,7 @@ def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> G
             where = f"signature {quote(name)}, {quote(key)}"
             if info.WhichOneof("encoding") != "name":
                 raise UnsupportedModelError(
-                    "a sparse or composite tensor, which tfjs has not", path=model.path, where=where
+                    "a sparse or composite tensor, which tfjs lacks", path=model.path, where=where
                 )
             node, _, number = info.name.partition(":")
             if node not in base.nodes or not (number or "0").isdecimal():
@@ -235,7 +235,7 @@ class _Captures:
         self.keys = checkpoint_keys(self.model, self.tensors)
         free = len(function.args) - len(captured)
         if free < 0:
-            raise self._corrupt("it captures more than it has arguments", name)
+            raise self._corrupt("it captures more values than it has arguments", name)
         inputs = self._inputs(signature, function, keywords, free)
         for arg, number in zip(function.args[free:], captured, strict=True):
             self._capture(arg, number)
@@ -296,7 +296,7 @@ class _Captures:
             self.nodes[arg] = self._constant(arg, number)
         else:
             raise UnsupportedModelError(
-                f"the model uses an object that the file holds no value of ({kind})",
+                f"the model uses an object whose value is not in the file ({kind})",
                 path=self.model.path, where=f"object {number}",
                 hint="Pass it to the function as an argument, or keep it in a tf.Variable.",
             )  # fmt: skip
@@ -331,7 +331,7 @@ class _Captures:
         )
         if made is None:
             raise UnsupportedModelError(
-                "the model uses a resource that is no hash table", path=self.model.path,
+                "the model uses a resource that is not a hash table", path=self.model.path,
                 where=f"object {number}",
             )  # fmt: skip
         kinds = {key: made.attrs[key] for key in ("key_dtype", "value_dtype") if key in made.attrs}
@@ -365,7 +365,7 @@ class _Captures:
             return
         function, captured = found
         if len(captured) != len(function.args):
-            raise self._corrupt("it has arguments that nothing is captured for", function.name)
+            raise self._corrupt("it has captured arguments without values", function.name)
         bound = {}
         for arg, inner in zip(function.args, captured, strict=True):
             if inner == number:
@@ -373,7 +373,7 @@ class _Captures:
                 continue
             bound[arg] = f"{table.name}/{arg}"
             if self.model.nodes[inner].WhichOneof("kind") not in ("constant", "asset"):
-                raise self._corrupt("a table is filled from what is no constant", function.name)
+                raise self._corrupt("a table is not initialised from constants", function.name)
             self.initializer[bound[arg]] = self._constant(bound[arg], inner)
         renamed = {name: bound.get(name, f"{table.name}/{name}") for name in function.nodes}
         for node in function.nodes.values():

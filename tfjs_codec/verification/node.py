@@ -109,10 +109,10 @@ def _read_recorded(
                 for kind in ("in", "out")
             )
     except (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise UsageError(f"this is no .npz file of numbers ({error})", path=path) from None
+        raise UsageError(f"not an .npz file of numeric arrays ({error})", path=path) from None
     arrays = (*inputs.values(), *outputs.values())
     if not inputs or not outputs or any(array.dtype.kind not in _WIRE for array in arrays):
-        raise UsageError("the file needs numbers called in0, … and out0, …", path=path)
+        raise UsageError("the file needs arrays named in0, … and out0, …", path=path)
     return inputs, outputs
 
 

@@ -92,7 +92,7 @@ def verify(
                 pass
             case _:
                 raise UsageError(
-                    f"this is no tfjs model but {model.format}", path=path,
+                    f"not a tfjs model but {model.format}", path=path,
                     hint="Name the directory of a model.json.",
                 )  # fmt: skip
         weights = [weight for weight in model.weights if not weight.optimizer]
@@ -129,8 +129,8 @@ def _check_checksums(path: str, model: Tfjs, found: _Findings) -> None:
             while piece := data.read(_READ_BYTES):
                 digest.update(piece)
         if digest.hexdigest() != wanted:
-            found.failures.append(f"the SHA-256 of {quote(name)} is not the one written down")
-    found.checks.append(f"the SHA-256 of {len(listed)} weight files is as written down")
+            found.failures.append(f"the SHA-256 of {quote(name)} does not match the recorded one")
+    found.checks.append(f"the SHA-256 of {len(listed)} weight files matches the recorded one")
 
 
 def _check_variables(model: Tfjs, weights: Sequence[Weight], found: _Findings) -> Collection[str]:
@@ -172,7 +172,7 @@ def _check_constants(
     missing, spare = sorted(constants - names), sorted(names - constants)
     found.failures += [f"there is no weight for the constant {quote(name)}" for name in missing]
     if spare:
-        found.notes.append(f"{len(spare)} weights that no constant has the name of")
+        found.notes.append(f"{len(spare)} weights match no constant")
     found.checks.append(f"{len(constants)} constants have weights")
 
 
@@ -209,7 +209,7 @@ def _check_values(
         else:
             failure = _value_failure(weight, source)
             found.failures += [failure] if failure else []
-    found.checks.append(f"the values of {len(weights)} weights are those of the source")
+    found.checks.append(f"the values of {len(weights)} weights match the source")
 
 
 def _value_failure(weight: Weight, source: LazyTensor) -> str | None:

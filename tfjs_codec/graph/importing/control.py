@@ -101,7 +101,7 @@ class ControlFlow:
         body = self._branch(node, node.attrs.get("body"))
         types = _types(node, "T")
         if not len(types) == len(node.inputs) == len(body.returns):
-            raise self._work.corrupt("its variables are not what its body returns", node.name)
+            raise self._work.corrupt("its variables and the results of its body differ", node.name)
         merges = list(node.inputs)
         turning = [number for number in range(len(types)) if not self._is_fixed(node, body, number)]
         for number in turning:
@@ -116,7 +116,7 @@ class ControlFlow:
             )
         conditions, one = work.splice(f"{name}/cond", cond, merges, node)
         if len(conditions) != 1:
-            raise self._work.corrupt("its condition is not one value", node.name)
+            raise self._work.corrupt("its condition is not a scalar", node.name)
         dtype = cond_dtype(cond)
         going = self._bool(conditions[0], dtype, f"{name}/cond")
         loop = work.make(f"{name}/loop_cond", "LoopCond", (going,))

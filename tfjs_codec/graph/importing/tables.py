@@ -49,7 +49,7 @@ def fill_tables(graph: Graph) -> Graph:
         table = tables[node.inputs[0].node]
         given = [constants[str(ref)] for ref in node.inputs[1:] if str(ref) in constants]
         if len(given) + 1 < len(node.inputs):
-            reason = "a hash table is filled by a computation"
+            reason = "a hash table is initialised by a computation"
             problems.append(Problem(node.name, node.op, reason, kind="node"))
             continue
         keys, values = _read(graph, table, node, given[0]) if node.op in _FROM_FILE else given

@@ -20,7 +20,7 @@ def split_groups(build: Build, node: Node) -> list[Ref] | None:
         return None
     groups, filters = x[-1] // weights[-2], weights[-1]
     if x[-1] % weights[-2] or not filters or filters % groups:
-        build.refuse("its weights do not fit its channels, or their number is not known")
+        build.refuse("its kernel does not match the number of channels, or that number is unknown")
         return None
     image, kernel = node.inputs
     if node.op == "Conv2D" and weights[-2] == 1:
@@ -58,7 +58,8 @@ def trim_windows(build: Build, node: Node) -> list[Ref] | None:
     shape = build.shape(x)
     if not shape or None in shape[1:4] or None in windows:
         build.refuse(
-            "tfjs shifts windows that leave gaps between them", "Give the model a fixed size."
+            "tfjs misplaces windows with strides larger than their size",
+            "Give the model a fixed size.",
         )
         return None
     kept = [

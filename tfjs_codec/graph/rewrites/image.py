@@ -39,7 +39,7 @@ def extract_patches(build: Build, node: Node) -> list[Ref] | None:
     _, high, wide, _ = node.attrs["ksizes"]
     steps, rates = node.attrs["strides"], node.attrs["rates"]
     if not shape or shape[3] is None:
-        build.refuse("tfjs cannot cut patches of an unknown number of channels")
+        build.refuse("tfjs cannot extract patches of an unknown number of channels")
         return None
     if tuple(steps[1:3]) == (high, wide) and tuple(rates) == (1, 1, 1, 1):
         sizes = zip(shape[1:3], (high, wide), strict=True)
@@ -47,7 +47,7 @@ def extract_patches(build: Build, node: Node) -> list[Ref] | None:
             return _blocks(build, x, (high, wide))
     filters = high * wide * shape[3]
     if filters > _MOST_FILTERS or (max(steps) > 1 and max(rates) > 1):
-        build.refuse("tfjs cannot cut such patches", "Cut tiles that do not overlap.")
+        build.refuse("tfjs cannot extract these patches", "Use patches that do not overlap.")
         return None
     kernel = np.eye(filters, dtype=np.float32).reshape(high, wide, shape[3], filters)
     return build.same(

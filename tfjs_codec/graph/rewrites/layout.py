@@ -67,7 +67,9 @@ def _switch(build: Build, node: Node) -> list[Ref]:
     data = 2 if node.op in _REVERSED else 0
     rank = build.rank(node.inputs[data]) if node.op == "BiasAdd" else _LAYOUTS.get(layout)
     if rank is None or not (data or node.op in _FIRST_INPUT):
-        build.refuse("tfjs has it only for channels_last", "Save the model with channels_last.")
+        build.refuse(
+            "tfjs supports it for channels_last only", "Save the model with channels_last."
+        )
         return []
     to_last, to_first = (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
 

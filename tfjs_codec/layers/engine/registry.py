@@ -14,7 +14,7 @@ CUSTOM_HINT = (
 )
 
 REGISTRY = Registry(
-    unknown_layer=("tfjs has no such layer and no lowering is known", CUSTOM_HINT),
+    unknown_layer=("tfjs has no such layer, and no equivalent network is known", CUSTOM_HINT),
     unknown_op=(
         "the operation '{}' has no counterpart among tfjs layers",
         "Move it out of the model, into the JavaScript around it.",

@@ -171,7 +171,7 @@ refuse(
     "log", "log10", "log2", "log1p", "sqrt", "rsqrt", "cbrt", "sin", "cos", "tan", "arctan",
     "arctan2", "arcsin", "arccos", "sinh", "arcsinh", "arccosh", "arctanh", "erf", "erfc",
     "erfinv", "log_gamma", "hypot", "sinc", "i0", "angle",
-    reason="no tfjs layer computes this function, exactly or on the way",
+    reason="no network of tfjs layers computes this function",
     hint="Compute it in JavaScript, or train the model without it.",
 )  # fmt: skip
 refuse(
@@ -191,7 +191,7 @@ refuse(
     "sort", "argsort", "top_k", "median", "quantile", "percentile", "nonzero", "unique",
     "take_along_axis", "searchsorted", "scatter", "scatter_update", "in_top_k", "segment_sum",
     "segment_max", "argpartition", "bincount",
-    reason="tfjs layers cannot sort, or move values to places that depend on values",
+    reason="tfjs layers cannot sort, or move values to computed positions",
     hint="Do it in JavaScript, after the model.",
 )  # fmt: skip
 refuse(
@@ -333,7 +333,9 @@ def _normalize(
     else:
         least = float(1e-12 if epsilon is None else epsilon)
     if least > 1e-10:  # √(Σx² + ε²) is the larger of the norm and ε where they are far apart
-        b.approximate("its epsilon is large; tfjs gets smaller results where the norm is near it")
+        b.approximate(
+            "its epsilon is large; tfjs's results are too small where the norm is of that size"
+        )
     return over_norm(b, b.concrete(x), axes_of(x, axis), least)
 
 

@@ -245,7 +245,7 @@ def _lookup(b: Scope, ids: Tensor, table: Any) -> Tensor:
 def _one_hot(b: Scope, node: KerasLayer, x: Tensor, num_classes: int, axis: int = -1) -> Tensor:
     """1 where the number minus 0, 1, … is 0: any other number gives zeros, as in Keras."""
     if axis not in (-1, x.rank) or not x.dtype.startswith(("int", "uint", "bool")):
-        raise Refusal("one_hot on another axis than the last, or of numbers that are not whole")
+        raise Refusal("one_hot on another axis than the last, or of numbers that are not integers")
     column = reshape(b, affine(b, b.concrete(x)), (*x.shape[1:], 1))
     check_constant(num_classes)
     classes = np.arange(num_classes, dtype=np.float32)
@@ -289,7 +289,7 @@ def _pad(
     """ZeroPadding2D for each axis; reflections by a selection matrix."""
     mode, widths = mode.lower(), np.asarray(pad_width).tolist()
     if mode not in ("constant", "reflect", "symmetric", "edge", "wrap"):
-        raise Refusal(f"padding by '{mode}', which is not a choice of values that are there")
+        raise Refusal(f"padding by '{mode}', which computes new values")
     if len(widths) != x.rank or any(widths[0]) or constant_values not in (None, 0, 0.0):
         raise Refusal("padding the batch, or with other numbers than 0")
     for at, (before, after) in enumerate(widths):
@@ -392,7 +392,7 @@ def _roll(b: Scope, node: KerasLayer, x: Tensor, shift: Any, axis: Any = None) -
 def _broadcast_to(b: Scope, node: KerasLayer, x: Tensor, shape: Any) -> Tensor:
     """A selection matrix for each axis that grows."""
     if len(shape) != x.rank or shape[0] != x.shape[0]:
-        raise Refusal("a broadcast of or in front of the batch")
+        raise Refusal("a broadcast of the batch, or of axes before it")
     for at, size in enumerate(shape):
         if at and size != x.shape[at]:
             x = select(b, x, at, [0] * (size or 0))

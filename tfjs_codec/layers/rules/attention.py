@@ -115,7 +115,7 @@ def multi_head_attention(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor | lis
     if not b.arguments.get("return_attention_scores"):
         return y
     if not shares:
-        raise Refusal("attention scores over other than (batch, time, features)")
+        raise Refusal("attention scores over inputs that are not (batch, time, features)")
     each = [reshape(b, share, (1, *share.shape[1:])) for share in shares]
     return [y, each[0] if len(each) == 1 else b.add("Concatenate", each, {"axis": 1})]
 
@@ -156,7 +156,7 @@ def _over_axes(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], axes: lis
         or layer.config.get("sliding_window")
         or any(t.mask or t.rank != rank for t in sources)
     ):
-        raise Refusal("masked attention over other than (batch, time, features)")
+        raise Refusal("masked attention over inputs that are not (batch, time, features)")
     order = [*others, *axes, rank - 1]
     moved = [permute(b, t, order) for t in sources]
     split = len(others) + 1
@@ -214,7 +214,7 @@ def attention(b: Scope, layer: KerasLayer, x: list[Tensor]) -> list[Tensor]:
     query, value, *rest = x
     key = rest[0] if rest else value
     if any(t.rank != 3 for t in x):
-        raise Refusal("attention over other than (batch, time, features)")
+        raise Refusal("attention over inputs that are not (batch, time, features)")
     given = b.arguments.get("mask")
     seen = [t.mask for t in x]
     if given is not None:

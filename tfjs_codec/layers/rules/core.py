@@ -197,7 +197,7 @@ def _not_training(b: Scope) -> None:
         "Identity", "ActivityRegularization",
     ):  # fmt: skip
         raise Refusal(
-            "it is called with training=True and stays random; tfjs never runs it so in predict",
+            "it is called with training=True and stays random, which tfjs's predict does not do",
             "Build the model without training=True.",
         )
 
@@ -242,7 +242,7 @@ def nested(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor
 
 refuse(
     "Lambda",
-    reason="its Python code is not part of what can be converted, and is not looked into",
+    reason="its Python code cannot be converted, and is never executed",
     hint="Replace it: --replace NAME=submodel.h5, or a rule (tfjs_codec.register_rule).",
 )
 refuse(

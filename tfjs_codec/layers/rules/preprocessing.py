@@ -41,7 +41,7 @@ def category_encoding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     if mode == "one_hot":
         return reshape(b, rows, (size,)) if x.shape[1:] == (1,) else rows
     if x.rank != 2:
-        raise Refusal(f"{mode} of other than (batch, tokens)")
+        raise Refusal(f"{mode} of inputs that are not (batch, tokens)")
     if mode == "multi_hot":
         return reduce(b, rows, "Max", 1)
     if x.shape[1] is None:

@@ -183,7 +183,7 @@ def random_crop(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         return x
     if b.version >= (3, 6):
         raise Refusal(
-            "Keras 3.6 and 3.7 crop at another place than other versions",
+            "Keras 3.6 and 3.7 crop at a different place than other versions",
             "Load the model with another version of Keras and save it again.",
         )
     config = {**size, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
@@ -195,7 +195,7 @@ def center_crop(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Cropping2D around the centre; of smaller images, as Resizing with crop_to_aspect_ratio."""
     target = (layer.config["height"], layer.config["width"])
     if x.rank != 4:
-        raise Refusal("a centre crop of other than (batch, height, width, channels)")
+        raise Refusal("a centre crop of inputs that are not (batch, height, width, channels)")
 
     def run(x: Tensor) -> Tensor:
         sizes = b.static(x)[:2]

@@ -76,6 +76,6 @@ def resize_(
     if crop_to_aspect_ratio or pad_to_aspect_ratio or data_format == "channels_first":
         raise Refusal("resizing to an aspect ratio, or with channels first")
     if x.rank != 4:
-        raise Refusal("resizing other than (batch, height, width, channels)")
+        raise Refusal("resizing inputs that are not (batch, height, width, channels)")
     target = [int(one) for one in size]
     return resize(b, x, target, interpolation, antialias=bool(antialias))

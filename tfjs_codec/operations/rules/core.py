@@ -176,7 +176,7 @@ def nested(b: Builder, layer: KerasLayer, x: Any) -> list[Value]:
 
 refuse(
     "Lambda",
-    reason="its Python code is not part of what can be converted, and is not looked into",
+    reason="its Python code cannot be converted, and is never executed",
     hint="Replace it with --replace NAME=submodel.h5, or export the model with model.export() "
     "and convert that.",
 )

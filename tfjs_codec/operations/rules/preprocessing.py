@@ -150,7 +150,7 @@ def hashing(b: Builder, layer: KerasLayer, x: Value) -> Value:
 _TEXT = "Prepare the text in JavaScript and start the model at the tokens or numbers."
 refuse(
     "TextVectorization",
-    reason="tfjs has no operation that changes or splits strings as TensorFlow does",
+    reason="tfjs has no operations that normalise or split strings",
     hint=_TEXT,
 )
 refuse("HashedCrossing", reason="tfjs does not hash crossed features", hint=_TEXT)

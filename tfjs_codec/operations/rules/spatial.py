@@ -112,7 +112,7 @@ def random_crop(b: Builder, layer: KerasLayer, x: Value) -> Value:
         return x
     if b.version >= (3, 6):
         raise Refusal(
-            "Keras 3.6 and 3.7 crop at another place than other versions",
+            "Keras 3.6 and 3.7 crop at a different place than other versions",
             "Load the model with another version of Keras and save it again.",
         )
     config = {**size, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
@@ -124,7 +124,7 @@ def center_crop(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """StridedSlice; of smaller images, as Resizing with crop_to_aspect_ratio."""
     target = (layer.config["height"], layer.config["width"])
     if x.rank != 4:
-        raise Refusal("a centre crop of other than (batch, height, width, channels)")
+        raise Refusal("a centre crop of inputs that are not (batch, height, width, channels)")
     first = c.channels_first(x, layer.config.get("data_format"))
     x = c.to_channels_last(b, x) if first else x
     sizes = _sizes(x)
