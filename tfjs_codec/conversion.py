@@ -8,7 +8,7 @@ too. :func:`convert` reads, chooses by the target's name or the destination's su
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -200,16 +200,22 @@ def express_keras(model: Loaded, job: Job) -> tuple[KerasModel, Report]:
 
 
 def _lower(keras: KerasModel, job: Job) -> tuple[TfjsLayers, Report]:
+    from tfjs_codec.layers.engine.log import LoweringLog
     from tfjs_codec.layers.lower import lower
 
     options = job.options
     keras = replace_layers(rename_layers(keras, options.rename), job)
-    model, log = lower(
-        keras,
-        allow_approximate=options.allow_approximate,
-        keep_training_config=options.training_config,
-        limits=options.limits,
-    )
+    log = LoweringLog()
+    try:
+        model, _ = lower(
+            keras,
+            allow_approximate=options.allow_approximate,
+            keep_training_config=options.training_config,
+            limits=options.limits,
+            log=log,
+        )
+    finally:  # what comes after a replacement of another shape may fail, but is not to blame
+        _check_shapes(keras, {name: log.shapes.get(name, ()) for name in job.replacements})
     report = Report(
         keras.path,
         "",
@@ -309,8 +315,49 @@ def replace_layers(keras: KerasModel, job: Job) -> KerasModel:
             )
         if name not in {layer.name for layer in keras.graph.walk()}:
             raise UsageError(f"there is no layer '{name}' to replace", path=keras.path)
+        _check_calls(keras, name, inner)
         models[name] = inner.graph
     return replace(keras, graph=references.replace_layers(keras.graph, models))
+
+
+def _check_calls(keras: KerasModel, name: str, inner: KerasModel) -> None:
+    """Check that *inner* has the inputs and outputs that layer *name* of *keras* has."""
+    for graph in keras.graph.graphs():
+        takes = {
+            len(list(references.refs_in(call.args[:1])))
+            for layer in graph.layers
+            if layer.name == name
+            for call in layer.calls
+        }
+        calls = [call for layer in graph.layers for call in layer.calls]
+        used = [*graph.outputs, *(ref for call in calls for ref in references.refs_in(call))]
+        gives = max((ref.tensor for ref in used if ref.layer == name), default=0)
+        inputs, outputs = len(inner.graph.inputs), len(inner.graph.outputs)
+        if takes - {inputs} or gives >= outputs:
+            raise UsageError(
+                f"the replacement of layer {quote(name)} has {inputs} inputs and {outputs} outputs;"
+                f" the layer is called on {max(takes, default=0)} tensors, of its outputs number "
+                f"{gives} is used",
+                path=inner.path,
+            )
+
+
+def _check_shapes(keras: KerasModel, shapes: Mapping[str, Sequence[Sequence[int | None]]]) -> None:
+    """Compare the shapes that the outputs of layers became with those that the file states."""
+    for layer in keras.graph.walk():
+        found = shapes.get(layer.name, ())
+        for tensor, wanted in layer.recorded.items():
+            if tensor >= len(found):
+                continue
+            pairs = list(zip(wanted, found[tensor], strict=False))[1:]
+            if len(wanted) != len(found[tensor]) or any(
+                a != b for a, b in pairs if a is not None and b is not None
+            ):
+                raise UsageError(
+                    f"the replacement of layer {quote(layer.name)} yields shape "
+                    f"{list(found[tensor])}, the layer {wanted}",
+                    path=keras.path,
+                )
 
 
 # --------------------------------------------------------------------------------------- targets

@@ -43,7 +43,7 @@ class KerasLayer:
     ``class_name`` is the Keras class without package prefix, or for an operation its canonical
     snake_case name (``multiply``, ``getitem``). ``children`` are the layers it owns, by
     attribute name (``layer``, ``cell``, ``forward_layer``, …); ``weights`` its own variables by
-    role (``kernel``), in Keras order.
+    role (``kernel``), in Keras order. ``recorded`` are shapes of outputs that the file states.
     """
 
     name: str
@@ -55,7 +55,7 @@ class KerasLayer:
     children: dict[str, KerasLayer] = field(default_factory=dict)
     graph: KerasGraph | None = None
     weights: dict[str, LazyTensor] = field(default_factory=dict)
-    input_shape: Any = None
+    recorded: dict[int, list[int | None]] = field(default_factory=dict)
 
     @property
     def trainable(self) -> bool:

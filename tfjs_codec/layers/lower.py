@@ -51,7 +51,7 @@ def lower(
         log=log or LoweringLog(),
     )
     session.log.warnings.extend(model.warnings)
-    keras = record(model.graph)
+    keras = record(REGISTRY.name_weights(model.graph))
     session.flat_sizes = _flat_sizes(keras)
     session.log.renamed.extend(session.names.reserve(keras))
     target = LayersTarget(session, REGISTRY)

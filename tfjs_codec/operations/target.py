@@ -17,6 +17,7 @@ from tfjs_codec.operations.builder import Builder, legal
 from tfjs_codec.operations.catalogue import REGISTRY
 from tfjs_codec.operations.values import Dims, Value, graph_dtype
 from tfjs_codec.tracing.accounting import record
+from tfjs_codec.tracing.nested import check_inputs
 from tfjs_codec.tracing.refusal import Refusal
 from tfjs_codec.tracing.registry import Entry
 from tfjs_codec.tracing.tracer import Tracer
@@ -126,6 +127,7 @@ class GraphTarget:
     def nested(self, layer: KerasLayer, given: Sequence[Value]) -> list[Value]:
         """Run the model inside *layer*."""
         assert layer.graph is not None
+        check_inputs(layer, given)
         with self.tracer.inside(layer):
             return self.model(layer.graph, given)
 

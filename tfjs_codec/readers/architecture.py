@@ -181,6 +181,7 @@ class _Reader:
         )
         Linker(graph, self.generation, place).link()
         by_name = {layer.name: layer for layer in layers}
+        _record_shapes(entries, by_name)
         for ref in graph.inputs:
             if by_name[ref.layer].class_name != "InputLayer":
                 raise place.at("input_layers").error(f"{quote(ref.layer)} is not an input layer")
@@ -282,24 +283,21 @@ class _Reader:
             layer.class_name = op_name(python_name, config, place)
             layer.config = op_config(class_name, plain(config))
         else:
-            self._fill(layer, entry, config, place)
+            self._fill(layer, config, place)
         nodes = place.at("inbound_nodes").items(entry.get("inbound_nodes") or [])
         layer.calls = [
             parse_call(node, place.at("inbound_nodes").at(i)) for i, node in enumerate(nodes)
         ]
         return layer
 
-    def _fill(self, layer: KerasLayer, entry: Config, config: Config, place: Place) -> None:
-        """Set config, children and input shape of an ordinary layer."""
+    def _fill(self, layer: KerasLayer, config: Config, place: Place) -> None:
+        """Set config and children of an ordinary layer."""
         at = place.at("config")
         config = dict(config)
         self._add_children(layer, config, at)
         if self.python_class[layer] == "CuDNNGRU":
             config["reset_after"] = True
         layer.config = layer_config(layer.class_name, config, self.generation, at)
-        build = entry.get("build_config")
-        if isinstance(build, dict):
-            layer.input_shape = plain(build.get("input_shape", build.get("shapes_dict")))
 
     def _add_children(self, layer: KerasLayer, config: Config, at: Place) -> None:
         """Move the layers a wrapper's *config* holds into ``children``."""
@@ -448,3 +446,19 @@ def _is_layer_entry(value: Any) -> bool:
 def _has_state(key: str, value: Config) -> bool:
     """A layer given as another's activation matters for its variables: only PReLU has any."""
     return key == "activation" and value.get("class_name") == "PReLU"
+
+
+def _record_shapes(entries: list[Any], layers: dict[str, KerasLayer]) -> None:
+    """Note the shapes that calls of Keras 3 state of the tensors they take."""
+    stack = [entry.get("inbound_nodes") for entry in entries if isinstance(entry, dict)]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack += value
+        elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+            config = value["config"]
+            name, _, tensor = config["keras_history"]
+            if isinstance(shape := plain(config.get("shape")), list):
+                layers[name].recorded[int(tensor)] = shape
+        elif isinstance(value, dict):
+            stack += value.values()

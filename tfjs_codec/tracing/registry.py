@@ -11,11 +11,11 @@ constants) bound to the names of the ``keras.ops`` function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.keras.classes import CLASSES, KerasClass, Mask
 from tfjs_codec.tracing.refusal import Refusal
 
@@ -27,13 +27,15 @@ class Entry(NamedTuple):
     """A registered rule.
 
     ``row`` is what is known of the Keras class, None for operations and rules of users; for
-    these ``mask`` says what becomes of a mask. ``is_user`` marks the rule of a user.
+    these ``mask`` says what becomes of a mask. ``is_user`` marks the rule of a user, whose
+    ``weights`` are the names of the layer's variables in the order of their creation.
     """
 
     function: Rule
     row: KerasClass | None = None
     mask: Mask = "own"
     is_user: bool = False
+    weights: tuple[str, ...] = ()
 
     def mask_in(self, generation: int) -> Mask:
         """Return what becomes of a mask in a generation of Keras."""
@@ -85,19 +87,39 @@ class Registry:
         for name in names:
             self.refused[name] = (reason, hint)
 
-    def register_rule(self, class_name: str, *, mask: Mask = "drop") -> Callable[[R], R]:
+    def register_rule(
+        self, class_name: str, *, mask: Mask = "drop", weights: Sequence[str] = ()
+    ) -> Callable[[R], R]:
         """Register a rule for a custom Keras class, for example ``"MyPackage>MyLayer"``.
 
         The decorated function is called as ``rule(b, layer, x)``; see the module docstring. *mask*
         is ``"pass"`` if the layer hands its input's mask on (``supports_masking``). A later
         registration replaces an earlier one; rules for Keras's own classes can be replaced too.
+
+        HDF5 files name the variables that ``layer.weights`` has, ``.keras`` files number them
+        (``"0"``): *weights* are their names in the order in which the layer makes them, under
+        which the rule finds them whatever the file.
         """
 
         def register(function: R) -> R:
-            self.user[class_name] = Entry(function, mask=mask, is_user=True)
+            self.user[class_name] = Entry(function, None, mask, True, tuple(weights))
             return function
 
         return register
+
+    def name_weights(self, graph: KerasGraph) -> KerasGraph:
+        """Return *graph* with the names that users gave to variables that have only numbers."""
+        if not any(entry.weights for entry in self.user.values()):
+            return graph
+        graph = graph.copy()
+        for layer in graph.walk():
+            entry = self._of_user(layer)
+            names = {str(i): name for i, name in enumerate(entry.weights if entry else ())}
+            layer.weights = {names.get(key, key): one for key, one in layer.weights.items()}
+        return graph
+
+    def _of_user(self, layer: KerasLayer) -> Entry | None:
+        return self.user.get(layer.registered_name) or self.user.get(layer.class_name)
 
     def find(self, layer: KerasLayer) -> Entry:
         """Return the rule for *layer*: the user's, an operation's or a layer class's.
@@ -105,7 +127,7 @@ class Registry:
         Raises:
             Refusal: There is none.
         """
-        user = self.user.get(layer.registered_name) or self.user.get(layer.class_name)
+        user = self._of_user(layer)
         if user is not None:
             return user
         name = layer.class_name if layer.graph is None else "Functional"

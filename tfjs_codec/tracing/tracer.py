@@ -136,7 +136,7 @@ class Tracer(Generic[V]):
             f"the rule for {quote(class_name)} failed with {type(error).__name__}: {error}",
             path=self.path,
             where=f"layer {quote(layer.name)}: {line.filename}:{line.lineno}",
-            hint="Correct the rule." if entry.is_user else "This is a bug: please report it.",
+            hint=_advice(layer, entry),
         )
 
     def _apply(
@@ -206,6 +206,14 @@ class Tracer(Generic[V]):
             raise UnsupportedModelError(
                 f"{count} cannot be expressed exactly in tfjs", path=self.path, problems=problems
             )
+
+
+def _advice(layer: KerasLayer, entry: Entry) -> str:
+    if not entry.is_user:
+        return "This is a bug: please report it."
+    if "0" in layer.weights:
+        return "A .keras file numbers weights: name them with register_rule(…, weights=[…])."
+    return "Correct the rule."
 
 
 def bind(entry: Entry, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:

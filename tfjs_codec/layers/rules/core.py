@@ -17,6 +17,7 @@ from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import affine, reshape
 from tfjs_codec.layers.primitives import dense as linear
 from tfjs_codec.layers.rules.activation import split
+from tfjs_codec.tracing.nested import check_inputs
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 
@@ -212,6 +213,7 @@ def rescaling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 def nested(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
     """A nested model of the same kind."""
     given = [b.concrete(t) for t in ([x] if isinstance(x, Tensor) else x)]
+    check_inputs(layer, given)
     flags = [None if t.mask is None else masks.compute(b, t.mask) for t in given]
     seen = [
         replace(t, mask=None if keep is None else Mask("flags", (keep,)))
