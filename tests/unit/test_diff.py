@@ -244,3 +244,38 @@ def test_memory_does_not_grow_with_tensors(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 14 << 20  # one tensor has 16 MB
+
+
+def trained_in_tfjs(tmp_path):
+    """A Sequential as tfjs saves it: no InputLayer, an axis counted from the end, a ``/``."""
+    layers = [
+        {"class_name": "Dense",
+         "config": {"name": "a/b", "units": 2, "batch_input_shape": [None, 2]}},
+        {"class_name": "BatchNormalization", "config": {"name": "bn", "axis": -1}},
+    ]  # fmt: skip
+    topology = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+    ones = np.ones(2, np.float32)
+    arrays = {"a/b/kernel": np.eye(2, dtype=np.float32), "a/b/bias": ones}
+    arrays |= {f"bn/{n}": ones for n in ("gamma", "beta", "moving_mean", "moving_variance")}
+    write_model(tmp_path / "trained", arrays, topology=topology)
+    return tmp_path / "trained"
+
+
+@pytest.mark.parametrize("name", ["back.h5", "back.keras"])
+def test_the_way_back_makes_no_difference(name, tmp_path):
+    web = trained_in_tfjs(tmp_path)
+    tfjs_codec.convert(web, tmp_path / name)
+    found = tfjs_codec.diff(web, tmp_path / name)
+    assert found.layers == found.tensors == ()
+    assert found.level == "layers"
+    assert found.compared == (3, 6)
+
+
+def test_another_input_shape_is_a_difference(tmp_path):
+    web = trained_in_tfjs(tmp_path)
+    tfjs_codec.convert(web, tmp_path / "back.h5")
+    text = (web / "model.json").read_text()
+    (web / "model.json").write_text(text.replace('"batch_input_shape": [null, 2]',
+                                                 '"batch_input_shape": [3, 2]'))  # fmt: skip
+    (change,) = tfjs_codec.diff(web, tmp_path / "back.h5").layers
+    assert change.details == ("'batch_input_shape' [3, 2] and [None, 2]",)

@@ -20,15 +20,8 @@ from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.keras.variables import own_variables
 from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import read_architecture
+from tfjs_codec.tfjs.classes import DEFAULTS_OF
 from tfjs_codec.tfjs.names import target_name
-
-# What tfjs takes for a key that is not there, where Keras 2 takes something else.
-_TFJS_DEFAULTS: dict[str, dict[str, Any]] = {
-    "LSTM": {"recurrent_activation": "hard_sigmoid"},
-    "GRU": {"recurrent_activation": "hard_sigmoid"},
-    "ConvLSTM2D": {"recurrent_activation": "hard_sigmoid"},
-    "Softmax": {"axis": 1},
-}
 
 
 def read_keras_model(model: TfjsLayers, limits: Limits) -> KerasModel:
@@ -65,7 +58,7 @@ def _with_defaults(value: Any) -> Any:
     value = {key: _with_defaults(item) for key, item in value.items()}
     kind, config = value.get("class_name"), value.get("config")
     if isinstance(kind, str) and isinstance(config, dict):
-        value["config"] = {**_TFJS_DEFAULTS.get(kind, {}), **config}
+        value["config"] = {**DEFAULTS_OF.get(kind, {}), **config}
         if kind == "Reshape" and isinstance(target := config.get("target_shape"), list):
             # tfjs saves an open size as null, for which Keras writes -1
             sizes = [-1 if size is None else size for size in target]

@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from tfjs_codec.back.names import legal
 from tfjs_codec.conversion import Job, express_graph, express_layers
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files.place import Place
+from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.layers import LayersGraph, TfjsLayer, Weight, scopes
 from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.tfjs.classes import DEFAULTS, TFJS_CLASSES
-from tfjs_codec.tfjs.inference import WRAPPERS, infer
+from tfjs_codec.tfjs.classes import DEFAULTS, DEFAULTS_OF, TFJS_CLASSES
+from tfjs_codec.tfjs.inference import WRAPPERS, Shapes, infer
 from tfjs_codec.tfjs.names import target_name
 from tfjs_codec.tfjs.topology import nodes_of, read_topology
 from tfjs_codec.writers.tfjs_graph import constants, index_json
@@ -66,8 +68,26 @@ def two_sides(a: Loaded, b: Loaded, job: Job) -> tuple[Side, Side]:
     for make in makers:
         left, right = make(a), make(b)
         if left is not None and right is not None:
-            return left, right
+            aligned = left.level != "layers" or left.layers.keys() == right.layers.keys()
+            return (left, right) if aligned else (_portable(left), _portable(right))
     raise AssertionError("all models have tensors")
+
+
+def _portable(side: Side) -> Side:
+    """Return *side* with names as the way back to Keras writes them: without ``/`` and ``.``."""
+    layers = {
+        legal(path): Described(
+            one.class_name, one.config, [[legal(ref) for ref in call] for call in one.inputs]
+        )
+        for path, one in side.layers.items()
+    }
+    tensors = {}
+    for name, tensor in side.tensors.items():
+        scope, _, short = name.rpartition("/")
+        tensors[f"{legal(scope)}/{short}"] = tensor
+    if len(layers) != len(side.layers) or len(tensors) != len(side.tensors):
+        return side
+    return Side(side.path, side.format, side.level, side.generation, layers, tensors)
 
 
 # ---------------------------------------------------------------------------------------- levels
@@ -117,7 +137,8 @@ def _layers(model: Loaded, job: Job) -> Side | None:
         return None
     graph = read_topology(layers.topology, Place(model.path, "modelTopology"))
     tensors = _tfjs_tensors(graph, [weight for weight in layers.weights if not weight.optimizer])
-    return Side(model.path, model.format, "layers", 0, dict(_tfjs_layers(graph, "")), tensors)
+    described = dict(_tfjs_layers(graph, "", infer(graph)))
+    return Side(model.path, model.format, "layers", 0, described, tensors)
 
 
 def _tfjs_tensors(graph: LayersGraph, weights: list[Weight]) -> dict[str, LazyTensor]:
@@ -132,27 +153,46 @@ def _tfjs_tensors(graph: LayersGraph, weights: list[Weight]) -> dict[str, LazyTe
     return {target_name(weight.name, names) or weight.name: weight.tensor for weight in weights}
 
 
-def _tfjs_layers(graph: LayersGraph, prefix: str) -> Iterator[tuple[str, Described]]:
+def _tfjs_layers(
+    graph: LayersGraph, prefix: str, shapes: Shapes
+) -> Iterator[tuple[str, Described]]:
+    first = graph.layers[0] if graph.sequential and graph.layers else None
+    shape = first.config.get("batch_input_shape") if first is not None else None
+    if first is not None and shape is not None and first.class_name != "InputLayer":
+        # tfjs makes the layer
+        config = {"batch_input_shape": shape, "dtype": first.config.get("dtype", "float32")}
+        made = TfjsLayer(f"{first.name}_input", "InputLayer", config)
+        yield from _tfjs_layer(made, f"{prefix}{made.name}", shapes)
     for layer in graph.layers:
-        yield from _tfjs_layer(layer, f"{prefix}{layer.name}")
+        yield from _tfjs_layer(layer, f"{prefix}{layer.name}", shapes)
 
 
-def _tfjs_layer(layer: TfjsLayer, path: str) -> Iterator[tuple[str, Described]]:
+def _tfjs_layer(layer: TfjsLayer, path: str, shapes: Shapes) -> Iterator[tuple[str, Described]]:
     row = TFJS_CLASSES.get(layer.class_name) or WRAPPERS.get(layer.class_name)
     keys = tuple(layer.config) if row is None else row.keys
-    config = {key: DEFAULTS.get(key) for key in keys if not key.endswith(_TRAINING)}
+    defaults = {**DEFAULTS, **DEFAULTS_OF.get(layer.class_name, {})}
+    config = {key: defaults.get(key) for key in keys if not key.endswith(_TRAINING)}
     config |= {key: layer.config[key] for key in config.keys() & layer.config.keys()}
-    axis = config.get("axis")
-    if isinstance(axis, list) and len(axis) == 1:
-        config["axis"] = axis[0]
+    if "axis" in config:
+        outputs = shapes.outputs.get(id(layer))
+        config["axis"] = _count_axes(config["axis"], len(outputs[0]) if outputs else None)
     class_name = "Functional" if layer.class_name == "Model" else layer.class_name
     inputs = [[f"{ref.layer}:{ref.call}:{ref.tensor}" for ref in call] for call in layer.calls]
     yield path, Described(class_name, config, inputs)
     if layer.graph is not None:
-        yield from _tfjs_layers(layer.graph, f"{path}/")
+        yield from _tfjs_layers(layer.graph, f"{path}/", shapes)
     for child in layer.children.values():
         for one in child if isinstance(child, list) else [child]:
-            yield from _tfjs_layer(one, f"{path}/{one.name}")
+            yield from _tfjs_layer(one, f"{path}/{one.name}", shapes)
+
+
+def _count_axes(axis: Json, rank: int | None) -> Json:
+    """Return *axis* as one number if it is one, counted from the first axis."""
+    if isinstance(axis, list) and len(axis) == 1:
+        axis = axis[0]
+    if isinstance(axis, list):
+        return [_count_axes(one, rank) for one in axis]
+    return axis % rank if rank and isinstance(axis, int) else axis
 
 
 def _graph(model: Loaded, job: Job) -> Side | None:

@@ -439,6 +439,24 @@ DEFAULTS: Config = {
     "depth_multiplier": 1,
     "pool_size": 2,
     "size": 2,
+    "activation": "linear",
+    "interpolation": "nearest",
+    **dict.fromkeys(("dropout", "recurrent_dropout"), 0),
+    "momentum": 0.99,
+    "epsilon": 1e-3,
+}
+_GATES: Config = {"activation": "tanh", "recurrent_activation": "hard_sigmoid"}
+# The same for classes of their own.
+DEFAULTS_OF: dict[str, Config] = {
+    **dict.fromkeys(("LSTM", "GRU", "ConvLSTM2D"), _GATES),
+    "SimpleRNN": {"activation": "tanh"},
+    "BatchNormalization": {"axis": -1, "scale": True},
+    "LayerNormalization": {"axis": -1, "scale": True},
+    "Concatenate": {"axis": -1},
+    "Softmax": {"axis": 1},
+    "LeakyReLU": {"alpha": 0.3},
+    "ELU": {"alpha": 1},
+    "ThresholdedReLU": {"theta": 1},
 }
 TFJS_CLASSES: dict[str, TfjsClass] = {
     "InputLayer": _plain("batch_input_shape", "dtype"),
