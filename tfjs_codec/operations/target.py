@@ -36,7 +36,7 @@ def build_graph(model: KerasModel, *, outputs: Sequence[str] = ()) -> Graph:
         UsageError: There is no such layer among *outputs*.
         CorruptFileError: Weights, shapes or configs that contradict each other.
     """
-    model = replace(model, graph=record(model.graph))
+    model = replace(model, graph=record(REGISTRY.name_weights(model.graph)))
     target = GraphTarget(model)
     inputs, signature = target.inputs(model.graph)
     results = target.model(model.graph, inputs)
