@@ -393,8 +393,9 @@ def _to_graph(job: Job, model: Loaded) -> Report:
 
     if isinstance(model, TfjsGraph):
         return _write_layers(job, model)
+    heeded = ("signature_name",) if isinstance(model, TensorFlowGraph) else ("rename", "replace")
+    job.check_heeded("a graph model", *_SHARDS, "structured_outputs", *heeded)
     graph = express_graph(model, job)
-    job.check_heeded("a graph model", *_SHARDS, "structured_outputs", "signature_name")
     planned = tfjs_graph.plan(graph, job.options)
 
     def write(stage: Stage) -> Written:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from keras_files import entry, h5_model, tensor3, v3_model
@@ -111,3 +113,13 @@ def test_a_rule_that_does_not_find_a_name_is_told_why(custom, tmp_path):
     tfjs_codec.register_rule("Mine>Gain")(gain)
     with pytest.raises(RuleError, match=r"numbers weights: name them with register_rule"):
         tfjs_codec.convert(custom, tmp_path / "web")
+
+
+def test_a_graph_of_a_keras_file_takes_replacements_and_names(custom, tmp_path):
+    report = tfjs_codec.convert(
+        custom, tmp_path / "web", to="graph", replace={"gain": dense(4, 4)}, rename={"i": "x"}
+    )
+    assert report.weights
+    assert list(
+        json.loads((tmp_path / "web" / "model.json").read_text())["signature"]["inputs"]
+    ) == ["x"]

@@ -21,6 +21,7 @@ from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.archive import Archive
 from tfjs_codec.files.hdf5 import H5File
+from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.tensors import LazyTensor
@@ -96,7 +97,7 @@ def read(
         store.add(open_h5(name).root.walk())
     warnings += load_tree(found, store)
     warnings += infer_input_shapes(found.graph, path)
-    compiled = config.get("compile_config")
+    compiled = config.get("compile_config") if isinstance(config, dict) else None
     return KerasModel(
         path,
         "keras-v3",
@@ -108,11 +109,12 @@ def read(
     )
 
 
-def _member_json(archive: Archive, name: str, path: str, limits: Limits) -> Any:
+def _member_json(archive: Archive, name: str, path: str, limits: Limits) -> Json:
     if name not in archive:
         return None
     data = archive.read(name, limits.json_bytes)
-    return strict_json.load_config(data, path=path, where=name, limits=limits)
+    value: Json = strict_json.load_config(data, path=path, where=name, limits=limits)
+    return value
 
 
 def _weight_members(archive: Archive, path: str, limits: Limits) -> list[str]:
@@ -127,7 +129,7 @@ def _weight_members(archive: Archive, path: str, limits: Limits) -> list[str]:
     return names
 
 
-def shard_names(index: Any, path: str) -> list[str]:
+def shard_names(index: Json, path: str) -> list[str]:
     """Return the files a ``….weights.json`` lists, each once, in order."""
     weight_map = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(weight_map, dict):

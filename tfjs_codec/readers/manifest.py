@@ -26,6 +26,7 @@ from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import open_source
+from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.layers import Quantized, Weight
 from tfjs_codec.ir.tensors import Array, Extent, LazyTensor
 from tfjs_codec.limits import Limits
@@ -183,7 +184,7 @@ def _past_the_end(name: str) -> CorruptFileError:
 
 
 def read_manifest(
-    manifest: Any, directory: Path | None, place: Place, limits: Limits
+    manifest: Json, directory: Path | None, place: Place, limits: Limits
 ) -> list[Weight]:
     """Return the weights of *manifest*; nothing but strings' lengths is read from the files.
 
@@ -246,7 +247,7 @@ class _Reader:
         self._names: set[str] = set()
         self._total = 0
 
-    def entry(self, entry: Any, place: Place) -> Weight:
+    def entry(self, entry: Json, place: Place) -> Weight:
         """Return the weight that *entry* describes, which begins at :attr:`offset`."""
         entry = place.mapping(entry)
         name = place.at("name").text(entry.get("name"))
@@ -285,7 +286,7 @@ class _Reader:
         return tensor
 
     def _place(
-        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], given: Any, place: Place
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], given: Json, place: Place
     ) -> tuple[LazyTensor, Quantized | None]:
         at = place.at("quantization")
         wire, scale, low = (dtype, 1.0, 0.0) if given is None else _quantization(given, dtype, at)
@@ -294,7 +295,9 @@ class _Reader:
         self.offset += stored.nbytes
         if given is None:
             return stored, None
-        return DequantizedTensor(stored, dtype, scale, low), Quantized(stored, dict(given))
+        return DequantizedTensor(stored, dtype, scale, low), Quantized(
+            stored, dict(at.mapping(given))
+        )
 
     def _check_fits(self, nbytes: int, place: Place) -> None:
         """Refuse before anything is sized by it what the files cannot hold."""
@@ -307,7 +310,7 @@ class _Reader:
 
 
 def _quantization(
-    given: Any, dtype: np.dtype[Any], place: Place
+    given: Json, dtype: np.dtype[Any], place: Place
 ) -> tuple[np.dtype[Any], float, float]:
     """Return the stored dtype, scale and minimum of an entry's ``quantization``."""
     given = place.mapping(given)

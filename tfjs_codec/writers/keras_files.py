@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from tfjs_codec.files.hdf5_write import H5Tree, write_hdf5
 from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.source import HDF5_MAGIC
 from tfjs_codec.files.zip_write import staged_zip
+from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import KerasGraph
 from tfjs_codec.writers.keras_config import model_config
 from tfjs_codec.writers.keras_weights import group_weights, tree_weights
@@ -62,7 +62,7 @@ def _weights(graph: KerasGraph) -> H5Tree:
     return tree
 
 
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 

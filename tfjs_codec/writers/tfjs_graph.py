@@ -122,7 +122,7 @@ def _node(node: Node) -> JsonObject:
     return described
 
 
-def _attr(value: Any) -> JsonObject:
+def _attr(value: object) -> JsonObject:
     """Return an attribute as an AttrValue, see :mod:`tfjs_codec.ir.graph` for the types."""
     if isinstance(value, tuple) and not isinstance(value, Ref):
         listed: dict[str, list[Any]] = {}
