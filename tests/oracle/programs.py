@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from keras_server import KerasServer
 from tfjs_node import TfjsNode
 
 import tfjs_codec
+from tfjs_codec.errors import UnsupportedModelError
 
 Program = dict[str, Any]
 
@@ -80,17 +82,22 @@ class Checker:
         atol: float = 1e-5,
         **choices: Any,
     ) -> tfjs_codec.Report:
-        """Fail unless *model* predicts in tfjs what it predicts in Keras.
+        """Fail unless *model* predicts in tfjs what it predicts in Keras, as layers and as a graph.
 
-        *choices* are options of the conversion.
+        *choices* are options of the conversion to layers, which is then the only one.
 
         Raises:
             KerasError: Keras takes no such model.
-            UnsupportedModelError: We do not take it.
+            UnsupportedModelError: We do not take it as layers.
         """
         name = hashlib.sha256(json.dumps(model).encode()).hexdigest()[:16]
         source = self._directory / f"{name}{suffix}"
         want = self._keras.make(model, inputs, source)
+        if not choices:
+            with suppress(UnsupportedModelError):
+                web = self._directory / f"{name}_graph"
+                tfjs_codec.convert(source, web, to="graph")
+                assert_close(self._tfjs.predict(web, inputs, backend), want, atol=atol)
         report = tfjs_codec.convert(source, self._directory / name, **choices)
         source.unlink()
         assert_close(self._tfjs.predict(self._directory / name, inputs, backend), want, atol=atol)

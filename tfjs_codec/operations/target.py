@@ -144,7 +144,8 @@ class GraphTarget:
         try:
             with b.scope(f"{layer.name}/call_{number}" if number else layer.name):
                 if layer.is_op:
-                    made = entry.function(b, *call.args, **_options(entry, call))
+                    args, options = _bind(entry, call)
+                    made = entry.function(b, *args, **options)
                 else:
                     made = entry.function(b, layer, call.args[0] if call.args else [])
         finally:
@@ -161,13 +162,30 @@ class GraphTarget:
         return outputs
 
 
-def _options(entry: Entry, call: Call) -> dict[str, Any]:
-    """Return the options of an operation; those that its function does not know are refused."""
-    names = list(inspect.signature(entry.function).parameters)[1:]
+def _bind(entry: Entry, call: Call) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of an operation: its operands may come after an option by keyword.
+
+    Raises:
+        Refusal: It is called with an option that its function does not know.
+    """
+    parameters = list(inspect.signature(entry.function).parameters.values())[1:]
+    names = [parameter.name for parameter in parameters]
     for key, value in call.kwargs.items():
         if key not in (*names, "name", "training", "dtype") and value not in (None, False):
             raise Refusal(f"the option '{key}' of this operation")
-    return {key: value for key, value in call.kwargs.items() if key in names}
+    options = {key: value for key, value in call.kwargs.items() if key in names}
+    args: list[Any] = []
+    waiting = list(call.args)
+    for parameter in parameters:
+        if not waiting:
+            break
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            args, waiting = [*args, *waiting], []
+        elif parameter.name in options:
+            args.append(options.pop(parameter.name))
+        else:
+            args.append(waiting.pop(0))
+    return [*args, *waiting], options
 
 
 def _stand_in(given: Sequence[Value]) -> Value:
