@@ -157,7 +157,7 @@ def express_graph(model: Loaded, job: Job) -> Graph:
         case KerasModel() | TfjsLayers():
             keras = model if isinstance(model, KerasModel) else _read_back(model, job)
             keras = replace_layers(rename_layers(keras, job.options.rename), job)
-            return run(build_graph(keras), job.options.limits)
+            return run(build_graph(keras, limits=job.options.limits), job.options.limits)
         case TfjsGraph() | Weights():
             raise UnsupportedModelError(
                 "weights without an architecture, which a graph model needs", path=model.path

@@ -44,7 +44,7 @@ class Limits:
     h5_depth: int = 64  # nested groups; a layer inside nested models needs about 3 per level
     pb_bytes: int = (2 << 30) - 1  # the protobuf wire format ends here
     pbtxt_bytes: int = 2 << 20  # protobuf as text is parsed in Python, a MiB a second
-    graph_nodes: int = 40_000  # functions inlined; the largest real graphs have some 10,000
+    graph_nodes: int = 20_000  # nodes, or layers for tfjs; the largest real graphs have some 10,000
     references: int = 250_000  # inputs and results of all layers and nodes; real graphs: 50,000
     index_bytes: int = 64 << 20  # variables.index; a tensor's entry takes about 100 bytes
     key_bytes: int = 16 << 20  # keys of variables.index, which stores only where they differ
@@ -111,8 +111,9 @@ class Budget(Limits):
     def spend(
         self, name: str, amount: int, what: str, *, path: object = "", where: Where = ""
     ) -> None:
-        total = self._spent[name] = self._spent.get(name, 0) + amount
+        total = self._spent.get(name, 0) + amount
         self.check(name, total, what, path=path, where=where)
+        self._spent[name] = total
 
 
 DEFAULT_LIMITS = Limits()

@@ -460,4 +460,4 @@ HUGE = {
 
 @pytest.mark.parametrize("name", HUGE)
 def test_constants_are_not_made_before_their_size_is_checked(name):
-    refused(HUGE[name](), UnsupportedModelError, "it would need a constant of")
+    refused(HUGE[name](), UnsupportedModelError, "more than the limit derived_bytes")

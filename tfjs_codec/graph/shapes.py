@@ -81,7 +81,12 @@ class Known:
         rule = _SHAPES.get(node.op)
         try:
             shape = rule(self, node) if rule else None
-        except (LookupError, TypeError, ValueError):  # the graph makes no sense: not found out here
+        except (
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ):  # the graph makes no sense: not found out here
             shape = None
         if content is not None:
             shape = content.shape

@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
+_PIECE_BYTES = 1 << 20  # of a formula's values at a time; their indices take four times as much
 
 
 class Extent(NamedTuple):
@@ -90,10 +91,51 @@ class DerivedTensor(LazyTensor):
         self._compute = compute
 
     def numpy(self) -> Array:
-        array = np.asarray(self._compute(), dtype=np.float32, order="C")
+        with np.errstate(all="ignore"):  # the values may be any
+            array = np.asarray(self._compute(), dtype=np.float32, order="C")
         if array.shape != self.shape:
             raise AssertionError(f"{self.name}: computed {array.shape}, declared {self.shape}")
         return array
+
+
+class FormulaTensor(LazyTensor):
+    """A float32 tensor given by its shape and by a formula for its elements.
+
+    The formula takes an array of indices for each axis, which broadcast, and returns the elements
+    there. It is made by *prepare* for each read, so that it may hold what it needs while it is
+    read. Only as many elements as are asked for are in memory.
+    """
+
+    def __init__(
+        self, name: str, shape: tuple[int, ...], prepare: Callable[[], Callable[..., Any]]
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.dtype = np.dtype(np.float32)
+        self._prepare = prepare
+
+    def numpy(self) -> Array:
+        pieces = list(self.chunks(_PIECE_BYTES))
+        flat = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+        return flat.reshape(self.shape)
+
+    def chunks(self, max_bytes: int) -> Iterator[Array]:
+        if not self.size:
+            return
+        element, step = self._prepare(), max(1, min(max_bytes, _PIECE_BYTES) // 4)
+        row = prod(self.shape[1:])
+        step = step // row * row or step
+        for start in range(0, self.size, step):
+            stop = min(start + step, self.size)
+            if row <= step:  # whole rows, whose indices broadcast
+                axes = (slice(start // row, stop // row), *map(slice, self.shape[1:]))
+                places = tuple(np.ogrid[axes])
+            else:
+                places = np.unravel_index(np.arange(start, stop), self.shape)
+            with np.errstate(all="ignore"):
+                values = np.asarray(element(*places), np.float32)
+            shape = np.broadcast_shapes(*(place.shape for place in places))
+            yield np.broadcast_to(values, shape).reshape(-1)
 
 
 class Float32Tensor(LazyTensor):
@@ -117,6 +159,11 @@ class Float32Tensor(LazyTensor):
 def as_float32(tensor: LazyTensor) -> LazyTensor:
     """Return *tensor* itself if it is float32, else a lazy cast of it."""
     return tensor if tensor.dtype == np.float32 else Float32Tensor(tensor)
+
+
+def formula(shape: tuple[int, ...], element: Callable[..., Any]) -> LazyTensor:
+    """Return the constant of *shape* whose elements are ``element(i, j, …)``."""
+    return FormulaTensor("constant", shape, lambda: element)
 
 
 def map_float32(

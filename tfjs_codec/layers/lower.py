@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tfjs_codec.errors import Problem
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
@@ -56,7 +58,8 @@ def lower(
     session.log.renamed.extend(session.names.reserve(keras))
     target = LayersTarget(session, REGISTRY)
     try:
-        graph = target.model(keras)
+        with np.errstate(all="ignore"):  # configs may say any number
+            graph = target.model(keras)
     except Refusal as refusal:
         problem = Problem(keras.name, "model", refusal.reason, refusal.hint)
         target.tracer.problems.append(problem)

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, formula
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.tracing.refusal import StaticShapeNeeded
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+
+_JSON_RATIO = 8  # memory of a number in a config, in float32s
 
 
 def per_axis(value: Any, rank: int) -> list[int]:
@@ -20,14 +22,21 @@ def per_axis(value: Any, rank: int) -> list[int]:
 
 
 def number(value: Any) -> Any:
-    """Return *value* (a scalar or an array) as JSON numbers: floats as the nearest float32."""
+    """Return *value* (a scalar or an array) as JSON numbers: floats as the nearest float32.
+
+    Raises:
+        Refusal: It is NaN or infinite, which JSON does not have.
+    """
     array = np.asarray(value, dtype=np.float32)
+    if not np.isfinite(array).all():
+        raise Refusal("a number in it is not finite, or beyond what float32 holds")
     short = np.vectorize(lambda v: float(str(v)), otypes=[float])
     return short(array).tolist() if array.size else array.tolist()
 
 
 def affine(b: Scope, x: Tensor, scale: Any = 1, offset: Any = 0, *, part: str = "") -> Tensor:
     """Return ``x * scale + offset``; arrays broadcast from the last axis and may not outgrow x."""
+    b.pay(_JSON_RATIO * (np.size(scale) + np.size(offset) - 2))
     config = {"scale": number(scale), "offset": number(offset)}
     return b.add("Rescaling", x, config, part=part)
 
@@ -100,7 +109,9 @@ def channels_last(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tenso
     return permute(b, run(permute(b, x, [*range(2, x.rank), 1])), back)
 
 
-def matrix_on_axis(b: Scope, x: Tensor, matrix: Array, axis: int, *, part: str = "") -> Tensor:
+def matrix_on_axis(
+    b: Scope, x: Tensor, matrix: LazyTensor | Array, axis: int, *, part: str = ""
+) -> Tensor:
     """Return *x* with *axis* mapped by *matrix* ``[in, out]``."""
     moved = move_axis_last(b, x, axis)
     return move_last_axis_to(b, dense(b, moved, matrix, part=part), axis)
@@ -137,6 +148,16 @@ def product(sizes: Sequence[int | None]) -> int | None:
             return None
         total *= size
     return total
+
+
+def identity(size: int, columns: int | None = None) -> LazyTensor:
+    """Return the matrix ``[size, columns]`` with ones on its diagonal."""
+    return formula((size, size if columns is None else columns), lambda i, j: i == j)
+
+
+def filled(value: float, *shape: int) -> LazyTensor:
+    """Return a constant of *shape* that is *value* everywhere."""
+    return formula(shape, lambda *_: value)
 
 
 def _lazy(value: LazyTensor | Array) -> LazyTensor:

@@ -14,14 +14,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.errors import CorruptFileError, LimitExceededError
 from tfjs_codec.ir.graph import Names, Node, Ref, Shape, Tensor
 from tfjs_codec.ir.keras import Call, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32, map_float32
 from tfjs_codec.keras.classes import CLASSES
+from tfjs_codec.limits import Limits
 from tfjs_codec.operations.values import Dims, Operand, Value, broadcast, graph_dtype
 from tfjs_codec.tfjs.graph_ops import Arg, op_def
+from tfjs_codec.tracing.refusal import Refusal
 
 _SHARED = 256  # elements of a constant that is made once, whoever asks for it
 
@@ -47,7 +49,8 @@ class Builder:
         warnings: What the reader of the report should know.
     """
 
-    def __init__(self, model: KerasModel, caller: Caller) -> None:
+    def __init__(self, model: KerasModel, caller: Caller, limits: Limits) -> None:
+        self._limits = limits
         self.model = model
         self.caller = caller
         self.nodes: dict[str, Node] = {}
@@ -123,6 +126,9 @@ class Builder:
                 found.setdefault(arg.type_attr, graph_dtype(dtype))
         missing = set(definition.attrs) - set(found)
         assert not missing, f"{op} without {sorted(missing)}"
+        self._pay("graph_nodes", 1, "the number of nodes that it becomes")
+        tensors = len(inputs) + len(results)
+        self._pay("references", tensors, "the number of tensors that its nodes take and give")
         name = self._names.fresh(f"{self._scope}/{op}" if self._scope else op)
         self.nodes[name] = Node(name, op, tuple(x.ref for x in inputs), found)
         made = [Value(Ref(name, i), shape, dtype) for i, (shape, dtype) in enumerate(results)]
@@ -132,6 +138,7 @@ class Builder:
     def constant(self, content: Any, dtype: str = "", *, name: str = "Const") -> Value:
         """Return a constant; *dtype* defaults to what Keras makes of *content*."""
         array = np.asarray(content)
+        self._pay("derived_bytes", array.nbytes, "the size in bytes of the constants it needs")
         dtype = dtype or _dtype_of(array)
         kind = graph_dtype(dtype)
         if kind == "string":
@@ -151,6 +158,12 @@ class Builder:
             value = replace(value, constant=array, sizes=sizes)
             self._constants[key] = value
         return value
+
+    def _pay(self, limit: str, amount: int, what: str) -> None:
+        try:
+            self._limits.spend(limit, amount, what)
+        except LimitExceededError as error:
+            raise Refusal(error.what, error.hint) from None
 
     def lazy(self, tensor: LazyTensor, dtype: str = "float32", *, name: str = "Const") -> Value:
         """Return a constant whose content is read when it is written; its dtype is *dtype*."""

@@ -13,6 +13,7 @@ from tfjs_codec.ir.graph import Ref as NodeRef
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.references import is_input
+from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.operations.builder import Builder, legal
 from tfjs_codec.operations.catalogue import REGISTRY
 from tfjs_codec.operations.values import Dims, Value, graph_dtype
@@ -23,13 +24,16 @@ from tfjs_codec.tracing.registry import Entry
 from tfjs_codec.tracing.tracer import Tracer
 
 
-def build_graph(model: KerasModel, *, outputs: Sequence[str] = ()) -> Graph:
+def build_graph(
+    model: KerasModel, *, outputs: Sequence[str] = (), limits: Limits = DEFAULT_LIMITS
+) -> Graph:
     """Express *model* by TensorFlow's operations.
 
     Args:
         model: What a reader returned, with an architecture.
         outputs: Names of layers whose outputs the graph returns, instead of the model's. A layer
             inside another one is named by its path (``encoder/conv``).
+        limits: What the rules may still make.
 
     Raises:
         UnsupportedModelError: Lists every layer that no graph computes.
@@ -37,7 +41,7 @@ def build_graph(model: KerasModel, *, outputs: Sequence[str] = ()) -> Graph:
         CorruptFileError: Weights, shapes or configs that contradict each other.
     """
     model = replace(model, graph=record(REGISTRY.name_weights(model.graph)))
-    target = GraphTarget(model)
+    target = GraphTarget(model, limits)
     inputs, signature = target.inputs(model.graph)
     results = target.model(model.graph, inputs)
     target.tracer.check()
@@ -74,8 +78,8 @@ def _shape(shape: Dims) -> Shape:
 class GraphTarget:
     """Traces a Keras model into one graph; ``tracer`` holds what was refused."""
 
-    def __init__(self, model: KerasModel) -> None:
-        self.builder = Builder(model, self)
+    def __init__(self, model: KerasModel, limits: Limits) -> None:
+        self.builder = Builder(model, self, limits)
         self.tracer = Tracer(REGISTRY, model.path, model.generation, Value, _stand_in)
         self._calls: dict[str, int] = {}
         self._results: dict[str, list[Value]] = {}

@@ -105,7 +105,8 @@ def _structure_generation(entry: Config) -> int | None:
         following: list[Any] = []
         for item in level:
             config = item.get("config") if isinstance(item, dict) else None
-            for node in (item.get("inbound_nodes") or ()) if isinstance(item, dict) else ():
+            nodes = item.get("inbound_nodes") if isinstance(item, dict) else None
+            for node in nodes if isinstance(nodes, list) else ():
                 if isinstance(node, dict) and "args" in node:
                     return 3
             if isinstance(config, list):

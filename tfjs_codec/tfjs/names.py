@@ -31,6 +31,7 @@ class Names:
     def __init__(self) -> None:
         self._taken: dict[Hashable, set[str]] = {}
         self._weighted: set[str] = set()
+        self._numbers: dict[tuple[int, str, bool], int] = {}  # all before are taken
         self._base: dict[KerasLayer, str] = {}
 
     def reserve(self, graph: KerasGraph) -> list[tuple[str, str]]:
@@ -59,13 +60,15 @@ class Names:
 
     def claim(self, container: Hashable, wanted: str, weighted: bool) -> str:
         """Return *wanted*, made legal and unique, and take it."""
-        container = id(container)
-        taken = self._taken.setdefault(container, set())
-        stem = name = legal(wanted)
-        number = 0
+        taken = self._taken.setdefault(id(container), set())
+        stem = legal(wanted)
+        key = (id(container), stem, weighted)
+        number = self._numbers.get(key, 0)
+        name = f"{stem}_{number}" if number else stem
         while name in taken or (weighted and name in self._weighted):
             number += 1
             name = f"{stem}_{number}"
+        self._numbers[key] = number
         taken.add(name)
         if weighted:
             self._weighted.add(name)

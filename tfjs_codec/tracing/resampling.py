@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tfjs_codec.tracing.refusal import Refusal, check_constant
+from tfjs_codec.ir.tensors import FormulaTensor, LazyTensor, formula
+from tfjs_codec.tracing.refusal import Refusal
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
 Kernel = Callable[[Floats], Floats]
 
 
@@ -30,6 +32,7 @@ def _lanczos(radius: int) -> Kernel:
     return lambda x: np.where(x < radius, np.sinc(x) * np.sinc(x / radius), 0)
 
 
+_BLOCK_VALUES = 1 << 17  # computed at a time
 _KERNELS: dict[str, Kernel] = {
     "bilinear": lambda x: np.maximum(1 - x, 0),
     "bicubic": _cubic(0, 0.5),
@@ -40,33 +43,48 @@ _KERNELS: dict[str, Kernel] = {
 }
 
 
+def rounded_by(size: int, target: int, grid: int) -> float:
+    """Return how far *grid* moves a position at most; weights change by no more than that."""
+    position = (np.arange(target) + 0.5) * (size / target) - 0.5
+    return float(np.abs(np.round(position * grid) / grid - position).max())
+
+
 def resize_matrix(
     size: int, target: int, method: str, *, antialias: bool = False, grid: int = 0
-) -> NDArray[np.float32]:
-    """Return the float32 matrix ``[size, target]`` of a one-dimensional resize.
+) -> LazyTensor:
+    """Return the matrix ``[size, target]`` of a one-dimensional resize.
 
     ``tf.image.resize`` and ``jax.image.resize``: half-pixel centres; weights that fall outside
     are shared among the others. *grid* rounds positions to this part of a pixel, as
     TensorFlow's bicubic kernel does (``core/kernels/image/resize_bicubic_op.cc``: 1024).
     """
-    check_constant(size, target)
-    matrix = np.zeros((size, target), np.float32)
-    columns, rows = np.arange(target), np.arange(size)[:, None]
     scale = size / target
-    position = (columns + 0.5) * scale
     if method == "nearest":
-        matrix[np.minimum(np.floor(position).astype(int), size - 1), columns] = 1
-        return matrix
+
+        def nearest(i: Places, j: Places) -> NDArray[np.bool_]:
+            return np.asarray(np.minimum(np.floor((j + 0.5) * scale), size - 1) == i)
+
+        return formula((size, target), nearest)
     if method == "area":
-        start = columns * scale
-        weights = np.minimum(start + scale, rows + 1) - np.maximum(start, rows)
-        shares: NDArray[np.float32] = np.maximum(weights / scale, 0).astype(np.float32)
-        return shares
+
+        def share(i: Places, j: Places) -> Floats:
+            covered = np.minimum(j * scale + scale, i + 1) - np.maximum(j * scale, i)
+            return np.asarray(np.maximum(covered / scale, 0))
+
+        return formula((size, target), share)
     if method not in _KERNELS:
         raise Refusal(f"resizing by '{method}' interpolation")
-    position -= 0.5
-    if grid:
-        position = np.round(position * grid) / grid
-    weights = _KERNELS[method](np.abs(position - rows) / (max(scale, 1) if antialias else 1))
-    normal: NDArray[np.float32] = (weights / weights.sum(axis=0)).astype(np.float32)
-    return normal
+
+    def weight(i: Places, j: Places) -> Floats:
+        position = (j + 0.5) * scale - 0.5
+        if grid:
+            position = np.round(position * grid) / grid
+        return _KERNELS[method](np.abs(position - i) / (max(scale, 1) if antialias else 1))
+
+    def prepare() -> Callable[[Places, Places], Floats]:
+        block, rows = max(1, _BLOCK_VALUES // size), np.arange(size)[:, None]
+        columns = (np.arange(at, min(at + block, target)) for at in range(0, target, block))
+        sums = np.concatenate([weight(rows, j).sum(axis=0) for j in columns])
+        return lambda i, j: weight(i, j) / sums[j]
+
+    return FormulaTensor(f"resize by {method}", (size, target), prepare)

@@ -12,11 +12,12 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from math import prod
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.errors import CorruptFileError, LimitExceededError
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer, layer_weights
 from tfjs_codec.ir.tensors import LazyTensor, as_float32
@@ -220,6 +221,31 @@ class Scope:
         new = TfjsLayer("", class_name, config, values)
         return self._place(new, inputs, outputs, part)
 
+    def pay(self, *shape: int | None) -> None:
+        """Take a float32 constant of *shape* from the budget; call it before one is made.
+
+        Raises:
+            Refusal: All constants together would be too large.
+        """
+        nbytes = 4 * prod(size or 0 for size in shape)
+        if nbytes > 0:
+            self._spend("derived_bytes", nbytes, "the size in bytes of the constants it needs")
+
+    def _pay_for_weights(self, new: TfjsLayer) -> None:
+        """Pay for what the layers made of the Keras layer have more than its own weights."""
+        left = self.session.own_values
+        count = left.pop(self.layer, None)
+        count = (_values(self.layer) if count is None else count) - _values(new)
+        if count < 0:
+            self.pay(-count)
+        left[self.layer] = max(count, 0)
+
+    def _spend(self, limit: str, amount: int, what: str) -> None:
+        try:
+            self.session.limits.spend(limit, amount, what)
+        except LimitExceededError as error:
+            raise Refusal(error.what, error.hint) from None
+
     def add_wrapper(
         self,
         layer: TfjsLayer,
@@ -234,7 +260,12 @@ class Scope:
 
     def _inputs(self, x: Tensor | Sequence[Tensor]) -> list[Tensor]:
         inputs = [self.concrete(t) for t in ([x] if isinstance(x, Tensor) else x)]
-        return [self._again(t) if t in inputs[:i] else t for i, t in enumerate(inputs)]
+        seen = set[Tensor]()
+        result = []
+        for tensor in inputs:
+            result.append(self._again(tensor) if tensor in seen else tensor)
+            seen.add(tensor)
+        return result
 
     def copy(self, x: Tensor) -> Tensor:
         """Return *x* as the output of a layer of its own."""
@@ -253,6 +284,8 @@ class Scope:
     def _place(
         self, new: TfjsLayer, inputs: list[Tensor], shapes: list[Shape], part: str
     ) -> list[Tensor]:
+        tensors = len(inputs) + len(shapes)
+        self._spend("references", tensors, "the number of tensors that its layers take and give")
         layer = self._share(new, self._prefix + (part or _snake(new.class_name)))
         call = self.graph.call(layer, inputs)
         self._used.append(layer)
@@ -276,6 +309,8 @@ class Scope:
                 "the layer is shared between inputs whose shapes need different networks",
                 "Give the inputs the same shape, or use two layers.",
             )
+        self._spend("graph_nodes", 1, "the number of layers that it becomes")
+        self._pay_for_weights(new)
         self.session.memo[key] = new
         self._created.append((new, part))
         self.graph.layers.append(new)
@@ -434,6 +469,15 @@ def _holds_tensors(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(_holds_tensors, value))
     return isinstance(value, Tensor | np.ndarray)
+
+
+def _values(layer: KerasLayer | TfjsLayer) -> int:
+    """Return how many values *layer* and its children have; models inside pay for themselves."""
+    total = sum(tensor.size for tensor in layer.weights.values())
+    for child in layer.children.values():
+        for one in child if isinstance(child, list) else [child]:
+            total += _values(one)
+    return total
 
 
 def _ref(tensor: Tensor) -> TensorRef:

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from tfjs_codec.ir.tensors import ArrayTensor
+from tfjs_codec.ir.tensors import formula
 from tfjs_codec.layers.engine.symbolic import Mask, Network, Tensor
 
 _HUGE = 3e38  # times any number that is not denormal, it is above 1
@@ -66,7 +64,7 @@ def _step(b: Network, x: Tensor) -> Tensor:
 
 def _any(b: Network, x: Tensor) -> Tensor:
     """Return 1 where any value on the last axis of the 0s and 1s *x* is 1; the axis goes."""
-    ones = ArrayTensor("ones", np.ones((x.shape[-1] or 0, 1), np.float32))
+    ones = formula((x.shape[-1] or 0, 1), lambda *_: 1)
     config = {"units": 1, "use_bias": False, "activation": "linear"}
     count = b.add("Dense", x, config, {"kernel": ones}, part="count")
     some = b.add("ReLU", count, {"max_value": 1}, part="some")

@@ -17,7 +17,8 @@ class Session:
     """What one lowering shares between all its graphs.
 
     ``flat_sizes`` are the lengths that Flatten layers must produce because a Dense after them
-    says so. ``limits`` pay for the constants that rules make.
+    says so. ``limits`` pay for the constants that rules make: for weights beyond the
+    ``own_values`` that are left of a Keras layer.
     """
 
     path: str
@@ -29,4 +30,5 @@ class Session:
     flat_sizes: Mapping[KerasLayer, int] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
     log: LoweringLog = field(default_factory=LoweringLog)
+    own_values: dict[KerasLayer, int] = field(default_factory=dict)
     memo: dict[tuple[Any, ...], Any] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import op
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
-from tfjs_codec.layers.primitives import affine, clip, constant, matrix_on_axis, negate
+from tfjs_codec.layers.primitives import affine, clip, constant, filled, matrix_on_axis, negate
 from tfjs_codec.tfjs.classes import broadcast
 from tfjs_codec.tracing.refusal import Refusal
 
@@ -44,7 +44,7 @@ def with_constant(b: Scope, x: Tensor, value: Any) -> tuple[Tensor, NDArray[np.f
             raise Refusal("a constant along an axis of unknown size")
         if x.shape[axis] != 1:
             raise Refusal(f"a constant of shape {list(array.shape)} on {list(x.shape)}")
-        x = matrix_on_axis(b, x, np.ones((1, size), np.float32), axis, part="repeated")
+        x = matrix_on_axis(b, x, filled(1, 1, size), axis, part="repeated")
     return x, array
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.tensors import formula
 from tfjs_codec.layers import functions
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
@@ -18,7 +19,7 @@ from tfjs_codec.layers.ops.shape import axes_of, reduce, sum_over
 from tfjs_codec.layers.primitives import affine, matrix_on_axis, negate, reshape, slice_axis
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.layers.rules.norm import over_norm
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 
 @op(
@@ -246,6 +247,7 @@ def _argmax(
     x = negate(b, x) if node.class_name == "argmin" else b.concrete(x)
     top = reduce(b, x, "Max", at, keepdims=True)
     lower = masks.positive(b, sum_of(b, align(b, top, negate(b, x))))
+    b.pay(size)
     ranks = np.arange(size, 0, -1, dtype=np.float32).reshape([-1, *[1] * (x.rank - 1 - at)])
     first = reduce(b, multiply(b, affine(b, lower, -1, 1), ranks), "Max", at, keepdims)
     return replace(affine(b, first, -1, size), dtype="int32")
@@ -346,8 +348,7 @@ def _cumsum(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
     size = x.shape[at]
     if size is None:
         raise StaticShapeNeeded(f"the size of axis {at} must be known")
-    check_constant(size, size)
-    return matrix_on_axis(b, b.concrete(x), np.triu(np.ones((size, size), np.float32)), at)
+    return matrix_on_axis(b, b.concrete(x), formula((size, size), lambda i, j: i <= j), at)
 
 
 @op("diff")
@@ -358,8 +359,7 @@ def _diff(b: Scope, node: KerasLayer, a: Tensor, n: int = 1, axis: Any = -1) -> 
         size = a.shape[at]
         if size is None or size < 2:
             raise StaticShapeNeeded(f"the size of axis {at} must be known")
-        check_constant(size, size)
-        step = np.eye(size, size - 1, -1, np.float32) - np.eye(size, size - 1, 0, np.float32)
+        step = formula((size, size - 1), lambda i, j: (i == j + 1) * 1.0 - (i == j))
         a = matrix_on_axis(b, a, step, at)
     return a
 
@@ -369,6 +369,6 @@ def _triangle(b: Scope, node: KerasLayer, x: Tensor, k: int = 0) -> Tensor:
     """Rescaling by 0s and 1s."""
     if x.rank < 3 or None in x.shape[-2:]:
         raise Refusal("a triangle of the batch or of unknown size")
-    check_constant(*x.shape[-2:])
+    b.pay(*x.shape[-2:], 8)  # it becomes a list in a config
     ones = np.ones((x.shape[-2] or 0, x.shape[-1] or 0), np.float32)
     return affine(b, x, np.tril(ones, k) if node.class_name == "tril" else np.triu(ones, k))

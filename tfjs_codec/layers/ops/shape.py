@@ -5,14 +5,16 @@ The batch axis is never touched; an operation that would is refused.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import ArrayTensor
+from tfjs_codec.ir.tensors import ArrayTensor, formula
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import op
@@ -20,6 +22,8 @@ from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import (
     affine,
     dense,
+    filled,
+    identity,
     matrix_on_axis,
     negate,
     permute,
@@ -27,7 +31,7 @@ from tfjs_codec.layers.primitives import (
     slice_axis,
 )
 from tfjs_codec.layers.rules.core import reshape_to
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 
 def axes_of(x: Tensor, axis: Any, extra: int = 0) -> list[int]:
@@ -182,7 +186,7 @@ def _take_on_axis(b: Scope, x: Tensor, axis: int, item: Any) -> Tensor:
         if stop <= start:
             raise Refusal("an empty slice")
         return slice_axis(b, x, axis, start, stop)
-    return select(b, x, axis, list(range(start, stop, step)))
+    return select(b, x, axis, range(start, stop, step))
 
 
 def _end_step(b: Scope, x: Tensor, *, last: bool) -> Tensor:
@@ -192,21 +196,20 @@ def _end_step(b: Scope, x: Tensor, *, last: bool) -> Tensor:
         "units": units, "activation": "linear", "use_bias": False, "go_backwards": not last
     }  # fmt: skip
     weights = {
-        "kernel": ArrayTensor("identity", np.eye(units, dtype=np.float32)),
-        "recurrent_kernel": ArrayTensor("zeros", np.zeros((units, units), np.float32)),
+        "kernel": identity(units),
+        "recurrent_kernel": filled(0, units, units),
     }
     step = b.add("SimpleRNN", x, config, weights, part="step")
     return reshape(b, step, (1, units))
 
 
-def select(b: Scope, x: Tensor, axis: int, indices: list[int]) -> Tensor:
+def select(b: Scope, x: Tensor, axis: int, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
     """Return the entries *indices* of *axis*, by a matrix of 0s and 1s."""
     size = x.shape[axis]
-    if size is None or not indices:
+    if size is None or not len(indices):
         raise StaticShapeNeeded(f"the size of axis {axis} must be known")
-    check_constant(size, len(indices))
-    matrix = np.zeros((size, len(indices)), np.float32)
-    matrix[np.asarray(indices) % size, np.arange(len(indices))] = 1
+    places = np.asarray(indices) % size
+    matrix = formula((size, len(places)), lambda i, j: i == places[j])
     return matrix_on_axis(b, x, matrix, axis, part="select")
 
 
@@ -247,9 +250,7 @@ def _one_hot(b: Scope, node: KerasLayer, x: Tensor, num_classes: int, axis: int 
     if axis not in (-1, x.rank) or not x.dtype.startswith(("int", "uint", "bool")):
         raise Refusal("one_hot on another axis than the last, or of numbers that are not integers")
     column = reshape(b, affine(b, b.concrete(x)), (*x.shape[1:], 1))
-    check_constant(num_classes)
-    classes = np.arange(num_classes, dtype=np.float32)
-    distance = dense(b, column, np.ones((1, num_classes), np.float32), -classes)
+    distance = dense(b, column, filled(1, 1, num_classes), formula((num_classes,), np.negative))
     return affine(b, masks.not_zero(b, distance), -1, 1)
 
 
@@ -257,7 +258,7 @@ def _one_hot(b: Scope, node: KerasLayer, x: Tensor, num_classes: int, axis: int 
 def _flip(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
     """A selection matrix."""
     for at in axes_of(x, axis):
-        x = select(b, x, at, list(range((x.shape[at] or 0) - 1, -1, -1)))
+        x = select(b, x, at, range((x.shape[at] or 0) - 1, -1, -1))
     return x
 
 
@@ -265,8 +266,8 @@ def _flip(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
 def _repeat(b: Scope, node: KerasLayer, x: Tensor, repeats: int, axis: Any = None) -> Tensor:
     """A selection matrix."""
     (at,) = axes_of(x, axis)
-    check_constant(x.shape[at], x.shape[at], repeats)
-    return select(b, x, at, [i for i in range(x.shape[at] or 0) for _ in range(repeats)])
+    b.pay(x.shape[at], repeats)
+    return select(b, x, at, np.repeat(np.arange(x.shape[at] or 0), repeats))
 
 
 @op("tile")
@@ -276,8 +277,8 @@ def _tile(b: Scope, node: KerasLayer, x: Tensor, repeats: Any) -> Tensor:
         raise Refusal("a tile along the batch")
     for at, count in enumerate(repeats):
         if at and count != 1:
-            check_constant(x.shape[at], x.shape[at], count)
-            x = select(b, x, at, list(range(x.shape[at] or 0)) * count)
+            b.pay(x.shape[at], count)
+            x = select(b, x, at, np.tile(np.arange(x.shape[at] or 0), count))
     return x
 
 
@@ -304,8 +305,8 @@ def _pad(
         else:
             if size is None:
                 raise StaticShapeNeeded(f"the size of axis {at} must be known")
-            check_constant(size, size + before + after)
-            x = select(b, x, at, np.pad(np.arange(size), (before, after), mode).tolist())  # type: ignore[call-overload]
+            b.pay(size + before + after)
+            x = select(b, x, at, np.pad(np.arange(size), (before, after), mode))  # type: ignore[call-overload]
     return x
 
 
@@ -356,10 +357,10 @@ def sum_over(b: Scope, x: Tensor, axis: Any, keepdims: Any = False) -> Tensor:
     kept = [1 if i in axes else size for i, size in enumerate(x.shape) if i]
     left = [size for i, size in enumerate(x.shape) if i and i not in axes]
     if axes == [x.rank - 1] and x.shape[-1] is not None:
-        y = dense(b, x, np.ones((x.shape[-1], 1), np.float32))
+        y = dense(b, x, filled(1, x.shape[-1], 1))
     elif axes == [1] and x.rank == 3:  # of any length
         width = x.shape[2] or 0
-        ones = dense(b, x, np.zeros((width, 1), np.float32), np.ones(1, np.float32), part="ones")
+        ones = dense(b, x, filled(0, width, 1), filled(1, 1), part="ones")
         y = b.add("Dot", [ones, x], {"axes": [1, 1], "normalize": False})
     else:
         count = _flat(tuple(x.shape[a] for a in axes))
@@ -385,7 +386,8 @@ def _roll(b: Scope, node: KerasLayer, x: Tensor, shift: Any, axis: Any = None) -
         raise Refusal("a roll along several axes")
     (at,) = axes_of(x, axis)
     size = x.shape[at] or 0
-    return select(b, x, at, [(i - shift) % size for i in range(size)])
+    b.pay(size)
+    return select(b, x, at, (np.arange(size) - shift) % size)
 
 
 @op("broadcast_to")
@@ -395,5 +397,6 @@ def _broadcast_to(b: Scope, node: KerasLayer, x: Tensor, shape: Any) -> Tensor:
         raise Refusal("a broadcast of the batch, or of axes before it")
     for at, size in enumerate(shape):
         if at and size != x.shape[at]:
-            x = select(b, x, at, [0] * (size or 0))
+            b.pay(size)
+            x = select(b, x, at, np.zeros(size or 0, int))
     return x

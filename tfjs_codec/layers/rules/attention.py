@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, map_float32
+from tfjs_codec.ir.tensors import Array, LazyTensor, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.constants import as_array
@@ -26,7 +26,7 @@ from tfjs_codec.layers.primitives import (
     slice_axis,
 )
 from tfjs_codec.layers.rules.activation import function
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 _BIG = 1e9  # what Keras adds (negative) to the scores it masks
 
@@ -46,7 +46,7 @@ def _keep(
         parts.append(reshape(b, masks.compute(b, query), (steps, 1)))
     if causal or window:
         rows, columns = b.static(scores, "attention matrix")
-        check_constant(rows, columns)
+        b.pay(rows, columns, 8)  # it becomes a list in a config
         away = np.arange(rows)[:, None] - np.arange(columns)
         seen = (away >= 0) | (not causal)
         seen &= np.abs(away) < window if window else True
@@ -262,9 +262,3 @@ def masked_mean(b: Scope, x: Tensor, mask: Mask) -> Tensor:
     keep = masks.compute(b, mask)
     shares = function(b, affine(b, keep, _BIG, -_BIG), "softmax")
     return _dot(b, shares, x, [1, 1], "mean")
-
-
-def identity_table(size: int) -> LazyTensor:
-    """Return the embedding table that turns an index into its one-hot vector."""
-    check_constant(size, size)
-    return ArrayTensor("identity", np.eye(size, dtype=np.float32))

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.layers import TfjsLayer
-from tfjs_codec.ir.tensors import Array, LazyTensor, map_float32
+from tfjs_codec.ir.tensors import Array, LazyTensor, formula, map_float32
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import affine, dense, reshape, slice_axis
@@ -42,8 +40,7 @@ def compose_cell(b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor]) -
         step = graph.input(f"{name}_step", (None, x.shape[-1]), "float32")
         state = graph.input(f"{name}_state", (None, count * units), "float32")
         # the state of the first step arrives as zeros of shape (batch, 1): adding widens it
-        extra = np.zeros((x.shape[-1] or 0, count * units), np.float32)
-        extra[features:] = np.eye(len(extra) - features, count * units)
+        extra = formula((x.shape[-1] or 0, count * units), lambda i, j: i == j + features)
         start = dense(cell, step, extra, part="start")
         state = cell.add("Add", [state, start], part="state")
         if states:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array, LazyTensor, map_float32
+from tfjs_codec.ir.tensors import Array, FormulaTensor, LazyTensor, formula, map_float32
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
@@ -16,7 +17,7 @@ from tfjs_codec.layers.primitives import affine, channels_last, matrix_on_axis, 
 from tfjs_codec.layers.rules.activation import apply, split
 from tfjs_codec.layers.rules.core import regularizers
 from tfjs_codec.layers.rules.resize import pad
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 
 def _options(b: Scope, layer: KerasLayer, rank: int) -> dict[str, Any]:
@@ -111,14 +112,17 @@ def _block_diagonal(kernel: LazyTensor, groups: int) -> LazyTensor:
     *size, inner, filters = kernel.shape
     step = filters // groups
 
-    def spread(values: Array) -> Array:
-        full = np.zeros((*size, inner * groups, filters), np.float32)
-        for g in range(groups):
-            out = slice(g * step, (g + 1) * step)
-            full[..., g * inner : (g + 1) * inner, out] = values[..., out]
-        return full
+    def prepare() -> Callable[..., Array]:
+        values = kernel.numpy()
 
-    return map_float32(kernel, (*size, inner * groups, filters), spread)
+        def element(*places: NDArray[np.int64]) -> Array:
+            *cell, i, j = places
+            at = (*cell, i % inner, j)
+            return np.where(i // inner == j // step, values[at], 0)
+
+        return element
+
+    return FormulaTensor(kernel.name, (*size, inner * groups, filters), prepare)
 
 
 @rule("Conv2DTranspose", "Conv3DTranspose")
@@ -223,12 +227,7 @@ def _stuffed_transpose(
         else:
             wanted = size * stride if same else (size - 1) * stride + max(kernel, stride)
         start = max(full - wanted, 0) // 2 if same else 0
-        check_constant(size, wanted + kernel - 1)
-        spread = np.zeros((size, wanted + kernel - 1), np.float32)
-        for i in range(size):
-            at = i * stride + kernel - 1 - start
-            if 0 <= at < spread.shape[1]:
-                spread[i, at] = 1
+        spread = _spread((size, wanted + kernel - 1), stride, kernel - 1 - start)
         x = matrix_on_axis(b, x, spread, axis + 1, part="spread")
     kernel_tensor = weights["kernel"]
     shape = (*kernel_tensor.shape[:3], kernel_tensor.shape[4], kernel_tensor.shape[3])
@@ -240,6 +239,11 @@ def _stuffed_transpose(
     unit = {"strides": [1, 1, 1], "dilation_rate": [1, 1, 1], "padding": "valid"}
     new = {**weights, "kernel": map_float32(kernel_tensor, shape, mirror)}
     return b.add("Conv3D", x, {**config, **unit}, new)
+
+
+def _spread(shape: tuple[int, int], stride: int, first: int) -> LazyTensor:
+    """Return the matrix that puts entry i at ``first + i * stride``."""
+    return formula(shape, lambda i, j: j == first + i * stride)
 
 
 def _as_image(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
@@ -331,14 +335,19 @@ def dilate(kernel: LazyTensor, dilation: list[int]) -> LazyTensor:
     """Return *kernel* with zeros between its cells, which makes dilation 1 do the same."""
     rank = len(dilation)
     size = tuple((kernel.shape[i] - 1) * dilation[i] + 1 for i in range(rank))
-    cells = tuple(slice(None, None, step) for step in dilation)
 
-    def widen(values: Array) -> Array:
-        full = np.zeros((*size, *kernel.shape[rank:]), np.float32)
-        full[cells] = values
-        return full
+    def prepare() -> Callable[..., Array]:
+        values = kernel.numpy()
 
-    return map_float32(kernel, (*size, *kernel.shape[rank:]), widen)
+        def element(*places: NDArray[np.int64]) -> Array:
+            cells, rest = places[:rank], places[rank:]
+            pairs = list(zip(cells, dilation, strict=True))
+            at = (*(cell // step for cell, step in pairs), *rest)
+            return np.where(sum(cell % step for cell, step in pairs) == 0, values[at], 0)
+
+        return element
+
+    return FormulaTensor(kernel.name, (*size, *kernel.shape[rank:]), prepare)
 
 
 refuse(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, map_float32
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, formula, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
@@ -104,7 +104,7 @@ def cumulate(b: Scope, x: Tensor) -> Tensor:
     if steps is not None:
         check_constant(steps, steps)
         row = reshape(b, x, (steps,))
-        sums = dense(b, row, np.triu(np.ones((steps, steps), np.float32)), part=f"sums_{steps}")
+        sums = dense(b, row, formula((steps, steps), lambda i, j: i <= j), part=f"sums_{steps}")
         return reshape(b, sums, (steps, 1))
     one = ArrayTensor("one", np.ones((1, 1), np.float32))
     config = {"units": 1, "activation": "linear", "use_bias": False, "return_sequences": True}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array
+from tfjs_codec.ir.tensors import LazyTensor, formula
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
@@ -22,7 +23,7 @@ from tfjs_codec.layers.primitives import (
 )
 from tfjs_codec.layers.rules.attention import masked_mean
 from tfjs_codec.layers.rules.resize import on_spatial_axes
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 
 @rule(*(f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))
@@ -68,8 +69,9 @@ def _as_theano(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, Any]) -
         size = b.static(x)[axis - 1]
         before = window - 2 if window > 2 and window % 2 else window - 1
         reach = (-(-size // stride) - 1) * stride + window
+        b.pay(reach)
         places = np.clip(np.arange(reach) - before, 0, size - 1)
-        x = select(b, x, axis, places.tolist())
+        x = select(b, x, axis, places)
     return x
 
 
@@ -144,11 +146,11 @@ def adaptive_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         b.static(x)
         for axis, count in enumerate(sizes, 1):
             size = x.shape[axis] or 0
-            check_constant(size, count)
-            bins = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
             if "Average" in layer.class_name:
-                x = matrix_on_axis(b, x, _shares(size, bins), axis, part="means")
+                x = matrix_on_axis(b, x, _shares(size, count), axis, part="means")
             else:
+                b.pay(count)
+                bins = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
                 pieces = [slice_axis(b, x, axis, *edges, part="bin") for edges in bins]
                 tops = [reduce(b, piece, "Max", axis, keepdims=True) for piece in pieces]
                 x = tops[0] if count == 1 else b.add("Concatenate", tops, {"axis": axis})
@@ -159,12 +161,14 @@ def adaptive_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return run(x)
 
 
-def _shares(size: int, bins: list[tuple[int, int]]) -> Array:
-    """Return the matrix ``[size, bins]`` that takes the mean of each bin."""
-    matrix = np.zeros((size, len(bins)), np.float32)
-    for column, (start, stop) in enumerate(bins):
-        matrix[start:stop, column] = 1 / (stop - start)
-    return matrix
+def _shares(size: int, count: int) -> LazyTensor:
+    """Return the matrix ``[size, count]`` that takes the mean of each bin."""
+
+    def share(i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.float64]:
+        start, stop = j * size // count, -(-(j + 1) * size // count)
+        return np.asarray(((start <= i) & (i < stop)) / (stop - start))
+
+    return formula((size, count), share)
 
 
 @rule("GlobalAveragePooling3D", "GlobalMaxPooling3D")

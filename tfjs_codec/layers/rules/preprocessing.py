@@ -10,8 +10,7 @@ from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.ops.shape import reduce
-from tfjs_codec.layers.primitives import affine, dense, reshape
-from tfjs_codec.layers.rules.attention import identity_table
+from tfjs_codec.layers.primitives import affine, dense, filled, identity, reshape
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 
@@ -37,7 +36,7 @@ def category_encoding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     if layer.config.get("sparse") or b.call.kwargs.get("count_weights") is not None:
         raise Refusal("sparse output or count weights")
     config = {"input_dim": size, "output_dim": size, "mask_zero": False}
-    rows = b.add("Embedding", x, config, {"embeddings": identity_table(size)})
+    rows = b.add("Embedding", x, config, {"embeddings": identity(size)})
     if mode == "one_hot":
         return reshape(b, rows, (size,)) if x.shape[1:] == (1,) else rows
     if x.rank != 2:
@@ -59,9 +58,9 @@ def discretization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         raise Refusal("sparse output")
     edges = np.asarray(bounds, np.float32)
     column = reshape(b, x, (*x.shape[1:], 1))
-    below = dense(b, column, -np.ones((1, edges.size), np.float32), edges, part="distance")
+    below = dense(b, column, filled(-1, 1, edges.size), edges, part="distance")
     steps = masks.positive(b, below)
-    ones = -np.ones((edges.size, 1), np.float32)
+    ones = filled(-1, edges.size, 1)
     count = dense(b, steps, ones, np.asarray([edges.size], np.float32), part="count")
     return reshape(b, count, x.shape[1:])
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.layers import TfjsLayer
-from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, map_float32
+from tfjs_codec.ir.tensors import LazyTensor, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.primitives import per_axis, reshape
+from tfjs_codec.layers.primitives import filled, identity, per_axis, reshape
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.layers.rules.cells import FLAGS, STEPS, compose_cell
 from tfjs_codec.layers.rules.core import regularizers
@@ -262,8 +262,8 @@ def _reverse_time(b: Scope, x: Tensor) -> Tensor:
         "go_backwards": True,
     }  # fmt: skip
     weights: Weights = {
-        "kernel": ArrayTensor("identity", np.eye(units, dtype=np.float32)),
-        "recurrent_kernel": ArrayTensor("zeros", np.zeros((units, units), np.float32)),
+        "kernel": identity(units),
+        "recurrent_kernel": filled(0, units, units),
     }
     return b.add("SimpleRNN", x, config, weights, part="reverse")
 

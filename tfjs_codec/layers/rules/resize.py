@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import Array
+from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Tensor
@@ -21,7 +19,7 @@ from tfjs_codec.layers.primitives import (
     slice_axis,
 )
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
-from tfjs_codec.tracing.resampling import resize_matrix
+from tfjs_codec.tracing.resampling import resize_matrix, rounded_by
 
 _LAST = {"data_format": "channels_last"}
 
@@ -163,14 +161,13 @@ def resize(
     return x
 
 
-def _matrix(b: Scope, size: int, target: int, method: str, antialias: bool) -> Array:
-    matrix = resize_matrix(size, target, method, antialias=antialias)
+def _matrix(b: Scope, size: int, target: int, method: str, antialias: bool) -> LazyTensor:
     if method != "bicubic" or antialias:
-        return matrix
-    tabled = resize_matrix(size, target, method, grid=1024)
-    if b.generation == 3 and np.abs(tabled - matrix).max() > 1e-5:
+        return resize_matrix(size, target, method, antialias=antialias)
+    b.pay(target)
+    if b.generation == 3 and rounded_by(size, target, 1024) > 1e-5:
         b.approximate("TensorFlow rounds the positions of bicubic resizing, JAX does not")
-    return tabled
+    return resize_matrix(size, target, method, grid=1024)
 
 
 @rule("RandomCrop")

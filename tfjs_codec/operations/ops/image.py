@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import functions as f
@@ -13,8 +11,8 @@ from tfjs_codec.operations.ops.linalg import einsum
 from tfjs_codec.operations.ops.shapes import size_of
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value, is_float
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
-from tfjs_codec.tracing.resampling import resize_matrix
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
+from tfjs_codec.tracing.resampling import resize_matrix, rounded_by
 
 
 def times(b: Builder, x: Value, axis: int, factor: int) -> Any:
@@ -56,13 +54,12 @@ def _kernel(b: Builder, op: str, x: Value, size: list[Any], known: tuple[int | N
 
 
 def _matrix(b: Builder, size: int, target: int, method: str, antialias: bool) -> Any:
-    matrix = resize_matrix(size, target, method, antialias=antialias)
+    check_constant(size, target)
     if method != "bicubic" or antialias:
-        return matrix
-    tabled = resize_matrix(size, target, method, grid=1024)
-    if b.generation == 3 and np.abs(tabled - matrix).max() > 1e-5:
+        return resize_matrix(size, target, method, antialias=antialias).numpy()
+    if b.generation == 3 and rounded_by(size, target, 1024) > 1e-5:
         b.warn("approximate: TensorFlow rounds the positions of bicubic resizing, JAX does not")
-    return tabled
+    return resize_matrix(size, target, method, grid=1024).numpy()
 
 
 @operation("resize")
