@@ -86,7 +86,7 @@ def h5_with_text(text: Any) -> bytes:
         ('{"class_name": "Sequential", ', CorruptFileError, "ends too early (truncated?)"),
         ('{"a": 1} x', CorruptFileError, "extra data"),
         ('\n\n {"a": 01}', CorruptFileError, ":3:"),
-        ('{"a": {"b": [1, NaN]}}', CorruptFileError, "a.b[1]: invalid JSON: NaN"),
+        ('{"a": {"b": [1, NaN]}}', CorruptFileError, "model_config.class_name"),  # Keras has NaN
         ('{"a": 1e999}', CorruptFileError, "too large"),
         ('{"a": 1, "a": 2}', CorruptFileError, "a: invalid JSON: this key occurs twice"),
         ('{"a": %s}' % ("9" * 5000), CorruptFileError, "an integer of 5,000 digits"),
@@ -389,9 +389,14 @@ def test_names_are_harmless_in_output_and_report(name, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
-def test_names_that_lead_out_are_refused():
+def test_names_that_lead_out_are_no_paths(tmp_path):
     layers = [entry("Activation", "../../x", activation="relu", batch_input_shape=[None, 3])]
-    refused(h5_model(sequential(*layers, dense()), WEIGHTS), CorruptFileError, "leads out")
+    web = tmp_path / "a" / "b" / "web"
+    tfjs_codec.convert(h5_model(sequential(*layers, dense()), WEIGHTS), web)
+    assert "../" not in (web / "model.json").read_text()
+    assert [path.name for path in tmp_path.rglob("*")] == [
+        "a", "b", "web", *[path.name for path in web.rglob("*")]
+    ]  # fmt: skip
 
 
 def test_messages_quote_little_of_the_file():
