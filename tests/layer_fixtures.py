@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,3 +85,28 @@ def _arrays(path: Path, outputs: str) -> tuple[list[np.ndarray], list[np.ndarray
             [recorded[name] for name in names if name.startswith("in")],
             [recorded[name] for name in names if name.startswith(outputs)],
         )
+
+
+class Programs:
+    """The models of ``fixtures/make/layer_programs.py``, and what Keras 3 computed with them."""
+
+    def __init__(self) -> None:
+        with zipfile.ZipFile(FIXTURES / "programs.zip") as archive:
+            self.how: dict[str, dict[str, Any]] = json.loads(archive.read("programs.json"))
+            with np.load(io.BytesIO(archive.read("io.npz"))) as arrays:
+                self._arrays = dict(arrays)
+            self._files = {name: archive.read(f"{name}.keras") for name in self.how}
+
+    def get(self, name: str, directory: Path) -> Recorded:
+        """Write the model called *name* into *directory*."""
+        source = directory / f"{name}.keras"
+        source.write_bytes(self._files[name])
+        inputs, outputs = (
+            [
+                value
+                for key, value in self._arrays.items()
+                if re.fullmatch(rf"{name}/{kind}\d+", key)
+            ]
+            for kind in ("in", "out")
+        )
+        return Recorded(source, inputs, outputs)
