@@ -8,6 +8,7 @@ import pytest
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.files.place import Place
+from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.keras.dialect import activation, canonical_class, dtype_name, layer_config, plain
 from tfjs_codec.keras.keras1 import convert_entry
 
@@ -149,3 +150,36 @@ def test_keras_1_configs() -> None:
     assert (merge["class_name"], merge["config"]["axis"]) == ("Concatenate", 1)
     norm = convert_entry({"class_name": "BatchNormalization", "config": {"mode": 2}}, PLACE)
     assert norm["class_name"] != "BatchNormalization"
+
+
+FULL = {"name": "x", "trainable": True, "dtype": "float32", "rate": 0.5, "noise_shape": None}
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"module": None, "registered_name": "Dropout", "config": FULL}, "custom>Dropout"),
+        ({"module": "mine", "registered_name": "Dropout", "config": FULL}, "mine>Dropout"),
+        ({"module": "keras.layers", "registered_name": None, "config": {}}, "Dropout"),
+        ({"module": "keras.src.x", "registered_name": "Dropout", "config": {}}, "Dropout"),
+        ({"config": FULL}, "Dropout"),
+        ({"config": {**FULL, "seed": 1, "activity_regularizer": None}}, "Dropout"),
+        ({"config": {**FULL, "strength": 3}}, "custom>Dropout"),
+        ({"config": {"name": "x", "trainable": True, "dtype": "float32"}}, "custom>Dropout"),
+    ],
+)
+def test_a_class_is_keras_s_own_by_its_module_or_its_options(
+    entry: dict[str, Any], expected: str
+) -> None:
+    found = canonical_class({"class_name": "Dropout", **entry}, PLACE)
+    assert found[:2] == (expected, "Dropout")
+    assert expected == "Dropout" or found[2] == "Dropout"
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES.keys() - {"InputLayer", "Functional"}))
+def test_a_foreign_class_of_any_name_is_told_from_keras_s(name: str) -> None:
+    for module in (None, "__main__", "my_layers.core"):
+        entry = {"class_name": name, "module": module, "registered_name": name, "config": {}}
+        assert canonical_class(entry, PLACE)[0] == (
+            name if ">" in name else f"{module or 'custom'}>{name}"
+        )

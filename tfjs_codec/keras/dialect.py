@@ -18,7 +18,7 @@ from typing import Any
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Config
 from tfjs_codec.keras.checks import CHECKS
-from tfjs_codec.keras.classes import ALIASES, CLASSES, canonical
+from tfjs_codec.keras.classes import ALIASES, CLASSES, COMMON_KEYS, canonical
 
 ACTIVATIONS = frozenset(
     [
@@ -131,7 +131,7 @@ def activation(value: Any, generation: int, place: Place) -> Any:
     if not isinstance(kind, str) or not isinstance(config, dict):
         return entry
     kind = canonical(kind)
-    if not is_known(kind):
+    if not is_known(kind) or _is_foreign(entry, whole=True):
         return entry
     inner = layer_config(kind, config, generation, place.at("config"))
     return {"class_name": kind, "config": inner}
@@ -140,11 +140,13 @@ def activation(value: Any, generation: int, place: Place) -> Any:
 _KERAS_ROOTS = frozenset(("keras", "tf_keras", "tensorflow", "keras_core", "builtins"))
 
 
-def canonical_class(entry: Config, place: Place) -> tuple[str, str, str]:
+def canonical_class(entry: Config, place: Place, *, whole: bool = True) -> tuple[str, str, str]:
     """Return (canonical class, Python class, registered name) of a layer's entry.
 
-    A custom class keeps its registered name (``pkg>Name``) as its class, and so does one that
-    only shares its name with a class of Keras.
+    *whole* configs have all keys that the class of Keras writes.
+
+    A custom class keeps its registered name (``pkg>Name``) as its class. One that only shares its
+    name with a class of Keras is ``module>Name``, or ``custom>Name`` where no module is known.
     """
     place = place.at("class_name")
     name = place.text(entry.get("class_name"))
@@ -157,9 +159,32 @@ def canonical_class(entry: Config, place: Place) -> tuple[str, str, str]:
         return name, python_name, name
     if ">" in registered and not _is_keras_package(registered):
         return registered, python_name, registered
-    if module and module.split(".")[0] not in _KERAS_ROOTS and is_known(canonical(name)):
-        return f"{module}>{name}", python_name, registered
+    if is_known(canonical(name)) and _is_foreign(entry, whole):
+        return f"{module or 'custom'}>{name}", python_name, registered or name
     return canonical(name), python_name, registered
+
+
+def _is_foreign(entry: Config, whole: bool) -> bool:
+    """Tell whether a class that bears the name of one of Keras is another one.
+
+    Keras writes the module of a class, but none for those of ``__main__``; its own have no
+    registered name then. HDF5 files say neither: there the options must be such as Keras writes.
+    """
+    if entry.get("module"):
+        return entry["module"].split(".")[0] not in _KERAS_ROOTS
+    if "module" in entry:
+        return bool(entry.get("registered_name"))
+    config, name = entry.get("config"), canonical(entry["class_name"])
+    if not whole or not isinstance(config, dict) or name in ("InputLayer", "Functional"):
+        return False
+    row, keys = CLASSES[name], {_OLD_KEYS.get((name, key), key) for key in config}
+    own = (
+        row.keys - COMMON_KEYS - {"data_format", "keepdims", "alpha"}
+    )  # some Kerases leave them out
+    return bool(own and not own & keys) or not keys <= row.keys
+
+
+_OLD_KEYS = {("LeakyReLU", "alpha"): "negative_slope"}
 
 
 def _is_keras_package(registered: str) -> bool:

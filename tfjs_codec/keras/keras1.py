@@ -65,6 +65,8 @@ _DROPPED = frozenset(
         "gamma_regularizer",
         "beta_regularizer",
         "input_dtype",
+        "cache_enabled",
+        "custom_name",
         "W_learning_rate_multiplier",
         "b_learning_rate_multiplier",
     ]

@@ -56,12 +56,13 @@ def read_architecture(
     keras_version: str | None = None,
     names: Sequence[str] = (),
     limits: Limits = DEFAULT_LIMITS,
+    whole: bool = False,
 ) -> Architecture:
     """Return the architecture of *model*, the JSON ``{"class_name", "config"}`` of a model.
 
     *keras_version* is what the file says; the structure has the last word. *names* are the layers'
     names if known from elsewhere: lists of layers of Keras 1 and early 2 do not name the models
-    inside.
+    inside. *whole* configs have all keys that Keras writes, so that classes of other origin show.
 
     Raises:
         CorruptFileError: wrong types, missing or duplicate layers, bad references.
@@ -73,7 +74,7 @@ def read_architecture(
         place = place.at("model_config")
         entry = entry["model_config"]
     generation, warnings = detect_generation(entry, keras_version)
-    reader = _Reader(generation, limits, list(names))
+    reader = _Reader(generation, limits, list(names), whole and generation > 1)
     graph = reader.model(entry, place)
     return Architecture(graph, generation, reader.python_class, reader.shared_ids, warnings)
 
@@ -129,11 +130,12 @@ def _structure_generation(entry: Config) -> int | None:
 class _Reader:
     """Builds layers and graphs; remembers what only the weight readers need."""
 
-    def __init__(self, generation: int, limits: Limits, names: list[str]) -> None:
+    def __init__(self, generation: int, limits: Limits, names: list[str], whole: bool) -> None:
         self.generation = generation
         self.python_class: dict[KerasLayer, str] = {}
         self.shared_ids: dict[KerasLayer, int] = {}
         self._limits = limits
+        self._whole = whole
         self._names = names
         self._count = 0
 
@@ -266,7 +268,7 @@ class _Reader:
         if name is None and isinstance(config, dict):
             name = config.get("name")
         name = place.at("name").text(fallback_name if name is None else name)
-        class_name, python_name, registered = canonical_class(entry, place)
+        class_name, python_name, registered = canonical_class(entry, place, whole=self._whole)
         layer = KerasLayer(name, class_name, registered_name=registered)
         self.python_class[layer] = python_name
         if isinstance(entry.get("shared_object_id"), int):

@@ -80,7 +80,7 @@ def _whole(file: H5File, limits: Limits, config: object, architecture: Json) -> 
         version = stated if isinstance(stated, str) else None
     found = read_architecture(
         architecture, path=file.path, where=where, keras_version=version, names=names,
-        limits=limits,
+        limits=limits, whole=True,
     )  # fmt: skip
     warnings = list(found.warnings)
     if is_tree:

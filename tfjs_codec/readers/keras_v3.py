@@ -87,7 +87,7 @@ def read(
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     version = version if isinstance(version, str) else None
     found = read_architecture(
-        config, path=path, where="config.json", keras_version=version, limits=limits
+        config, path=path, where="config.json", keras_version=version, limits=limits, whole=True
     )
     warnings = list(found.warnings)
     if metadata is None:

@@ -74,7 +74,7 @@ def read(model: Any, limits: Limits) -> KerasModel:
         ) from error
     config = strict_json.load_config(text, path=path, limits=limits)
     version = _version(model)
-    found = read_architecture(config, path=path, keras_version=version, limits=limits)
+    found = read_architecture(config, path=path, keras_version=version, limits=limits, whole=True)
     live = {layer.name: layer for layer in model.layers}
     for layer in found.graph.layers:
         one = live.get(layer.name)

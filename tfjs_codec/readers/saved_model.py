@@ -86,7 +86,12 @@ def _read_layers(model: SavedModelDir, path: str, options: ConvertOptions) -> Ke
     version = metadata.get("keras_version")
     version = version if isinstance(version, str) else None
     found = read_architecture(
-        config, path=path, where=_WHERE, keras_version=version, limits=options.limits
+        config,
+        path=path,
+        where=_WHERE,
+        keras_version=version,
+        limits=options.limits,
+        whole=True,
     )
     attach_weights(found.graph, model, verify=options.verify_checksums)
     training, backend = metadata.get("training_config"), metadata.get("backend")

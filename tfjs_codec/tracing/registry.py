@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
-from tfjs_codec.keras.classes import CLASSES, KerasClass, Mask
+from tfjs_codec.keras.classes import CLASSES, KerasClass, Mask, is_namesake
 from tfjs_codec.tracing.refusal import Refusal
 
 Rule = Callable[..., Any]
@@ -137,4 +137,6 @@ class Registry:
         reason, hint = self.refused.get(
             name, self.unknown_op if layer.is_op else self.unknown_layer
         )
+        if is_namesake(name):
+            reason = "it bears the name of a class of Keras, but is another one"
         raise Refusal(reason.format(name), hint)

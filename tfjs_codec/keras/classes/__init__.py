@@ -20,7 +20,7 @@ from tfjs_codec.keras.classes.row import (
 
 __all__ = [
     "ALIASES", "CLASSES", "COMMON_KEYS", "REQUIRED", "Gates", "KerasClass", "Mask", "Variable",
-    "canonical", "is_a", "is_pointwise",
+    "canonical", "is_a", "is_namesake", "is_pointwise",
 ]  # fmt: skip
 
 CLASSES: dict[str, KerasClass] = {
@@ -37,6 +37,11 @@ def canonical(name: str) -> str:
 def is_a(name: str, family: Family) -> bool:
     """Tell whether *name* is a class of *family*."""
     return name in CLASSES and CLASSES[name].family == family
+
+
+def is_namesake(name: str) -> bool:
+    """Tell whether *name*, ``module>Name``, is a foreign class with the name of one of Keras."""
+    return ">" in name and name not in CLASSES and canonical(name.rpartition(">")[2]) in CLASSES
 
 
 def is_pointwise(layer: KerasLayer) -> bool:

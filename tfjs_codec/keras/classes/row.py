@@ -16,7 +16,7 @@ _NOTHING: Config = {}
 # floating-point numbers does, and is looked at by itself.
 COMMON_KEYS = frozenset((
     "name", "trainable", "dtype", "autocast", "activity_regularizer", "batch_input_shape",
-    "batch_size", "input_shape", "input_dtype",
+    "batch_size", "input_shape", "input_dtype", "dynamic",
 ))  # fmt: skip
 
 
