@@ -17,13 +17,18 @@ NO_MASKS = dict.fromkeys(MASKS, 0)
 
 
 class Build:
-    """Makes nodes for a rule; *dtype* is the type of what the replaced node works on."""
+    """Makes nodes for a rule; *dtype* is the type of what the replaced node works on.
+
+    ``made`` lists the nodes that were made for it, ``given`` tells whether the graph has it, and no
+    other rule made it.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.nodes = dict(graph.nodes)
         self.initializer: dict[str, Node] = {}
         self.problems: list[Problem] = []
         self.made: list[str] = []
+        self.given = True
         self._known = Known(graph)
         self._names = fresh_names(graph)
         self._node = self._origin = Node("", "")
@@ -34,6 +39,7 @@ class Build:
         """Name the nodes that follow after *node*, and problems after *origin* of the graph."""
         self._node = node
         self._origin = origin or node
+        self.given = (self._origin.name, self._origin.op) == (node.name, node.op)
         self.made = []
 
     @property

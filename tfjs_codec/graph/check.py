@@ -33,7 +33,6 @@ _HINTS = {
     **dict.fromkeys(
         ("CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"), "Save the model on a machine without GPU."
     ),
-    "ResizeBicubic": "Use bilinear or nearest resizing.",
 }
 
 

@@ -382,6 +382,14 @@ def _einsum(known: Known, node: Node) -> Dims:
     return tuple(sizes[label] for label in output)
 
 
+def _range(known: Known, node: Node) -> Dims:
+    try:
+        (start,), (end,), (step,) = (known.ints(node, place) for place in range(3))
+    except LookupError:
+        return (None,)
+    return (len(range(start, end, step)),)
+
+
 def _element(known: Known, node: Node) -> Dims:
     """What a list says of the shape of its elements; of a stack of them the number is unknown."""
     sizes = known.contents[node.inputs[-1]]
@@ -398,7 +406,7 @@ def _one_hot(known: Known, node: Node) -> Dims:
 
 
 def _filled(known: Known, node: Node) -> Dims:
-    place = 0 if node.op == "Fill" else 1
+    place = {"BroadcastTo": 1, "ScatterNd": 2}.get(node.op, 0)
     return tuple(
         None if size == UNKNOWN else int(size) for size in known.contents[node.inputs[place]]
     )
@@ -439,7 +447,7 @@ _SHAPES: dict[str, _Rule] = {
         _broadcast,
     ),
     **dict.fromkeys(("ArgMax", "ArgMin"), _argument),
-    **dict.fromkeys(("BroadcastTo", "Fill"), _filled),
+    **dict.fromkeys(("BroadcastTo", "Fill", "ScatterNd"), _filled),
     **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "MatMul"), _product),
     **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative"), _convolution),
     **dict.fromkeys(("AvgPool", "AvgPool3D", "MaxPool"), _pooling),
@@ -454,6 +462,7 @@ _SHAPES: dict[str, _Rule] = {
     "OneHot": _one_hot,
     "Pack": _packed,
     **dict.fromkeys(("MirrorPad", "Pad", "PadV2"), _pad),
+    "Range": _range,
     "Reshape": _reshape,
     "Slice": _sliced,
     "Split": _split,

@@ -29,7 +29,11 @@ def bitwise_and(build: Build, _: Node) -> list[Ref] | None:
 def truncate_quotient(build: Build, node: Node) -> list[Ref] | None:
     """Round quotients of whole numbers towards zero; tfjs rounds them down."""
     if build.dtype not in _INTS:
-        return None if node.op == "Div" else build.same("RealDiv", *node.inputs)
+        if node.op == "Div":
+            return None
+        quotient = build.op("RealDiv", *node.inputs)
+        size = build.op("Floor", build.op("Abs", quotient))
+        return build.same("Mul", build.op("Sign", quotient), size)
     x, y = node.inputs
     size = build.op("FloorDiv", build.op("Abs", x), build.op("Abs", y))
     sign = build.op("Mul", build.op("Sign", x), build.op("Sign", y))
@@ -107,13 +111,34 @@ def xdivy(build: Build, node: Node) -> list[Ref]:
     return _but_zero(build, x, build.op("RealDiv", x, y))
 
 
-@op("Xlogy", because=LACKS)
+@op("Xlogy", "Xlog1py", because=LACKS)
 def xlogy(build: Build, node: Node) -> list[Ref]:
-    """``x · log(y)``, and 0 where x is 0, whatever y is."""
+    """``x · log(y)`` or ``x · log(1 + y)``, and 0 where x is 0, whatever y is."""
     x, y = node.inputs
-    product = build.op("Mul", x, build.op("Log", y))
+    product = build.op("Mul", x, build.op("Log" if node.op == "Xlogy" else "Log1p", y))
     zero = build.op("Equal", x, build.number(0), incompatible_shape_error=True)
     return build.same("SelectV2", zero, build.op("Mul", x, build.number(0)), product)
+
+
+@op("LeftShift", "RightShift", because=LACKS)
+def shift(build: Build, node: Node) -> list[Ref] | None:
+    """Multiply with a power of two, or divide by it and round down."""
+    if build.dtype not in ("int32", "int64"):
+        build.refuse("its small integers wrap around, those of tfjs do not", "Use int32.")
+        return None
+    x, places = node.inputs
+    two = build.value(2, "float32")
+    power = build.op("Pow", two, build.cast(places, build.dtype, "float32"), T="float32")
+    power = build.cast(build.op("Round", power, T="float32"), "float32", build.dtype)
+    return build.same("Mul" if node.op == "LeftShift" else "FloorDiv", x, power)
+
+
+@op("Invert", because=LACKS)
+def invert(build: Build, node: Node) -> list[Ref] | None:
+    """``-1 - x``."""
+    if build.dtype not in ("int32", "int64"):
+        return None
+    return build.same("Sub", build.number(-1), node.inputs[0])
 
 
 def _but_zero(build: Build, where: Ref, x: Ref) -> list[Ref]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.forms import convert
@@ -21,40 +23,55 @@ _OVERFLOWING = frozenset(
 _BOUNDING = frozenset(
     ("Cast", "Ceil", "ClipByValue", "Floor", "Identity", "Maximum", "Minimum", "Rint", "Round")
 )
+_EXACT = frozenset(("Add", "AddN", "AddV2", "Cumsum", "Mul", "Sub", "Sum"))
 _STEPS = 6
+_FEW = 64  # elements of a constant whose range is looked up
 _INT32 = np.iinfo(np.int32)
 
 
 @op(*_OVERFLOWING, "Cast", because=WRONG)
 def refuse_wrapping(build: Build, node: Node) -> None:
     """Refuse results that may wrap around in 8 or 16 bits; all integers of tfjs have 32."""
-    if _wraps(build, node):
+    if build.given and _wraps(build, node):
         build.refuse("its small integers wrap around, those of tfjs do not", "Use int32.")
 
 
 def _wraps(build: Build, node: Node) -> bool:
     if node.op == "Cast":
-        given, wanted = node.attrs["SrcT"], node.attrs["DstT"]
+        given, wanted = node.attrs["SrcT"], str(node.attrs["DstT"])
         if wanted not in _SMALL or (given in _SMALL | {"bool"} and np.can_cast(given, wanted)):
             return False
         low, high = _range(build, node.inputs[0], _STEPS)
-        limits = np.iinfo(wanted)
-        return not limits.min <= low <= high <= limits.max
-    return node.attrs.get("T") in _SMALL
+    else:
+        wanted = str(node.attrs.get("T"))
+        if wanted not in _SMALL:
+            return False
+        low, high = _range(build, Ref(node.name), _STEPS)
+    limits = np.iinfo(wanted)
+    return not limits.min <= low <= high <= limits.max
 
 
 def _range(build: Build, ref: Ref, steps: int) -> tuple[float, float]:
     """Return bounds of the numbers of *ref*, looking *steps* nodes back; NaN if they may wrap."""
     node = build.nodes[ref.node]
-    numbers = build.numbers(ref) if node.op == "Const" and node.value.size == 1 else None
-    if numbers is not None:
-        return numbers[0], numbers[0]
+    numbers = build.numbers(ref) if node.op == "Const" and node.value.size <= _FEW else None
+    if numbers:
+        return min(numbers), max(numbers)
     if node.op == "Relu6":
         return 0, 6
-    if not steps or node.op not in _BOUNDING:
-        return -np.inf, np.inf
-    given = [_range(build, each, steps - 1) for each in node.inputs]
+    if node.op in ("ArgMax", "ArgMin"):
+        return 0, (_count(build, node) or np.inf) - 1
+    kind = build.type_of(ref)
+    if kind == "bool":
+        return 0, 1
+    if not steps or node.op not in _BOUNDING | _EXACT:
+        limits = np.iinfo(kind) if kind in _SMALL else None
+        return (limits.min, limits.max) if limits else (-np.inf, np.inf)
+    data = node.inputs[:1] if node.op in ("Cumsum", "Sum") else node.inputs
+    given = [_range(build, each, steps - 1) for each in data]
     lows, highs = (np.array(ends, np.float64) for ends in zip(*given, strict=True))
+    if node.op in _EXACT:
+        return _arithmetic_range(build, node, lows, highs)
     low, high = lows[0], highs[0]
     if node.op == "Minimum":
         low, high = lows.min(), highs.min()
@@ -67,6 +84,29 @@ def _range(build: Build, ref: Ref, steps: int) -> tuple[float, float]:
         if whole and not _INT32.min <= low <= high <= _INT32.max:
             return np.nan, np.nan
     return float(low), float(high)
+
+
+def _arithmetic_range(
+    build: Build, node: Node, lows: NDArray[np.float64], highs: NDArray[np.float64]
+) -> tuple[float, float]:
+    if node.op in ("Cumsum", "Sum"):
+        count = _count(build, node) or np.inf
+        return min(0, float(lows[0]) * count), max(0, float(highs[0]) * count)
+    if node.op == "Sub":
+        return float(lows[0] - highs[1]), float(highs[0] - lows[1])
+    if node.op == "Mul":
+        ends = np.outer([lows[0], highs[0]], [lows[1], highs[1]])
+        return float(ends.min()), float(ends.max())
+    return float(lows.sum()), float(highs.sum())
+
+
+def _count(build: Build, node: Node) -> int | None:
+    """Return how many elements a reduction takes for each result, if that is known."""
+    shape, axes = build.shape(node.inputs[0]), build.numbers(node.inputs[1])
+    if shape is None or axes is None:
+        return None
+    sizes = [shape[axis] for axis in axes]
+    return None if None in sizes else prod(size or 0 for size in sizes)
 
 
 @op("Cast", because=wrong_on("wasm"))

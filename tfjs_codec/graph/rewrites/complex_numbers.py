@@ -190,4 +190,5 @@ def compare(build: Build, node: Node) -> list[Ref] | None:
     return build.same(
         "LogicalAnd" if node.op == "Equal" else "LogicalOr",
         *(build.op(node.op, *pair, **attrs) for pair in pairs),
+        T="bool",
     )

@@ -117,3 +117,104 @@ def _blocks(build: Build, x: Ref, block: Sequence[int]) -> list[Ref]:
     depth = build.op("Mul", width, high, T="int32")
     sizes = build.concat(build.sizes(x, 0, 1), build.ints(-1), columns, depth)
     return build.same("Reshape", turned, sizes, Tshape="int32")
+
+
+def _channels(build: Build, x: Ref) -> list[Ref] | None:
+    rank = build.rank(x)
+    if rank is None:
+        build.refuse("only a known rank is supported")
+        return None
+    parts = build.op("Split", build.scalar(rank - 1), x, num_split=3)
+    return [Ref(parts.node, number) for number in range(3)]
+
+
+def _join(build: Build, x: Ref, *channels: Ref) -> Ref:
+    axis = build.scalar((build.rank(x) or 1) - 1)
+    return build.op("ConcatV2", *channels, axis, N=3, Tidx="int32")
+
+
+def _to_hsv(build: Build, x: Ref) -> tuple[Ref, Ref, Ref] | None:
+    """Return hue, saturation and value of red, green and blue."""
+    channels = _channels(build, x)
+    if channels is None:
+        return None
+    red, green, blue = channels
+    value = build.op("Maximum", build.op("Maximum", red, green), blue)
+    least = build.op("Minimum", build.op("Minimum", red, green), blue)
+    spread = build.op("Sub", value, least)
+    zero, same = build.number(0), {"incompatible_shape_error": True}
+
+    def divide(x: Ref, y: Ref) -> Ref:
+        none = build.op("Equal", y, zero, **same)
+        quotient = build.op("RealDiv", x, build.op("SelectV2", none, build.number(1), y))
+        return build.op("SelectV2", none, zero, quotient)
+
+    saturation = divide(spread, value)
+    sixth = build.number(1 / 6)
+
+    def hue(one: Ref, other: Ref, start: float) -> Ref:
+        turn = build.op("Mul", divide(build.op("Sub", one, other), spread), sixth)
+        return build.op("AddV2", turn, build.number(start))
+
+    is_red = build.op("Equal", red, value, **same)
+    is_green = build.op("Equal", green, value, **same)
+    turned = build.op("SelectV2", is_green, hue(blue, red, 2 / 6), hue(red, green, 4 / 6))
+    turned = build.op("SelectV2", is_red, hue(green, blue, 0), turned)
+    grey = build.op("Equal", spread, zero, **same)
+    turned = build.op("SelectV2", grey, zero, turned)
+    return build.op("Sub", turned, build.op("Floor", turned)), saturation, value
+
+
+def _to_rgb(build: Build, hue: Ref, saturation: Ref, value: Ref) -> list[Ref]:
+    """Return red, green and blue of hue, saturation and value."""
+    one, zero = build.number(1), build.number(0)
+    six = build.op("Mul", hue, build.number(6))
+
+    def clip(x: Ref) -> Ref:
+        return build.op("Minimum", build.op("Maximum", x, zero), one)
+
+    def distance(x: float) -> Ref:
+        return build.op("Abs", build.op("Sub", six, build.number(x)))
+
+    shares = [
+        clip(build.op("Sub", distance(3), one)),
+        clip(build.op("Sub", build.number(2), distance(2))),
+        clip(build.op("Sub", build.number(2), distance(4))),
+    ]
+    white = build.op("Sub", one, saturation)
+    return [
+        build.op("Mul", build.op("AddV2", white, build.op("Mul", saturation, share)), value)
+        for share in shares
+    ]
+
+
+@op("RGBToHSV", because=LACKS)
+def to_hsv(build: Build, node: Node) -> list[Ref] | None:
+    """Compute hue, saturation and value."""
+    parts = _to_hsv(build, node.inputs[0])
+    return parts and [_join(build, node.inputs[0], *parts)]
+
+
+@op("HSVToRGB", because=LACKS)
+def to_rgb(build: Build, node: Node) -> list[Ref] | None:
+    """Compute red, green and blue."""
+    parts = _channels(build, node.inputs[0])
+    return parts and [_join(build, node.inputs[0], *_to_rgb(build, *parts))]
+
+
+@op("AdjustHue", "AdjustSaturation", because=LACKS)
+def adjust_colour(build: Build, node: Node) -> list[Ref] | None:
+    """Turn the hue, or scale the saturation, of red, green and blue."""
+    x, amount = node.inputs
+    parts = _to_hsv(build, x)
+    if parts is None:
+        return None
+    hue, saturation, value = parts
+    if node.op == "AdjustHue":
+        turned = build.op("AddV2", hue, amount)
+        hue = build.op("Sub", turned, build.op("Floor", turned))
+    else:
+        saturation = build.op("Mul", saturation, amount)
+        saturation = build.op("Minimum", saturation, build.number(1))
+        saturation = build.op("Maximum", saturation, build.number(0))
+    return [_join(build, x, *_to_rgb(build, hue, saturation, value))]

@@ -195,3 +195,79 @@ def bucketize(build: Build, node: Node) -> list[Ref] | None:
     above = build.op("GreaterEqual", spread, build.const(ends, "float32"), T="float32")
     ones = build.op("Cast", above, SrcT="bool", DstT="int32", Truncate=False)
     return build.same("Sum", ones, build.ints(-1), T="int32", keep_dims=False, Tidx="int32")
+
+
+@op("InvertPermutation", because=LACKS)
+def invert_permutation(build: Build, node: Node) -> list[Ref]:
+    """Scatter 0, 1, … to the places that it names."""
+    (x,) = node.inputs
+    kind = build.dtype
+    size = build.op("Shape", x, out_type="int32")
+    numbers = build.count(size)
+    if kind != "int32":
+        numbers = build.cast(numbers, "int32", kind)
+    attrs = {"Tindices": kind, "bad_indices_policy": b""}
+    return build.same("ScatterNd", build.expand_dims(x, 1, kind), numbers, size, **attrs)
+
+
+@op("DynamicPartition", because=LACKS)
+def partition(build: Build, node: Node) -> list[Ref] | None:
+    """Gather the rows of each part."""
+    x, parts = node.inputs
+    if build.rank(parts) != 1:
+        build.refuse("only parts of rows are supported")
+        return None
+    made, same = [], {"T": "int32", "incompatible_shape_error": True}
+    for number in range(int(node.attrs["num_partitions"])):
+        here = build.op("Equal", parts, build.scalar(number), **same)
+        rows = build.op("Where", here, T="bool")
+        rows = build.op("Reshape", rows, build.ints(-1), T="int64", Tshape="int32")
+        attrs = {"Tparams": build.dtype, "Tindices": "int64", "Taxis": "int32", "batch_dims": 0}
+        made.append(build.op("GatherV2", x, rows, build.scalar(0), **attrs))
+    return made
+
+
+@op("DynamicStitch", "ParallelDynamicStitch", because=LACKS)
+def stitch(build: Build, node: Node) -> list[Ref] | None:
+    """Gather from all rows in the order that constant indices name; the last of a place counts."""
+    half = len(node.inputs) // 2
+    indices, data = node.inputs[:half], node.inputs[half:]
+    places = [build.numbers(ref) for ref in indices]
+    ranks = [build.rank(ref) for ref in indices]
+    if None in places or None in ranks:
+        build.refuse("only constant indices are supported")
+        return None
+    rows = []
+    for ref, rank in zip(data, ranks, strict=True):
+        whole = build.rank(ref)
+        if whole is None or rank is None:
+            build.refuse("only a known rank is supported")
+            return None
+        rest = [build.sizes(ref, rank, whole - rank)] if whole > rank else []
+        target = build.concat(build.ints(-1), *rest)
+        rows.append(build.op("Reshape", ref, target, Tshape="int32"))
+    listed = [place for each in places for place in each or ()]
+    last = {place: number for number, place in enumerate(listed)}
+    order = build.ints(*(last.get(place, 0) for place in range(max(last, default=-1) + 1)))
+    joined = build.op("ConcatV2", *rows, build.scalar(0), N=half, Tidx="int32")
+    attrs = {"Tparams": build.dtype, "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
+    return build.same("GatherV2", joined if half > 1 else rows[0], order, build.scalar(0), **attrs)
+
+
+@op("UniqueWithCounts", because=LACKS)
+def unique_with_counts(build: Build, node: Node) -> list[Ref]:
+    """Count how often each number of a value occurs."""
+    (x,), out = node.inputs, str(node.attrs["out_idx"])
+    found = build.op("Unique", x, out_idx=out)
+    places = Ref(found.node, 1)
+    classes = build.enumerate(found, build.dtype)
+    classes = classes if out == "int32" else build.cast(classes, "int32", out)
+    same = {"T": out, "incompatible_shape_error": True}
+    here = build.op(
+        "Equal", build.expand_dims(classes, 1), build.expand_dims(places, 0, out), **same
+    )
+    ones = build.cast(here, "bool", out)
+    return [
+        found, places,
+        build.op("Sum", ones, build.ints(-1), T=out, keep_dims=False, Tidx="int32"),
+    ]  # fmt: skip

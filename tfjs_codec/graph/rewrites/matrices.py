@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import dropwhile
+
+import numpy as np
 
 from tfjs_codec.graph.build import NO_MASKS, Build
 from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op
@@ -112,43 +113,94 @@ def band_part(build: Build, node: Node) -> list[Ref]:
 
 @op("MatrixDiag", "MatrixDiagV3", because=LACKS)
 def diagonal_matrix(build: Build, node: Node) -> list[Ref] | None:
-    """Choose zero off the diagonal; only the main one of a square matrix."""
+    """Choose zero off a diagonal of a square matrix."""
     x, *rest = node.inputs
-    rank = build.rank(x)
+    rank, numbers = build.rank(x), [build.numbers(ref) for ref in rest]
     if not rank:
         build.refuse("only a known rank is supported")
         return None
-    if not _main_diagonal(build, rest, (0, -1, -1, 0)[: len(rest)]):
+    first = numbers[0] if numbers else [0]
+    if first is None or len(set(first)) != 1 or numbers[1:] not in ([], [[-1], [-1], [0]]):
+        build.refuse("only one diagonal of a square matrix is supported")
         return None
+    offset = int(first[0])
+    widths = np.zeros((rank, 2), np.int32)
+    widths[-1, 1] = abs(offset)
+    if offset:
+        x = build.op("Pad", x, build.const(widths, "int32"), Tpaddings="int32")
     size = build.sizes(x, rank - 1, 1)
-    spread = build.expand_dims(x, rank, build.dtype)
-    return build.same("SelectV2", _on_diagonal(build, size, size), spread, build.number(0))
+    spread = build.expand_dims(x, rank - (offset < 0), build.dtype)
+    return build.same("SelectV2", _on_diagonal(build, size, size, offset), spread, build.number(0))
 
 
-@op("MatrixDiagPart", "MatrixDiagPartV3", because=LACKS)
+@op("MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3", because=LACKS)
 def diagonal_part(build: Build, node: Node) -> list[Ref] | None:
-    """Sum each row with zeros off the diagonal."""
+    """Sum rows or columns with zeros off a diagonal."""
     x, *rest = node.inputs
+    rank, first = build.rank(x), build.numbers(rest[0]) if rest else [0]
+    if rank is None:
+        build.refuse("only a known rank is supported")
+        return None
+    if first is None or len(set(first)) != 1:
+        build.refuse("only one diagonal is supported")
+        return None
+    offset = int(first[0])
+    rows, columns = build.sizes(x, rank - 2, 1), build.sizes(x, rank - 1, 1)
+    here = _on_diagonal(build, rows, columns, offset)
+    kept = build.op("SelectV2", here, x, build.number(0))
+    whole, other = (columns, rows) if offset < 0 else (rows, columns)
+    axis = build.ints(rank - 2 if offset < 0 else rank - 1)
+    made = build.op("Sum", kept, axis, keep_dims=False, Tidx="int32")
+    other = build.op("Sub", other, build.ints(abs(offset)), T="int32")
+    size = build.op("Minimum", whole, other, T="int32")
+    sizes = build.concat(*[build.ints(-1)] * (rank - 2), size) if rank > 2 else size
+    return build.same("Slice", made, build.ints(*[0] * (rank - 1)), sizes, Index="int32")
+
+
+@op("MatrixSetDiag", "MatrixSetDiagV3", because=LACKS)
+def set_diagonal(build: Build, node: Node) -> list[Ref] | None:
+    """Choose other numbers on the main diagonal."""
+    x, values, *rest = node.inputs
     shape = build.shape(x)
     rows, columns = shape[-2:] if shape else (None, None)
-    if rows is None or columns is None or rows > columns:
+    if shape is None or rows is None or columns is None:
         build.refuse("only matrices of a known size are supported")
         return None
-    if not _main_diagonal(build, rest[:1], (0,)):
+    if rest and build.numbers(rest[0]) != [0]:
+        build.refuse("only the main diagonal is supported")
         return None
-    here = _on_diagonal(build, build.ints(rows), build.ints(columns))
-    kept = build.op("SelectV2", here, x, build.number(0))
-    return build.same("Sum", kept, build.ints(-1), keep_dims=False, Tidx="int32")
+    rank = len(shape)
+    spread = build.expand_dims(values, rank - 1 if rows <= columns else rank - 2, build.dtype)
+    here = _on_diagonal(build, build.ints(rows), build.ints(columns), 0)
+    return build.same("SelectV2", here, spread, x)
 
 
-def _on_diagonal(build: Build, rows: Ref, columns: Ref) -> Ref:
-    places = build.expand_dims(build.count(rows), 1), build.expand_dims(build.count(columns), 0)
-    return build.op("Equal", *places, incompatible_shape_error=True, T="int32")
+@op("Diag", "DiagPart", because=LACKS)
+def tensor_diagonal(build: Build, node: Node) -> list[Ref] | None:
+    """Make or read the diagonal of a matrix of all axes together."""
+    (x,) = node.inputs
+    rank = build.rank(x)
+    if rank is None:
+        build.refuse("only a known rank is supported")
+        return None
+    half = rank if node.op == "Diag" else rank // 2
+    shape = build.sizes(x, 0, half)
+    if node.op == "Diag":
+        flat = build.op("Reshape", x, build.ints(-1), Tshape="int32")
+        made = build.op("MatrixDiag", flat)
+        return build.same("Reshape", made, build.concat(shape, shape), Tshape="int32")
+    rows = build.op("Reshape", x, build.concat(shape, build.ints(-1)), Tshape="int32")
+    square = build.concat(build.ints(-1), build.sizes(rows, half, 1))
+    matrix = build.op("Reshape", x, square, Tshape="int32")
+    made = build.op("MatrixDiagPart", matrix)
+    return build.same("Reshape", made, shape, Tshape="int32")
 
 
-def _main_diagonal(build: Build, given: Sequence[Ref], wanted: Sequence[int]) -> bool:
-    """Tell whether the constants *given* ask for the main diagonal; refuse others."""
-    plain = [build.numbers(ref) for ref in given] == [[number] for number in wanted]
-    if not plain:
-        build.refuse("only the main diagonal of a square matrix is supported")
-    return plain
+def _on_diagonal(build: Build, rows: Ref, columns: Ref, offset: int) -> Ref:
+    down, right = (
+        build.expand_dims(build.count(rows), 1),
+        build.expand_dims(build.count(columns), 0),
+    )
+    if offset:
+        right = build.op("Sub", right, build.scalar(offset), T="int32")
+    return build.op("Equal", down, right, incompatible_shape_error=True, T="int32")

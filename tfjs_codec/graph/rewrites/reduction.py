@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tfjs_codec.graph.build import Build
+from tfjs_codec.graph.rewrites.forms import along
 from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
 
@@ -101,3 +104,90 @@ def reduce_last(build: Build, node: Node) -> list[Ref] | None:
     sizes = [build.ints(1) if axis in gone else build.sizes(x, axis, 1) for axis in range(rank)]
     out = "bool" if node.op in ("All", "Any") else kind
     return build.same("Reshape", made, build.concat(*sizes), T=out, Tshape="int32")
+
+
+_NEUTRAL = {"Max": np.finfo(np.float32).min, "Min": np.finfo(np.float32).max, "Prod": 1.0}
+
+
+@op(
+    *("SegmentMax", "SegmentMin", "SegmentProd", "UnsortedSegmentMax", "UnsortedSegmentMin"),
+    "UnsortedSegmentProd",
+    because=LACKS,
+)
+def reduce_segments(build: Build, node: Node) -> list[Ref] | None:
+    """Reduce all rows once for each segment, with those of others neutral."""
+    x, segments, *number = node.inputs
+    rank, kind = build.rank(x), str(node.attrs["Tindices"])
+    if rank is None or build.rank(segments) != 1 or build.dtype != "float32":
+        build.refuse("only segments of rows of floats are supported")
+        return None
+    name = node.op[-4:] if node.op.endswith("Prod") else node.op[-3:]
+    ids = build.cast(segments, kind, "int32") if kind != "int32" else segments
+    if number:
+        count = build.op("Reshape", number[0], build.ints(1), T="int32", Tshape="int32")
+    else:
+        last = build.op("Max", ids, build.ints(0), T="int32", keep_dims=True, Tidx="int32")
+        count = build.op("AddV2", last, build.ints(1), T="int32")
+    rows = build.op(
+        "Reshape", x, build.concat(build.sizes(x, 0, 1), build.ints(-1)), Tshape="int32"
+    )
+    same = {"T": "int32", "incompatible_shape_error": True}
+    numbers = build.expand_dims(build.count(count), 1)
+    here = build.op("Equal", numbers, build.expand_dims(ids, 0), **same)
+    neutral = build.number(_NEUTRAL[name])
+    mask = build.expand_dims(here, 2, "bool")
+    chosen = build.op("SelectV2", mask, build.expand_dims(rows, 0, build.dtype), neutral)
+    made = build.op(name, chosen, build.ints(1), keep_dims=False, Tidx="int32")
+    if not number and name != "Prod":  # a segment without rows
+        some = build.op("Any", here, build.ints(1), keep_dims=True, Tidx="int32")
+        made = build.op("SelectV2", some, made, build.number(0))
+    rest = [build.sizes(x, 1, rank - 1)] if rank > 1 else []
+    target = build.concat(count, *rest) if rest else count
+    return build.same("Reshape", made, target, Tshape="int32")
+
+
+@op("SegmentMean", because=LACKS)
+def average_segments(build: Build, node: Node) -> list[Ref] | None:
+    """Divide the sums by the numbers of rows."""
+    x, segments = node.inputs
+    rank = build.rank(x)
+    if rank is None or build.rank(segments) != 1 or build.dtype != "float32":
+        build.refuse("only segments of rows of floats are supported")
+        return None
+    ones = build.op("OnesLike", segments, T=node.attrs["Tindices"])
+    ones = build.cast(ones, str(node.attrs["Tindices"]), "float32")
+    sums, counts = (build.op("SegmentSum", each, segments, **node.attrs) for each in (x, ones))
+    shape = build.ints(-1, *[1] * (rank - 1))
+    counts = build.op("Reshape", counts, shape, Tshape="int32")
+    return build.same("RealDiv", sums, build.op("Maximum", counts, build.number(1)))
+
+
+@op("CumulativeLogsumexp", because=LACKS)
+def accumulate_exponents(build: Build, node: Node) -> list[Ref] | None:
+    """Add up the exponentials of all elements before each one, relative to the largest of them."""
+    x, axis = node.inputs
+    rank, numbers = build.rank(x), build.numbers(axis)
+    if rank is None or numbers is None:
+        build.refuse("only a known rank and axis are supported")
+        return None
+    names = {(False, False): "LessEqual", (True, False): "Less"}
+    compare = names.get((bool(node.attrs["exclusive"]), False), "LessEqual")
+    reverse = bool(node.attrs["reverse"])
+
+    def change(x: Ref) -> Ref:
+        turned = build.op("Transpose", x, build.ints(0, 2, 1), Tperm="int32")
+        places = build.count(build.sizes(x, 1, 1))
+        ours, theirs = build.expand_dims(places, 1), build.expand_dims(places, 0)
+        pair = (ours, theirs) if reverse else (theirs, ours)
+        taken = build.op(compare, *pair, T="int32")
+        lowest = build.number(-np.inf)
+        spread = build.op("SelectV2", taken, build.expand_dims(turned, 2, "float32"), lowest)
+        top = build.op("Max", spread, build.ints(3), keep_dims=True, Tidx="int32")
+        top = build.op("Maximum", top, build.number(np.finfo(np.float32).min))
+        powers = build.op("Exp", build.op("Sub", spread, top))
+        total = build.op("Sum", powers, build.ints(3), keep_dims=False, Tidx="int32")
+        flat = build.op("Squeeze", top, squeeze_dims=(3,))
+        made = build.op("AddV2", build.op("Log", total), flat)
+        return build.op("Transpose", made, build.ints(0, 2, 1), Tperm="int32")
+
+    return [along(build, x, numbers[0] % rank, rank, change)]

@@ -71,9 +71,11 @@ def roll(build: Build, node: Node) -> list[Ref] | None:
     shape = build.shape(x) or ()
     axes, shifts = (np.ravel(each.value.numpy()).tolist() for each in (axis, shift))
     for dim, by in zip(axes, shifts, strict=True):
-        if dim < 0:
+        if dim < -len(shape):
+            build.refuse("only a known rank is supported")
             return None
-        x = _shift(build, x, dim, by, shape[dim] if dim < len(shape) else None)
+        at = dim + len(shape) if dim < 0 else dim
+        x = _shift(build, x, at, by, shape[at] if at < len(shape) else None)
     return [x]
 
 
