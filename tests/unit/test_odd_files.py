@@ -120,3 +120,12 @@ def test_strict_json_stays_strict(tmp_path):
     (tmp_path / "model.json").write_text('{"modelTopology": {"class_name": NaN}}')
     with pytest.raises(CorruptFileError, match="NaN is not a JSON number"):
         tfjs_codec.convert(tmp_path / "model.json", tmp_path / "out")
+
+
+def test_a_sequential_of_a_dict_of_tensors_has_no_layers(tmp_path):
+    layer = entry("Dense", "d", units=2)
+    inner = {"name": "s", "layers": [layer], "build_input_shape": {"a": [None, 2], "b": [None, 1]}}
+    config = {"class_name": "Sequential", "config": inner}
+    weights = [("d/kernel:0", np.eye(2)), ("d/bias:0", np.ones(2))]
+    with pytest.raises(UnsupportedModelError, match="input is a dict of tensors"):
+        tfjs_codec.convert(h5_model(config, {"d": weights}), tmp_path / "web")
