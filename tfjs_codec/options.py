@@ -192,7 +192,7 @@ def _check_quantize(value: object) -> dict[str, bool | tuple[str, ...]]:
     for dtype, globs in value.items():
         if dtype not in QUANTIZE_DTYPES:
             raise UsageError(
-                f"quantize: {quote(dtype)} is no quantisation dtype",
+                f"quantize: {quote(dtype)} is not a quantisation dtype",
                 hint=f"There are {', '.join(QUANTIZE_DTYPES)}.",
             )
         several = (globs,) if isinstance(globs, str) else globs
@@ -213,7 +213,7 @@ def _check_metadata(value: object) -> None:
     try:
         json.dumps(dict(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"metadata is no JSON: {error}") from None
+        raise UsageError(f"metadata cannot be written as JSON: {error}") from None
 
 
 def parse_size(text: str) -> int:

@@ -241,7 +241,7 @@ def member(name: str, **fields: Any) -> tarfile.TarInfo:
 
 
 file("dot.tar.gz", lambda: tar((member("."), bytes(300 << 20))), "UnsafeFileError",
-     "is no plain file path")  # fmt: skip
+     "is not a plain file path")  # fmt: skip
 for _kind, _type in {"link": tarfile.SYMTYPE, "hard": tarfile.LNKTYPE, "fifo": tarfile.FIFOTYPE,
                      "device": tarfile.CHRTYPE}.items():  # fmt: skip
     file(f"{_kind}.tar.gz", lambda kind=_type: tar((member("x", type=kind), b"")),

@@ -43,7 +43,7 @@ def unsafe_reason(name: str, limits: Limits = DEFAULT_LIMITS) -> str | None:
         return f"contains {quote(bad[0])}, as in a URL, an escape or a Windows path"
     for part in name.split("/"):
         if part in ("", "."):
-            return "is no plain file path"
+            return "is not a plain file path"
         if part[-1] in ". ":
             return "has a part that ends with a dot or a space"
         if re.fullmatch(_RESERVED, part):

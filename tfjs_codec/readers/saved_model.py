@@ -167,7 +167,7 @@ def _facts(model: SavedModelDir) -> Iterator[tuple[str, str]]:
 def _not_keras(model: SavedModelDir, metadata: Json) -> UnsupportedModelError:
     """Return the error for a SavedModel without a usable Keras architecture."""
     offered = [f"{quote(signature.name)} ({signature})" for signature in signatures(model)[:10]]
-    text = f"{what_is_it(model, metadata)}, so there is nothing to make tfjs layers from; "
+    text = f"{what_is_it(model, metadata)}, so it has no layers to convert; "
     text += f"it offers the signatures {', '.join(offered)}" if offered else "it has no signatures"
     hint = "Convert it to a graph model (--to graph)."
     return UnsupportedModelError(text, path=model.path, hint=hint)

@@ -133,7 +133,7 @@ def _slice(tensor: LazyTensor, part: str, path: str, where: str) -> LazyTensor:
         ):
             index.append(slice(int(start), int(start) + int(length)))
     if len(index) != len(tensor.shape) or len(spec.split(":")) != len(tensor.shape):
-        text = f"its slice {quote(part)} is none of a tensor of shape {list(tensor.shape)}"
+        text = f"its slice {quote(part)} does not fit a tensor of shape {list(tensor.shape)}"
         raise CorruptFileError(text, path=path, where=where)
     return _Slice(tensor, tuple(index))
 

@@ -120,7 +120,7 @@ class Tracer(Generic[V]):
                 raise
             if not poisoned:
                 raise CorruptFileError(
-                    f"its config or arguments make no sense ({type(error).__name__}: {error})",
+                    f"its config or arguments are not valid ({type(error).__name__}: {error})",
                     path=self.path,
                     where=f"layer '{layer.name}' ({layer.class_name})",
                 ) from error

@@ -50,7 +50,7 @@ def parse(model: TfjsGraph) -> Graph:
         if isinstance(error, CorruptFileError):
             raise
         raise CorruptFileError(
-            f"the graph makes no sense: {type(error).__name__} {quote(str(error))}",
+            f"the graph is not valid: {type(error).__name__} {quote(str(error))}",
             path=path,
             where="modelTopology",
         ) from error
