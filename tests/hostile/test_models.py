@@ -90,7 +90,7 @@ def h5_with_text(text: Any) -> bytes:
         ('{"a": 1e999}', CorruptFileError, "too large"),
         ('{"a": 1, "a": 2}', CorruptFileError, "a: invalid JSON: this key occurs twice"),
         ('{"a": %s}' % ("9" * 5000), CorruptFileError, "an integer of 5,000 digits"),
-        (r'{"a": "\ud800"}', CorruptFileError, "half a surrogate pair"),
+        (r'{"a": "\ud800"}', CorruptFileError, "an unpaired surrogate"),
         ("[" * 50_000, LimitExceededError, "json_depth = 200"),
         ('{"a":' * 50_000, LimitExceededError, "json_depth = 200"),
         (np.bytes_(b'{"a": "\xff"}'), CorruptFileError, "not valid UTF-8"),
