@@ -190,10 +190,6 @@ class Group:
         """Return the names of the child groups, sorted."""
         return [name for name in self.names() if isinstance(self._child(name), h5g.GroupID)]
 
-    def datasets(self) -> list[str]:
-        """Return the names of the child datasets, sorted."""
-        return [name for name in self.names() if isinstance(self._child(name), h5d.DatasetID)]
-
     def group(self, path: str) -> Group:
         """Return the group at *path*.
 

@@ -73,10 +73,6 @@ class OpDef:
         """Return how many results a node with *attrs* has."""
         return sum(arg.count(attrs) for arg in self.outputs)
 
-    def input_dtypes(self, attrs: Attrs) -> tuple[str, ...]:
-        """Return the dtypes of all arguments of a node with *attrs*."""
-        return tuple(dtype for arg in self.inputs for dtype in arg.dtypes(attrs))
-
     def output_dtypes(self, attrs: Attrs) -> tuple[str, ...]:
         """Return the dtypes of all results of a node with *attrs*."""
         return tuple(dtype for arg in self.outputs for dtype in arg.dtypes(attrs))
