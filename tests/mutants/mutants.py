@@ -51,7 +51,7 @@ MUTANTS = (
     Mutant("norm_size", "layers/rules/norm.py", "1 / np.sqrt(size))", "1 / np.sqrt(size + 1))"),
     Mutant("mask_sign", "layers/rules/attention.py", "[scores, affine(b, keep, _BIG, -_BIG)]", "[scores, affine(b, keep, -_BIG, _BIG)]"),
     Mutant("causal_padding", "layers/rules/conv.py", '(config["kernel_size"][0] - 1) *', 'config["kernel_size"][0] *'),
-    Mutant("groups_of_the_wrong_input", "layers/rules/conv.py", "full[..., g * inner : (g + 1) * inner, out]", "full[..., (groups - 1 - g) * inner : (groups - g) * inner, out]"),
+    Mutant("groups_of_the_wrong_input", "layers/rules/conv.py", "i // inner == j // step", "i // inner == groups - 1 - j // step"),
     Mutant("pooling_window", "layers/rules/pooling.py", "np.arange(reach) - before", "np.arange(reach) - before + 1"),
     # The graph: rewrites, folding, fusing
     Mutant("folded_epsilon", "graph/optimise/affine.py", 'variance + node.attrs["epsilon"]', 'variance + 2 * node.attrs["epsilon"]'),
