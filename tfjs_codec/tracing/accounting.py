@@ -53,10 +53,18 @@ class Record(dict[str, Any]):
 
 
 def record(graph: KerasGraph) -> KerasGraph:
-    """Return a copy of *graph*, the configs of whose layers note what is read."""
+    """Return a copy of *graph*, the configs of whose layers note what is read.
+
+    Layers inside frozen ones are frozen themselves.
+    """
     graph = graph.copy()
-    for layer in graph.walk():
+    for layer in graph.walk():  # outer ones first
         layer.config = Record(layer.config)
+        inner = (*layer.children.values(), *(layer.graph.layers if layer.graph else ()))
+        for one in () if layer.trainable else inner:
+            one.config["trainable"] = False
+    for layer in () if graph.trainable else graph.walk():
+        layer.config["trainable"] = False
     return graph
 
 

@@ -286,6 +286,11 @@ class Scope:
     ) -> list[Tensor]:
         tensors = len(inputs) + len(shapes)
         self._spend("references", tensors, "the number of tensors that its layers take and give")
+        if not self.layer.trainable and new.graph is None:
+            if new.children:
+                self.dropped("trainable: false, which tfjs does not read here; fit() trains it")
+            elif new.weights:
+                new.config["trainable"] = False
         layer = self._share(new, self._prefix + (part or _snake(new.class_name)))
         call = self.graph.call(layer, inputs)
         self._used.append(layer)
