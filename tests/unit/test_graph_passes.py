@@ -115,12 +115,20 @@ def test_messages_get_their_default_attributes_and_lose_private_ones():
     made.node[1].attr["_output_shapes"].i = 1
     made.node[1].attr["padding"].s = b"SAME"
     made.node[1].attr["strides"].list.i.extend([1, 1, 1, 1])
-    found = GraphReader("file").nodes(made.node)["y"]
+    found = GraphReader("file").nodes(made)["y"]
     assert found.inputs == (Ref("x"), Ref("x"))
     assert found.controls == ("x",)
     assert found.attrs["padding"] == b"SAME"
     assert found.attrs["explicit_paddings"] == ()
     assert "_output_shapes" not in found.attrs
+
+
+@pytest.mark.parametrize(("producer", "dims"), [(0, None), (21, None), (22, ())])
+def test_scalar_placeholders_of_old_graphs_have_unknown_shapes(producer, dims):
+    made = message(("x", "Placeholder", []), ("y", "Relu", ["x"]))
+    made.node[0].attr["shape"].shape.SetInParent()
+    made.versions.producer = producer
+    assert GraphReader("file").nodes(made)["x"].attrs["shape"] == Shape(dims)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +145,7 @@ def test_messages_get_their_default_attributes_and_lose_private_ones():
 )
 def test_damaged_messages(nodes, text):
     with pytest.raises(CorruptFileError, match=text):
-        GraphReader("file").nodes(message(*nodes).node)
+        GraphReader("file").nodes(message(*nodes))
 
 
 def tensor(dtype: int, shape, **lists):

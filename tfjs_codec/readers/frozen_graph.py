@@ -42,7 +42,7 @@ def read_graph(source: Source, options: ConvertOptions) -> Graph:
     """
     message = pb.parse("GraphDef", source.read("pb_bytes", options.limits), path=source.path)
     reader = GraphReader(source.path, limits=options.limits)
-    nodes = reader.nodes(message.node)
+    nodes = reader.nodes(message)
     if not nodes:
         raise UnknownFormatError("the file holds no graph", path=source.path)
     outputs = {

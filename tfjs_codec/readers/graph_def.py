@@ -27,6 +27,8 @@ _KINDS: dict[str, type] = {
     "shape": Shape, "func": Func, "tensor": LazyTensor,
 }  # fmt: skip
 
+_AMBIGUOUS_SCALARS = 21  # the last version of graphs
+
 
 class GraphReader:
     """Turns the messages of one file into nodes. *ops* is its own list of OpDefs, if it has one."""
@@ -37,14 +39,20 @@ class GraphReader:
         self._own = {op.name: op for op in ops}
         self._read: dict[str, OpDef | None] = {}
 
-    def nodes(self, messages: Any) -> dict[str, Node]:
+    def nodes(self, graph: Any) -> dict[str, Node]:
         """Return the nodes of a GraphDef by name.
+
+        Old graphs do not tell scalar Placeholders from those of unknown shape, so TensorFlow takes
+        all of them for the latter.
 
         Raises:
             CorruptFileError: Names repeat, or an input names no output that exists.
             LimitExceededError: ``graph_nodes``, ``references``, or a limit on a Const.
         """
-        return self._nodes(messages, {}, lambda text, _: self._graph_ref(text), "")
+        nodes = self._nodes(graph.node, {}, lambda text, _: self._graph_ref(text), "")
+        if graph.versions.producer > _AMBIGUOUS_SCALARS:
+            return nodes
+        return {name: _unknown_shape(node) for name, node in nodes.items()}
 
     def function(self, message: Any) -> Function:
         """Return a FunctionDef of the library; raises as :meth:`nodes` does."""
@@ -205,6 +213,12 @@ class GraphReader:
 
     def _corrupt(self, what: str, where: str) -> CorruptFileError:
         return CorruptFileError(what, path=self._path, where=where.removesuffix(": "))
+
+
+def _unknown_shape(node: Node) -> Node:
+    if node.op != "Placeholder" or node.attrs["shape"] != Shape(()):
+        return node
+    return replace(node, attrs={**node.attrs, "shape": Shape()})
 
 
 def _is_kind(value: object, kind: str) -> bool:

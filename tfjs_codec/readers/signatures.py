@@ -41,7 +41,7 @@ def read_graph(model: SavedModelDir, signature_name: str | None = None, *, verif
     name = choose_signature(model, signature_name)
     meta = model.meta_graph
     reader = GraphReader(model.path, meta.meta_info_def.stripped_op_list.op, model.limits)
-    nodes = reader.nodes(meta.graph_def.node)
+    nodes = reader.nodes(meta.graph_def)
     base = Graph(
         nodes,
         {},
