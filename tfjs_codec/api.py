@@ -43,6 +43,7 @@ def convert(
     options: ConvertOptions | None = None,
     replace: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
+    sandbox: bool = False,
     **choices: Unpack[ConvertChoices],
 ) -> Report:
     """Convert a model: Keras to tfjs, tfjs to Keras, or either into another layout.
@@ -59,6 +60,9 @@ def convert(
         options: All options at once, instead of *choices*.
         replace: Keras models to put in the place of layers, by layer name.
         progress: Called with the weight bytes done and to do.
+        sandbox: Do it in a child process with limits on memory, time and the size of files
+            (``sandbox_…`` of :class:`~tfjs_codec.limits.Limits`); what crashes it, or takes more,
+            is an ``UnsafeFileError``. *progress* is called there.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
 
     Raises:
@@ -71,7 +75,16 @@ def convert(
     """
     from tfjs_codec.conversion import convert as run
 
-    return run(source, destination, choose(options, choices), replace or {}, progress)
+    chosen = choose(options, choices)
+    if not sandbox:
+        return run(source, destination, chosen, replace or {}, progress)
+    from tfjs_codec.report import Report
+    from tfjs_codec.sandbox import run_apart
+
+    def work() -> JsonObject:
+        return run(source, destination, chosen, replace or {}, progress).to_json()
+
+    return Report.from_json(run_apart(work, chosen.limits))
 
 
 def plan(

@@ -51,6 +51,9 @@ class Limits:
     strings: int = 1_000_000  # in vocabularies and tensors; each takes about 50 bytes of memory
     steps: int = 1_000_000  # elements of compressed text, decoded one by one
     derived_bytes: int = 256 << 20  # constants that layers and operations become in tfjs
+    sandbox_memory_bytes: int = 2 << 30  # of the child process, beyond that of its parent
+    sandbox_seconds: int = 600  # of its processor; a gigabyte takes about one
+    sandbox_file_bytes: int = 16 << 30  # one file that it writes
     stdin_bytes: int = 1 << 30  # standard input is held in memory
     shards: int = 20_000  # files of a tfjs model; the official size is 4 MiB each
     path_chars: int = 255  # one component of a path; more cannot exist on common file systems

@@ -42,6 +42,12 @@ class Report:
         """Bytes of all files."""
         return sum(nbytes for _, nbytes in self.files)
 
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Report:
+        """Return the report that :meth:`to_json` gave *content* of."""
+        known = {key: _tuples(content[key]) for key in cls.__dataclass_fields__}
+        return cls(**known)
+
     def to_json(self) -> dict[str, Any]:
         """Return the report as what JSON can express."""
         return {**asdict(self), "nbytes": self.nbytes}
@@ -63,3 +69,7 @@ class Report:
         ]
         lines += [f"  warning: {text}" for text in self.warnings]
         return "\n".join(map(visible, lines))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -16,6 +16,7 @@ import errno
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import tfjs_codec
@@ -69,9 +70,9 @@ def convert(request: dict[str, Any]) -> None:
     faults = Faults(request, 1)
     error = None
     try:
-        tfjs_codec.convert(
-            request["source"], request["destination"], shard_size_bytes=SHARD_BYTES, force=True
-        )
+        sharded = not Path(request["destination"]).suffix
+        size = {"shard_size_bytes": SHARD_BYTES} if sharded else {}
+        tfjs_codec.convert(request["source"], request["destination"], force=True, **size)
     except Exception as caught:  # noqa: BLE001  the test says which are allowed
         error = f"{type(caught).__name__}: {caught}"
     faults.answer(error)

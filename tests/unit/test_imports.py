@@ -26,7 +26,7 @@ ORDER = (
     "keras tfjs",
     "readers tracing",
     "layers operations back graph writers",
-    "report",
+    "report sandbox",
     "conversion",
     "inspection comparison",
     "verification",

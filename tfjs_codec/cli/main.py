@@ -8,7 +8,7 @@ import gc
 from collections.abc import Sequence
 
 from tfjs_codec import __version__
-from tfjs_codec.cli import convert, diff, inspect, verify
+from tfjs_codec.cli import convert, diff, inspect, shared, verify
 from tfjs_codec.cli.program import run_guarded
 from tfjs_codec.cli.shared import EPILOG
 
@@ -24,8 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def work() -> int:
         arguments = _parser().parse_args(argv)
-        code: int = arguments.run(arguments)
-        return code
+        if not arguments.sandbox:
+            code: int = arguments.run(arguments)
+            return code
+        from tfjs_codec.sandbox import run_apart
+
+        limits = shared.limits(arguments.limit)
+        apart: int = run_apart(lambda: arguments.run(arguments), limits)
+        return apart
 
     return run_guarded("tfjs-codec", work)
 

@@ -45,6 +45,7 @@ def add_command(
     parser.set_defaults(run=run)
     add = parser.add_argument
     add("--limit", metavar="NAME=VALUE", action="append", default=[], help="raise a safety limit")
+    add("--sandbox", action="store_true", help="work in a child process with limited resources")
     add("--json", action="store_true", help="print the result as JSON")
     add("--quiet", action="store_true", help="print nothing but errors")
     return parser

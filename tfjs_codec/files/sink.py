@@ -73,7 +73,10 @@ class Stage:
     def remove(self, name: str) -> None:
         """Remove the file *name*, which was only a step on the way."""
         self.settle()
-        os.unlink(self.path / name)
+        try:
+            os.unlink(self.path / name)
+        except OSError as error:
+            fail(error, self.shown(name))
 
     def open(self, name: str) -> BinaryIO:
         """Return the finished file *name*, open for reading."""

@@ -16,7 +16,14 @@ from tfjs_codec.ir.graph import Node, Ref
 def split_groups(build: Build, node: Node) -> list[Ref] | None:
     """Convolve groups of channels one by one; groups of one channel are a depthwise convolution."""
     x, weights = (build.shape(ref) for ref in node.inputs[:2])
-    if not x or not weights or not x[-1] or not weights[-2] or x[-1] == weights[-2]:
+    if (
+        not x
+        or not weights
+        or len(weights) < 3
+        or not x[-1]
+        or not weights[-2]
+        or x[-1] == weights[-2]
+    ):
         return None
     groups, filters = x[-1] // weights[-2], weights[-1]
     if x[-1] % weights[-2] or not filters or filters % groups:
