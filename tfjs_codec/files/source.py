@@ -21,6 +21,9 @@ from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError
 from tfjs_codec.files.varint import read_varint
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
+# Graphs that TensorFlow.js 0.x loaded, beside their weights_manifest.json (tfjs-converter 0.1-0.8).
+OLD_GRAPHS = ("tensorflowjs_model.pb", "web_model.pb")
+OLD_MANIFEST = "weights_manifest.json"
 _SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
@@ -280,7 +283,10 @@ def sniff(source: Source) -> str:
         path = Path(source.path)
         if any((path / name).exists() for name in _SAVED_MODEL_FILES):
             return "saved_model"
-        return "tfjs_directory" if (path / "model.json").exists() else "unknown"
+        if (path / "model.json").exists():
+            return "tfjs_directory"
+        old = any((path / name).exists() for name in OLD_GRAPHS)
+        return "old_tfjs_directory" if old else "unknown"
     with source.open() as file:
         head = file.read(512)
         if head.startswith(_GZIP) or head[257:262] == b"ustar":

@@ -74,6 +74,11 @@ def proto_tensor(
     return _ProtoTensor(f"constant at {where}", shape, kind, message)
 
 
+def is_blank(tensor: LazyTensor) -> bool:
+    """Tell whether *tensor* is of a message that holds no values at all; they read as zeros."""
+    return isinstance(tensor, _ProtoTensor) and tensor.size > 0 and tensor.is_blank
+
+
 class _ProtoTensor(LazyTensor):
     def __init__(self, name: str, shape: tuple[int, ...], kind: TfDtype, message: Any) -> None:
         self.name = name
@@ -81,6 +86,10 @@ class _ProtoTensor(LazyTensor):
         self.dtype = kind.numpy
         self._kind = kind
         self._message = message
+
+    @property
+    def is_blank(self) -> bool:
+        return not self._message.tensor_content and not self._listed_values().size
 
     def numpy(self) -> Array:
         data = self._message.tensor_content

@@ -10,7 +10,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tfjs_codec.files.source import AnySource, Source, open_source, sniff, unknown_format
+from tfjs_codec.files.source import (
+    OLD_GRAPHS,
+    AnySource,
+    Source,
+    open_source,
+    sniff,
+    unknown_format,
+)
 from tfjs_codec.options import ConvertOptions, no_effect
 
 if TYPE_CHECKING:
@@ -94,12 +101,22 @@ def _read_graph_def(source: Source, options: ConvertOptions, stack: ExitStack) -
     return frozen_graph.read(source, options)
 
 
+def _read_old_tfjs(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    names = (Path(source.path) / name for name in OLD_GRAPHS)
+    return _read_graph_def(
+        open_source(next(name for name in names if name.exists())), options, stack
+    )
+
+
 # By what files.source.sniff says the content is.
 READERS: dict[str, Reader] = {
     "hdf5": Reader("an HDF5 file", _read_h5, frozenset(("architecture",))),
     "zip": Reader("a .keras file", _read_zip),
     "json": Reader("a tfjs model", _read_json),
     "tfjs_directory": Reader("a tfjs model", _read_tfjs_directory),
+    "old_tfjs_directory": Reader(
+        "a model of TensorFlow.js 0.x", _read_old_tfjs, frozenset(("output_node_names",))
+    ),
     "saved_model": Reader("a SavedModel", _read_saved_model, _SAVED_MODEL),
     "tar": Reader("a SavedModel", _read_tar, _SAVED_MODEL),
     "checkpoint": Reader("a checkpoint", _read_checkpoint, frozenset(("verify_checksums",))),

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 from tfjs_codec import pb
-from tfjs_codec.errors import UnknownFormatError, UnsupportedModelError, UsageError, quote
-from tfjs_codec.files.source import Source
+from tfjs_codec.errors import (
+    CorruptFileError,
+    UnknownFormatError,
+    UnsupportedModelError,
+    UsageError,
+    quote,
+)
+from tfjs_codec.files import strict_json
+from tfjs_codec.files.place import Place
+from tfjs_codec.files.source import OLD_MANIFEST, Source, open_source
+from tfjs_codec.files.tensor_proto import is_blank
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, consumers, reachable
 from tfjs_codec.ir.loaded import TensorFlowGraph
+from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers.graph_def import GraphReader
+from tfjs_codec.readers.manifest import read_manifest
 from tfjs_codec.tfjs.graph_ops import op_def
 
 _INPUTS = frozenset(("Placeholder", "PlaceholderWithDefault"))
@@ -42,7 +54,7 @@ def read_graph(source: Source, options: ConvertOptions) -> Graph:
     """
     message = pb.parse("GraphDef", source.read("pb_bytes", options.limits), path=source.path)
     reader = GraphReader(source.path, limits=options.limits)
-    nodes = reader.nodes(message)
+    nodes = _with_values(reader.nodes(message), source, options.limits)
     if not nodes:
         raise UnknownFormatError("the file holds no graph", path=source.path)
     outputs = {
@@ -59,6 +71,48 @@ def read_graph(source: Source, options: ConvertOptions) -> Graph:
     }
     functions = reader.functions(message.library)
     return Graph(nodes, inputs, outputs, functions=functions, path=source.path)
+
+
+def _with_values(nodes: dict[str, Node], source: Source, limits: Limits) -> dict[str, Node]:
+    """Return *nodes* with the values of constants that a graph of TensorFlow.js 0.x lacks.
+
+    They are in a weight manifest beside it. TensorFlow leaves out values only of constants that
+    are all zeros, so a graph most of whose constants have none has lost them.
+
+    Raises:
+        UnsupportedModelError: The values are missing, and there is no manifest.
+        CorruptFileError: The manifest does not fit the graph, or its files.
+    """
+    constants = [node for node in nodes.values() if node.op == "Const" and node.value.size > 1]
+    empty = [node for node in constants if is_blank(node.value)]
+    if 2 * len(empty) <= len(constants):
+        return nodes
+    folder = None if source.file_path is None else source.file_path.parent
+    if folder is None or not (folder / OLD_MANIFEST).exists():
+        raise UnsupportedModelError(
+            f"{len(empty)} of {len(constants)} constants have no values",
+            path=source.path, where=f"node {quote(empty[0].name)}",
+            hint=f"A graph of TensorFlow.js 0.x needs its {OLD_MANIFEST} and shards beside it.",
+        )  # fmt: skip
+    manifest = open_source(folder / OLD_MANIFEST)
+    content = strict_json.loads(
+        manifest.read("json_bytes", limits), path=manifest.path, limits=limits
+    )
+    weights = {w.name: w for w in read_manifest(content, folder, Place(manifest.path), limits)}
+    filled = dict(nodes)
+    for node in nodes.values():
+        if node.op != "Const" or (node.name not in weights and not is_blank(node.value)):
+            continue
+        weight = weights.get(node.name)
+        if weight is None or weight.tensor.shape != node.value.shape:
+            found = "no weight" if weight is None else f"shape {list(weight.tensor.shape)}"
+            raise CorruptFileError(
+                f"expected a weight {quote(node.name)} of shape {list(node.value.shape)}, "
+                f"found {found}",
+                path=manifest.path,
+            )
+        filled[node.name] = replace(node, attrs={**node.attrs, "value": weight.tensor})
+    return filled
 
 
 def _output(nodes: dict[str, Node], name: str, path: str) -> Tensor:
