@@ -47,9 +47,7 @@ LACKING = {
     "graph_vocabulary": "StringToHashBucketFast",
 }
 # To be empty: Layers models that webgpu gets wrong.
-WRONG_ON_WEBGPU = {
-    *("given_masks", "masked_branches", "masked_embedding", "masked_more", "normalizing_more"),
-}
+WRONG_ON_WEBGPU = {"normalizing_more"}
 NEWEST = {case: file for case, file in sorted(FILES) if not file.endswith(WEIGHTS_ONLY)}
 
 # Paints a small image over the whole sheet of fixtures/digits/index.html and asks the page.
