@@ -576,7 +576,7 @@ class _AttrReader:
     def __init__(self, file: H5File, owner: Any, where: str) -> None:
         self._file = file
         self._owner = owner
-        self._where = file.place(where)
+        self._where = partial(file.place, where)
         self._bytes = 0
 
     def read(self, name: str) -> str | list[str]:
@@ -618,7 +618,7 @@ class _AttrReader:
             raise limit_error("attr_bytes", what, path=self._file.path, where=self._where)
 
     def _corrupt(self, what: str) -> CorruptFileError:
-        return CorruptFileError(what, path=self._file.path, where=self._where)
+        return CorruptFileError(what, path=self._file.path, where=self._where())
 
 
 def _join(base: str, path: str) -> str:
