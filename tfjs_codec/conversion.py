@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from tfjs_codec.errors import UnsupportedModelError, UsageError, quote
+from tfjs_codec.errors import TfjsCodecError, UnsupportedModelError, UsageError, quote
 from tfjs_codec.files.source import AnySource, watch
 from tfjs_codec.ir import references
 from tfjs_codec.ir.loaded import (
@@ -50,10 +50,19 @@ _ZIP_MAGIC = b"PK"
 
 # Options by what heeds them.
 _LAYERS = ("rename", "replace", "allow_approximate")
+_KERAS_GRAPH = (*_LAYERS, "outputs")
 _SHARDS = ("shard_size_bytes", "single_shard", "split_weights_by_layer", "quantize", "metadata",
            "checksums")  # fmt: skip
 _TRANSFORMING = frozenset(
-    (*_LAYERS, *_SHARDS, "training_config", "dequantize", "structured_outputs", "signature_name")
+    (
+        *_LAYERS,
+        *_SHARDS,
+        "training_config",
+        "dequantize",
+        "structured_outputs",
+        "signature_name",
+        "outputs",
+    )
 )
 
 
@@ -157,7 +166,13 @@ def express_graph(model: Loaded, job: Job) -> Graph:
         case KerasModel() | TfjsLayers():
             keras = model if isinstance(model, KerasModel) else _read_back(model, job)
             keras = replace_layers(rename_layers(keras, job.options.rename), job)
-            return run(build_graph(keras, limits=job.options.limits), job.options.limits)
+            graph = build_graph(
+                keras,
+                outputs=job.options.outputs or (),
+                allow_approximate=job.options.allow_approximate,
+                limits=job.options.limits,
+            )
+            return run(graph, job.options.limits)
         case TfjsGraph() | Weights():
             raise UnsupportedModelError(
                 "weights without an architecture, which a graph model needs", path=model.path
@@ -385,7 +400,27 @@ def _write_layers(job: Job, model: Loaded) -> Report:
             )
         case _:
             job.check_heeded("a Layers model", *_LAYERS, *_SHARDS, "training_config")
-    return _write_json(job, *express_layers(model, job))
+    try:
+        expressed = express_layers(model, job)
+    except UnsupportedModelError as error:
+        if not error.problems or not _has_graph(model, job):
+            raise
+        raise UnsupportedModelError(
+            error.what, path=error.path, where=error.where, problems=error.problems,
+            hint=f"{error.hint} It can become a graph model: --to graph.".strip(),
+        ) from error  # fmt: skip
+    return _write_json(job, *expressed)
+
+
+def _has_graph(model: Loaded, job: Job) -> bool:
+    """Tell whether a Keras model has an exact graph."""
+    if not isinstance(model, KerasModel | TfjsLayers):
+        return False
+    try:
+        express_graph(model, job)
+    except TfjsCodecError:
+        return False
+    return True
 
 
 def _to_graph(job: Job, model: Loaded) -> Report:
@@ -393,7 +428,7 @@ def _to_graph(job: Job, model: Loaded) -> Report:
 
     if isinstance(model, TfjsGraph):
         return _write_layers(job, model)
-    heeded = ("signature_name",) if isinstance(model, TensorFlowGraph) else ("rename", "replace")
+    heeded = ("signature_name",) if isinstance(model, TensorFlowGraph) else _KERAS_GRAPH
     job.check_heeded("a graph model", *_SHARDS, "structured_outputs", *heeded)
     graph = express_graph(model, job)
     planned = tfjs_graph.plan(graph, job.options)
@@ -407,7 +442,14 @@ def _to_graph(job: Job, model: Loaded) -> Report:
 
 def _to_tfjs(job: Job, model: Loaded) -> Report:
     """Write layers if the model has them and they are exact, else its graph if it has one."""
-    if not isinstance(model, TensorFlowGraph):
+    if isinstance(model, TensorFlowGraph):
+        return _to_auto(job, model)
+    return _write_layers(job, model)
+
+
+def _to_auto(job: Job, model: Loaded) -> Report:
+    """Write layers if they are exact, else a graph."""
+    if isinstance(model, TfjsGraph | Weights):
         return _write_layers(job, model)
     try:
         return _write_json(job, *express_layers(model, job))
@@ -422,13 +464,14 @@ def _to_tfjs(job: Job, model: Loaded) -> Report:
             f"neither a Layers model ({refusal.what}) nor a graph model ({error.what})",
             path=error.path, hint=error.hint, problems=(*refusal.problems, *error.problems),
         ) from error  # fmt: skip
-    reason = (
-        refusal.what
-        if refusal.problems
-        else "the source has no Keras layers that can be converted exactly"
-    )
+    reason = "the source has no Keras layers that can be converted exactly"
+    if refusal.problems:
+        reason = "; ".join([refusal.what, *map(str, refusal.problems[:_SAID])])
     warning = f"written as a graph model (tf.loadGraphModel), not as a Layers model: {reason}"
     return replace(report, warnings=(warning, *report.warnings))
+
+
+_SAID = 3  # problems that a warning repeats
 
 
 def _to_npz(job: Job, model: Loaded) -> Report:
@@ -456,6 +499,7 @@ def _to_keras(job: Job, model: Loaded, target: str) -> Report:
 # By names of options.TARGETS.
 _WRITERS: dict[str, Callable[[Job, Loaded], Report]] = {
     "": _to_tfjs,
+    "auto": _to_auto,
     "layers": _to_layers,
     "graph": _to_graph,
     **{name: partial(_to_keras, target=name) for name in ("h5", "weights-h5", "keras")},

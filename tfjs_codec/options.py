@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tfjs_codec.ir.json_types import Json
 
 QUANTIZE_DTYPES = ("float16", "uint8", "uint16")
-Target = Literal["layers", "graph", "h5", "keras", "weights-h5", "npz"]
+Target = Literal["auto", "layers", "graph", "h5", "keras", "weights-h5", "npz"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 _SIZE = r"(?i)([0-9]+(?:\.[0-9]+)?)\s*(?:([kmg]?)(i?)b|([kmg]))?"
@@ -63,6 +63,7 @@ class ConvertChoices(InspectChoices, total=False):
     dequantize: bool
     metadata: Mapping[str, Json] | None
     structured_outputs: bool
+    outputs: Names | None
     rename: Mapping[str, str]
     checksums: bool
     force: bool
@@ -76,7 +77,7 @@ class ConvertOptions:
         to: What to write, one of :data:`TARGETS`. By default the destination's suffix says it,
             and anything without ``.h5``, ``.keras``, ``.weights.h5`` or ``.npz`` is the directory
             of a tfjs Layers model, or of a graph model if the source is a graph or has no exact
-            layers.
+            layers. ``auto`` is a Layers model if it is exact, else a graph model.
         shard_size_bytes: Size of the weight files, except the last of a group.
         single_shard: One weight file per group, whatever its size.
         split_weights_by_layer: A group, and so files of its own, for every layer with weights.
@@ -92,6 +93,8 @@ class ConvertOptions:
             ``serving_default``, or the only one.
         output_node_names: What a frozen graph returns: ``node`` or ``node:1``.
         structured_outputs: ``model.predict`` of a graph model returns a map by output keys.
+        outputs: Names of the layers whose outputs a graph model of a Keras model returns, instead
+            of the model's own. A layer of a model inside is ``model/layer``.
         rename: New names of layers by their old ones; weights follow their layers.
         checksums: Write down the SHA-256 of each weight file, in ``userDefinedMetadata``.
         verify_checksums: Compare the values of a SavedModel with the checksums in it.
@@ -116,6 +119,7 @@ class ConvertOptions:
     signature_name: str | None = None
     output_node_names: Names | None = None
     structured_outputs: bool = False
+    outputs: Names | None = None
     rename: Mapping[str, str] = field(default_factory=dict)
     checksums: bool = False
     verify_checksums: bool = True
@@ -137,7 +141,7 @@ class ConvertOptions:
             raise UsageError(f"shard_size_bytes must be a positive integer, not {quote(size)}")
         object.__setattr__(self, "quantize", _check_quantize(self.quantize))
         _check_metadata(self.metadata)
-        for name in ("tags", "output_node_names"):
+        for name in ("tags", "output_node_names", "outputs"):
             if isinstance(given := getattr(self, name), str):
                 raise UsageError(f"{name} must be a list of strings", hint=f"Write [{given!r}].")
 

@@ -28,6 +28,18 @@ def test_keras_files(case, file, tmp_path):
     check(keras_file(case, file, tmp_path), tmp_path)
 
 
+@pytest.mark.parametrize(("case", "file"), FILES)
+def test_keras_files_as_graphs(case, file, tmp_path):
+    keras = keras_file(case, file, tmp_path)
+    web = tmp_path / "web"
+    tfjs_codec.convert(keras.source, web, to="graph", architecture=keras.architecture)
+    with open_model(web) as model:
+        assert isinstance(model, TfjsGraph)
+        graph = parse(model)
+        found = run(graph, dict(zip(graph.inputs, keras.inputs, strict=True)))
+        assert_close(list(found.values()), keras.outputs, **keras.tolerance)
+
+
 @pytest.mark.parametrize("name", SAVED_MODELS)
 def test_keras_models_in_saved_models(name, tmp_path):
     check(saved_model(name), tmp_path)

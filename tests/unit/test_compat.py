@@ -164,11 +164,10 @@ def test_flags_without_effect_are_noted(run, fixtures_dir, tmp_path, flag):
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
-        (["--input_format=keras", "--output_format=tfjs_graph_model"], "model.export()"),
         (["--input_format=tfjs_layers_model", "--output_format=keras_saved_model"],
          "use --output_format=keras_keras"),
         (["--input_format=keras", "--output_format=keras"],
-         "Use --output_format=tfjs_layers_model."),
+         "Use --output_format=tfjs_layers_model or tfjs_graph_model."),
         (["--output_format=tfjs_layers_model"], "Use --output_format=tfjs_graph_model."),
         (["--input_format=keras", "--signature_name=x"], "only for SavedModels"),
         (["--input_format=keras", "--output_node_names=x"], "only for --input_format=tf_frozen"),

@@ -26,7 +26,7 @@ ORDER = (
     "keras tfjs",
     "readers tracing",
     "layers operations back graph writers",
-    "report sandbox",
+    "report sandbox supported",
     "conversion",
     "inspection comparison",
     "verification",

@@ -24,18 +24,15 @@ _GRAPHS = ("tf_saved_model", "tf_hub", "tf_frozen_model")
 _TFJS_INPUT = "tfjs_layers_model"
 # Our target for each pair of formats, and for others what to do instead.
 _SAVED_MODEL = "writing SavedModels needs TensorFlow; use --output_format=keras_keras"
-_TO_GRAPH = (
-    "Keras layers are written as a Layers model (--output_format=tfjs_layers_model); for a graph "
-    "model, save the model with model.export() and use --input_format=tf_saved_model"
-)
 _TARGETS: dict[tuple[str, str], Target] = {
     **dict.fromkeys(((keras, "tfjs_layers_model") for keras in (*_KERAS, _TFJS_INPUT)), "layers"),
-    **dict.fromkeys(((graph, "tfjs_graph_model") for graph in _GRAPHS), "graph"),
+    **dict.fromkeys(
+        ((any_, "tfjs_graph_model") for any_ in (*_KERAS, *_GRAPHS, _TFJS_INPUT)), "graph"
+    ),
     (_TFJS_INPUT, "keras"): "h5",
     (_TFJS_INPUT, "keras_keras"): "keras",
 }
 _ADVICE = {
-    **{(keras, "tfjs_graph_model"): _TO_GRAPH for keras in (*_KERAS, _TFJS_INPUT)},
     (_TFJS_INPUT, "keras_saved_model"): _SAVED_MODEL,
 }
 _DEFAULT_OUTPUT = {

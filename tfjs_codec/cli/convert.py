@@ -52,6 +52,7 @@ def add_parser(commands: shared.Commands) -> None:
         action="store_true",
         help="return the outputs of a graph model as a map",
     )
+    add("--outputs", metavar="NAMES", help="the layers whose outputs a graph model returns")
     shared.add_changes(add)
     add("--checksums", action="store_true", help="record the SHA-256 of the weight files")
     add("--no-checksums", action="store_true", help="do not verify the checksums of a SavedModel")
@@ -86,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         signature_name=arguments.signature_name,
         output_node_names=shared.split_names(arguments.output_node_names),
         structured_outputs=arguments.structured_outputs,
+        outputs=shared.split_names(arguments.outputs),
         rename=dict(shared.pairs(arguments.rename)),
         checksums=arguments.checksums,
         verify_checksums=not arguments.no_checksums,

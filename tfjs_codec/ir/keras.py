@@ -85,7 +85,8 @@ class KerasGraph:
 
     A Sequential model (``sequential``) is the same thing: its InputLayer and the calls of its
     chain are made explicit by the reader. ``inputs`` and ``outputs`` are flat, in the order in
-    which Keras feeds and returns them.
+    which Keras feeds and returns them; where they are dicts, ``input_keys`` and ``output_keys`` are
+    the keys in that order.
     """
 
     name: str
@@ -94,6 +95,8 @@ class KerasGraph:
     outputs: list[Ref]
     sequential: bool = False
     trainable: bool = True
+    input_keys: tuple[str, ...] = ()
+    output_keys: tuple[str, ...] = ()
 
     def copy(self) -> KerasGraph:
         """Return a copy whose layers can be edited; tensors are shared."""

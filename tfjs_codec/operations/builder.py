@@ -19,7 +19,6 @@ from tfjs_codec.ir.graph import Names, Node, Ref, Shape, Tensor
 from tfjs_codec.ir.keras import Call, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32, map_float32
-from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.limits import Limits
 from tfjs_codec.operations.values import Dims, Operand, Value, broadcast, graph_dtype
 from tfjs_codec.tfjs.graph_ops import Arg, op_def
@@ -49,8 +48,11 @@ class Builder:
         warnings: What the reader of the report should know.
     """
 
-    def __init__(self, model: KerasModel, caller: Caller, limits: Limits) -> None:
+    def __init__(
+        self, model: KerasModel, caller: Caller, limits: Limits, *, allow_approximate: bool = False
+    ) -> None:
         self._limits = limits
+        self._allow_approximate = allow_approximate
         self.model = model
         self.caller = caller
         self.nodes: dict[str, Node] = {}
@@ -85,9 +87,14 @@ class Builder:
         return self.model.version
 
     def argument(self, name: str) -> Any:
-        """Return an argument of the call by the name of its parameter, None if it is not given."""
-        place = CLASSES[self.layer.class_name].call.index(name)
-        return self.call.args[place] if place < len(self.call.args) else self.call.kwargs.get(name)
+        """Return an argument of the call after the first, None if it is not given."""
+        return self.call.kwargs.get(name)
+
+    def approximate(self, reason: str) -> None:
+        """Refuse unless the user allowed approximate formulas; then warn with *reason*."""
+        if not self._allow_approximate:
+            raise Refusal(f"only approximate in tfjs: {reason}", "Pass --allow-approximate.")
+        self.warn(f"approximate: {reason}")
 
     def warn(self, sentence: str) -> None:
         """Record a warning about the layer."""

@@ -25,7 +25,11 @@ from tfjs_codec.tracing.tracer import Tracer
 
 
 def build_graph(
-    model: KerasModel, *, outputs: Sequence[str] = (), limits: Limits = DEFAULT_LIMITS
+    model: KerasModel,
+    *,
+    outputs: Sequence[str] = (),
+    allow_approximate: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Graph:
     """Express *model* by TensorFlow's operations.
 
@@ -33,6 +37,7 @@ def build_graph(
         model: What a reader returned, with an architecture.
         outputs: Names of layers whose outputs the graph returns, instead of the model's. A layer
             inside another one is named by its path (``encoder/conv``).
+        allow_approximate: Accept formulas that are only nearly exact; each is a warning.
         limits: What the rules may still make.
 
     Raises:
@@ -41,7 +46,7 @@ def build_graph(
         CorruptFileError: Weights, shapes or configs that contradict each other.
     """
     model = replace(model, graph=record(REGISTRY.name_weights(model.graph)))
-    target = GraphTarget(model, limits)
+    target = GraphTarget(model, limits, allow_approximate=allow_approximate)
     inputs, signature = target.inputs(model.graph)
     results = target.model(model.graph, inputs)
     target.tracer.check()
@@ -60,7 +65,9 @@ def build_graph(
 
 
 def _named(keras: KerasGraph, results: Sequence[Value]) -> dict[str, Value]:
-    """Name the outputs after their layers; several of one layer are numbered."""
+    """Name the outputs by their keys or after their layers; several of one layer are numbered."""
+    if keras.output_keys:
+        return dict(zip(keras.output_keys, results, strict=True))
     named: dict[str, Value] = {}
     for ref, value in zip(keras.outputs, results, strict=True):
         name, number = ref.layer, 0
@@ -78,8 +85,10 @@ def _shape(shape: Dims) -> Shape:
 class GraphTarget:
     """Traces a Keras model into one graph; ``tracer`` holds what was refused."""
 
-    def __init__(self, model: KerasModel, limits: Limits) -> None:
-        self.builder = Builder(model, self, limits)
+    def __init__(
+        self, model: KerasModel, limits: Limits, *, allow_approximate: bool = False
+    ) -> None:
+        self.builder = Builder(model, self, limits, allow_approximate=allow_approximate)
         self.tracer = Tracer(REGISTRY, model.path, model.generation, Value, _stand_in)
         self._calls: dict[str, int] = {}
         self._results: dict[str, list[Value]] = {}
@@ -88,7 +97,8 @@ class GraphTarget:
         """Add the inputs of the model in its order; return them, and the signature."""
         layers = {layer.name: layer for layer in keras.layers if is_input(layer)}
         values, signature = [], {}
-        for ref in keras.inputs:
+        keys = keras.input_keys or [ref.layer for ref in keras.inputs]
+        for key, ref in zip(keys, keras.inputs, strict=True):
             layer = layers.get(ref.layer)
             shape = None if layer is None else layer.config.get("batch_shape")
             if layer is None or not isinstance(shape, list) or not shape:
@@ -103,7 +113,7 @@ class GraphTarget:
             dtype = layer.config.get("dtype") or "float32"
             value, tensor = self.builder.input(ref.layer, tuple(shape), dtype)
             values.append(value)
-            signature[ref.layer] = tensor
+            signature[key] = tensor
         self.builder.reserve([layer.name for layer in keras.layers if layer.name not in layers])
         return values, signature
 

@@ -181,6 +181,8 @@ class _Reader:
             layers,
             flat_refs(config["input_layers"], place.at("input_layers")),
             flat_refs(config["output_layers"], place.at("output_layers")),
+            input_keys=_keys(config["input_layers"]),
+            output_keys=_keys(config["output_layers"]),
         )
         Linker(graph, self.generation, place).link()
         by_name = {layer.name: layer for layer in layers}
@@ -465,3 +467,14 @@ def _record_shapes(entries: list[Any], layers: dict[str, KerasLayer]) -> None:
                 layers[name].recorded[int(tensor)] = shape
         elif isinstance(value, dict):
             stack += value.values()
+
+
+def _keys(structure: Any) -> tuple[str, ...]:
+    """Return the keys of a dict of single tensors in tf.nest order."""
+    if not isinstance(structure, dict) or not all(map(_is_ref, structure.values())):
+        return ()
+    return tuple(sorted(structure))
+
+
+def _is_ref(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and isinstance(value[0], str)

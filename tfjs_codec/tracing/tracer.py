@@ -114,9 +114,10 @@ class Tracer(Generic[V]):
             if not poisoned:
                 raise
         except Exception as error:
-            if entry is not None and (entry.is_user or isinstance(error, _BUGS)):
+            is_bug = entry is not None and (entry.is_user or isinstance(error, _BUGS))
+            if entry is not None and is_bug and not poisoned:
                 raise self._rule_error(layer, entry, error) from error
-            if not isinstance(error, _NONSENSE):
+            if not is_bug and not isinstance(error, _NONSENSE):
                 raise
             if not poisoned:
                 raise CorruptFileError(

@@ -74,6 +74,7 @@ def _conv_lstm(rank: int) -> list[KerasClass]:
             f"ConvLSTM{rank}D", "recurrent", {**_CONV, **_RNN}, inert, _HARD, outputs=None,
             mask="own", variables=_recurrent("cell", convolves=convolves), call=_CALL,
             older_call=_OLDER_CALL, gates=_LSTM_GATES, generations=(2, 3),
+            told=("filters", "kernel_size"),
         ),
         KerasClass(
             f"ConvLSTM{rank}DCell", "cell", _CONV, inert, _HARD, variables=_recurrent(""),

@@ -58,7 +58,7 @@ def _matrix(b: Builder, size: int, target: int, method: str, antialias: bool) ->
     if method != "bicubic" or antialias:
         return resize_matrix(size, target, method, antialias=antialias).numpy()
     if b.generation == 3 and rounded_by(size, target, 1024) > 1e-5:
-        b.warn("approximate: TensorFlow rounds the positions of bicubic resizing, JAX does not")
+        b.approximate("TensorFlow rounds the positions of bicubic resizing, JAX does not")
     return resize_matrix(size, target, method, grid=1024).numpy()
 
 

@@ -50,10 +50,7 @@ def kernel(b: Builder, layer: KerasLayer, role: str) -> Value:
     scale = layer.weights[f"{role}_scale"].numpy().astype(np.float32)
     scale = scale if role == "kernel" else scale[:, None]
     if role == "kernel":
-        raise Refusal(
-            "Keras rounds the inputs of an int8 layer too, tfjs does not",
-            "Save the model before it is quantised.",
-        )
+        b.approximate("Keras rounds the inputs of an int8 layer too, this does not")
     return a.divide(b, b.weight(layer, role), scale)
 
 

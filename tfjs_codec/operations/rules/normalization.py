@@ -55,7 +55,7 @@ def rms_normalization(b: Builder, layer: KerasLayer, x: Value) -> Value:
     return c.rms_normalization(b, x, scale, layer.config["axis"], layer.config["epsilon"])
 
 
-@rule("GroupNormalization")
+@rule("GroupNormalization", "Addons>InstanceNormalization")
 def group_normalization(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Its formula on (batch, positions, groups, channels of a group)."""
     x = f.real(b, x)

@@ -256,6 +256,7 @@ def _called(b: Builder, layer: KerasLayer, x: Any) -> Given:
 def _check(b: Builder, layer: KerasLayer, mask: Value | None) -> None:
     """Refuse what no graph computes."""
     config = layer.config
+    zero_masked = config.get("zero_output_for_mask") and mask is not None
     if config.get("stateful"):
         raise Refusal(
             "it is stateful, and a graph model forgets its states",
@@ -267,7 +268,7 @@ def _check(b: Builder, layer: KerasLayer, mask: Value | None) -> None:
         )
     if config.get("time_major") and mask is not None:
         raise Refusal("a mask in a time_major layer")
-    if mask is not None and config.get("zero_output_for_mask") and not config["return_sequences"]:
+    if zero_masked and not config["return_sequences"]:
         raise Refusal("zero_output_for_mask with a mask, for the last step alone")
 
 
@@ -461,14 +462,16 @@ def _time_major(layer: KerasLayer) -> bool:
 
 def _in_step(forward: KerasLayer, backward: KerasLayer) -> bool:
     """Tell whether two layers are the same recurrence over vectors in opposite directions."""
-    keys = ("units", "activation", "recurrent_activation", "reset_after", "use_bias")
+    keys = ("units", "activation", "recurrent_activation", "reset_after", "use_bias",
+            "return_sequences", "return_state")  # fmt: skip
+    options = [[one.config.get(key) for key in keys] for one in (forward, backward)]
     return (
         forward.class_name == backward.class_name
         and forward.class_name != "RNN"
         and not _convolves(forward)
-        and all(forward.config.get(key) == backward.config.get(key) for key in keys)
+        and options[0] == options[1]
         and bool(backward.config.get("go_backwards")) and not forward.config.get("go_backwards")
-        and not _time_major(forward)
+        and not _time_major(forward) and not _time_major(backward)
     )  # fmt: skip
 
 

@@ -1,0 +1,132 @@
+"""Keras models as graphs of operations: names, signatures, targets, dtypes and shapes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from keras_files import entry, functional, h5_model, input_entry
+
+import tfjs_codec
+from tfjs_codec.errors import UnsupportedModelError, UsageError
+from tfjs_codec.graph.importing.tfjs_graph import parse
+from tfjs_codec.graph.interpreter import run
+from tfjs_codec.operations.values import broadcast, result_dtype
+from tfjs_codec.readers import open_model
+
+
+def two_towers(outputs):
+    layers = [
+        input_entry("in", [None, 3]),
+        entry("Dense", "hidden", [[["in", 0, 0, {}]]], units=2, activation="relu"),
+        entry("Dense", "top", [[["hidden", 0, 0, {}]]], units=1, activation="sigmoid"),
+    ]
+    kernels = {"hidden": np.arange(6).reshape(3, 2) - 2.0, "top": np.ones((2, 1))}
+    groups = {
+        name: [(f"{name}/kernel:0", kernel), (f"{name}/bias:0", np.zeros(kernel.shape[1]))]
+        for name, kernel in kernels.items()
+    }
+    return h5_model(functional(layers, [["in", 0, 0]], outputs), groups)
+
+
+@pytest.fixture
+def model(tmp_path):
+    file = tmp_path / "m.h5"
+    file.write_bytes(two_towers([["top", 0, 0]]))
+    return file
+
+
+def signature(folder):
+    return json.loads((folder / "model.json").read_text())["signature"]
+
+
+def predict(folder, x):
+    with open_model(folder) as loaded:
+        return run(parse(loaded), {"in": x})
+
+
+X = np.array([[1, 2, 3], [-1, 0, 1]], np.float32)
+HIDDEN = np.maximum(X @ (np.arange(6).reshape(3, 2) - 2), 0)
+
+
+def test_inputs_and_outputs_have_the_names_of_their_layers(model, tmp_path):
+    tfjs_codec.convert(model, tmp_path / "web", to="graph")
+    found = signature(tmp_path / "web")
+    assert list(found["inputs"]) == ["in"]
+    assert found["outputs"]["top"]["name"] == "top:0"
+
+
+def test_the_outputs_of_a_dict_have_its_keys(tmp_path):
+    file = tmp_path / "m.h5"
+    file.write_bytes(two_towers({"score": ["top", 0, 0], "features": ["hidden", 0, 0]}))
+    tfjs_codec.convert(file, tmp_path / "web", to="graph")
+    found = predict(tmp_path / "web", X)
+    assert list(found) == ["features", "score"]
+    np.testing.assert_allclose(found["features"], HIDDEN)
+
+
+def test_the_output_of_a_layer_can_be_asked_for(model, tmp_path):
+    tfjs_codec.convert(model, tmp_path / "web", to="graph", outputs=["hidden"])
+    np.testing.assert_allclose(predict(tmp_path / "web", X)["hidden"], HIDDEN)
+    with pytest.raises(UsageError, match="no layer 'nowhere'"):
+        tfjs_codec.convert(model, tmp_path / "web", to="graph", outputs=["nowhere"])
+    with pytest.raises(UsageError, match="outputs"):
+        tfjs_codec.convert(model, tmp_path / "web", outputs=["hidden"])
+
+
+def logarithm(tmp_path):
+    layers = [
+        input_entry("in", [None, 3]),
+        {
+            "class_name": "TFOpLambda",
+            "config": {"name": "log", "trainable": True, "function": "math.log"},
+            "name": "log",
+            "inbound_nodes": [["in", 0, 0, {}]],
+        },
+    ]
+    file = tmp_path / "log.h5"
+    config = functional(layers, [["in", 0, 0]], [["log", 0, 0]])
+    file.write_bytes(h5_model(config, {}))
+    return file
+
+
+def test_a_refusal_of_layers_names_the_graph(tmp_path):
+    with pytest.raises(UnsupportedModelError, match="--to graph"):
+        tfjs_codec.convert(logarithm(tmp_path), tmp_path / "web")
+
+
+def test_auto_writes_a_graph_where_layers_are_refused(model, tmp_path):
+    report = tfjs_codec.convert(logarithm(tmp_path), tmp_path / "graph", to="auto")
+    assert any("not as a Layers model" in warning for warning in report.warnings)
+    x = np.array([[1, 2, 4]], np.float32)
+    np.testing.assert_allclose(predict(tmp_path / "graph", x)["log"], np.log(x), rtol=1e-6)
+    tfjs_codec.convert(model, tmp_path / "layers", to="auto")
+    assert json.loads((tmp_path / "layers/model.json").read_text())["format"] == "layers-model"
+
+
+def test_a_layers_model_becomes_a_graph(model, tmp_path):
+    tfjs_codec.convert(model, tmp_path / "layers")
+    tfjs_codec.convert(tmp_path / "layers", tmp_path / "graph", to="graph")
+    tfjs_codec.convert(model, tmp_path / "direct", to="graph")
+    found, expected = (predict(tmp_path / name, X) for name in ("graph", "direct"))
+    assert found.keys() == expected.keys()
+    np.testing.assert_allclose(found["top"], expected["top"])
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "result"),
+    [
+        (("int32", "float"), "float32"), (("float16", "float"), "float16"),
+        (("int64", "bfloat16"), "bfloat16"), (("uint8", "int8"), "int16"),
+        (("bool", "int"), "int32"), (("float16", "bfloat16"), "float32"),
+    ],
+)  # fmt: skip
+def test_dtypes_promote_as_in_keras(dtypes, result):
+    assert result_dtype(*dtypes) == result
+
+
+def test_unknown_sizes_broadcast_to_known_ones():
+    assert broadcast((None, 1, 3), (5, None)) == (None, 5, 3)
+    with pytest.raises(ValueError, match="broadcast"):
+        broadcast((2, 3), (2, 4))
