@@ -177,7 +177,7 @@ def _value(class_name: str, key: str, value: Json) -> Iterator[str]:
         return
     if key in ("activation", "recurrent_activation"):
         kind = value.get("class_name") if isinstance(value, dict) else value
-        if kind not in _ACTIVATIONS:
+        if not isinstance(kind, str) or kind not in _ACTIVATIONS:
             yield f"tfjs has no {key} {quote(kind)}"
     elif key == "data_format" and value not in _DATA_FORMATS:
         yield f"tfjs has no data_format {quote(value)}"
@@ -185,4 +185,5 @@ def _value(class_name: str, key: str, value: Json) -> Iterator[str]:
         yield "tfjs has no padding 'causal'"
     elif (kind := key.rpartition("_")[2]) in _OBJECTS and isinstance(value, dict):
         name = value.get("class_name")
-        yield from () if name in _OBJECTS[kind] else (f"tfjs has no {kind} {quote(name)}",)
+        known = isinstance(name, str) and name in _OBJECTS[kind]
+        yield from () if known else (f"tfjs has no {kind} {quote(name)}",)
