@@ -90,6 +90,29 @@ class Builder:
         """Return an argument of the call after the first, None if it is not given."""
         return self.call.kwargs.get(name)
 
+    def seen_mask(self, x: Value | None) -> Value | None:
+        """Return the mask that a layer sees when it is called on *x* first.
+
+        Keras 3 hands the input's mask to a call of one tensor only (``Layer.__call__``): to no
+        recurrent layer with initial states.
+        """
+        given = (*self.call.args, *self.call.kwargs.values())
+        if self.generation > 2 and self.argument("mask") is None and sum(map(_holds, given)) > 1:
+            return None
+        return self.passed_mask(x)
+
+    def passed_mask(self, x: Value | None) -> Value | None:
+        """Return the mask that a layer hands on when it is called on *x* first, if it does.
+
+        An argument ``mask=None`` hides the input's in Keras 2.
+        """
+        given = self.argument("mask")
+        if given is not None:
+            return self.value(self.value(given), "bool")
+        if "mask" in self.call.kwargs and self.generation < 3:
+            return None
+        return None if x is None else x.mask
+
     def approximate(self, reason: str) -> None:
         """Refuse unless the user allowed approximate formulas; then warn with *reason*."""
         if not self._allow_approximate:
@@ -285,6 +308,12 @@ class Builder:
                 break
             self.shapes[Ref(name, number)] = shape
         return [_moved(value, old, name) for value in results]
+
+
+def _holds(argument: object) -> bool:
+    if isinstance(argument, list | tuple):
+        return any(map(_holds, argument))
+    return isinstance(argument, Value | np.ndarray)
 
 
 def _moved(value: Value, old: str, name: str) -> Value:

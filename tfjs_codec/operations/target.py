@@ -154,6 +154,7 @@ class GraphTarget:
         b, place = self.builder, self.tracer.place(layer)
         number = self._calls[place] = self._calls.get(place, -1) + 1
         since, before = len(b.nodes), (b.layer, b.call)
+        becomes = entry.mask_in(b.generation)
         b.layer, b.call = layer, call
         try:
             with b.scope(f"{layer.name}/call_{number}" if number else layer.name):
@@ -162,14 +163,13 @@ class GraphTarget:
                     made = entry.function(b, *args, **options)
                 else:
                     made = entry.function(b, layer, call.args[0] if call.args else [])
+                first = next(iter(self.tracer.values_in(call)), None)
+                mask = b.passed_mask(first) if becomes == "pass" else None
         finally:
             b.layer, b.call = before
         outputs = [made] if isinstance(made, Value) else list(self.tracer.values_in(made))
         if outputs and not number:
             outputs = b.name_results(outputs, legal(place), since)
-        inputs = self.tracer.values_in(call)
-        becomes = entry.mask_in(b.generation)
-        mask = next((x.mask for x in inputs), None) if becomes == "pass" else None
         if becomes != "own":
             outputs = [replace(value, mask=mask) for value in outputs]
         self._results.setdefault(place, outputs)

@@ -231,11 +231,12 @@ def _one_direction(b: Builder, layer: KerasLayer) -> Cell:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The sequence a recurrent layer is called on, with its mask and initial states."""
+    """The call of a recurrent layer: its sequence, the mask it sees and hands on, its states."""
 
     x: Value
     mask: Value | None
     states: list[Value]
+    passed: Value | None = None
 
 
 def _called(b: Builder, layer: KerasLayer, x: Any) -> Given:
@@ -246,11 +247,14 @@ def _called(b: Builder, layer: KerasLayer, x: Any) -> Given:
     if given is not None:
         listed = list(given) if isinstance(given, list | tuple) else [given]
         states = [f.real(b, b.value(each)) for each in listed]
-    mask = b.argument("mask")
-    if isinstance(mask, list | tuple) and len(mask) == 1 + len(states):
-        mask = mask[0]
-    mask = value.mask if mask is None else b.value(b.value(mask), "bool")
-    return Given(replace(value, mask=None), mask, [replace(s, mask=None) for s in states])
+    mask = b.seen_mask(value)
+    if mask is not None and states and b.generation > 2:
+        b.warn(
+            "outputs before the first step that is not masked are zeros, as Keras computes them "
+            "on TensorFlow; on JAX they are the initial state"
+        )
+    states = [replace(each, mask=None) for each in states]
+    return Given(replace(value, mask=None), mask, states, b.passed_mask(value))
 
 
 def _check(b: Builder, layer: KerasLayer, mask: Value | None) -> None:
@@ -317,22 +321,22 @@ def _run(
     ones = list(range(2, inputs[0].rank))
     inputs = [*inputs, expand_dims(b, given.mask, ones)]
     step = _masked(b, step, len(states))
-    extra = [a.multiply(b, states[0], 0.0)] if given.states else []
+    extra = _start(b, layer, projected)[:1] if given.states else []
     made = scan(b, step, inputs, [*extra, *states], backwards=backwards, keep_all=keep_all)
     return made._replace(states=made.states[len(extra) :])
 
 
 def _outputs(
-    b: Builder, layer: KerasLayer, made: Scanned, mask: Value | None
+    b: Builder, layer: KerasLayer, made: Scanned, given: Given
 ) -> tuple[Value, list[Value]]:
     """Return the output with its mask, and the states if the layer returns them."""
-    y = made.last if made.outputs is None else made.outputs
-    if made.outputs is not None and mask is not None:
-        if layer.config.get("zero_output_for_mask"):
+    y, mask = made.last if made.outputs is None else made.outputs, given.mask
+    if made.outputs is not None:
+        if mask is not None and layer.config.get("zero_output_for_mask"):
             keep = flip(b, mask, 1) if layer.config.get("go_backwards") else mask
             keep = expand_dims(b, keep, list(range(2, y.rank)))
             y = a.where(b, keep, y, 0.0)
-        y = replace(y, mask=mask)
+        y = replace(y, mask=given.passed)
     return y, made.states if layer.config.get("return_state") else []
 
 
@@ -351,9 +355,9 @@ def _call(b: Builder, layer: KerasLayer, given: Given) -> list[Value]:
     first = config.get("data_format") == "channels_first" and given.x.rank > 3
     if first:
         states = [to_channels_last(b, each) for each in given.states]
-        given = Given(_frames(b, given.x, to_channels_last), given.mask, states)
+        given = replace(given, x=_frames(b, given.x, to_channels_last), states=states)
     made = _run(b, layer, given, keep_all=keep_all, backwards=backwards)
-    y, states = _outputs(b, layer, made, given.mask)
+    y, states = _outputs(b, layer, made, given)
     if first:
         mask = y.mask
         y = _frames(b, y, to_channels_first) if keep_all else to_channels_first(b, y)
@@ -410,7 +414,7 @@ def _over_cells(b: Builder, layer: KerasLayer, given: Given) -> list[Value]:
         if mask is not None and number == 0 and layer.config.get("go_backwards"):
             mask = flip(b, mask, 1)  # later cells see the steps in the order of the first
     assert made is not None
-    y, states = _outputs(b, layer, made._replace(states=finals), given.mask)
+    y, states = _outputs(b, layer, made._replace(states=finals), given)
     if layer.config.get("time_major") and layer.config.get("return_sequences"):
         y = _swap(b, y)
     return [y, *states]
@@ -441,7 +445,7 @@ def bidirectional(b: Builder, layer: KerasLayer, x: Any) -> list[Value]:
         states = [*ahead, *behind]
         if all_steps:
             second = flip(b, replace(second, mask=None), 0 if _time_major(forward) else 1)
-    mask = given.mask if all_steps else None
+    mask = given.passed if all_steps else None
     mode = layer.config.get("merge_mode", "concat")
     if mode is None:
         return [replace(first, mask=mask), replace(second, mask=mask), *states]
