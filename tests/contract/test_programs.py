@@ -6,8 +6,6 @@ interpreters that share nothing with the rules: each translation checks the othe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -83,11 +81,7 @@ NOT_AS_LAYERS = frozenset(
     }
 )
 # Refused by one or both targets until a rule reads the option; all others must be taken.
-PENDING = ("Bidirectional", "ConvLSTM", "ReversibleEmbedding_2", "bidirectional", "conv_lstm",
-           "diagonal", "rnn_returns")  # fmt: skip
-# The graph target does not convert these (einsum called with its equation by position, conv_lstm
-# of some files) or computes what Keras does not (sparsemax of three axes).
-GRAPH_FAULTS = ("conv_lstm", "einsum", "sparsemax")
+NOT_AS_GRAPH = ("diagonal",)  # refused
 # Keras's JAX computes cubic weights, TensorFlow looks them up.
 BICUBIC = "Resizing_6"
 
@@ -96,25 +90,14 @@ def tolerance(name: str) -> dict[str, float]:
     return {"atol": 2e-4, "rtol": 2e-3} if name == BICUBIC else {}
 
 
-@contextmanager
-def pending(name: str) -> Iterator[None]:
-    """Let a model of :data:`PENDING` be refused."""
-    try:
-        yield
-    except UnsupportedModelError:
-        if not name.startswith(PENDING):
-            raise
-
-
 @pytest.mark.parametrize("name", sorted(PROGRAMS.how.keys() - NOT_AS_LAYERS))
 def test_as_layers(name, tmp_path):
     keras = PROGRAMS.get(name, tmp_path)
-    with pending(name):
-        tfjs_codec.convert(
-            keras.source, tmp_path / "web", to="layers", allow_approximate=name == BICUBIC
-        )
-        got = load(tmp_path / "web").predict(keras.inputs)
-        assert_close(got, keras.outputs, **tolerance(name))
+    tfjs_codec.convert(
+        keras.source, tmp_path / "web", to="layers", allow_approximate=name == BICUBIC
+    )
+    got = load(tmp_path / "web").predict(keras.inputs)
+    assert_close(got, keras.outputs, **tolerance(name))
 
 
 @pytest.mark.parametrize("name", sorted(NOT_AS_LAYERS))
@@ -134,18 +117,12 @@ def check_graph(keras: Recorded, web: Path, **closeness: float) -> None:
     assert_close(list(got.values()), keras.outputs, **closeness)
 
 
-@pytest.mark.parametrize(
-    "name", sorted(name for name in PROGRAMS.how if not name.startswith(GRAPH_FAULTS))
-)
+@pytest.mark.parametrize("name", sorted(PROGRAMS.how.keys() - {*NOT_AS_GRAPH}))
 def test_as_graph(name, tmp_path):
-    with pending(name):
-        check_graph(PROGRAMS.get(name, tmp_path), tmp_path / "web", **tolerance(name))
+    check_graph(PROGRAMS.get(name, tmp_path), tmp_path / "web", **tolerance(name))
 
 
-@pytest.mark.parametrize(
-    ("case", "file"), [names for names in FILES if not names[0].startswith(GRAPH_FAULTS)]
-)
+@pytest.mark.parametrize(("case", "file"), FILES)
 def test_keras_files_as_graphs(case, file, tmp_path):
     keras = keras_file(case, file, tmp_path)
-    with pending(case):
-        check_graph(keras, tmp_path / "web", **keras.tolerance)
+    check_graph(keras, tmp_path / "web", **keras.tolerance)

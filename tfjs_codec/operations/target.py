@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,7 +20,7 @@ from tfjs_codec.tracing.accounting import record
 from tfjs_codec.tracing.nested import check_inputs
 from tfjs_codec.tracing.refusal import Refusal
 from tfjs_codec.tracing.registry import Entry
-from tfjs_codec.tracing.tracer import Tracer
+from tfjs_codec.tracing.tracer import Tracer, bind
 
 
 def build_graph(
@@ -159,10 +158,11 @@ class GraphTarget:
         try:
             with b.scope(f"{layer.name}/call_{number}" if number else layer.name):
                 if layer.is_op:
-                    args, options = _bind(entry, call)
+                    args, options = bind(entry, call, before=1)
                     made = entry.function(b, *args, **options)
                 else:
-                    made = entry.function(b, layer, call.args[0] if call.args else [])
+                    named: Any = next((call.kwargs[name] for name in call.kwargs), [])
+                    made = entry.function(b, layer, call.args[0] if call.args else named)
                 first = next(iter(self.tracer.values_in(call)), None)
                 mask = b.passed_mask(first) if becomes == "pass" else None
         finally:
@@ -174,32 +174,6 @@ class GraphTarget:
             outputs = [replace(value, mask=mask) for value in outputs]
         self._results.setdefault(place, outputs)
         return outputs
-
-
-def _bind(entry: Entry, call: Call) -> tuple[list[Any], dict[str, Any]]:
-    """Return the arguments of an operation: its operands may come after an option by keyword.
-
-    Raises:
-        Refusal: It is called with an option that its function does not know.
-    """
-    parameters = list(inspect.signature(entry.function).parameters.values())[1:]
-    names = [parameter.name for parameter in parameters]
-    for key, value in call.kwargs.items():
-        if key not in (*names, "name", "training", "dtype") and value not in (None, False):
-            raise Refusal(f"the option '{key}' of this operation")
-    options = {key: value for key, value in call.kwargs.items() if key in names}
-    args: list[Any] = []
-    waiting = list(call.args)
-    for parameter in parameters:
-        if not waiting:
-            break
-        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            args, waiting = [*args, *waiting], []
-        elif parameter.name in options:
-            args.append(options.pop(parameter.name))
-        else:
-            args.append(waiting.pop(0))
-    return [*args, *waiting], options
 
 
 def _stand_in(given: Sequence[Value]) -> Value:

@@ -217,12 +217,31 @@ def _advice(layer: KerasLayer, entry: Entry) -> str:
     return "Correct the rule."
 
 
-def bind(entry: Entry, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Match an operation's arguments to its rule's parameters."""
-    names = list(inspect.signature(entry.function).parameters)[2:]
+def bind(entry: Entry, call: Call, *, before: int) -> tuple[list[Any], dict[str, Any]]:
+    """Match an operation's arguments to the parameters of its rule after the first *before*.
+
+    Operands may come after an option that is given by keyword.
+
+    Raises:
+        Refusal: There are options or operands that the rule does not know.
+    """
+    parameters = list(inspect.signature(entry.function).parameters.values())[before:]
+    names = [parameter.name for parameter in parameters]
     for key, value in call.kwargs.items():
         if key not in (*names, "name", "training", "dtype") and value not in (None, False):
             raise Refusal(f"the option '{key}' of this operation")
-    if len(call.args) > len(names):
+    options = {key: value for key, value in call.kwargs.items() if key in names}
+    args: list[Any] = []
+    waiting = list(call.args)
+    for parameter in parameters:
+        if not waiting:
+            break
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            return [*args, *waiting], options
+        if parameter.name in options:
+            args.append(options.pop(parameter.name))
+        else:
+            args.append(waiting.pop(0))
+    if waiting:
         raise Refusal("more operands than this operation is known to have")
-    return call.args, {key: value for key, value in call.kwargs.items() if key in names}
+    return args, options

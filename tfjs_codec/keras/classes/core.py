@@ -72,7 +72,7 @@ ROWS = rows_by_name(
         "ReversibleEmbedding", "core",
         {**_EMBEDDING, "tie_weights": True, "logit_soft_cap": None},
         (*training_keys("embeddings"), "reverse_dtype", "quantization_config", *_LORA),
-        generations=(3, 3), told=_SIZES, mask="own", call=("inputs", "reverse"),
+        generations=(3, 3), told=(*_SIZES, "tie_weights"), mask="own", call=("inputs", "reverse"),
         variables=(
             Variable("embeddings"),
             Variable(

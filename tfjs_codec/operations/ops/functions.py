@@ -377,11 +377,16 @@ def hide(b: Builder, scores: Value, keep: Operand) -> Value:
 
     The smaller of the score and of a limit; a SelectV2 would repeat the condition first.
     """
-    keep = b.value(keep)
-    if keep.dtype != "bool":
-        keep = a.greater(b, keep, b.value(0.5, keep.dtype) if is_float(keep.dtype) else 0)
-    limit = a.subtract(b, a.multiply(b, b.value(keep, scores.dtype), 3e38), 1e9)
+    limit = a.subtract(b, a.multiply(b, b.value(kept(b, keep), scores.dtype), 3e38), 1e9)
     return a.minimum(b, scores, limit)
+
+
+def kept(b: Builder, mask: Operand) -> Value:
+    """Return a mask of any dtype as bools: of numbers, those above one half are true."""
+    keep = b.value(mask)
+    if keep.dtype == "bool":
+        return keep
+    return a.greater(b, keep, b.value(0.5, keep.dtype) if is_float(keep.dtype) else 0)
 
 
 def _over_axis(b: Builder, op: str, x: Value, axis: Any) -> Value:

@@ -247,7 +247,11 @@ refuse(
 
 @operation()
 def sparsemax(b: Builder, x: Operand, axis: int = -1) -> Value:
-    """Return the projection of *x* onto the simplex."""
+    """Return the projection of *x* onto the simplex as Keras computes it.
+
+    Keras adds up the running sums of all that it keeps, not the last one alone, so that its rows
+    do not always sum to 1 (``keras/src/backend/*/nn.py``).
+    """
     x = f.real(b, x)
     axis = normalize_axis(x, axis)
     size = x.shape[axis]
@@ -258,5 +262,5 @@ def sparsemax(b: Builder, x: Operand, axis: int = -1) -> Value:
     totals = cumsum(b, ordered, axis)
     support = a.greater(b, a.add(b, a.multiply(b, ordered, ranks), 1.0), totals)
     count = sum_(b, b.value(support, "float32"), axis, True)
-    total = sum_(b, a.where(b, support, ordered, 0.0), axis, True)
+    total = sum_(b, a.where(b, support, totals, 0.0), axis, True)
     return f.relu(b, a.subtract(b, x, a.divide(b, a.subtract(b, total, 1.0), count)))

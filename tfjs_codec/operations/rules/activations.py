@@ -105,5 +105,9 @@ def softmax(b: Builder, layer: KerasLayer, x: Value | list[Value]) -> Value:
     mask = inputs[1] if given is None and len(inputs) > 1 else given
     mask = inputs[0].mask if mask is None else mask
     scores = f.real(b, inputs[0])
-    scores = scores if mask is None else f.hide(b, scores, mask)
-    return f.softmax(b, scores, layer.config["axis"])
+    if mask is None:
+        return f.softmax(b, scores, layer.config["axis"])
+    y = f.softmax(b, f.hide(b, scores, mask), layer.config["axis"])
+    if b.generation < 3:
+        return y
+    return a.multiply(b, y, b.value(f.kept(b, mask), y.dtype))  # zeros where all is masked
