@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from keras_files import dense_h5, entry, h5_model
 
-from tfjs_codec import __version__
+from tfjs_codec import __version__, load
 from tfjs_codec.cli import main as cli
 
 
@@ -147,6 +147,27 @@ def test_quantize_all(run, model, tmp_path, dtype):
     assert code == 0
     assert {weight["quantization"]["dtype"] for weight in entries(tmp_path / "out")} == {dtype}
     assert f"d/kernel: {dtype}, largest error" in out
+
+
+@pytest.mark.parametrize("dtype", ["float16", "uint8", "uint16"])
+@pytest.mark.parametrize("value", [1e6, np.inf, np.nan])
+def test_quantize_all_keeps_whole_what_the_type_cannot_hold(run, tmp_path, dtype, value):
+    kernel = np.float32([[value, 1.5], [-2, 0]])
+    path = tmp_path / "model.h5"
+    layer = entry("Dense", "d", units=2, batch_input_shape=[None, 2])
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
+    weights = {"d": [("d/kernel:0", kernel), ("d/bias:0", np.float32([1, 2]))]}
+    path.write_bytes(h5_model(config, weights))
+    code, out, _ = run("convert", path, tmp_path / "out", f"--quantize-{dtype}")
+    assert code == 0
+    kept = dtype == "float16" or not np.isfinite(value)
+    assert ("weight 'd/kernel' has " in out and "it stays whole" in out) == kept
+    assert ["quantization" in weight for weight in entries(tmp_path / "out")] == [not kept, True]
+    with load(tmp_path / "out") as model:
+        limit = 0 if kept else 1e6 / 255
+        np.testing.assert_allclose(model.weights["d/kernel"], kernel, rtol=0, atol=limit)
+    code, _, err = run("convert", path, tmp_path / "globs", f"--quantize-{dtype}=d/*")
+    assert (code != 0, "weight 'd/kernel' has " in err) == (kept, kept)
 
 
 def test_quantize_globs(run, model, tmp_path):

@@ -42,8 +42,12 @@ class Loss(NamedTuple):
     step: float
 
 
-def choose_dtypes(names: Sequence[str], wanted: QuantizeMap) -> tuple[dict[str, str], list[str]]:
+def choose_dtypes(
+    names: Sequence[str], wanted: QuantizeMap
+) -> tuple[dict[str, str], list[str], frozenset[str]]:
     """Return the quantisation dtype of each of *names* that has one, and globs without match.
+
+    The third result are the names that have their dtype although no glob matches them.
 
     *wanted* maps ``float16``, ``uint8``, ``uint16`` to globs over weight names, or to True: all
     weights no glob matches.
@@ -66,9 +70,19 @@ def choose_dtypes(names: Sequence[str], wanted: QuantizeMap) -> tuple[dict[str, 
                     raise UsageError(
                         f"quantize: weight {quote(name)} is to be both {chosen[name]} and {dtype}"
                     )
-    if rest:
-        chosen = dict.fromkeys(names, rest[0]) | chosen
-    return chosen, unmatched
+    remaining = frozenset(names if rest else ()) - chosen.keys()
+    for dtype in rest:
+        chosen |= dict.fromkeys(remaining, dtype)
+    return chosen, unmatched, remaining
+
+
+def find_misfit(name: str, tensor: LazyTensor, dtype: str) -> str | None:
+    """Return why *tensor*, which is read, cannot be quantised to *dtype*; None if it can."""
+    try:
+        Quantizer(name, tensor, dtype)
+    except UsageError as error:
+        return error.what
+    return None
 
 
 class Quantizer:

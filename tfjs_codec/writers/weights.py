@@ -19,7 +19,7 @@ from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, as_float32
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.writers.quantize import Loss, Quantizer, choose_dtypes
+from tfjs_codec.writers.quantize import Loss, Quantizer, choose_dtypes, find_misfit
 from tfjs_codec.writers.shards import Shard, ShardWriter, plan_shards
 
 Progress = Callable[[int, int], None]
@@ -60,7 +60,7 @@ class Group(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What will be written, known before any weight is read."""
+    """What will be written, known before any weight is written."""
 
     groups: tuple[Group, ...]
     warnings: tuple[str, ...]
@@ -89,23 +89,31 @@ class Written:
 def plan_weights(groups: Sequence[Sequence[Weight]], options: ConvertOptions) -> Plan:
     """Decide which weight goes where, from names, shapes and dtypes alone.
 
-    *groups* are the weights in manifest order, those together that are to share files.
+    *groups* are the weights in manifest order, those together that are to share files. If all
+    weights are to be quantised, their values are read: what the dtype cannot hold stays whole.
 
     Raises:
         UsageError: The quantisation options contradict each other.
+        InputError: Reading a weight failed.
     """
     names = [weight.name for group in groups for weight in group]
     if len(set(names)) != len(names):
         raise AssertionError("weight names repeat: " + ", ".join(sorted(_find_repeated(names))))
-    dtypes, unmatched = choose_dtypes(names, options.quantize)
+    dtypes, unmatched, remaining = choose_dtypes(names, options.quantize)
+    warnings = [f"quantize: {glob!r} matches no weight" for glob in unmatched]
+    for weight in (weight for group in groups for weight in group):
+        if weight.name in remaining and weight.tensor.dtype.kind == "f":
+            misfit = find_misfit(weight.name, as_float32(weight.tensor), dtypes[weight.name])
+            if misfit:
+                warnings.append(f"{misfit}; it stays whole")
+                del dtypes[weight.name]
     size = None if options.single_shard else options.shard_size_bytes
     planned = []
     for number, group in enumerate(groups, start=1):
         entries = tuple(_entry(weight, dtypes, options) for weight in group)
         nbytes = sum(entry.nbytes for entry in entries)
         planned.append(Group(entries, plan_shards(number, nbytes, size)))
-    warnings = tuple(f"quantize: {glob!r} matches no weight" for glob in unmatched)
-    return Plan(tuple(planned), warnings, options.checksums)
+    return Plan(tuple(planned), tuple(warnings), options.checksums)
 
 
 def _find_repeated(names: Sequence[str]) -> set[str]:
