@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tfjs_codec.graph.check import check
+from tfjs_codec.graph.emptiness import warn_of_emptiness
 from tfjs_codec.graph.importing.control_v1 import gate_merges
 from tfjs_codec.graph.importing.expand import expand
 from tfjs_codec.graph.importing.loops import carry
@@ -54,6 +55,7 @@ PASSES: tuple[Pass, ...] = (
     narrow,
     cast_inputs,
     separate_outputs,
+    warn_of_emptiness,
     check,
 )
 
