@@ -563,6 +563,22 @@ def test_keys_are_the_original_ones_in_the_order_of_arguments(tmp_path):
     assert content["userDefinedMetadata"] == {"structuredOutputKeys": ["b", "m", "z"]}
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("graph_v1_variables", ["inputs 'x', 'word' and outputs 'ids', 'y'"]),
+        ("graph_v1_vocabulary", []),
+        ("graph_ports", []),
+    ],
+)
+def test_signatures_without_an_order_are_warned_of(tmp_path, name, said):
+    report = tfjs_codec.convert(saved_model(tmp_path, name), tmp_path / "out", to="graph")
+    assert [text for text in report.warnings if "does not order" in text] == [
+        f"the signature does not order its {each}; use their names in tfjs, not arrays"
+        for each in said
+    ]
+
+
 def test_signatures_are_chosen_by_name(tmp_path):
     source = FIXTURES / "savedmodel_tf2.19_module" / "model"
     tfjs_codec.convert(source, tmp_path / "out", signature_name="count")

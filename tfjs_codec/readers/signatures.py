@@ -187,7 +187,8 @@ def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> G
 
     inputs, outputs = tensors(signature.inputs), tensors(signature.outputs)
     inputs = dict(sorted(inputs.items(), key=lambda item: places[item[1].ref.node]))
-    graph = feed(replace(base, outputs=outputs), inputs)
+    unordered = _warn_of_order(inputs, outputs)
+    graph = feed(replace(base, outputs=outputs, warnings=unordered), inputs)
     fillers = table_initializers(model.meta_graph, base.nodes)
     needed = reachable(base.nodes, fillers)
     initializer = {name: node for name, node in base.nodes.items() if name in needed}
@@ -198,6 +199,19 @@ def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> G
             initializer[name] = const(name, np.array(asset.filename.encode(), object))
     graph = replace(graph, initializer=initializer)
     return load_variables(graph, model, model.tensors(verify=verify))
+
+
+def _warn_of_order(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Return a warning if several tensors go in or come out, whose order the file does not say."""
+    several = [
+        f"{role} {', '.join(map(quote, tensors))}"
+        for role, tensors in (("inputs", inputs), ("outputs", outputs))
+        if len(tensors) > 1
+    ]
+    if not several:
+        return ()
+    listed = " and ".join(several)
+    return (f"the signature does not order its {listed}; use their names in tfjs, not arrays",)
 
 
 def feed(graph: Graph, inputs: Mapping[str, Tensor]) -> Graph:
