@@ -160,7 +160,8 @@ class Builder:
         tensors = len(inputs) + len(results)
         self._pay("references", tensors, "the number of tensors that its nodes take and give")
         name = self._names.fresh(f"{self._scope}/{op}" if self._scope else op)
-        self.nodes[name] = Node(name, op, tuple(x.ref for x in inputs), found)
+        shapes = tuple(_graph_shape(shape) for shape, _ in results)
+        self.nodes[name] = Node(name, op, tuple(x.ref for x in inputs), found, shapes=shapes)
         made = [Value(Ref(name, i), shape, dtype) for i, (shape, dtype) in enumerate(results)]
         self.shapes.update((value.ref, value.shape) for value in made)
         return made
@@ -234,7 +235,7 @@ class Builder:
     def input(self, name: str, shape: Dims, dtype: str) -> tuple[Value, Tensor]:
         """Add an input of the model, and return how the signature describes it."""
         name, kind = self._names.fresh(legal(name)), graph_dtype(dtype)
-        dims = Shape(tuple(-1 if size is None else size for size in shape))
+        dims = _graph_shape(shape)
         self.nodes[name] = Node(name, "Placeholder", attrs={"dtype": kind, "shape": dims})
         self.shapes[Ref(name)] = shape
         return Value(Ref(name), shape, dtype), Tensor(Ref(name), kind, dims)
@@ -308,6 +309,10 @@ class Builder:
                 break
             self.shapes[Ref(name, number)] = shape
         return [_moved(value, old, name) for value in results]
+
+
+def _graph_shape(shape: Dims) -> Shape:
+    return Shape(tuple(-1 if size is None else size for size in shape))
 
 
 def _holds(argument: object) -> bool:
