@@ -234,8 +234,13 @@ def test_bytes_are_those_of_the_same_model_from_hdf5(fixture, tmp_path):
     tfjs_codec.convert(fixture / "model", tmp_path / "saved_model")
     tfjs_codec.convert(fixture / "model", tmp_path / "trusted", verify_checksums=False)
     tfjs_codec.convert(fixture / "model.h5", tmp_path / "hdf5")
-    assert contents(tmp_path / "saved_model") == contents(tmp_path / "hdf5")
-    assert contents(tmp_path / "trusted") == contents(tmp_path / "hdf5")
+    # TensorFlow 2.4 forgets in HDF5 files that a layer is frozen.
+    saved, trusted, hdf5 = (
+        {name: data.replace(b',"trainable":false', b"") for name, data in contents(each).items()}
+        for each in (tmp_path / "saved_model", tmp_path / "trusted", tmp_path / "hdf5")
+    )
+    assert saved == hdf5
+    assert trusted == hdf5
 
 
 def contents(directory: Path) -> dict[str, bytes]:

@@ -177,7 +177,11 @@ class Builder:
                 [s.encode() if isinstance(s, str) else s for s in array.ravel().tolist()], object
             ).reshape(array.shape)
         else:
-            array = array.astype(kind)
+            with np.errstate(over="ignore"):
+                cast = array.astype(kind)
+            if kind == "float32" and np.isinf(cast).sum() != np.isinf(array).sum():
+                raise Refusal("a number beyond float32")
+            array = cast
         small = array.size <= _SHARED
         key = (dtype, array.shape, repr(array.tolist()).encode() if small else b"")
         if small and key in self._constants:
@@ -189,6 +193,13 @@ class Builder:
             value = replace(value, constant=array, sizes=sizes)
             self._constants[key] = value
         return value
+
+    def check_nodes(self, count: int) -> None:
+        """Refuse to plan *count* nodes or more if that is more than a graph may have."""
+        try:
+            self._limits.check("graph_nodes", count, "the number of nodes that it becomes")
+        except LimitExceededError as error:
+            raise Refusal(error.what, error.hint) from None
 
     def _pay(self, limit: str, amount: int, what: str) -> None:
         try:

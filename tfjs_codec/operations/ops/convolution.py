@@ -434,6 +434,7 @@ def _adaptive(b: Builder, reduce: Any, x: Value, output_size: Any, data_format: 
         size = x.shape[axis]
         if size is None:
             raise Refusal("adaptive pooling of an unknown size")
+        b.check_nodes(count)
         bins = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
         pieces = [reduce(b, slice_axis(b, x, axis, *edges), axis, True) for edges in bins]
         x = concatenate(b, pieces, axis)

@@ -297,13 +297,13 @@ def pad(
 @operation("tril")
 def tril(b: Builder, x: Operand, k: int = 0) -> Value:
     """Return the lower triangles, zeros above diagonal *k*."""
-    return _triangle(b, b.value(x), lambda rows, columns: columns <= rows + k)
+    return _triangle(b, b.value(x), lambda rows, columns: a.less_equal(b, columns, rows + k))
 
 
 @operation("triu")
 def triu(b: Builder, x: Operand, k: int = 0) -> Value:
     """Return the upper triangles, zeros below diagonal *k*."""
-    return _triangle(b, b.value(x), lambda rows, columns: columns >= rows + k)
+    return _triangle(b, b.value(x), lambda rows, columns: a.greater_equal(b, columns, rows + k))
 
 
 def _triangle(b: Builder, x: Value, keep: Any) -> Value:
@@ -311,7 +311,7 @@ def _triangle(b: Builder, x: Value, keep: Any) -> Value:
     if height is None or width is None:
         raise Refusal("a triangle of unknown size")
     check_constant(height, width)
-    rows, columns = np.ogrid[:height, :width]
+    rows, columns = np.arange(height)[:, None], np.arange(width)  # the passes fold small ones
     return a.where(b, keep(rows, columns), x, b.value(0, x.dtype))
 
 

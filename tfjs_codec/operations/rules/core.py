@@ -155,7 +155,7 @@ def layer_scale(b: Builder, layer: KerasLayer, x: Value) -> Value:
 @rule("Rescaling")
 def rescaling(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Mul, AddV2."""
-    scale, offset = (np.asarray(layer.config.get(key) or 0.0, np.float32) for key in _FACTORS)
+    scale, offset = (np.asarray(layer.config.get(key) or 0.0) for key in _FACTORS)
     y = a.multiply(b, f.real(b, x), scale)
     return a.add(b, y, offset) if np.any(offset) else y
 
