@@ -7,7 +7,7 @@ without effect, is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tfjs_codec.errors import quote
@@ -16,6 +16,9 @@ from tfjs_codec.keras.classes import CLASSES, COMMON_KEYS, KerasClass
 from tfjs_codec.tracing.refusal import Refusal
 from tfjs_codec.tracing.registry import Entry
 
+_INTEGERS = frozenset(
+    ("bool", *(f"{sign}int{size}" for sign in ("", "u") for size in (8, 16, 32, 64)))
+)
 _FLOATS = ("float", "bfloat", "mixed_", "int8_from_", "int4_from_")
 
 
@@ -130,6 +133,26 @@ def check_config(layer: KerasLayer) -> None:
                 )
     for child in layer.children.values():
         check_config(child)
+
+
+def check_cast(layer: KerasLayer, dtypes: Iterable[str], generation: int) -> None:
+    """Refuse a layer of Keras 3 that casts floats among its inputs, of *dtypes*, to integers.
+
+    Layers of preprocessing convert their inputs themselves; Keras 2 casts to floats only.
+
+    Raises:
+        Refusal: It does.
+    """
+    row = CLASSES.get(layer.class_name)
+    if generation < 3 or row is None or layer.is_op or row.family == "preprocessing":
+        return
+    dtype = dict.get(layer.config, "dtype")
+    if dtype in _INTEGERS and any(each.startswith("float") for each in dtypes):
+        raise Refusal(
+            f"the option {quote('dtype')} of {row.name}, which is {_shown(dtype)}: it casts "
+            "floating-point inputs to integers",
+            "Leave the option at its default.",
+        )
 
 
 def _is_without_effect(row: KerasClass, config: Config, key: str, value: Any) -> bool:

@@ -19,7 +19,7 @@ from tfjs_codec.errors import (
 )
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import calls_in_order, map_call
-from tfjs_codec.tracing.accounting import check_call, check_config, name_arguments
+from tfjs_codec.tracing.accounting import check_call, check_cast, check_config, name_arguments
 from tfjs_codec.tracing.refusal import Refusal, ShapeRefusal
 from tfjs_codec.tracing.registry import Entry, Registry
 
@@ -29,6 +29,9 @@ class Value(Protocol):
 
     @property
     def poisoned(self) -> bool: ...
+
+    @property
+    def dtype(self) -> str: ...
 
 
 V = TypeVar("V", bound=Value)
@@ -157,6 +160,8 @@ class Tracer(Generic[V]):
             check_call(entry, call.kwargs, self.generation)
             if not entry.is_user:
                 check_config(layer)
+                dtypes = [value.dtype for value in self.values_in(call)]
+                check_cast(layer, dtypes, self.generation)
         return outputs
 
     def values_in(self, argument: Any) -> Iterator[V]:

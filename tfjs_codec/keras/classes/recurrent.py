@@ -85,7 +85,7 @@ def _conv_lstm(rank: int) -> list[KerasClass]:
 
 
 _DENSE_OF = {
-    "query": "query_dense", "key": "key_dense", "value": "value_dense", "gate": "gate_dense",
+    "query": "query_dense", "key": "key_dense", "value": "value_dense",
     "attention_output": "output_dense",
 }  # fmt: skip
 
@@ -99,7 +99,13 @@ def _projections(*parts: str) -> tuple[Variable, ...]:
 
 
 _SCALE = Variable("scale", key="use_scale")
-_HEADS = _projections("query", "key", "value", "attention_output")
+_HEADS = (
+    *_projections("query", "key"),
+    # No `key`: the variables do not say what use_gate does.
+    Variable("gate/kernel", "gate_dense", present=lambda c: c.get("use_gate")),
+    Variable("gate/bias", "gate_dense", present=lambda c: c.get("use_gate") and c.get("use_bias")),
+    *_projections("value", "attention_output"),
+)
 _HEADS_CONFIG: Config = {"use_bias": True, "use_gate": False, "sliding_window": None}
 _GROUPS = ("head_dim", "num_query_heads", "num_key_value_heads")
 _HEADS_INERT = (

@@ -182,6 +182,8 @@ def _sources(b: Scope, x: Tensor) -> list[Tensor]:
     value, key = b.tensor(value), b.arguments.get("key")
     sources = {"query": b.tensor(x), "value": value, "key": value if key is None else b.tensor(key)}
     for role, tensor in sources.items():
+        if role == "query" and b.layer.class_name == "MultiHeadAttention":
+            continue  # Keras 3.15 overwrites the argument: it is left unread, which refuses it
         mask = b.arguments.get(f"{role}_mask")
         if mask is not None:
             sources[role] = replace(tensor, mask=b.mask_from(mask))

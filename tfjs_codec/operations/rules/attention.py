@@ -66,7 +66,7 @@ def multi_head_attention(b: Builder, layer: KerasLayer, x: Value) -> list[Value]
     batch = "".join(c for i, c in enumerate(letters[:-1]) if i not in axes)
     steps, places = ("".join(text[i] for i in axes) for text in (letters, there))
     scores = einsum(b, f"{looking},{seen}->{batch}y{steps}{places}", queries, keys)
-    keep = _keep(b, query, value, None if given_key is None else key)
+    keep = _keep(b, layer, query, value, None if given_key is None else key)
     if keep is not None:
         while keep.rank < scores.rank:
             keep = s.expand_dims(b, keep, keep.rank - 2 * len(axes))
@@ -100,11 +100,18 @@ def _projected(
     return y if bias is None else a.add(b, y, bias)
 
 
-def _keep(b: Builder, query: Value, value: Value, key: Value | None) -> Value | None:
-    """Return which step may see which place: the product of all masks, or None."""
+def _keep(
+    b: Builder, layer: KerasLayer, query: Value, value: Value, key: Value | None
+) -> Value | None:
+    """Return which step may see which place: the product of all masks, or None.
+
+    Keras 3's MultiHeadAttention overwrites the argument ``query_mask``, earlier versions of it do
+    not: it is left unread, which refuses it.
+    """
 
     def mask(name: str, x: Value | None, axis: int) -> Value | None:
-        given = b.argument(f"{name}_mask")
+        unclear = name == "query" and layer.class_name == "MultiHeadAttention"
+        given = None if unclear else b.argument(f"{name}_mask")
         found = given if given is not None else None if x is None else x.mask
         if found is None:
             return None
