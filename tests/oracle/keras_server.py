@@ -55,3 +55,8 @@ class KerasServer(JsonLines):
         if "error" in reply:
             raise KerasError(reply["error"])
         return [decode(value) for value in reply["outputs"]]
+
+    def options(self, class_name: str) -> list[str]:
+        """Return the names of the arguments that make a layer; none if Keras has no such class."""
+        names: list[str] = self.ask({"options": class_name})["options"]
+        return names

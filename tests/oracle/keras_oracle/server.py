@@ -11,14 +11,18 @@ are numbered: the inputs, then one for each step. A step is ``{"layer": class, "
 "keras.ops name", "args", "kwargs"}`` or ``{"model": {"inputs", "steps", "outputs"}, "args"}`` for
 a nested model. Among the arguments, ``{"ref": n}`` is a value, ``{"ref": n, "item": i}`` one of
 several, ``{"slice": [start, stop, step]}`` and ``{"ellipsis": true}`` index, ``{"layer": class,
-"config": {...}}`` is a layer, ``{"array": [...]}`` a float32 constant and ``{"tuple": [...]}`` a
-tuple.
+"config": {...}}`` is a layer, ``{"array": [...]}`` a constant (float32 unless ``"dtype"`` says
+otherwise) and ``{"tuple": [...]}`` a tuple.
 
 Reply: ``{"outputs": [tensor, ...]}``, or ``{"error": text}`` if Keras takes no such model.
+
+The request ``{"options": class}`` asks for the names of the arguments that make such a layer:
+``{"options": [name, ...]}``, empty if Keras has no such class.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -28,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-os.environ["KERAS_BACKEND"] = "jax"
+os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import keras
@@ -89,7 +93,7 @@ def argument(value: Any, values: list[Any]) -> Any:
     if "ellipsis" in value:
         return Ellipsis
     if "array" in value:
-        return np.array(value["array"], np.float32)
+        return np.array(value["array"], value.get("dtype", "float32"))
     if "tuple" in value:
         return tuple(argument(value["tuple"], values))
     return {key: argument(item, values) for key, item in value.items()}
@@ -110,8 +114,20 @@ def randomise(model: keras.Model, seed: int) -> None:
         variable.assign(values.astype("float32"))
 
 
+def options(class_name: str) -> list[str]:
+    """Return the names of the arguments of a layer's ``__init__``."""
+    found = getattr(keras.layers, class_name, None)
+    if found is None:
+        return []
+    parameters = inspect.signature(found.__init__).parameters.values()
+    named = [each.name for each in parameters if each.kind == each.POSITIONAL_OR_KEYWORD]
+    return [name for name in named if name != "self"]
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Return the reply to *request*."""
+    if "options" in request:
+        return {"options": options(request["options"])}
     keras.utils.clear_session()
     try:
         model = build(request["program"])
