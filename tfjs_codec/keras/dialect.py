@@ -212,7 +212,7 @@ def layer_config(class_name: str, config: Config, generation: int, place: Place)
             config[key] = activation(config[key], generation, place.at(key))
     for key, value in config.items():
         check = row.checks.get(key) or CHECKS.get(key)
-        if check is not None:
+        if check is not None and key not in row.inert:
             config[key] = check(place.at(key), value)
     if "data_format" in config:
         config["data_format"] = _data_format(config["data_format"], place)
