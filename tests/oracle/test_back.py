@@ -25,7 +25,10 @@ CASES = {
     if case not in NOT_IN_TFJS and not file.endswith(WEIGHTS_ONLY)
 }  # fmt: skip
 # An LSTM applies its activation to its state, too, where no weights could make up for a slope.
-REFUSED = {"lstm_activations": "activation hard_sigmoid, which Keras 2 and 3 define differently"}
+REFUSED = {
+    "lstm_activations": "activation hard_sigmoid, which Keras 2 and 3 define differently",
+    **dict.fromkeys(("constant_inputs", "sequence_to_sequence"), "its cell is a model"),
+}
 TRAINED = FIXTURES / "tfjs_trained"
 IN_TFJS = sorted(path.name for path in TRAINED.iterdir())
 AGED = "sequential, as TensorFlow 1 described it"

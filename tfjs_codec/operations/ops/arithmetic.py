@@ -175,7 +175,7 @@ def clip(b: Builder, x: Operand, x_min: Operand, x_max: Operand) -> Value:
     """Return *x* between *x_min* and *x_max*."""
     x = b.value(x)
     numbers = [bound for bound in (x_min, x_max) if isinstance(bound, int | float)]
-    if is_float(x.dtype) and len(numbers) == 2:
+    if is_float(x.dtype) and len(numbers) == 2 and numbers[0] <= numbers[1]:
         low, high = (b.value(float(bound), x.dtype) for bound in numbers)
         return b.emit("ClipByValue", x, low, high, shape=x.shape)
     x = b.value(x, "int32") if x.dtype == "bool" else x

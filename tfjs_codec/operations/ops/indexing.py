@@ -57,8 +57,9 @@ def one_hot(
         raise Refusal("a number of classes computed at run time")
     at = normalize_axis(x, axis, 1)
     check_constant(num_classes)
-    classes = np.arange(num_classes, dtype=np.int32).reshape([-1] + [1] * (x.rank - at))
-    hit = a.equal(b, expand_dims(b, b.value(x, "int32"), at), classes)
+    kind = "float32" if is_float(x.dtype) else "int32"  # fractions are in no class
+    classes = np.arange(num_classes, dtype=kind).reshape([-1] + [1] * (x.rank - at))
+    hit = a.equal(b, expand_dims(b, b.value(x, kind), at), classes)
     if (on_value, off_value) != (1, 0):
         return a.where(b, hit, b.value(on_value, dtype), b.value(off_value, dtype))
     return b.value(hit, dtype)
