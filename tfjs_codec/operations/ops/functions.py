@@ -44,6 +44,7 @@ exp = _real("Exp", "exp")
 expm1 = _real("Expm1", "expm1")
 floor = _real("Floor", "floor")
 log_ = _real("Log", "log")
+log1p = _real("Log1p", "log1p")
 reciprocal = _real("Reciprocal", "reciprocal")
 rsqrt = _real("Rsqrt", "rsqrt")
 sin = _real("Sin", "sin")
@@ -63,13 +64,6 @@ def _test(op: str, *names: str) -> Function:
 isfinite = _test("IsFinite", "isfinite")
 isinf = _test("IsInf", "isinf")
 isnan = _test("IsNan", "isnan")
-
-
-@operation()
-def log1p(b: Builder, x: Operand) -> Value:
-    """Return log(1 + x); the Log1p of tfjs is 0 instead of NaN below -1 on wasm."""
-    y = a.add(b, real(b, x), 1.0)
-    return b.emit("Log", y)
 
 
 @operation()
