@@ -396,22 +396,16 @@ def _conv_lstm_weights(config: Config, shapes: Sequence[Shape]) -> dict[str, Sha
 
 # ------------------------------------------------------------------------------------- the table
 
-
-def _trained(*variables: str) -> tuple[str, ...]:
-    kinds = ("regularizer", "constraint")
-    return tuple(f"{variable}_{kind}" for variable in variables for kind in kinds)
-
-
 _CONV = (
     "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "activation",
-    "use_bias", *_trained("kernel", "bias"),
+    "use_bias", "kernel_regularizer", "bias_regularizer",
 )  # fmt: skip
 _DECONV = tuple(key for key in _CONV if key != "dilation_rate")
 _POOL = ("pool_size", "strides", "padding", "data_format")
 _RNN = (
     "units", "activation", "use_bias", "return_sequences", "return_state", "go_backwards",
-    "stateful", "unroll", "dropout", "recurrent_dropout",
-    *_trained("kernel", "recurrent", "bias"),
+    "stateful", "unroll", "dropout", "recurrent_dropout", "kernel_regularizer",
+    "recurrent_regularizer", "bias_regularizer",
 )  # fmt: skip
 _GATED = (*_RNN, "recurrent_activation")
 _NORM = ("axis", "epsilon", "center", "scale")
@@ -467,7 +461,7 @@ DEFAULTS_OF: dict[str, Config] = {
 TFJS_CLASSES: dict[str, TfjsClass] = {
     "InputLayer": _plain("batch_input_shape", "dtype"),
     "Dense": TfjsClass(
-        ("units", "activation", "use_bias", *_trained("kernel", "bias")),
+        ("units", "activation", "use_bias", "kernel_regularizer", "bias_regularizer"),
         _units,
         _dense_weights,
         range(2, 7),
@@ -485,7 +479,7 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
     "RepeatVector": _plain("n", shape=_repeat, ranks=_exactly(2)),
     "Masking": _plain("mask_value", ranks=range(2, 7)),
     "Embedding": TfjsClass(
-        ("input_dim", "output_dim", "mask_zero", *_trained("embeddings")),
+        ("input_dim", "output_dim", "mask_zero", "embeddings_regularizer"),
         _embedding,
         _embedding_weights,
         range(1, 6),
@@ -512,7 +506,8 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
             "activation",
             "use_bias",
             "depth_multiplier",
-            *_trained("depthwise", "bias"),
+            "depthwise_regularizer",
+            "bias_regularizer",
         ),
         _conv,
         _depthwise_weights,
@@ -529,7 +524,9 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
             "activation",
             "use_bias",
             "depth_multiplier",
-            *_trained("depthwise", "pointwise", "bias"),
+            "depthwise_regularizer",
+            "pointwise_regularizer",
+            "bias_regularizer",
         ),
         _conv,
         _separable_weights,
@@ -548,20 +545,14 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
         for rank in (3, 4)
     },
     "BatchNormalization": TfjsClass(
-        (*_NORM, "momentum", *_trained("gamma", "beta")),
-        _same,
-        _batch_norm_weights,
-        range(2, 5),
-        passes_mask=True,
+        (*_NORM, "momentum"), _same, _batch_norm_weights, range(2, 5), passes_mask=True
     ),
     "LayerNormalization": TfjsClass(
         _NORM, _same, _layer_norm_weights, range(2, 5), passes_mask=True
     ),
     "ReLU": _plain("max_value", passes_mask=True),
     "LeakyReLU": _plain("alpha"),
-    "PReLU": TfjsClass(
-        ("shared_axes", *_trained("alpha")), _same, _prelu_weights, range(2, 7), passes_mask=True
-    ),
+    "PReLU": TfjsClass(("shared_axes",), _same, _prelu_weights, range(2, 7), passes_mask=True),
     "ELU": _plain("alpha"),
     "ThresholdedReLU": _plain("theta"),
     "Softmax": _plain("axis"),

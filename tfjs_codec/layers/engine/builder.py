@@ -24,7 +24,6 @@ from tfjs_codec.ir.tensors import LazyTensor, as_float32
 from tfjs_codec.layers.engine import constants, masks
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
-from tfjs_codec.layers.engine.trained import lost_options
 from tfjs_codec.tfjs.classes import TFJS_CLASSES, Config, Shape, ShapeError, missing_keys
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
@@ -366,10 +365,6 @@ class Scope:
     def used_classes(self) -> list[str]:
         """The tfjs classes this call went through, in order."""
         return [layer.class_name for layer in self._used]
-
-    def lost_options(self) -> list[str]:
-        """Return what the training of the Keras layer needs and no layer of this call says."""
-        return list(dict.fromkeys(lost_options(self.layer, self._used)))
 
     # ------------------------------------------------------------------------------- sub-models
 

@@ -119,7 +119,6 @@ class LayersTarget:
             log.shapes.setdefault(place, [tensor.shape for tensor in outputs])
         if scope.used_classes != [layer.class_name]:
             log.lowered.append((place, layer.class_name, scope.used_classes))
-        log.dropped += [text for text in scope.lost_options() if text not in log.dropped]
 
     # --------------------------------------------------------------------------- inner models
 

@@ -12,7 +12,6 @@ from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.constants import as_array
 from tfjs_codec.layers.engine.registry import REGISTRY, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.engine.trained import training_options
 from tfjs_codec.layers.primitives import (
     affine,
     clip,
@@ -190,8 +189,7 @@ def prelu(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         shared = [
             i + 1 for i, size in enumerate(alpha.shape) if size == 1 != x.shape[i + 1]
         ] or None
-    config = {"shared_axes": shared, **training_options(layer, "alpha")}
-    return b.add("PReLU", x, config, layer.weights)
+    return b.add("PReLU", x, {"shared_axes": shared}, layer.weights)
 
 
 @rule("ELU")

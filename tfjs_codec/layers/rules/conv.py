@@ -13,9 +13,9 @@ from tfjs_codec.ir.tensors import Array, FormulaTensor, LazyTensor, formula, map
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.engine.trained import training_options
 from tfjs_codec.layers.primitives import affine, channels_last, matrix_on_axis, per_axis, reshape
 from tfjs_codec.layers.rules.activation import apply, split
+from tfjs_codec.layers.rules.core import regularizers
 from tfjs_codec.layers.rules.resize import pad
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
@@ -77,11 +77,9 @@ def conv(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     config = _options(b, layer, rank)
     config["filters"] = layer.config["filters"]
     config["dilation_rate"] = per_axis(layer.config.get("dilation_rate", 1), rank)
-    config.update(training_options(layer, "kernel", "bias"))
+    config.update(regularizers(layer, "kernel", "bias"))
     config["activation"], tail = split(b, layer.config["activation"])
     groups = layer.config.get("groups") or 1
-    if groups > 1:  # the norms of the ungrouped kernel are others
-        config = {key: value for key, value in config.items() if not key.endswith("_constraint")}
 
     def run(x: Tensor) -> Tensor:
         if config["padding"] == "causal":
@@ -134,7 +132,7 @@ def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     config = _options(b, layer, rank)
     del config["dilation_rate"]
     config["filters"] = layer.config["filters"]
-    config.update(training_options(layer, "kernel", "bias"))
+    config.update(regularizers(layer, "kernel", "bias"))
     if (layer.config.get("groups") or 1) > 1:
         raise Refusal("a grouped transposed convolution")
     weights = dict(layer.weights)
@@ -283,8 +281,7 @@ def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         for name, tensor in layer.weights.items()
     }
     class_name = layer.class_name.replace("1D", "2D")
-    free = {key: None for key in config if key.endswith("_constraint")}  # its axes are others
-    alias = KerasLayer(layer.name, class_name, config | wide | free, weights=weights)
+    alias = KerasLayer(layer.name, class_name, config | wide, weights=weights)
     rules = {"C": conv_transpose, "D": depthwise_conv2d, "S": separable_conv2d}
 
     def run(x: Tensor) -> Tensor:
@@ -300,7 +297,7 @@ def depthwise_conv2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """DepthwiseConv2D; dilation by a widened kernel."""
     config = _options(b, layer, 2)
     config["depth_multiplier"] = layer.config.get("depth_multiplier", 1)
-    config.update(training_options(layer, "depthwise", "bias"))
+    config.update(regularizers(layer, "depthwise", "bias"))
     weights = dict(layer.weights)
     dilation = per_axis(layer.config.get("dilation_rate", 1), 2)
     if any(d > 1 for d in dilation):  # tfjs ignores it
@@ -317,7 +314,7 @@ def separable_conv2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     config = _options(b, layer, 2)
     config["filters"] = layer.config["filters"]
     config["depth_multiplier"] = layer.config.get("depth_multiplier", 1)
-    config.update(training_options(layer, "depthwise", "pointwise", "bias"))
+    config.update(regularizers(layer, "depthwise", "pointwise", "bias"))
     weights = dict(layer.weights)
     dilation = per_axis(layer.config.get("dilation_rate", 1), 2)
     if any(d > 1 for d in dilation):

@@ -14,12 +14,26 @@ from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
-from tfjs_codec.layers.engine.trained import training_options
 from tfjs_codec.layers.primitives import affine, reshape
 from tfjs_codec.layers.primitives import dense as linear
 from tfjs_codec.layers.rules.activation import split
 from tfjs_codec.tracing.nested import check_inputs
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+
+
+def regularizers(layer: KerasLayer, *names: str) -> dict[str, Any]:
+    """Return tfjs's form of the weight regularisers called *names*."""
+    found = {f"{name}_regularizer": layer.config.get(f"{name}_regularizer") for name in names}
+    return {key: l1l2 for key, value in found.items() if (l1l2 := _l1l2(value))}
+
+
+def _l1l2(value: Any) -> dict[str, Any] | None:
+    name = value.get("class_name") if isinstance(value, dict) else None
+    if name not in ("L1L2", "L1", "L2"):
+        return None
+    config = value.get("config") or {}
+    factors = {key: float(config.get(key) or 0) for key in ("l1", "l2")}
+    return {"class_name": "L1L2", "config": factors} if any(factors.values()) else None
 
 
 def _dequantize(b: Scope, layer: KerasLayer) -> dict[str, LazyTensor]:
@@ -51,7 +65,7 @@ def dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         "units": layer.config["units"],
         "use_bias": bool(layer.config["use_bias"]),
         "activation": name,
-        **training_options(layer, "kernel", "bias"),
+        **regularizers(layer, "kernel", "bias"),
     }
     return tail(b.add("Dense", x, config, _dequantize(b, layer)))
 
@@ -63,7 +77,7 @@ def embedding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         "input_dim": layer.config["input_dim"],
         "output_dim": layer.config["output_dim"],
         "mask_zero": False,
-        **training_options(layer, "embeddings"),
+        **regularizers(layer, "embeddings"),
     }
     y = b.add("Embedding", x, config, _dequantize(b, layer))
     return replace(y, mask=Mask("not_equal", (x, 0)) if layer.config.get("mask_zero") else None)

@@ -13,7 +13,6 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.engine.trained import training_options
 from tfjs_codec.layers.primitives import (
     affine,
     move_axis_last,
@@ -65,7 +64,6 @@ def batch_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         "epsilon": layer.config["epsilon"],
         "center": bool(layer.config["center"]),
         "scale": bool(layer.config["scale"]),
-        **training_options(layer, "gamma", "beta"),
     }
     y = b.add("BatchNormalization", flat, config, weights)
     return move_last_axis_to(b, reshape(b, y, moved.shape[1:]), axis)

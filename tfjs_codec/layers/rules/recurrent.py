@@ -14,10 +14,10 @@ from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.engine.trained import training_options
 from tfjs_codec.layers.primitives import filled, identity, per_axis, reshape
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.layers.rules.cells import FLAGS, STEPS, compose_cell
+from tfjs_codec.layers.rules.core import regularizers
 from tfjs_codec.layers.rules.kept import KeptSteps
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
 from tfjs_codec.tracing.refusal import Refusal
@@ -47,7 +47,7 @@ def direct_config(b: Scope, layer: KerasLayer) -> dict[str, Any]:
         "units": config["units"],
         "use_bias": bool(config["use_bias"]),
         "activation": activation.tfjs_activation(b, config["activation"]),
-        **training_options(layer, "kernel", "recurrent", "bias"),
+        **regularizers(layer, "kernel", "recurrent", "bias"),
     }
     if layer.class_name != "SimpleRNN":
         result["recurrent_activation"] = activation.tfjs_activation(
@@ -200,7 +200,7 @@ def _same(forward: KerasLayer, backward: KerasLayer) -> bool:
     def rest(layer: KerasLayer) -> dict[str, Any]:
         return {
             key: value for key, value in layer.config.items()
-            if key not in ignored and not key.endswith("_initializer")
+            if key not in ignored and not key.endswith(("_initializer", "_constraint"))
         }  # fmt: skip
 
     return (
