@@ -550,7 +550,7 @@ def _write_directory(
 
 def _check_not_source(destination: Path, source: str) -> None:
     """Refuse to replace the source: what it holds would be lost, or lose its precision."""
-    from tfjs_codec.files.publish import INDEX
+    from tfjs_codec.files.source import INDEX
 
     target, origin = (Path(os.path.realpath(path)) for path in (destination, source))
     if target in (origin, origin.parent if origin.name == INDEX else origin):

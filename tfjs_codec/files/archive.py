@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, cast
 
 from tfjs_codec.errors import CorruptFileError, UnsafeFileError, quote
-from tfjs_codec.files.paths import traversal_reason
-from tfjs_codec.files.source import Source, Window
+from tfjs_codec.files.paths import check_name, traversal_reason
+from tfjs_codec.files.source import INDEX, Source, Window
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 _END = struct.Struct("<4s4H2LH")  # end of central directory
@@ -201,6 +201,29 @@ def open_archive(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> Archive:
         file.close()
         raise
     return Archive(source, file, members, limits)
+
+
+class ArchiveFolder(NamedTuple):
+    """The folder of the members whose names begin with *prefix*; for files that name others."""
+
+    archive: Archive
+    prefix: str
+
+    def __contains__(self, name: object) -> bool:
+        return f"{self.prefix}{name}" in self.archive
+
+    def find(self, name: str, *, path: object = "", where: str = "", limits: Limits) -> Source:
+        """Return the member *name*; see :class:`tfjs_codec.files.source.Folder`."""
+        check_name(name, path=path, where=where, limits=limits)
+        if name not in self:
+            raise CorruptFileError(f"the file {quote(name)} is missing", path=path, where=where)
+        return self.archive.source(f"{self.prefix}{name}")._replace(members=self)
+
+
+def find_model_folder(archive: Archive) -> ArchiveFolder | None:
+    """Return the folder of *archive*'s only ``model.json``, None if there is not exactly one."""
+    found = [name for name in archive.names() if name.rpartition("/")[2] == INDEX]
+    return ArchiveFolder(archive, found[0].removesuffix(INDEX)) if len(found) == 1 else None
 
 
 class _Reader:

@@ -57,6 +57,13 @@ def unsafe_reason(name: str, limits: Limits = DEFAULT_LIMITS) -> str | None:
     return None
 
 
+def check_name(name: str, *, path: object, where: str, limits: Limits) -> None:
+    """Raise UnsafeFileError, about *path* at *where*, if *name* is no portable relative path."""
+    reason = unsafe_reason(name, limits)
+    if reason is not None:
+        raise UnsafeFileError(f"the path {quote(name)} {reason}", path=path, where=where)
+
+
 def safe_child(
     base: Path,
     relative: str,
@@ -74,9 +81,7 @@ def safe_child(
         UnsafeFileError: the name is not a plain relative path, a symbolic link leads out of
             *base*, or it is no regular file.
     """
-    reason = unsafe_reason(relative, limits)
-    if reason is not None:
-        raise UnsafeFileError(f"the path {quote(relative)} {reason}", path=path, where=where)
+    check_name(relative, path=path, where=where, limits=limits)
     try:
         root = base.resolve()
         child = root.joinpath(relative).resolve()

@@ -29,8 +29,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from tfjs_codec.errors import UsageError, quote
+from tfjs_codec.files.source import INDEX
 
-INDEX = "model.json"  # the file whose appearance makes a directory a model
 Owned = Callable[[Path], "frozenset[str] | None"]
 
 _BACKUP = ".tfjs_codec-old"

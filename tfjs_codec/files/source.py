@@ -1,5 +1,8 @@
 """Where bytes come from: a path, bytes in memory, an open file, or a part of one of them.
 
+Files that name others (a ``model.json`` its shards) find them in their *folder*: a directory, a
+mapping in memory or a zip archive.
+
 A path is checked to be a regular file before it is opened (opening a named pipe would wait for
 ever) and again after. Nothing is memory-mapped: a file that shrinks while it is read must give an
 error, not a signal.
@@ -11,19 +14,21 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
 
-from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError
+from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError, quote
+from tfjs_codec.files.paths import check_name, existing_child
 from tfjs_codec.files.varint import read_varint
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 # Graphs that TensorFlow.js 0.x loaded, beside their weights_manifest.json (tfjs-converter 0.1-0.8).
 OLD_GRAPHS = ("tensorflowjs_model.pb", "web_model.pb")
 OLD_MANIFEST = "weights_manifest.json"
+INDEX = "model.json"  # of tfjs models; its appearance makes a directory one
 _SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
@@ -115,7 +120,8 @@ class Source(NamedTuple):
 
     ``path`` is the name for messages and ``where`` the place in it (a zip member), ``size`` the
     number of bytes. If the bytes are those of a real file, ``file_path`` is it and ``offset``
-    where they begin in it.
+    where they begin in it. ``members`` are the files beside it, or in it if it is a directory,
+    where these are not real files.
     """
 
     path: str
@@ -126,6 +132,14 @@ class Source(NamedTuple):
     where: str = ""
     is_dir: bool = False
     mtime_ns: int | None = None
+    members: Folder | None = None
+
+    @property
+    def folder(self) -> Folder | None:
+        """Where the files lie that this one names; None if it came as mere bytes."""
+        if self.members is not None or self.file_path is None or self.where:
+            return self.members
+        return Directory(self.file_path if self.is_dir else self.file_path.parent)
 
     def open(self) -> BinaryIO:
         """Open the bytes for reading: binary, seekable, with a position of its own."""
@@ -149,6 +163,53 @@ class Source(NamedTuple):
             return
         if os.stat(self.file_path).st_mtime_ns != self.mtime_ns:
             raise CorruptFileError("the file was changed while it was read", path=self.path)
+
+
+class Folder(Protocol):
+    """Files that a file may name."""
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether there is a file *name*."""
+        ...
+
+    def find(self, name: str, *, path: object = "", where: str = "", limits: Limits) -> Source:
+        """Return the file *name*, which *path* names at *where* (for messages).
+
+        Raises:
+            UnsafeFileError: *name* is no plain relative path, or leads out of the folder.
+            CorruptFileError: There is no such file.
+        """
+        ...
+
+
+class Directory(NamedTuple):
+    """The folder of real files below *base*."""
+
+    base: Path
+
+    def __contains__(self, name: object) -> bool:
+        return (self.base / str(name)).exists()
+
+    def find(self, name: str, *, path: object = "", where: str = "", limits: Limits) -> Source:
+        """Return the file *name*; see :class:`Folder`."""
+        return open_source(existing_child(self.base, name, path=path, where=where, limits=limits))
+
+
+class MemoryFolder:
+    """The folder of *files*, bytes by name."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def find(self, name: str, *, path: object = "", where: str = "", limits: Limits) -> Source:
+        """Return the file *name*; see :class:`Folder`."""
+        check_name(name, path=path, where=where, limits=limits)
+        if name not in self._files:
+            raise CorruptFileError(f"the file {quote(name)} is missing", path=path, where=where)
+        return open_source(self._files[name])._replace(path=name, members=self)
 
 
 # What was looked at since watch() began: how to look again, and the size and time that it had.
@@ -190,11 +251,13 @@ def _remember(path: str, look: Callable[[], os.stat_result], status: os.stat_res
         looks.setdefault(path, (look, status))
 
 
-AnySource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Source
+AnySource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Mapping[str, bytes] | Source
 
 
 def open_source(what: AnySource) -> Source:
-    """Return the :class:`Source` for what a caller passed: a path, bytes or an open binary file.
+    """Return the :class:`Source` for what a caller passed.
+
+    That is a path, bytes, an open binary file, or the files of a directory as bytes by name.
 
     Nothing is read yet, and no file is kept open.
 
@@ -207,9 +270,22 @@ def open_source(what: AnySource) -> Source:
     if isinstance(what, bytes | bytearray | memoryview):
         data = bytes(what)
         return Source("<bytes>", len(data), lambda: io.BytesIO(data))
+    if isinstance(what, Mapping):
+        return _mapping_source(what)
     if isinstance(what, str | os.PathLike):
         return _path_source(os.fspath(what))
     return _file_source(what)
+
+
+def _mapping_source(files: Mapping[str, bytes]) -> Source:
+    for name, data in files.items():
+        if not isinstance(name, str) or not isinstance(data, bytes | bytearray | memoryview):
+            raise UsageError("a mapping as a source must hold bytes by file name")
+
+    def refuse() -> BinaryIO:
+        raise UsageError("the files of a directory are opened one by one", path="<files>")
+
+    return Source("<files>", 0, refuse, is_dir=True, members=MemoryFolder(files))
 
 
 def _path_source(path: str) -> Source:
@@ -279,14 +355,12 @@ def sniff(source: Source) -> str:
     superblock). A zip is also known by its end, so that one with bytes before it is refused as
     such, and a cut-off signature counts as that format, so that it is called truncated.
     """
-    if source.is_dir:
-        path = Path(source.path)
-        if any((path / name).exists() for name in _SAVED_MODEL_FILES):
+    if source.is_dir and (folder := source.folder) is not None:
+        if any(name in folder for name in _SAVED_MODEL_FILES):
             return "saved_model"
-        if (path / "model.json").exists():
+        if INDEX in folder:
             return "tfjs_directory"
-        old = any((path / name).exists() for name in OLD_GRAPHS)
-        return "old_tfjs_directory" if old else "unknown"
+        return "old_tfjs_directory" if any(name in folder for name in OLD_GRAPHS) else "unknown"
     with source.open() as file:
         head = file.read(512)
         if head.startswith(_GZIP) or head[257:262] == b"ustar":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tfjs_codec.errors import Problem, UnsupportedModelError
 from tfjs_codec.files.source import AnySource, Source, open_source, sniff
 from tfjs_codec.inspection.inspection import Inspection
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.readers import find_index
 
 
 def inspect(source: AnySource, options: ConvertOptions) -> Inspection:
@@ -17,8 +16,7 @@ def inspect(source: AnySource, options: ConvertOptions) -> Inspection:
     if kind in ("json", "tfjs_directory"):  # its text alone: no weights, no numpy
         from tfjs_codec.inspection.tfjs import describe
 
-        index = open_source(Path(opened.path) / "model.json") if opened.is_dir else opened
-        return describe(index, options)
+        return describe(find_index(opened, options.limits) if opened.is_dir else opened, options)
     try:
         return _describe(opened, options)
     except UnsupportedModelError as error:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from pathlib import Path
 from typing import Any
 
 from tfjs_codec.errors import InputError, quote
 from tfjs_codec.files import strict_json
-from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.place import Place
-from tfjs_codec.files.source import Source, unknown_format
+from tfjs_codec.files.source import Folder, Source, unknown_format
 from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo
 from tfjs_codec.ir.layers import LayersGraph, TfjsLayer, scopes
 from tfjs_codec.limits import Limits
@@ -60,8 +58,8 @@ def describe(source: Source, options: ConvertOptions) -> Inspection:
         graph = read_topology(topology, place)
         layers = _Layers(graph, tensors).graph(graph)
         warnings += _list_unplaced(graph, tensors)
-    if source.file_path is not None:
-        warnings += _files(paths, source.file_path.parent, tensors, limits)
+    if (folder := source.folder) is not None:
+        warnings += _files(paths, folder, tensors, limits)
     facts += [(f"metadata {quote(key)}", quote(value))
               for key, value in _entries(content.get("userDefinedMetadata"))]  # fmt: skip
     if content.get("trainingConfig"):
@@ -87,11 +85,11 @@ def _tensor(entry: dict[str, Any], place: Place) -> TensorInfo:
 
 
 def _files(
-    paths: list[Any], directory: Path, tensors: list[TensorInfo], limits: Limits
+    paths: list[Any], folder: Folder, tensors: list[TensorInfo], limits: Limits
 ) -> Iterator[str]:
     """Say what is wrong with the weight files, none of which is opened."""
-    limits.check("shards", len(paths), "the number of weight files", path=directory)
-    sizes = [_file_size(name, directory, limits) for name in paths]
+    limits.check("shards", len(paths), "the number of weight files")
+    sizes = [_file_size(name, folder, limits) for name in paths]
     wrong = [size for size in sizes if isinstance(size, str)]
     found = sum(size for size in sizes if isinstance(size, int))
     wanted = sum(tensor.nbytes or 0 for tensor in tensors)
@@ -100,15 +98,14 @@ def _files(
     yield from (f"weights cannot be read: {what}" for what in wrong)
 
 
-def _file_size(name: object, directory: Path, limits: Limits) -> int | str:
+def _file_size(name: object, folder: Folder, limits: Limits) -> int | str:
     """Return the size in bytes of the weight file *name*, or what is wrong with it."""
     if not isinstance(name, str):
         return f"{quote(name)} is not a file name"
     try:
-        file = existing_child(directory, name.removeprefix("./"), limits=limits)
+        return folder.find(name.removeprefix("./"), limits=limits).size
     except InputError as error:
         return error.what
-    return file.stat().st_size
 
 
 def _entries(value: Any) -> list[tuple[str, Any]]:

@@ -10,7 +10,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tfjs_codec.errors import UsageError
 from tfjs_codec.files.source import (
+    INDEX,
     OLD_GRAPHS,
     AnySource,
     Source,
@@ -18,6 +20,7 @@ from tfjs_codec.files.source import (
     sniff,
     unknown_format,
 )
+from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions, no_effect
 
 if TYPE_CHECKING:
@@ -53,11 +56,16 @@ def _read_h5(source: Source, options: ConvertOptions, stack: ExitStack) -> Loade
 
 
 def _read_zip(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
-    from tfjs_codec.files.archive import open_archive
+    from tfjs_codec.files.archive import find_model_folder, open_archive
     from tfjs_codec.files.hdf5 import open_hdf5
     from tfjs_codec.readers import keras_v3
 
     archive = stack.enter_context(open_archive(source, limits=options.limits))
+    folder = None if "config.json" in archive else find_model_folder(archive)
+    if folder is not None:
+        return _read_json(
+            folder.find(INDEX, path=source.path, limits=options.limits), options, stack
+        )
 
     def open_member(name: str) -> H5File:
         return stack.enter_context(open_hdf5(archive.source(name), limits=options.limits))
@@ -72,12 +80,23 @@ def _read_json(source: Source, options: ConvertOptions, stack: ExitStack) -> Loa
 
 
 def _read_tfjs_directory(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
-    return _read_json(open_source(Path(source.path) / "model.json"), options, stack)
+    return _read_json(find_index(source, options.limits), options, stack)
+
+
+def find_index(directory: Source, limits: Limits) -> Source:
+    """Return the ``model.json`` in *directory*."""
+    assert directory.folder is not None  # noqa: S101  directories have one
+    return directory.folder.find(INDEX, path=directory.path, limits=limits)
 
 
 def _read_saved_model(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
     from tfjs_codec.readers import saved_model
 
+    if source.file_path is None:
+        raise UsageError(
+            "the files of a SavedModel are only read from a directory", path=source.path,
+            hint="Write them into one, or pass them as a .tar.gz.",
+        )  # fmt: skip
     return saved_model.read(Path(source.path), options, source.path)
 
 
@@ -102,9 +121,11 @@ def _read_graph_def(source: Source, options: ConvertOptions, stack: ExitStack) -
 
 
 def _read_old_tfjs(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
-    names = (Path(source.path) / name for name in OLD_GRAPHS)
+    folder = source.folder
+    assert folder is not None  # noqa: S101  directories have one
+    name = next(name for name in OLD_GRAPHS if name in folder)
     return _read_graph_def(
-        open_source(next(name for name in names if name.exists())), options, stack
+        folder.find(name, path=source.path, limits=options.limits), options, stack
     )
 
 

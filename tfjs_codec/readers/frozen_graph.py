@@ -16,7 +16,7 @@ from tfjs_codec.errors import (
 )
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.place import Place
-from tfjs_codec.files.source import OLD_MANIFEST, Source, open_source
+from tfjs_codec.files.source import OLD_MANIFEST, Source
 from tfjs_codec.files.tensor_proto import is_blank
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, consumers, reachable
 from tfjs_codec.ir.loaded import TensorFlowGraph
@@ -87,14 +87,14 @@ def _with_values(nodes: dict[str, Node], source: Source, limits: Limits) -> dict
     empty = [node for node in constants if is_blank(node.value)]
     if 2 * len(empty) <= len(constants):
         return nodes
-    folder = None if source.file_path is None else source.file_path.parent
-    if folder is None or not (folder / OLD_MANIFEST).exists():
+    folder = source.folder
+    if folder is None or OLD_MANIFEST not in folder:
         raise UnsupportedModelError(
             f"{len(empty)} of {len(constants)} constants have no values",
             path=source.path, where=f"node {quote(empty[0].name)}",
             hint=f"A graph of TensorFlow.js 0.x needs its {OLD_MANIFEST} and shards beside it.",
         )  # fmt: skip
-    manifest = open_source(folder / OLD_MANIFEST)
+    manifest = folder.find(OLD_MANIFEST, path=source.path, limits=limits)
     content = strict_json.loads(
         manifest.read("json_bytes", limits), path=manifest.path, limits=limits
     )

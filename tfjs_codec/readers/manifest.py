@@ -17,15 +17,13 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfjs_codec.errors import CorruptFileError, quote
-from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.place import Place
-from tfjs_codec.files.source import open_source
+from tfjs_codec.files.source import Folder, Source
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.layers import Quantized, Weight
 from tfjs_codec.ir.tensors import Array, Extent, LazyTensor
@@ -46,21 +44,21 @@ _AHEAD_BYTES = 1 << 16  # read at a time to find where strings end
 class Shards(NamedTuple):
     """Files read as if they were one; each is opened only while it is read."""
 
-    files: tuple[Path, ...]
+    files: tuple[Source, ...]
     ends: tuple[int, ...]
 
     @property
     def nbytes(self) -> int:
         return self.ends[-1] if self.ends else 0
 
-    def extents(self, offset: int, nbytes: int) -> Iterator[Extent]:
-        """Yield the parts of files that bytes *offset* … *offset + nbytes* are."""
+    def parts(self, offset: int, nbytes: int) -> Iterator[tuple[Source, int, int]]:
+        """Yield file, start and length of what bytes *offset* … *offset + nbytes* are."""
         index = bisect_right(self.ends, offset)
         while nbytes:
             start = self.ends[index - 1] if index else 0
             count = min(nbytes, self.ends[index] - offset)
             if count:
-                yield Extent(self.files[index], offset - start, count)
+                yield self.files[index], offset - start, count
             offset, nbytes, index = offset + count, nbytes - count, index + 1
 
     def read(self, offset: int, nbytes: int) -> bytes:
@@ -69,17 +67,17 @@ class Shards(NamedTuple):
         Raises:
             CorruptFileError: a file became shorter since it was measured.
         """
-        parts = []
-        for extent in self.extents(offset, nbytes):
-            with open_source(extent.path).open() as file:
-                file.seek(extent.offset)
-                data = file.read(extent.nbytes)
-                while len(data) < extent.nbytes and (more := file.read(extent.nbytes - len(data))):
+        found = []
+        for source, start, count in self.parts(offset, nbytes):
+            with source.open() as file:
+                file.seek(start)
+                data = file.read(count)
+                while len(data) < count and (more := file.read(count - len(data))):
                     data += more
-            if len(data) != extent.nbytes:
-                raise CorruptFileError("the file was changed while it was read", path=extent.path)
-            parts.append(data)
-        return b"".join(parts)
+            if len(data) != count:
+                raise CorruptFileError("the file was changed while it was read", path=source.path)
+            found.append(data)
+        return b"".join(found)
 
 
 class StoredTensor(LazyTensor):
@@ -97,8 +95,12 @@ class StoredTensor(LazyTensor):
 
     @property
     def extent(self) -> Extent | None:
-        extents = list(self._shards.extents(self._offset, self.nbytes))
-        return extents[0] if len(extents) == 1 else None
+        parts = list(self._shards.parts(self._offset, self.nbytes))
+        if len(parts) != 1:
+            return None
+        source, start, count = parts[0]
+        path = source.file_path
+        return None if path is None else Extent(path, source.offset + start, count)
 
     def numpy(self) -> Array:
         return self._part(0, self.size).reshape(self.shape)
@@ -184,18 +186,18 @@ def _past_the_end(name: str) -> CorruptFileError:
 
 
 def read_manifest(
-    manifest: Json, directory: Path | None, place: Place, limits: Limits
+    manifest: Json, folder: Folder | None, place: Place, limits: Limits
 ) -> list[Weight]:
     """Return the weights of *manifest*; nothing but strings' lengths is read from the files.
 
-    *directory* is that of the file with the manifest, None if it came as mere bytes.
+    *folder* is that of the file with the manifest, None if it came as mere bytes.
 
     Raises:
         CorruptFileError: sizes that disagree, files or keys that are missing, repeated names.
-        UnsafeFileError: a path that leads out of *directory*, or more data than allowed.
+        UnsafeFileError: a path that leads out of *folder*, or more data than allowed.
     """
     groups = [place.at(i).mapping(group) for i, group in enumerate(place.items(manifest))]
-    shards = _open_shards(groups, directory, place, limits)
+    shards = _open_shards(groups, folder, place, limits)
     reader = _Reader(shards, limits, place.path)
     weights = []
     for number, group in enumerate(groups):
@@ -212,28 +214,32 @@ def read_manifest(
 
 
 def _open_shards(
-    groups: Sequence[dict[str, Any]], directory: Path | None, place: Place, limits: Limits
+    groups: Sequence[dict[str, Any]], folder: Folder | None, place: Place, limits: Limits
 ) -> Shards:
     """Find and measure all weight files."""
-    files: dict[Path, int] = {}
+    files: dict[str, Source] = {}
     for number, group in enumerate(groups):
         at = place.at(number).at("paths")
         for i, name in enumerate(at.items(group.get("paths"))):
             spot = at.at(i)
-            if directory is None:
-                raise spot.error("the weights are in files beside this one", "Pass a path.")
+            if folder is None:
+                raise spot.error(
+                    "the weights are in files beside this one",
+                    "Pass a path, or all files as a mapping.",
+                )
             if not isinstance(name, str):
                 raise spot.expect("a file name", name)
-            child = existing_child(
-                directory, name.removeprefix("./"), path=place.path, where=spot.where, limits=limits
+            file = folder.find(
+                name.removeprefix("./"), path=place.path, where=spot.where, limits=limits
             )
-            if child in files:
+            key = str(file.file_path or name) + file.where
+            if key in files:
                 raise spot.error(f"the file {quote(name)} is listed twice")
-            files[child] = open_source(child).size
+            files[key] = file
             limits.check(
                 "shards", len(files), "the number of weight files", path=place.path, where=at.where
             )
-    return Shards(tuple(files), tuple(accumulate(files.values())))
+    return Shards(tuple(files.values()), tuple(accumulate(file.size for file in files.values())))
 
 
 class _Reader:

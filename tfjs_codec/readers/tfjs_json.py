@@ -31,10 +31,10 @@ def read(source: Source, limits: Limits) -> TfjsLayers | TfjsGraph | Weights:
         UnknownFormatError: the JSON is something else.
     """
     content = strict_json.loads(source.read("json_bytes", limits), path=source.path, limits=limits)
-    directory = None if source.file_path is None else source.file_path.parent
+    folder = source.folder
     place = Place(source.path)
     if _is_manifest(content):
-        weights = read_manifest(content, directory, place, limits)
+        weights = read_manifest(content, folder, place, limits)
         return Weights(path=source.path, format="tfjs-weights", weights=tuple(weights))
     if not isinstance(content, dict) or not {"modelTopology", "weightsManifest"} & content.keys():
         if isinstance(content, dict) and "class_name" in content and "config" in content:
@@ -45,7 +45,7 @@ def read(source: Source, limits: Limits) -> TfjsLayers | TfjsGraph | Weights:
         raise unknown_format(source)
     weights = list[Weight]()
     if (manifest := content.get("weightsManifest")) is not None:
-        weights = read_manifest(manifest, directory, place.at("weightsManifest"), limits)
+        weights = read_manifest(manifest, folder, place.at("weightsManifest"), limits)
     generated = content.get("generatedBy")
     common: dict[str, Any] = {
         "path": source.path,

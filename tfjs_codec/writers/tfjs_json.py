@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tfjs_codec import __version__
-from tfjs_codec.files.publish import INDEX
 from tfjs_codec.files.sink import Stage
+from tfjs_codec.files.source import INDEX
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import TfjsGraph, TfjsLayers, Weights
