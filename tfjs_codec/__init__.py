@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         plan,
         save,
         save_keras_model,
+        to_files,
         verify,
     )
     from tfjs_codec.comparison.diff import Diff
@@ -40,7 +41,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "api": ("LoadedModel", "convert", "diff", "inspect", "load", "plan", "save",
-            "save_keras_model", "verify"),
+            "save_keras_model", "to_files", "verify"),
     "comparison.diff": ("Diff",),
     "errors": ("Problem",),
     "inspection.inspection": ("Inspection",),
@@ -76,6 +77,7 @@ __all__ = [
     "register_rule",
     "save",
     "save_keras_model",
+    "to_files",
     "verify",
 ]
 

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from tfjs_codec.verification.verify import Verification
 
 Path: TypeAlias = str | os.PathLike[str]
-Source: TypeAlias = Path | bytes | BinaryIO
+Source: TypeAlias = (
+    Path | bytes | BinaryIO | Mapping[str, bytes] | Mapping[str, "NDArray[np.generic]"]
+)
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -50,11 +52,13 @@ def convert(
 
     Args:
         source: A Keras HDF5 or ``.keras`` file or a tfjs ``model.json``: a path, its bytes, or an
-            open binary file; or the directory of a tfjs model or SavedModel. A weights-only file
-            becomes a manifest without topology, unless ``architecture`` names the JSON of its
-            model.
-        destination: The directory to create, or to replace if it holds a tfjs model; or a file
-            that ends in ``.h5``, ``.keras``, ``.weights.h5`` or ``.npz`` (see
+            open binary file; or the directory of a tfjs model or SavedModel; or a tfjs model as
+            a zip archive, or as a mapping of file names to bytes. A weights-only file becomes a
+            manifest without topology, unless ``architecture`` names the JSON of its model; so does
+            a mapping of names to numpy arrays.
+        destination: The directory to create, or to replace if it holds a tfjs model; a ``.zip``
+            file of what would be in it; or a file that ends in ``.h5``, ``.keras``,
+            ``.weights.h5`` or ``.npz`` (see
             :attr:`~tfjs_codec.options.ConvertOptions.to`). It is either the complete new model
             afterwards, or as it was.
         options: All options at once, instead of *choices*.
@@ -85,6 +89,37 @@ def convert(
         return run(source, destination, chosen, replace or {}, progress).to_json()
 
     return Report.from_json(run_apart(work, chosen.limits))
+
+
+def to_files(
+    source: Source | LiveModel,
+    *,
+    options: ConvertOptions | None = None,
+    replace: Mapping[str, Source] | None = None,
+    progress: Progress | None = None,
+    **choices: Unpack[ConvertChoices],
+) -> dict[str, bytes]:
+    """Convert a model in memory: return the files that :func:`convert` would write, by name.
+
+    They are the same bytes. A tfjs model comes as its weight files and, last, ``model.json``;
+    ``to="h5"`` and the like as one file, ``model.h5``. No disk is written.
+
+    Args:
+        source: As for :func:`convert`, or a live Keras model.
+        options: All options at once, instead of *choices*.
+        replace: As for :func:`convert`.
+        progress: Called with the weight bytes done and to do.
+        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
+
+    Raises:
+        InputError, UnsupportedModelError, UsageError, RuleError: As for :func:`convert`.
+    """
+    from tfjs_codec.conversion import convert as run
+    from tfjs_codec.files.memory import MemoryStage
+
+    stage = MemoryStage()
+    run(source, stage, choose(options, choices), replace or {}, progress)
+    return stage.files()
 
 
 def plan(

@@ -31,6 +31,7 @@ from tfjs_codec.readers import open_model
 from tfjs_codec.report import Report
 
 if TYPE_CHECKING:
+    from tfjs_codec.files.memory import MemoryStage
     from tfjs_codec.files.sink import Stage
     from tfjs_codec.ir.graph import Graph
     from tfjs_codec.readers.live_keras import LiveModel
@@ -73,7 +74,7 @@ class Job:
     options: ConvertOptions
     stack: ExitStack
     replacements: Mapping[str, AnySource] = field(default_factory=dict)
-    destination: Path | None = None  # None if only the plan is wanted
+    destination: Path | MemoryStage | None = None  # None if only the plan is wanted
     progress: Progress | None = None
     check_sources: Callable[[], None] = lambda: None
 
@@ -98,7 +99,7 @@ class Job:
 
 def convert(
     source: AnySource | LiveModel,
-    destination: str | os.PathLike[str] | None,
+    destination: str | os.PathLike[str] | MemoryStage | None,
     options: ConvertOptions,
     replacements: Mapping[str, AnySource],
     progress: Progress | None = None,
@@ -107,15 +108,17 @@ def convert(
 ) -> Report:
     """Convert *source*, or with *dry* only say what would be written."""
     with ExitStack() as stack:
-        where = None if dry or destination is None else Path(destination)
+        where = None if dry else destination
+        if isinstance(where, str | os.PathLike):
+            where = Path(where)
         check = stack.enter_context(watch())
         job = Job(options.begin(), stack, replacements, where, progress, check)
         return _WRITERS[options.to or target_of(destination)](job, job.open(source, strict=True))
 
 
-def target_of(destination: str | os.PathLike[str] | None) -> str:
-    """Return which target the suffix of *destination* asks for, "" for a tfjs directory."""
-    name = "" if destination is None else os.fspath(destination).lower()
+def target_of(destination: str | os.PathLike[str] | MemoryStage | None) -> str:
+    """Return which target the suffix of *destination* asks for, "" for a tfjs model."""
+    name = os.fspath(destination).lower() if isinstance(destination, str | os.PathLike) else ""
     return next((target for suffix, target in _SUFFIXES if name.endswith(suffix)), "")
 
 
@@ -522,22 +525,37 @@ def _write_json(job: Job, model: TfjsLayers | TfjsGraph | Weights, report: Repor
 def _write_directory(
     job: Job, report: Report, planned: Plan, write: Callable[[Stage], Written]
 ) -> Report:
-    """Publish the tfjs directory that *write* fills; fill in what *report* does not know yet."""
+    """Publish the tfjs model that *write* writes; fill in what *report* does not know yet."""
     from tfjs_codec.files.sink import check_destination, staged
     from tfjs_codec.writers.tfjs_json import model_files
 
-    written, force = None, job.options.force
-    if job.destination is not None:
-        _check_not_source(job.destination, report.source)
+    written, force, destination = None, job.options.force, job.destination
+    if isinstance(destination, Path) and destination.suffix.lower() == ".zip":
+
+        def write_zip(stage: Stage, name: str) -> None:
+            nonlocal written
+            from tfjs_codec.files.zip_write import staged_zip
+
+            written = write(stage)
+            with staged_zip(stage, name) as archive:
+                for file, _ in written.files:
+                    archive.move(file)
+
+        _write_file(job, report, (_ZIP_MAGIC,), write_zip)
+    elif isinstance(destination, Path):
+        _check_not_source(destination, report.source)
         names = [shard.name for shard in planned.shards]
-        target = check_destination(job.destination, model_files, force=force, names=names)
+        target = check_destination(destination, model_files, force=force, names=names)
         with staged(target, model_files, force=force) as stage:
             written = write(stage)
             stage.settle()
             job.check_sources()
+    elif destination is not None:
+        written = write(destination)
+        job.check_sources()
     return replace(
         report,
-        destination=str(job.destination or ""),
+        destination=str(destination or ""),
         files=tuple(written.files if written else ((s.name, s.nbytes) for s in planned.shards)),
         weights=len(planned.entries),
         warnings=(*report.warnings, *planned.warnings),
@@ -563,14 +581,21 @@ def _write_file(
     """Publish the file that *write* creates; fill in what *report* does not know yet."""
     from tfjs_codec.files.sink import check_file_destination, staged_file
 
-    if job.destination is None:
+    destination = job.destination
+    if destination is None:
         return report
-    _check_not_source(job.destination, report.source)
+    if not isinstance(destination, Path):
+        suffix = next(suffix for suffix, target in _SUFFIXES if target == job.options.to)
+        write(destination, f"model{suffix}")
+        job.check_sources()
+        files = tuple((name, len(data)) for name, data in destination.files().items())
+        return replace(report, destination=str(destination), files=files)
+    _check_not_source(destination, report.source)
     force = job.options.force
-    target = check_file_destination(job.destination, magics, force=force)
+    target = check_file_destination(destination, magics, force=force)
     with staged_file(target, magics, force=force) as stage:
         write(stage, target.name)
         stage.settle()
         job.check_sources()
     files = ((target.name, target.stat().st_size),)
-    return replace(report, destination=str(job.destination), files=files)
+    return replace(report, destination=str(destination), files=files)

@@ -221,7 +221,9 @@ class ArchiveFolder(NamedTuple):
 
 
 def find_model_folder(archive: Archive) -> ArchiveFolder | None:
-    """Return the folder of *archive*'s only ``model.json``, None if there is not exactly one."""
+    """Return the folder of *archive*'s only ``model.json``; None if it is no tfjs model."""
+    if "config.json" in archive:  # a .keras file, whatever its assets are called
+        return None
     found = [name for name in archive.names() if name.rpartition("/")[2] == INDEX]
     return ArchiveFolder(archive, found[0].removesuffix(INDEX)) if len(found) == 1 else None
 

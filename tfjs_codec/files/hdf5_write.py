@@ -45,8 +45,14 @@ def write_hdf5(stage: Stage, name: str, tree: H5Tree) -> None:
     """
     places: list[tuple[int, LazyTensor]] = []
     try:
-        with h5py.File(stage.path / name, "w") as file:
+        # In memory, too, libhdf5 lays out the file: its other drivers do it in another way.
+        path = stage.disk_path(name)
+        core = {"driver": "core", "backing_store": False} if path is None else {}
+        with h5py.File(path or name, "w", **core) as file:
             _lay_out(file, tree, places)
+            if path is None:
+                file.flush()
+                stage.create(name).write(file.id.get_file_image())
     except (OSError, RuntimeError) as error:  # of several lines, with pointers
         number = re.search(r"errno = (\d+)", str(error))
         code = int(number[1]) if number else getattr(error, "errno", None) or errno.EIO

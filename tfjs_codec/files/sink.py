@@ -62,6 +62,10 @@ class Stage:
         """Return what messages about the file *name* should call it."""
         return self._destination if self._single else self._destination / name
 
+    def disk_path(self, name: str) -> Path | None:
+        """Return where a library may create the file *name* itself; None if not on a disk."""
+        return self.path / name
+
     def create(self, name: str) -> StagedFile:
         """Return the new file *name*, open for writing."""
         return StagedFile(self, name)

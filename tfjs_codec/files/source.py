@@ -18,12 +18,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
 
 from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError, quote
 from tfjs_codec.files.paths import check_name, existing_child
 from tfjs_codec.files.varint import read_varint
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # Graphs that TensorFlow.js 0.x loaded, beside their weights_manifest.json (tfjs-converter 0.1-0.8).
 OLD_GRAPHS = ("tensorflowjs_model.pb", "web_model.pb")
@@ -251,7 +255,15 @@ def _remember(path: str, look: Callable[[], os.stat_result], status: os.stat_res
         looks.setdefault(path, (look, status))
 
 
-AnySource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Mapping[str, bytes] | Source
+AnySource: TypeAlias = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | BinaryIO
+    | Mapping[str, bytes]
+    | Mapping[str, "NDArray[np.generic]"]
+    | Source
+)
 
 
 def open_source(what: AnySource) -> Source:
@@ -277,10 +289,12 @@ def open_source(what: AnySource) -> Source:
     return _file_source(what)
 
 
-def _mapping_source(files: Mapping[str, bytes]) -> Source:
+def _mapping_source(files: Mapping[str, Any]) -> Source:
     for name, data in files.items():
         if not isinstance(name, str) or not isinstance(data, bytes | bytearray | memoryview):
-            raise UsageError("a mapping as a source must hold bytes by file name")
+            raise UsageError(
+                "a mapping as a source must hold the bytes of files by name, or numpy arrays"
+            )
 
     def refuse() -> BinaryIO:
         raise UsageError("the files of a directory are opened one by one", path="<files>")

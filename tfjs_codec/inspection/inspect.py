@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from tfjs_codec.errors import Problem, UnsupportedModelError
 from tfjs_codec.files.source import AnySource, Source, open_source, sniff
 from tfjs_codec.inspection.inspection import Inspection
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.readers import find_index
+from tfjs_codec.readers import open_index
 
 
 def inspect(source: AnySource, options: ConvertOptions) -> Inspection:
     """Return what *source* holds; see :func:`tfjs_codec.inspect`."""
     opened = open_source(source)
     kind = sniff(opened)
-    if kind in ("json", "tfjs_directory"):  # its text alone: no weights, no numpy
-        from tfjs_codec.inspection.tfjs import describe
+    with ExitStack() as stack:
+        if (index := open_index(opened, options, stack)) is not None:
+            from tfjs_codec.inspection.tfjs import describe  # its text alone: no weights, no numpy
 
-        return describe(find_index(opened, options.limits) if opened.is_dir else opened, options)
+            return describe(index, options)
     try:
         return _describe(opened, options)
     except UnsupportedModelError as error:

@@ -5,7 +5,7 @@ Detection is by content, never by name. What a reader needs is imported when it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,15 +15,20 @@ from tfjs_codec.files.source import (
     INDEX,
     OLD_GRAPHS,
     AnySource,
+    Folder,
     Source,
     open_source,
     sniff,
     unknown_format,
 )
-from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions, no_effect
 
 if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tfjs_codec.files.hdf5 import H5File
     from tfjs_codec.ir.loaded import Loaded
     from tfjs_codec.readers.live_keras import LiveModel
@@ -61,11 +66,8 @@ def _read_zip(source: Source, options: ConvertOptions, stack: ExitStack) -> Load
     from tfjs_codec.readers import keras_v3
 
     archive = stack.enter_context(open_archive(source, limits=options.limits))
-    folder = None if "config.json" in archive else find_model_folder(archive)
-    if folder is not None:
-        return _read_json(
-            folder.find(INDEX, path=source.path, limits=options.limits), options, stack
-        )
+    if (folder := find_model_folder(archive)) is not None:
+        return _read_json(find_index(folder, source, options), options, stack)
 
     def open_member(name: str) -> H5File:
         return stack.enter_context(open_hdf5(archive.source(name), limits=options.limits))
@@ -80,13 +82,30 @@ def _read_json(source: Source, options: ConvertOptions, stack: ExitStack) -> Loa
 
 
 def _read_tfjs_directory(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
-    return _read_json(find_index(source, options.limits), options, stack)
+    return _read_json(find_index(source.folder, source, options), options, stack)
 
 
-def find_index(directory: Source, limits: Limits) -> Source:
-    """Return the ``model.json`` in *directory*."""
-    assert directory.folder is not None  # noqa: S101  directories have one
-    return directory.folder.find(INDEX, path=directory.path, limits=limits)
+def find_index(folder: Folder | None, source: Source, options: ConvertOptions) -> Source:
+    """Return the ``model.json`` in *folder*, which is that of *source*."""
+    assert folder is not None  # noqa: S101  directories have one
+    return folder.find(INDEX, path=source.path, limits=options.limits)
+
+
+def open_index(source: Source, options: ConvertOptions, stack: ExitStack) -> Source | None:
+    """Return the ``model.json`` of the tfjs model *source*; None if it is something else."""
+    match sniff(source):
+        case "json":
+            return source
+        case "tfjs_directory":
+            return find_index(source.folder, source, options)
+        case "zip":
+            from tfjs_codec.files.archive import find_model_folder, open_archive
+
+            archive = stack.enter_context(open_archive(source, limits=options.limits))
+            folder = find_model_folder(archive)
+            return None if folder is None else find_index(folder, source, options)
+        case _:
+            return None
 
 
 def _read_saved_model(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
@@ -169,6 +188,13 @@ def open_model(
             _check_options("a model in memory", options, frozenset())
         yield live_keras.read(source, options.limits)
         return
+    if _holds_arrays(source):
+        from tfjs_codec.readers import arrays
+
+        if strict:
+            _check_options("arrays in memory", options, frozenset())
+        yield arrays.read(source)
+        return
     opened = open_source(source)
     reader = READERS.get(sniff(opened))
     if reader is None:
@@ -177,6 +203,13 @@ def open_model(
         _check_options(reader.noun, options, reader.options)
     with ExitStack() as stack:
         yield reader.read(opened, options, stack)
+
+
+def _holds_arrays(
+    source: AnySource | LiveModel,
+) -> TypeGuard[Mapping[str, NDArray[np.generic]]]:
+    """Tell whether *source* maps names to arrays; a mapping of bytes is files."""
+    return isinstance(source, Mapping) and any(hasattr(value, "dtype") for value in source.values())
 
 
 def _check_options(noun: str, options: ConvertOptions, heeded: frozenset[str]) -> None:
