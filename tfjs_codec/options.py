@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias, TypedDict, get_args
 
 from tfjs_codec.errors import UsageError, quote
@@ -172,6 +171,8 @@ def choose(
         return options
     for name in choices:
         if name not in OPTIONS:
+            from difflib import get_close_matches  # noqa: PLC0415  few need it
+
             near = get_close_matches(name, OPTIONS, 1)
             hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(OPTIONS)}."
             raise UsageError(f"there is no option {quote(name)}", hint=hint)

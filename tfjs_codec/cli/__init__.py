@@ -1,1 +1,1 @@
-"""The subcommands: each module has ``add_parser(commands)`` and a ``run(arguments)``."""
+"""The subcommands: each module has what :class:`~tfjs_codec.cli.shared.Command` says."""

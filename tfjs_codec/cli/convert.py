@@ -6,13 +6,16 @@ import argparse
 import sys
 
 from tfjs_codec.cli import shared
-from tfjs_codec.options import TARGETS
+
+NAME = "convert"
+WHAT = "convert a Keras model to tfjs, or a tfjs model to Keras"
 
 
-def add_parser(commands: shared.Commands) -> None:
-    """Add the command and its options."""
-    what = "convert a Keras model to tfjs, or a tfjs model to Keras"
-    add = shared.add_command(commands, "convert", run, what).add_argument
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments and options of the command."""
+    from tfjs_codec.options import TARGETS
+
+    add = parser.add_argument
     add("source", metavar="SRC", help="a Keras or tfjs model; - is standard input")
     add("destination", metavar="DST", help="the directory, .h5, .keras or .npz file to write")
     add(
@@ -53,7 +56,7 @@ def add_parser(commands: shared.Commands) -> None:
         help="return the outputs of a graph model as a map",
     )
     add("--outputs", metavar="NAMES", help="the layers whose outputs a graph model returns")
-    shared.add_changes(add)
+    shared.add_changes(parser)
     add("--checksums", action="store_true", help="record the SHA-256 of the weight files")
     add("--no-checksums", action="store_true", help="do not verify the checksums of a SavedModel")
     add("--training-config", action="store_true", help="keep optimizer, loss and metrics")

@@ -6,11 +6,12 @@ import argparse
 
 from tfjs_codec.cli import shared
 
+NAME = "diff"
+WHAT = "compare the layers and weights of two models of any formats"
 
-def add_parser(commands: shared.Commands) -> None:
-    """Add the command and its options."""
-    what = "compare the layers and weights of two models of any formats"
-    parser = shared.add_command(commands, "diff", run, what)
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments and options of the command."""
     parser.epilog = (
         f"exit codes: 0 equal, 1 different, otherwise as for all commands:\n{shared.EPILOG}"
     )
@@ -23,7 +24,7 @@ def add_parser(commands: shared.Commands) -> None:
     add("--tags", metavar="TAGS", help="the MetaGraph of SavedModels, such as serve,gpu")
     add("--signature-name", metavar="NAME", help="the signature of SavedModels")
     add("--output-node-names", metavar="NAMES", help="the outputs of a frozen graph")
-    shared.add_changes(add)
+    shared.add_changes(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

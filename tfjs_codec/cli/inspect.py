@@ -6,11 +6,13 @@ import argparse
 
 from tfjs_codec.cli import shared
 
+NAME = "inspect"
+WHAT = "describe a model file, and what a conversion would do"
 
-def add_parser(commands: shared.Commands) -> None:
-    """Add the command and its options."""
-    what = "describe a model file, and what a conversion would do"
-    add = shared.add_command(commands, "inspect", run, what).add_argument
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments and options of the command."""
+    add = parser.add_argument
     add("source", metavar="PATH", help="a model of any format we read; - is standard input")
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
     add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")

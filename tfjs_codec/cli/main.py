@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import atexit
 import gc
+import sys
 from collections.abc import Sequence
 
 from tfjs_codec import __version__
 from tfjs_codec.cli import convert, diff, inspect, shared, verify
 from tfjs_codec.cli.program import run_guarded
-from tfjs_codec.cli.shared import EPILOG
+from tfjs_codec.cli.shared import EPILOG, Command, Help
 
-_COMMANDS = (convert, inspect, diff, verify)
-_COLLECT_AFTER = 20_000  # new objects; a small model makes fewer
+_COMMANDS: tuple[Command, ...] = (convert, inspect, diff, verify)
+_COLLECT_AFTER = 200_000  # new objects; a model of ordinary size makes fewer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         atexit.register(gc.freeze)  # or the interpreter, when it ends, looks at every object
 
     def work() -> int:
-        arguments = _parser().parse_args(argv)
+        arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
         if not arguments.sandbox:
             code: int = arguments.run(arguments)
             return code
@@ -36,15 +37,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_guarded("tfjs-codec", work)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser for *argv*: the subcommands that it does not name have no options."""
     parser = argparse.ArgumentParser(
         prog="tfjs-codec",
         description="Convert Keras models to TensorFlow.js without TensorFlow.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument("--version", action="version", version=f"tfjs_codec {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(prog=parser.prog, required=True, metavar="COMMAND")
     for command in _COMMANDS:
-        command.add_parser(commands)
+        what = command.WHAT
+        inner = commands.add_parser(
+            command.NAME, help=what, description=f"{what[:1].upper()}{what[1:]}.",
+            epilog=EPILOG, formatter_class=Help,
+        )  # fmt: skip
+        if command.NAME in argv:
+            command.add_options(inner)
+            shared.add_common_options(inner)
+            inner.set_defaults(run=command.run)
     return parser

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
 
 from tfjs_codec.cli.program import say
 from tfjs_codec.errors import UsageError
-from tfjs_codec.limits import Limits
+
+if TYPE_CHECKING:
+    from tfjs_codec.ir.json_types import Json, JsonObject
+    from tfjs_codec.limits import Limits
 
 EPILOG = """exit codes: 0 done, 1 internal error, 2 wrong usage, 3 damaged or unknown input,
 4 unsafe input, 5 tfjs cannot express the model, 6 output failed, 7 a check failed,
@@ -20,39 +24,61 @@ EPILOG = """exit codes: 0 done, 1 internal error, 2 wrong usage, 3 damaged or un
 _STDIN_BYTES = 1 << 20  # read at a time
 QUIET_S = 0.5  # shorter work shows no progress
 
-Commands = Any  # argparse names the type of add_subparsers() privately
-
 
 class Result(Protocol):
     """What a command prints: it has a text and a JSON form."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the result as what JSON can express."""
         ...
 
 
-def add_command(
-    commands: Commands, name: str, run: Callable[[argparse.Namespace], int], what: str
-) -> argparse.ArgumentParser:
-    """Add the subcommand *name*, which does *what* by calling *run*, with the common options."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=what,
-        description=f"{what[:1].upper()}{what[1:]}.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=run)
+class Command(Protocol):
+    """What a module of a subcommand holds."""
+
+    NAME: str
+    WHAT: str  # what it does, for --help
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments and options to *parser*."""
+        ...
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do the work and return the exit code."""
+        ...
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal.
+
+    argparse makes a formatter for each option that it adds, which then asks for the width: that
+    alone would take as long as the rest of ``--version``.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+@cache
+def _columns() -> int:
+    try:
+        return int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns or 80
+    except (ValueError, OSError):
+        return 80
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that all subcommands have."""
     add = parser.add_argument
     add("--limit", metavar="NAME=VALUE", action="append", default=[], help="raise a safety limit")
     add("--sandbox", action="store_true", help="work in a child process with limited resources")
     add("--json", action="store_true", help="print the result as JSON")
     add("--quiet", action="store_true", help="print nothing but errors")
-    return parser
 
 
-def add_changes(add: Callable[..., Any]) -> None:
+def add_changes(parser: argparse.ArgumentParser) -> None:
     """Add the options that change a Keras model before it is converted."""
+    add = parser.add_argument
     add("--rename", metavar="OLD=NEW", action="append", default=[],
         help="give a layer another name")  # fmt: skip
     add("--replace", metavar="LAYER=FILE", action="append", default=[],
@@ -95,14 +121,16 @@ def pairs(items: Sequence[str]) -> list[tuple[str, str]]:
     return [(key, value) for key, _, value in pairs]
 
 
-def json_file(file: str) -> Any:
+def json_file(file: str) -> Json:
     """Return the content of a JSON file."""
+    from tfjs_codec.files.source import open_source
     from tfjs_codec.files.strict_json import loads
 
-    return loads(Path(file).read_bytes(), path=file, where="")
+    content: Json = loads(open_source(file).read("json_bytes"), path=file, where="")
+    return content
 
 
-def limits(items: Sequence[str]) -> Any:
+def limits(items: Sequence[str]) -> Limits:
     """Return the default limits with the ``NAME=VALUE`` of ``--limit`` applied."""
     from dataclasses import fields, replace
 

@@ -13,18 +13,20 @@ from tfjs_codec.errors import UsageError, VerificationError
 if TYPE_CHECKING:
     from tfjs_codec.verification.verify import Verification
 
+NAME = "verify"
+WHAT = "check a tfjs model: its files, its names and shapes, and its values and predictions"
 
-def add_parser(commands: shared.Commands) -> None:
-    """Add the command and its options."""
-    what = "check a tfjs model: its files, its names and shapes, and its values and predictions"
-    add = shared.add_command(commands, "verify", run, what).add_argument
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments and options of the command."""
+    add = parser.add_argument
     add("web", metavar="WEB", help="the directory of the tfjs model, or its model.json")
     add("--against", metavar="SRC", help="compare all values with those of the source model")
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only SRC")
     add("--tags", metavar="TAGS", help="the MetaGraph of SRC, such as serve,gpu")
     add("--signature-name", metavar="NAME", help="the signature of SRC")
     add("--output-node-names", metavar="NAMES", help="the outputs of a frozen graph SRC")
-    shared.add_changes(add)
+    shared.add_changes(parser)
     add("--node", action="store_true", help="load and run the model in TensorFlow.js in Node")
     add("--node-modules", metavar="DIR", help="where to look for @tensorflow/tfjs (default .)")
     add(

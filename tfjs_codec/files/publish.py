@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
+import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -102,7 +102,7 @@ def copy_access(old: Path, new: Path) -> None:
     if hasattr(os, "chown") and os.stat(new).st_gid != status.st_gid:
         with suppress(OSError):
             os.chown(new, -1, status.st_gid)
-    shutil.copymode(old, new)  # after the group: a change of it takes bits away
+    os.chmod(new, stat.S_IMODE(status.st_mode))  # after the group: a change of it takes bits away
     for name, value in _acls(old).items():
         with suppress(OSError):
             os.setxattr(new, name, value)
@@ -137,6 +137,8 @@ def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:  # no hard links here
+        import shutil
+
         shutil.copy2(source, target, follow_symlinks=False)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -449,7 +448,10 @@ def _discard(stage: Path, destination: Path, owned: Owned) -> None:
     """Remove *stage*, unless it holds an old model that cannot be put back."""
     with suppress(OSError):
         take_back(stage, destination, owned)
-        shutil.rmtree(stage, ignore_errors=True)
+        if stage.exists():
+            import shutil
+
+            shutil.rmtree(stage, ignore_errors=True)
 
 
 # --- small things ---------------------------------------------------------------------------
