@@ -337,9 +337,11 @@ class H5Tensor(LazyTensor):
         rank, where = space.get_simple_extent_ndims(), self._where
         file.limits.check("rank", rank, "the rank", path=file.path, where=where)
         self.shape = tuple(int(size) for size in space.get_simple_extent_dims())
+        self._is_float32le = False
         self._raw_dtype = self._read_dtype()
         self._bfloat16 = self._raw_dtype.kind == "V"
         self.dtype = _FLOAT32 if self._bfloat16 else self._raw_dtype
+        self._offset: int | None = dataset.get_offset()  # of contiguous values in this file
         self._chunk = self._check_storage()
 
     def attr(self, name: str) -> str | list[str] | None:
@@ -349,13 +351,9 @@ class H5Tensor(LazyTensor):
     @property
     def extent(self) -> Extent | None:
         source = self._file.source
-        if source.file_path is None or self._chunk is not None or not self.size:
+        if source.file_path is None or self._offset is None or not self._is_float32le:
             return None
-        with self._file.guard(self.name):
-            offset = self._id.get_offset()  # with the user block; None for compact data
-            if offset is None or not self._id.get_type().equal(h5t.IEEE_F32LE):
-                return None
-        return Extent(source.file_path, source.offset + offset, self.nbytes)
+        return Extent(source.file_path, source.offset + self._offset, self.nbytes)
 
     def numpy(self) -> Array:
         return self._read((0,) * len(self.shape), self.shape)
@@ -391,6 +389,7 @@ class H5Tensor(LazyTensor):
         """Return the native numpy dtype, or ``V2`` for bfloat16."""
         kind = self._id.get_type()
         if kind.equal(h5t.IEEE_F32LE):
+            self._is_float32le = True
             return _FLOAT32
         declared = self.attr("dtype")
         if kind.get_class() == h5t.OPAQUE and kind.get_size() == 2:
@@ -412,24 +411,8 @@ class H5Tensor(LazyTensor):
 
     def _check_storage(self) -> tuple[int, ...] | None:
         """Check where the values are and that all are there; return the chunk shape, if any."""
-        file, plist = self._file, self._id.get_create_plist()
-        if plist.get_external_count():
-            raise self._unsafe("the values are in another file (external storage)")
-        layout = plist.get_layout()
-        if layout == h5d.VIRTUAL:
-            raise self._unsafe("the values come from other datasets (virtual dataset)")
-        chunk = None
-        if layout == h5d.CHUNKED:
-            chunk = tuple(int(size) for size in plist.get_chunk())
-            for index in range(plist.get_nfilters()):
-                number = plist.get_filter(index)[0]
-                if number not in _FILTERS:
-                    known = ", ".join(_FILTERS.values())
-                    raise self._corrupt(
-                        f"compressed with HDF5 filter {number}; only {known} are read",
-                        hint="Repack the file: h5repack -f GZIP=4 IN OUT.",
-                    )
-        item = self._raw_dtype.itemsize
+        file, item = self._file, self._raw_dtype.itemsize
+        chunk = self._check_layout() if self._offset is None else None
         where = self._where
         what = "the tensor's size in bytes"
         declared = max(self.size, prod(chunk or ())) * item
@@ -441,6 +424,26 @@ class H5Tensor(LazyTensor):
         if self.size:
             self._check_complete(chunk, stored)
         return chunk
+
+    def _check_layout(self) -> tuple[int, ...] | None:
+        """Check a layout that is not contiguous, or elsewhere; return the chunk shape, if any."""
+        plist = self._id.get_create_plist()
+        if plist.get_external_count():
+            raise self._unsafe("the values are in another file (external storage)")
+        layout = plist.get_layout()
+        if layout == h5d.VIRTUAL:
+            raise self._unsafe("the values come from other datasets (virtual dataset)")
+        if layout != h5d.CHUNKED:
+            return None
+        for index in range(plist.get_nfilters()):
+            number = plist.get_filter(index)[0]
+            if number not in _FILTERS:
+                known = ", ".join(_FILTERS.values())
+                raise self._corrupt(
+                    f"compressed with HDF5 filter {number}; only {known} are read",
+                    hint="Repack the file: h5repack -f GZIP=4 IN OUT.",
+                )
+        return tuple(int(size) for size in plist.get_chunk())
 
     def _check_complete(self, chunk: tuple[int, ...] | None, stored: int) -> None:
         """Refuse values that were never written: libhdf5 would make them up."""

@@ -25,7 +25,8 @@ class Place(NamedTuple):
 
     def at(self, key: str | int) -> Place:
         """Return the place of item *key* of the object or list here."""
-        return Place(self.path, self.start, (key, self.keys))
+        path, start, keys = self
+        return tuple.__new__(Place, (path, start, (key, keys)))  # half the time of Place(…)
 
     @property
     def where(self) -> str:

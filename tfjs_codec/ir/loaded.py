@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tfjs_codec.ir.tensors import LazyTensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KerasModel:
     """A Keras model: its layers with their weights. ``generation`` is 1, 2 or 3."""
 
@@ -46,7 +46,7 @@ class KerasModel:
         return self.graph.named_weights()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _Stored:
     """Named tensors, and what the ``model.json`` says beside the topology, if there is one.
 
@@ -66,7 +66,7 @@ class _Stored:
         return {weight.name: weight.tensor for weight in self.weights}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class TfjsLayers(_Stored):
     """A tfjs Layers model: the JSON of its topology, and its weights by tfjs's names."""
 
@@ -81,7 +81,7 @@ class TfjsLayers(_Stored):
         return version if isinstance(version, str) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class TfjsGraph(_Stored):
     """A tfjs graph model: the JSON of its GraphDef, and the values of its constants."""
 
@@ -91,7 +91,7 @@ class TfjsGraph(_Stored):
     topology: JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Weights(_Stored):
     """Named tensors without an architecture.
 

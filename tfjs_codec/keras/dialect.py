@@ -82,15 +82,19 @@ def plain(value: Any) -> Any:
     Keras 2.0 numbers as ``{"type": "ndarray", "value": n}``, Keras 2.12 as ``__numpy__``.
     """
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return [plain(item) if isinstance(item, list | dict) else item for item in value]
     if isinstance(value, dict):
-        if value.get("class_name") in ("__tuple__", "TensorShape") and "items" in value:
+        kind = value.get("class_name")
+        if kind in ("__tuple__", "TensorShape") and "items" in value:
             return plain(value["items"])
         if value.get("type") == "ndarray" and "value" in value:
             return plain(value["value"])
-        if value.get("class_name") in ("__numpy__", "__tensor__"):
+        if kind in ("__numpy__", "__tensor__"):
             return plain((value.get("config") or {}).get("value"))
-        return {key: plain(item) for key, item in value.items()}
+        return {
+            key: plain(item) if isinstance(item, list | dict) else item
+            for key, item in value.items()
+        }
     return value
 
 

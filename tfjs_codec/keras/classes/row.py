@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from tfjs_codec.ir.keras import Config
@@ -44,8 +43,7 @@ class Variable(NamedTuple):
         return bool(config.get(self.key) if self.key else self.present(config))
 
 
-@dataclass(frozen=True, slots=True)
-class Gates:
+class Gates(NamedTuple):
     """The blocks of columns in a recurrent layer's kernels.
 
     ``seen_by`` lists, for an activation's key, the blocks that only this activation is applied to.
