@@ -80,7 +80,7 @@ def _own(layer: KerasLayer, log: RaisingLog) -> None:
             return
         columns += gates.seen_by[key]
         layer.config[key] = _UP_TO_1
-    _scale(layer, {"kernel", "recurrent_kernel"}, (gates.count, columns))
+    _scale(layer, {"kernel", "recurrent_kernel"}, (gates.number, columns))
 
 
 def _scale(layer: KerasLayer, kernels: set[str], gates: tuple[int, list[int]] | None) -> None:

@@ -67,6 +67,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and print the report."""
+    import numpy as np  # noqa: F401  imported from deep in the stack it takes some ms more
+
     from tfjs_codec import api
     from tfjs_codec.options import ConvertOptions, parse_size
 

@@ -218,7 +218,7 @@ def variable_names(layer: KerasLayer) -> tuple[str, ...]:
         return ()
     old = {role: name for name, role in _roles(layer).items()}
     names = tuple(old.get(v.role, v.role) for v in row.variables if v.is_in(layer.config))
-    count = row.gates.count if row.gates else 1
+    count = row.gates.number if row.gates else 1
     if count == 1 or layer.config.get("consume_less") == "gpu":
         return names
     return tuple(f"{name}_{gate}" for gate in _GATES[count] for name in names)

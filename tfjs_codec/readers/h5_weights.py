@@ -217,9 +217,9 @@ def _convert_cudnn(layer: KerasLayer, is_cudnn: bool) -> None:
     the input's and the recurrent one, LSTM ``[8u]``, GRU ``[6u]``.
     """
     row = CLASSES.get(layer.class_name)
-    if row is None or row.gates is None or row.gates.count == 1:
+    if row is None or row.gates is None or row.gates.number == 1:
         return
-    gates = row.gates.count
+    gates = row.gates.number
     bias, recurrent = layer.weights.get("bias"), layer.weights.get("recurrent_kernel")
     if bias is None or recurrent is None or len(recurrent.shape) != 2:
         return

@@ -49,7 +49,7 @@ class Gates(NamedTuple):
     ``seen_by`` lists, for an activation's key, the blocks that only this activation is applied to.
     """
 
-    count: int
+    number: int
     seen_by: Mapping[str, tuple[int, ...]]
 
 

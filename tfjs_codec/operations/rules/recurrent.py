@@ -74,7 +74,7 @@ def _gates(layer: KerasLayer) -> int:
             "whose code is not in the file",
             "Export the model with model.export() and convert that.",
         )
-    return row.gates.count
+    return row.gates.number
 
 
 def _convolves(layer: KerasLayer) -> bool:
