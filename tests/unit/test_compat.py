@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from keras_files import dense_h5
+from keras_files import dense_h5, entry, h5_model
 from tfjs_files import manifest_model
 
 import tfjs_codec
@@ -45,6 +45,15 @@ def entries(directory):
     return [weight for group in index(directory)["weightsManifest"] for weight in group["weights"]]
 
 
+LAMBDA = {
+    "class_name": "Sequential",
+    "config": {
+        "name": "s",
+        "layers": [
+            entry("Lambda", "mine", batch_input_shape=[None, 3], function=["x", None, None])
+        ],
+    },
+}
 KERAS = ("--input_format", "keras")
 
 
@@ -164,16 +173,11 @@ def test_flags_without_effect_are_noted(run, fixtures_dir, tmp_path, flag):
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
-        (["--input_format=tfjs_layers_model", "--output_format=keras_saved_model"],
-         "use --output_format=keras_keras"),
         (["--input_format=keras", "--output_format=keras"],
          "Use --output_format=tfjs_layers_model or tfjs_graph_model."),
-        (["--output_format=tfjs_layers_model"], "Use --output_format=tfjs_graph_model."),
         (["--input_format=keras", "--signature_name=x"], "only for SavedModels"),
-        (["--input_format=keras", "--output_node_names=x"], "only for --input_format=tf_frozen"),
         (["--input_format=keras", "--control_flow_v2=1"], "only for --output_format=tfjs_graph"),
         (["--input_format=keras", "--weight_shard_size_bytes=0"], "positive integer, not 0"),
-        (["--input_format=tfjs_layers_model", "--weight_shard_size_bytes=8"], "for tfjs models"),
         (["--input_format=keras", "--metadata=x"], "'x' should read KEY:FILE"),
         (["--input_format=keras", "--quantize_uint8=*", "--quantize_uint16=*"], "remaining"),
         (["--input_format=nonsense"], "invalid choice"),
@@ -184,6 +188,72 @@ def test_combinations_that_are_refused(run, model, tmp_path, flags, text):
     assert (code, out) == (2, "")
     assert text in err
     assert not (tmp_path / "web").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--weight_shard_size_bytes=8"], "for tfjs models"),
+        (["--output_format=nonsense"], "invalid choice"),
+    ],
+)
+def test_combinations_that_tfjs_models_refuse(run, tmp_path, flags, text):
+    source = manifest_model(tmp_path / "a", np.random.default_rng(0)) / "model.json"
+    code, _, err = run("--input_format=tfjs_layers_model", *flags, source, tmp_path / "b.h5")
+    assert code == 2
+    assert text in err
+
+
+def test_saved_models_do_not_become_layers(run, fixtures_dir, tmp_path):
+    source = fixtures_dir / "savedmodel_tf2.19_module" / "model"
+    code, _, err = run("--output_format=tfjs_layers_model", source, tmp_path / "web")
+    assert code == 2
+    assert "Use --output_format=tfjs_graph_model." in err
+
+
+@pytest.mark.parametrize("flags", [[], ["--input_format=auto"], ["--input_format=keras_keras"]])
+def test_a_format_that_does_not_fit_the_file_is_corrected(run, model, tmp_path, flags):
+    code, out, err = run(*flags, model, tmp_path / "web")
+    assert (code, out) == (0, "")
+    assert index(tmp_path / "web")["format"] == "layers-model"
+    assert ("is not" in err) == (flags != ["--input_format=auto"])
+    assert not err or "but keras, and is converted as such" in err
+
+
+def test_a_bare_quantisation_flag_gives_the_path_back(run, model, tmp_path):
+    assert run(*KERAS, "--quantize_uint8", model, tmp_path / "web")[0] == 0
+    assert {e["quantization"]["dtype"] for e in entries(tmp_path / "web")} == {"uint8"}
+    code, _, err = run(*KERAS, "--quantize_uint8", "no/such/path", tmp_path / "web2")
+    assert code == 2
+    assert "output_path is missing" in err
+
+
+def test_output_node_names_of_saved_models_have_no_effect(run, fixtures_dir, tmp_path):
+    source = fixtures_dir / "savedmodel_tf2.19_module" / "model"
+    code, _, err = run("--output_node_names=Identity", source, tmp_path / "web")
+    assert code == 0
+    assert "--output_node_names has no effect" in err
+
+
+def test_hints_name_flags_that_there_are(run, tmp_path):
+    official = "Convert it to a graph model (--output_format=tfjs_graph_model)."
+    assert compat._spell("Convert it to a graph model (--to graph).") == official
+    h5 = tmp_path / "lambda.h5"
+    h5.write_bytes(h5_model(LAMBDA, {}))
+    code, _, err = run(*KERAS, h5, tmp_path / "web")
+    assert code == 5
+    assert "(--replace: of tfjs-codec convert, not of this program.)" in err
+
+
+@pytest.mark.posix
+def test_the_alias_runs_this_program(run, model, tmp_path):
+    assert run("--install-alias", tmp_path / "bin")[0] == 0
+    line = [tmp_path / "bin" / "tensorflowjs_converter", *KERAS, model, tmp_path / "a b"]
+    subprocess.run(line, check=True)
+    assert index(tmp_path / "a b")["format"] == "layers-model"
+    assert run("--install-alias", tmp_path / "bin")[0] == 0  # again, over itself
+    (tmp_path / "bin" / "tensorflowjs_converter").write_text("#!/usr/bin/python3")
+    assert run("--install-alias", tmp_path / "bin")[0] == 2  # not over the real one
 
 
 def test_paths(run, model, tmp_path):

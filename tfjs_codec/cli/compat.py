@@ -1,15 +1,20 @@
 """``tfjs-codec-compat``: the flags of the official ``tensorflowjs_converter`` 4.22.
 
-A script that calls ``tensorflowjs_converter`` can call this instead. What an official flag asks
-for and we do anyway is accepted; what we do not do is refused with what to use. As there, an
-existing output directory is written into, whatever else is in it.
+A script that calls ``tensorflowjs_converter`` can call this instead; ``--install-alias`` writes a
+launcher of that name for scripts that cannot be changed. What an official flag asks for and we do
+anyway is accepted; what we do not do is refused with what to use. A format that does not fit the
+file is corrected, with a note. As there, an existing output directory is written into, whatever
+else is in it.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tfjs_codec import __version__, api
@@ -42,6 +47,25 @@ _DEFAULT_OUTPUT = {
 }
 _INPUTS = tuple(_DEFAULT_OUTPUT)
 _OUTPUTS = ("tfjs_layers_model", "tfjs_graph_model", "keras", "keras_keras", "keras_saved_model")
+# The formats that a file can be, by what files.source.sniff says of it; the first is its name here.
+_FITTING = {
+    "hdf5": ("keras",),
+    "zip": ("keras_keras", _TFJS_INPUT),
+    "saved_model": ("tf_saved_model", "keras_saved_model", "tf_hub"),
+    "tar": ("tf_hub", "tf_saved_model", "keras_saved_model"),
+    "json": (_TFJS_INPUT,),
+    "tfjs_directory": (_TFJS_INPUT,),
+    "graph_def": ("tf_frozen_model",),
+}
+# What the hints of tfjs-codec name, and what it is called here.
+_OFFICIAL = {
+    "--to graph": "--output_format=tfjs_graph_model",
+    "--to layers": "--output_format=tfjs_layers_model",
+    "--signature-name": "--signature_name",
+    "--output-node-names": "--output_node_names",
+    "--tags": "--saved_model_tags",
+}
+_ALIAS = "tensorflowjs_converter"
 _BYTES_TO_DTYPE = {1: "uint8", 2: "uint16"}
 # Flags that change nothing here, and why.
 _WITHOUT_EFFECT = {
@@ -53,7 +77,28 @@ _WITHOUT_EFFECT = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    return run_guarded(_NAME, lambda: _run(_parser().parse_args(argv)))
+    return run_guarded(_NAME, lambda: run(argv), _spell)
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """Convert as the arguments *argv* say, and return 0.
+
+    Raises:
+        SystemExit: They make no sense, or ask for help.
+        TfjsCodecError: As :func:`tfjs_codec.convert` raises it.
+    """
+    return _run(_parser().parse_args(argv))
+
+
+def _spell(message: str) -> str:
+    """Return *message* with the flags of this program in the place of those of tfjs-codec."""
+    for ours, official in _OFFICIAL.items():
+        message = re.sub(rf"{ours}\b", official, message)
+    known = {flag for action in _parser()._actions for flag in action.option_strings}
+    other = sorted(set(re.findall(r"--[a-z][a-z-]+\b", message)) - known)
+    if not other:
+        return message
+    return f"{message} ({', '.join(other)}: of tfjs-codec convert, not of this program.)"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("input_path", nargs="?", help="the model to convert")
     add("output_path", nargs="?", help="where to write")
-    add("--input_format", choices=_INPUTS, default="tf_saved_model")
+    add("--input_format", choices=("auto", *_INPUTS), default="tf_saved_model")
     add("--output_format", choices=_OUTPUTS)
     add("--signature_name", help="the signature of a SavedModel")
     add("--saved_model_tags", help="the tags of a SavedModel, comma-separated")
@@ -91,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     for flag in ("control_flow_v2", "experiments"):
         add(f"--{flag}", type=bool, default=False, help="has no effect")
     add("--version", "-v", action="store_true", help="print the version")
+    add("--install-alias", metavar="DIR", help=f"write a {_ALIAS} that runs this into DIR")
     return parser
 
 
@@ -98,10 +144,13 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.version:
         say(f"tfjs_codec {__version__}")
         return 0
+    if arguments.install_alias is not None:
+        return _install_alias(arguments.install_alias)
+    _move_swallowed_path(arguments)
     options = _options(arguments)
     for flag, why in _WITHOUT_EFFECT.items():
         if getattr(arguments, flag):
-            print(f"{_NAME}: note: --{flag} has no effect: {why}", file=sys.stderr)
+            _note(f"--{flag} has no effect: {why}")
     report = api.convert(arguments.input_path, arguments.output_path, options=options)
     for warning in report.warnings:
         print(f"{_NAME}: warning: {visible(warning)}", file=sys.stderr)
@@ -117,12 +166,12 @@ def _options(arguments: argparse.Namespace) -> ConvertOptions:
     for name in ("input_path", "output_path"):
         if not getattr(arguments, name):
             raise UsageError(f"{name} is missing", hint="See --help.")
-    source, target = _formats(arguments)
     if "://" in arguments.input_path:
         raise UsageError(
             f"{quote(arguments.input_path)} is not downloaded",
             hint="Download the model and give its path.",
         )
+    source, target = _formats(arguments)
     _check(arguments, source, target)
     choices: dict[str, Any] = {}
     if arguments.weight_shard_size_bytes is not None:
@@ -142,8 +191,8 @@ def _options(arguments: argparse.Namespace) -> ConvertOptions:
 
 
 def _formats(arguments: argparse.Namespace) -> tuple[str, Target]:
-    """Return the input format and our target."""
-    source = arguments.input_format
+    """Return the input format, corrected if the file is of another one, and our target."""
+    source = _find_format(arguments.input_format, arguments.input_path)
     output = arguments.output_format or _DEFAULT_OUTPUT[source]
     target = _TARGETS.get((source, output))
     if target is None:
@@ -155,10 +204,55 @@ def _formats(arguments: argparse.Namespace) -> tuple[str, Target]:
     return source, target
 
 
+def _find_format(given: str, path: str) -> str:
+    from tfjs_codec.files.source import open_source, sniff
+
+    fitting = _FITTING.get(sniff(open_source(path)), ())
+    if given in fitting or not fitting:  # what is of no known format is refused when it is read
+        return given
+    if given != "auto":
+        _note(f"{quote(path)} is not {given} but {fitting[0]}, and is converted as such")
+    return fitting[0]
+
+
+def _move_swallowed_path(arguments: argparse.Namespace) -> None:
+    """Give back the path that a bare ``--quantize_uint8`` before it took as its globs."""
+    if arguments.output_path is not None or arguments.input_path is None:
+        return
+    for dtype in ("float16", "uint8", "uint16"):
+        value = getattr(arguments, f"quantize_{dtype}")
+        if value is not None and Path(value).exists():
+            setattr(arguments, f"quantize_{dtype}", "*")
+            arguments.input_path, arguments.output_path = value, arguments.input_path
+            return
+
+
+def _install_alias(directory: str) -> int:
+    """Write an executable ``tensorflowjs_converter`` that runs this program into *directory*."""
+    from tfjs_codec.files.sink import staged_file
+
+    path, windows = Path(directory) / _ALIAS, os.name == "nt"
+    code = f'"{sys.executable}" -m tfjs_codec.cli.compat'
+    text = f"@{code} %*\r\n" if windows else f'#!/bin/sh\nexec {code} "$@"\n'
+    path = path.with_suffix(".bat") if windows else path
+    with staged_file(path, (b"#!/bin/sh\nexec", b"@"), force=False) as stage:
+        file = stage.create(path.name)
+        try:
+            file.write(text.encode())
+        finally:
+            file.close()
+        stage.make_executable(path.name)
+    say(f"{path} runs {_NAME}")
+    return 0
+
+
+def _note(text: str) -> None:
+    print(f"{_NAME}: note: {visible(text)}", file=sys.stderr)
+
+
 def _check(arguments: argparse.Namespace, source: str, target: str) -> None:
     """Refuse flags where the official converter does."""
     for flag, allowed, where in (
-        ("output_node_names", source == "tf_frozen_model", "--input_format=tf_frozen_model"),
         ("signature_name", source in ("tf_saved_model", "tf_hub"), "SavedModels"),
         ("weight_shard_size_bytes", target in ("layers", "graph"), "tfjs models"),
         ("control_flow_v2", target == "graph", "--output_format=tfjs_graph_model"),
@@ -167,6 +261,9 @@ def _check(arguments: argparse.Namespace, source: str, target: str) -> None:
             raise UsageError(f"--{flag} is only for {where}")
     if source == "tf_frozen_model" and not arguments.output_node_names:
         raise UsageError("--input_format=tf_frozen_model needs --output_node_names")
+    if arguments.output_node_names and source != "tf_frozen_model":
+        _note("--output_node_names has no effect: only frozen graphs need it")
+        arguments.output_node_names = None
 
 
 def _quantize(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -196,3 +293,7 @@ def _metadata(text: str | None) -> dict[str, Any] | None:
             raise UsageError(f"--metadata: {quote(item)} should read KEY:FILE")
         found[key] = shared.json_file(file)
     return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,8 +11,11 @@ from contextlib import suppress
 from tfjs_codec.errors import OutputError, TfjsCodecError, visible
 
 
-def run_guarded(name: str, work: Callable[[], int]) -> int:
-    """Run *work* of the program *name*; return its exit code, or that of the error it raises."""
+def run_guarded(name: str, work: Callable[[], int], spell: Callable[[str], str] = str) -> int:
+    """Run *work* of the program *name*; return its exit code, or that of the error it raises.
+
+    *spell* turns the message of an error into the words of the program.
+    """
     code = 0
     _prepare_streams()
     try:
@@ -21,7 +24,7 @@ def run_guarded(name: str, work: Callable[[], int]) -> int:
         finally:  # also when argparse leaves, after --help
             _flush()
     except TfjsCodecError as error:
-        _complain(name, str(error))
+        _complain(name, spell(str(error)))
         return error.exit_code
     except KeyboardInterrupt:
         return 130

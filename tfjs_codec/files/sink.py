@@ -73,6 +73,12 @@ class Stage:
         """Return the file *name*, which is there already, open for writing from its beginning."""
         return StagedFile(self, name, os.O_WRONLY)
 
+    def make_executable(self, name: str) -> None:
+        """Let the file *name* be run by everybody who may read it."""
+        path = self.path / name
+        mode = path.stat().st_mode
+        os.chmod(path, mode | (mode & 0o444) >> 2)
+
     def remove(self, name: str) -> None:
         """Remove the file *name*, which was only a step on the way."""
         self.settle()
