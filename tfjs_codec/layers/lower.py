@@ -15,6 +15,7 @@ from tfjs_codec.layers.catalogue import REGISTRY
 from tfjs_codec.layers.engine.log import LoweringLog
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.target import LayersTarget
+from tfjs_codec.layers.engine.trained import has_initializers
 from tfjs_codec.layers.training import training_config
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.tfjs.topology import write_topology
@@ -64,6 +65,8 @@ def lower(
         problem = Problem(keras.name, "model", refusal.reason, refusal.hint)
         target.tracer.problems.append(problem)
     target.tracer.check()
+    if has_initializers(keras):
+        session.log.dropped.append("the initialisers: training in tfjs starts from the weights")
     training = None
     if keep_training_config:
         training, warnings = training_config(model.training_config)

@@ -148,7 +148,7 @@ class Scope:
         self.tensors = tensors
         self.arguments = call.kwargs
         self._created: list[tuple[TfjsLayer, str]] = []
-        self._used: list[TfjsLayer] = []
+        self.used: list[TfjsLayer] = []
         self._parts: dict[str, int] = {}
         self._prefix = ""
 
@@ -293,7 +293,7 @@ class Scope:
                 new.config["trainable"] = False
         layer = self._share(new, self._prefix + (part or _snake(new.class_name)))
         call = self.graph.call(layer, inputs)
-        self._used.append(layer)
+        self.used.append(layer)
         dtype = inputs[0].dtype if layer.class_name in _SAME_DTYPE else "float32"
         poisoned = any(tensor.poisoned for tensor in inputs)
         return [
@@ -364,7 +364,7 @@ class Scope:
     @property
     def used_classes(self) -> list[str]:
         """The tfjs classes this call went through, in order."""
-        return [layer.class_name for layer in self._used]
+        return [layer.class_name for layer in self.used]
 
     # ------------------------------------------------------------------------------- sub-models
 
@@ -454,7 +454,9 @@ class Scope:
 
     def dropped(self, what: str) -> None:
         """Record that state needed only for training was left out."""
-        self.session.log.dropped.append(f"layer '{self.layer.name}': {what}")
+        text = f"layer '{self.layer.name}': {what}"
+        if text not in self.session.log.dropped:
+            self.session.log.dropped.append(text)
 
     def approximate(self, reason: str) -> None:
         """Refuse unless the user allowed approximate lowerings; then warn with *reason*."""

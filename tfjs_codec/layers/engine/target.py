@@ -14,6 +14,7 @@ from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import GraphBuilder, Nested, Scope
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
+from tfjs_codec.layers.engine.trained import lost_options
 from tfjs_codec.tfjs.classes import Shape, ShapeError
 from tfjs_codec.tfjs.names import legal
 from tfjs_codec.tracing.refusal import Refusal, ShapeRefusal
@@ -119,6 +120,8 @@ class LayersTarget:
             log.shapes.setdefault(place, [tensor.shape for tensor in outputs])
         if scope.used_classes != [layer.class_name]:
             log.lowered.append((place, layer.class_name, scope.used_classes))
+        for what in lost_options(layer, scope.used) if layer.graph is None else ():
+            scope.dropped(what)
 
     # --------------------------------------------------------------------------- inner models
 
