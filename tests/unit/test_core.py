@@ -97,10 +97,70 @@ def test_optimizers_that_tfjs_lacks_drop_the_config(optimizer):
     assert warnings
 
 
-def test_metrics_that_tfjs_lacks_are_dropped():
-    metrics = ["acc", "auc", [{"class_name": "MeanMetricWrapper"}], ["mse"]]
-    config, _ = training_config({"optimizer_config": ADAM, "loss": "mse", "metrics": metrics})
-    assert config["metrics"] == ["acc", "mse"]
+def wrapped(name, fn):
+    config = {"name": name, "dtype": "float32", "fn": fn}
+    return {"class_name": "MeanMetricWrapper", "config": config}
+
+
+AUC = {"class_name": "AUC", "config": {"name": "auc", "num_thresholds": 200}}
+STRICT = {"class_name": "BinaryAccuracy", "config": {"name": "strict", "threshold": 0.9}}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "want", "lost"),
+    [
+        (["acc", "auc", "mean_absolute_error"], ["acc", "mae"], ["auc"]),
+        ([[wrapped("accuracy", "categorical_accuracy"), wrapped("mae", "mean_absolute_error")]],
+         ["accuracy", "mae"], []),  # as Keras 2 writes them
+        ([[wrapped("acc", "binary_accuracy"), AUC]], ["acc"], ["auc"]),
+        ([{"class_name": "CategoricalAccuracy", "config": {"name": "c"}}],
+         ["categorical_accuracy"], []),
+        ([STRICT], None, ["strict"]),
+        ([["mse", "acc"], ["mse"]], ["mse"], ["acc"]),  # tfjs has the same for all outputs
+        ({"a": "mse", "b": ["mse", "mae"]}, ["mse"], ["mae"]),
+        ({"class_name": "function", "config": "mse"}, ["mse"], []),
+        (None, None, []),
+    ],
+)  # fmt: skip
+def test_metrics(metrics, want, lost):
+    made, warnings = training_config({"optimizer_config": ADAM, "loss": "mse", "metrics": metrics})
+    assert made.get("metrics") == want
+    named = ", ".join(f"the metric {name}" for name in lost)
+    assert warnings == ([f"training in tfjs does without {named}"] if lost else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "want", "rate"),
+    [("sgd", "SGD", 0.01), ("adam", "Adam", 0.001), ("RMSprop", "RMSProp", 0.001)],
+)
+def test_optimizers_by_name_have_the_rates_of_keras(name, want, rate):
+    made, warnings = training_config({"optimizer": name, "loss": "mse"})
+    assert made["optimizer_config"]["class_name"] == want
+    assert made["optimizer_config"]["config"]["learning_rate"] == rate
+    assert not warnings
+
+
+OPTIONS = {"learning_rate": 0.1, "weight_decay": 0.01, "clipnorm": 1.0, "amsgrad": True,
+           "clipvalue": None, "use_ema": False, "ema_momentum": 0.99, "name": "adam"}  # fmt: skip
+
+
+def test_options_of_optimizers_that_tfjs_lacks_are_named():
+    _, warnings = training_config(
+        {"optimizer": {"class_name": "Adam", "config": OPTIONS}, "loss": "mse",
+         "loss_weights": [2.0], "weighted_metrics": None, "jit_compile": True}
+    )  # fmt: skip
+    parts = [f"{key} of the optimizer" for key in ("weight_decay", "clipnorm", "amsgrad")]
+    assert warnings == [f"training in tfjs does without {', '.join(parts)}, loss_weights"]
+
+
+def test_schedules_are_named():
+    schedule = {"class_name": "ExponentialDecay", "config": {"initial_learning_rate": 0.1}}
+    optimizer = {"class_name": "SGD", "config": {"learning_rate": schedule}}
+    made, warnings = training_config({"optimizer": optimizer, "loss": "mse"})
+    assert made["optimizer_config"] == {"class_name": "SGD", "config": {"learning_rate": 0.1}}
+    assert warnings == [
+        "training in tfjs does without the schedule ExponentialDecay of the learning rate"
+    ]
 
 
 def layer(name, calls=(), graph=None):
