@@ -16,11 +16,6 @@ from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 _JSON_RATIO = 8  # memory of a number in a config, in float32s
 
 
-def per_axis(value: Any, rank: int) -> list[int]:
-    """Return one number for each of *rank* axes."""
-    return [value] * rank if isinstance(value, int) else list(value)
-
-
 def number(value: Any) -> Any:
     """Return *value* (a scalar or an array) as JSON numbers: floats as the nearest float32.
 

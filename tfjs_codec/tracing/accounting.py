@@ -8,18 +8,28 @@ without effect, is refused by name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from tfjs_codec.errors import quote
+from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer
 from tfjs_codec.keras.classes import CLASSES, COMMON_KEYS, KerasClass
 from tfjs_codec.tracing.refusal import Refusal
-from tfjs_codec.tracing.registry import Entry
+from tfjs_codec.tracing.registry import Entry, Registry
 
 _INTEGERS = frozenset(
     ("bool", *(f"{sign}int{size}" for sign in ("", "u") for size in (8, 16, 32, 64)))
 )
 _FLOATS = ("float", "bfloat", "mixed_", "int8_from_", "int4_from_")
+
+
+class Builder(Protocol):
+    """What a rule of any target builds with."""
+
+    @property
+    def layer(self) -> KerasLayer:
+        """The layer that the rule expresses."""
+        ...
 
 
 class Record(dict[str, Any]):
@@ -133,6 +143,23 @@ def check_config(layer: KerasLayer) -> None:
                 )
     for child in layer.children.values():
         check_config(child)
+
+
+def apply_activation_layer(registry: Registry, b: Builder, x: object, activation: Json) -> object:
+    """Return what the rule of the layer that is given as an activation makes of *x*.
+
+    Raises:
+        Refusal: It is no layer, or its rule refuses it.
+    """
+    kind = activation.get("class_name") if isinstance(activation, Mapping) else None
+    if not isinstance(activation, Mapping) or kind not in registry.layers:
+        raise Refusal("the activation is a custom function", "Use one of Keras's own activations.")
+    config = activation.get("config")
+    options = Record(config if isinstance(config, Mapping) else {})
+    layer = KerasLayer(b.layer.name, str(kind), options)
+    result: object = registry.layers[layer.class_name].function(b, layer, x)
+    check_config(layer)
+    return result
 
 
 def check_cast(layer: KerasLayer, dtypes: Iterable[str], generation: int) -> None:

@@ -19,6 +19,21 @@ from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.keras.classes import CLASSES, KerasClass, Mask, is_namesake
 from tfjs_codec.tracing.refusal import Refusal
 
+# What no target can express, by class: why, and the way out.
+_REFUSED = {
+    "DenseFeatures": (
+        "its feature columns are Python code", "Feed the model from the next layer on.",
+    ),
+    **dict.fromkeys(
+        ("TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer"),
+        ("it runs code of another framework", "Convert that model by itself."),
+    ),
+    **dict.fromkeys(
+        ("Pipeline", "MaxNumBoundingBoxes"),
+        ("it prepares training data, or dictionaries", "Save the model without it."),
+    ),
+}  # fmt: skip
+
 Rule = Callable[..., Any]
 R = TypeVar("R", bound=Rule)
 
@@ -59,7 +74,7 @@ class Registry:
     unknown_op: tuple[str, str]
     layers: dict[str, Entry] = field(default_factory=dict)
     ops: dict[str, Entry] = field(default_factory=dict)
-    refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+    refused: dict[str, tuple[str, str]] = field(default_factory=lambda: dict(_REFUSED))
     user: dict[str, Entry] = field(default_factory=dict)
 
     def rule(self, *class_names: str) -> Callable[[R], R]:

@@ -20,7 +20,7 @@ from tfjs_codec.keras.classes.row import (
 
 __all__ = [
     "ALIASES", "CLASSES", "COMMON_KEYS", "REQUIRED", "Gates", "KerasClass", "Mask", "Variable",
-    "canonical", "is_a", "is_namesake", "is_pointwise",
+    "canonical", "is_a", "is_namesake", "is_pointwise", "names_of",
 ]  # fmt: skip
 
 CLASSES: dict[str, KerasClass] = {
@@ -37,6 +37,11 @@ def canonical(name: str) -> str:
 def is_a(name: str, family: Family) -> bool:
     """Tell whether *name* is a class of *family*."""
     return name in CLASSES and CLASSES[name].family == family
+
+
+def names_of(family: Family) -> tuple[str, ...]:
+    """Return the names of all classes of *family*."""
+    return tuple(row.name for row in CLASSES.values() if row.family == family)
 
 
 def is_namesake(name: str) -> bool:

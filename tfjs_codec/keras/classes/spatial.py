@@ -125,6 +125,6 @@ ROWS = rows_by_name(
     ),
     KerasClass("CenterCrop", "reshaping", _IMAGE, generations=(2, 3),
                call=("inputs", "training"), inert_arguments=("training",)),
-    KerasClass("RandomCrop", "augmentation", _IMAGE, ("seed",), generations=(2, 3),
+    KerasClass("RandomCrop", "reshaping", _IMAGE, ("seed",), generations=(2, 3),
                call=("inputs", "training")),
 )  # fmt: skip

@@ -21,7 +21,7 @@ from tfjs_codec.layers.primitives import (
     negate,
     slice_axis,
 )
-from tfjs_codec.tracing.accounting import Record, check_config
+from tfjs_codec.tracing.accounting import apply_activation_layer
 from tfjs_codec.tracing.refusal import Refusal
 
 _FAR = 1e9
@@ -64,14 +64,9 @@ def apply(b: Scope, x: Tensor, activation: Any) -> Tensor:
         if activation not in FORMULAS:
             raise Refusal(f"the activation '{activation}' cannot be built from tfjs layers")
         return FORMULAS[activation](b, x)
-    if isinstance(activation, dict) and activation.get("class_name") in REGISTRY.layers:
-        config = Record(activation.get("config") or {})
-        layer = KerasLayer(b.layer.name, activation["class_name"], config)
-        result = REGISTRY.layers[layer.class_name].function(b, layer, x)
-        assert isinstance(result, Tensor)
-        check_config(layer)
-        return result
-    raise Refusal("the activation is a custom function", "Use one of Keras's own activations.")
+    result = apply_activation_layer(REGISTRY, b, x, activation)
+    assert isinstance(result, Tensor)
+    return result
 
 
 def function(b: Scope, x: Tensor, name: str) -> Tensor:

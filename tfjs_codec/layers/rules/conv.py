@@ -13,11 +13,12 @@ from tfjs_codec.ir.tensors import Array, FormulaTensor, LazyTensor, formula, map
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.primitives import affine, channels_last, matrix_on_axis, per_axis, reshape
+from tfjs_codec.layers.primitives import affine, channels_last, matrix_on_axis, reshape
 from tfjs_codec.layers.rules.activation import apply, split
 from tfjs_codec.layers.rules.core import regularizers
 from tfjs_codec.layers.rules.resize import pad
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.sizes import per_axis
 
 
 def _options(b: Scope, layer: KerasLayer, rank: int) -> dict[str, Any]:

@@ -247,13 +247,3 @@ refuse(
     reason="its Python code cannot be converted, and is never executed",
     hint="Replace it: --replace NAME=submodel.h5, or a rule (tfjs_codec.register_rule).",
 )
-refuse(
-    "DenseFeatures",
-    reason="its feature columns are Python code",
-    hint="Feed the model from the next layer on.",
-)
-refuse(
-    "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer",
-    reason="it runs code of another framework",
-    hint="Convert that model by itself.",
-)  # fmt: skip

@@ -16,7 +16,6 @@ from tfjs_codec.layers.ops.shape import reduce, select
 from tfjs_codec.layers.primitives import (
     channels_last,
     matrix_on_axis,
-    per_axis,
     permute,
     reshape,
     slice_axis,
@@ -24,6 +23,7 @@ from tfjs_codec.layers.primitives import (
 from tfjs_codec.layers.rules.attention import masked_mean
 from tfjs_codec.layers.rules.resize import on_spatial_axes
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.sizes import per_axis
 
 
 @rule(*(f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))

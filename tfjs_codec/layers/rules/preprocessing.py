@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.keras.classes import names_of
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
@@ -12,20 +13,13 @@ from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.ops.shape import reduce
 from tfjs_codec.layers.primitives import affine, dense, filled, identity, reshape
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.training import check_predicting
 
 
-@rule(
-    "AugMix", "CutMix", "MixUp", "RandAugment", "RandomBrightness", "RandomColorDegeneration",
-    "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing",
-    "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue",
-    "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation",
-    "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth",
-    "RandomZoom",
-)  # fmt: skip
+@rule(*names_of("augmentation"))
 def augmentation(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Activation('linear'): identity when predicting."""
-    if b.trains:
-        raise Refusal("it is called with training=True", "Build the model without training=True.")
+    check_predicting(b)
     return x
 
 
@@ -74,11 +68,6 @@ refuse(
     "MelSpectrogram", "STFTSpectrogram",
     reason="tfjs layers have no Fourier transform, and no logarithm",
     hint="Compute it with tf.signal in JavaScript and feed the model from the next layer on.",
-)  # fmt: skip
-refuse(
-    "Pipeline", "MaxNumBoundingBoxes",
-    reason="it prepares training data, or dictionaries, which tfjs layers do not take",
-    hint="Save the model without it.",
 )  # fmt: skip
 refuse(
     "IntegerLookup",

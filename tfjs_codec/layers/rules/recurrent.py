@@ -14,13 +14,14 @@ from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.primitives import filled, identity, per_axis, reshape
+from tfjs_codec.layers.primitives import filled, identity, reshape
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.layers.rules.cells import FLAGS, STEPS, compose_cell
 from tfjs_codec.layers.rules.core import regularizers
 from tfjs_codec.layers.rules.kept import KeptSteps
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
 from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.sizes import per_axis
 
 Weights = dict[str, LazyTensor]
 # Blocks of the kernels' columns that the recurrent activation sees (i, f, o; z, r).

@@ -14,22 +14,15 @@ from tfjs_codec.layers.primitives import (
     affine,
     channels_last,
     matrix_on_axis,
-    per_axis,
     reshape,
     slice_axis,
 )
+from tfjs_codec.tracing import sizes
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 from tfjs_codec.tracing.resampling import resize_matrix, rounded_by
+from tfjs_codec.tracing.sizes import pairs_per_axis, per_axis
 
 _LAST = {"data_format": "channels_last"}
-
-
-def pairs(value: Any, rank: int) -> list[list[int]]:
-    """Return ``[[before, after], …]`` for each spatial axis from any form Keras writes."""
-    items = [value] * rank if isinstance(value, int) else list(value)
-    if rank == 1 and len(items) == 2 and all(isinstance(item, int) for item in items):
-        items = [items]
-    return [[item, item] if isinstance(item, int) else list(item) for item in items]
 
 
 def on_spatial_axes(
@@ -61,7 +54,7 @@ def on_spatial_axes(
 @rule("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
 def zero_padding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """ZeroPadding2D; for 1D and 3D between two Reshapes."""
-    amounts = pairs(layer.config["padding"], int(layer.class_name[-2]))
+    amounts = pairs_per_axis(layer.config["padding"], int(layer.class_name[-2]))
     return pad(b, layer.config, x, amounts)
 
 
@@ -83,7 +76,7 @@ def cropping(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     def step(x: Tensor, both: list[Any]) -> Tensor:
         return b.add("Cropping2D", x, {"cropping": both, **_LAST})
 
-    amounts = pairs(layer.config["cropping"], int(layer.class_name[-2]))
+    amounts = pairs_per_axis(layer.config["cropping"], int(layer.class_name[-2]))
     return on_spatial_axes(b, layer.config, x, amounts, [0, 0], step)
 
 
@@ -126,21 +119,17 @@ def resizing(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return run(x)
 
 
-def _crop_to_ratio(b: Scope, x: Tensor, target: tuple[int, int]) -> Tensor:
+def _crop_to_ratio(b: Scope, x: Tensor, target: sizes.Size) -> Tensor:
     height, width = b.static(x)[:2]
-    crop_height = min(height, max(1, int(float(width * target[0]) / target[1])))
-    crop_width = min(width, max(1, int(float(height * target[1]) / target[0])))
-    top, left = int((height - crop_height) / 2), int((width - crop_width) / 2)
-    x = slice_axis(b, x, 1, top, top + crop_height)
-    return slice_axis(b, x, 2, left, left + crop_width)
+    for axis, span in enumerate(sizes.crop_to_ratio((height, width), target), 1):
+        x = slice_axis(b, x, axis, *span)
+    return x
 
 
-def _pad_to_ratio(b: Scope, x: Tensor, target: tuple[int, int], fill: float) -> Tensor:
+def _pad_to_ratio(b: Scope, x: Tensor, target: sizes.Size, fill: float) -> Tensor:
     height, width = b.static(x)[:2]
-    top = int((max(height, int(float(width * target[0]) / target[1])) - height) / 2)
-    left = int((max(width, int(float(height * target[1]) / target[0])) - width) / 2)
-    padding = [[top, top], [0, 0]] if top else [[0, 0], [left, left]]
-    if not top and not left:
+    padding = sizes.pad_to_ratio((height, width), target)
+    if padding == [[0, 0], [0, 0]]:
         return x
     level = affine(b, x, 1, -fill) if fill else x
     padded = b.add("ZeroPadding2D", level, {"padding": padding, **_LAST})
@@ -173,18 +162,8 @@ def _matrix(b: Scope, size: int, target: int, method: str, antialias: bool) -> L
 @rule("RandomCrop")
 def random_crop(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Predicting: identity from Keras 3.8 on; before, Resizing with crop_to_aspect_ratio."""
-    if b.trains:
-        raise Refusal("it is called with training=True", "Build the model without training=True.")
-    size = {key: layer.config[key] for key in ("height", "width", "data_format")}
-    if b.version >= (3, 8):  # whatever the size
-        return x
-    if b.version >= (3, 6):
-        raise Refusal(
-            "Keras 3.6 and 3.7 crop at a different place than other versions",
-            "Load the model with another version of Keras and save it again.",
-        )
-    config = {**size, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
-    return resizing(b, KerasLayer(layer.name, "Resizing", config), x)
+    resize = sizes.resize_instead_of_random_crop(b, layer)
+    return resizing(b, resize, x) if resize else x
 
 
 @rule("CenterCrop")
@@ -195,14 +174,11 @@ def center_crop(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         raise Refusal("a centre crop of inputs that are not (batch, height, width, channels)")
 
     def run(x: Tensor) -> Tensor:
-        sizes = b.static(x)[:2]
-        if sizes[0] < target[0] or sizes[1] < target[1]:
+        height, width = b.static(x)[:2]
+        if height < target[0] or width < target[1]:
             return resize(b, _crop_to_ratio(b, x, target), target, "bilinear")
-        starts = [int((size - wanted) / 2) for size, wanted in zip(sizes, target, strict=True)]
-        cuts = [
-            [start, size - wanted - start]
-            for start, size, wanted in zip(starts, sizes, target, strict=True)
-        ]
+        (top, bottom), (left, right) = sizes.crop_to_centre((height, width), target)
+        cuts = [[top, height - bottom], [left, width - right]]
         return b.add("Cropping2D", x, {"cropping": cuts, **_LAST})
 
     if layer.config.get("data_format") == "channels_first":

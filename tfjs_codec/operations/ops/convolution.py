@@ -26,15 +26,7 @@ from tfjs_codec.operations.ops.slicing import flip, getitem, pad, slice_axis, ta
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Dims, Operand, Value
 from tfjs_codec.tracing.refusal import Refusal
-
-
-def per_axis(value: Any, rank: int) -> list[int]:
-    """Return one number for each spatial axis from any form Keras writes."""
-    items = list(value) if isinstance(value, list | tuple) else [value]
-    items = items * rank if len(items) == 1 else items
-    if len(items) != rank:
-        raise ValueError(f"{value} for {rank} axes")
-    return [int(item) for item in items]
+from tfjs_codec.tracing.sizes import per_axis
 
 
 def channels_first(x: Value, data_format: Any) -> bool:

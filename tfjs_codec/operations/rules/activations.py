@@ -12,7 +12,7 @@ from tfjs_codec.operations.ops import functions as f
 from tfjs_codec.operations.ops.indexing import sparsemax
 from tfjs_codec.operations.registry import REGISTRY, rule
 from tfjs_codec.operations.values import Value
-from tfjs_codec.tracing.accounting import Record, check_config
+from tfjs_codec.tracing.accounting import apply_activation_layer
 from tfjs_codec.tracing.refusal import Refusal
 
 _NAMED: dict[str, Callable[[Builder, Value], Value]] = {
@@ -37,14 +37,9 @@ def activate(b: Builder, x: Value, activation: Any) -> Value:
         if activation not in _NAMED:
             raise Refusal(f"the activation '{activation}' is not one of Keras's")
         return _NAMED[activation](b, x)
-    if isinstance(activation, dict) and activation.get("class_name") in REGISTRY.layers:
-        config = Record(activation.get("config") or {})
-        layer = KerasLayer(b.layer.name, activation["class_name"], config)
-        result = REGISTRY.layers[layer.class_name].function(b, layer, x)
-        assert isinstance(result, Value)
-        check_config(layer)
-        return result
-    raise Refusal("the activation is a custom function", "Use one of Keras's own activations.")
+    result = apply_activation_layer(REGISTRY, b, x, activation)
+    assert isinstance(result, Value)
+    return result
 
 
 @rule("Activation")

@@ -177,13 +177,3 @@ refuse(
     hint="Replace it with --replace NAME=submodel.h5, or export the model with model.export() "
     "and convert that.",
 )
-refuse(
-    "DenseFeatures",
-    reason="its feature columns are Python code",
-    hint="Feed the model from the next layer on.",
-)
-refuse(
-    "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer",
-    reason="it runs code of another framework",
-    hint="Convert that model by itself.",
-)  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfjs_codec.ir.graph import Node
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.keras.classes import names_of
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import reductions as r
@@ -16,20 +17,13 @@ from tfjs_codec.operations.ops.indexing import one_hot, searchsorted
 from tfjs_codec.operations.registry import refuse, rule
 from tfjs_codec.operations.values import Value
 from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.training import check_predicting
 
 
-@rule(
-    "AugMix", "CutMix", "MixUp", "RandAugment", "RandomBrightness", "RandomColorDegeneration",
-    "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing",
-    "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue",
-    "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation",
-    "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth",
-    "RandomZoom",
-)  # fmt: skip
+@rule(*names_of("augmentation"))
 def augmentation(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Nothing, when predicting."""
-    if b.trains:
-        raise Refusal("it is called with training=True", "Build the model without training=True.")
+    check_predicting(b)
     return x
 
 
@@ -154,8 +148,3 @@ refuse(
     hint=_TEXT,
 )
 refuse("HashedCrossing", reason="tfjs does not hash crossed features", hint=_TEXT)
-refuse(
-    "Pipeline", "MaxNumBoundingBoxes",
-    reason="it prepares training data, or dictionaries",
-    hint="Save the model without it.",
-)  # fmt: skip

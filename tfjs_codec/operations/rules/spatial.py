@@ -11,15 +11,9 @@ from tfjs_codec.operations.ops import image
 from tfjs_codec.operations.ops import slicing as cut
 from tfjs_codec.operations.registry import rule
 from tfjs_codec.operations.values import Value
+from tfjs_codec.tracing import sizes
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
-
-
-def _pairs(value: Any, rank: int) -> list[list[int]]:
-    """Return ``[[before, after], …]`` for each spatial axis from any form Keras writes."""
-    items = [value] * rank if isinstance(value, int) else list(value)
-    if rank == 1 and len(items) == 2 and all(isinstance(item, int) for item in items):
-        items = [items]
-    return [[item, item] if isinstance(item, int) else list(item) for item in items]
+from tfjs_codec.tracing.sizes import pairs_per_axis, per_axis
 
 
 def _around(layer: KerasLayer, x: Value, amounts: list[Any], neutral: Any) -> list[Any]:
@@ -32,7 +26,7 @@ def _around(layer: KerasLayer, x: Value, amounts: list[Any], neutral: Any) -> li
 @rule("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
 def zero_padding(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Pad."""
-    amounts = _pairs(layer.config["padding"], x.rank - 2)
+    amounts = pairs_per_axis(layer.config["padding"], x.rank - 2)
     return cut.pad(b, x, _around(layer, x, amounts, [0, 0]))
 
 
@@ -41,7 +35,7 @@ def cropping(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """StridedSlice."""
     amounts = [
         slice(before, -after if after else None)
-        for before, after in _pairs(layer.config["cropping"], x.rank - 2)
+        for before, after in pairs_per_axis(layer.config["cropping"], x.rank - 2)
     ]
     return cut.getitem(b, x, _around(layer, x, amounts, slice(None)))
 
@@ -50,7 +44,7 @@ def cropping(b: Builder, layer: KerasLayer, x: Value) -> Value:
 def upsampling(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """ResizeNearestNeighbor or another resize; of one or three axes, Tile."""
     rank = x.rank - 2
-    factors = c.per_axis(layer.config["size"], rank)
+    factors = per_axis(layer.config["size"], rank)
     method = layer.config.get("interpolation") or "nearest"
     first = c.channels_first(x, layer.config.get("data_format"))
     if rank != 2:
@@ -70,53 +64,33 @@ def resizing(b: Builder, layer: KerasLayer, x: Value) -> Value:
     first = c.channels_first(x, config.get("data_format"))
     x = c.to_channels_last(b, x) if first else x
     if config.get("pad_to_aspect_ratio"):
-        x = _pad_to_ratio(b, x, target, config.get("fill_value") or 0)
+        amounts = sizes.pad_to_ratio(_size(x), target)
+        fill = config.get("fill_value") or 0
+        x = cut.pad(b, x, [[0, 0], *amounts, [0, 0]], "constant", fill)
     if config.get("crop_to_aspect_ratio"):
-        x = _crop_to_ratio(b, x, target)
+        x = _crop(b, x, sizes.crop_to_ratio(_size(x), target))
     y = image.resize(
         b, x, list(target), config["interpolation"], antialias=bool(config.get("antialias"))
     )
     return c.to_channels_first(b, y) if first else y
 
 
-def _sizes(x: Value) -> tuple[int, int]:
+def _size(x: Value) -> sizes.Size:
     height, width = x.shape[1:3]
     if height is None or width is None:
         raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
     return height, width
 
 
-def _crop_to_ratio(b: Builder, x: Value, target: tuple[int, int]) -> Value:
-    height, width = _sizes(x)
-    high = min(height, max(1, int(float(width * target[0]) / target[1])))
-    wide = min(width, max(1, int(float(height * target[1]) / target[0])))
-    top, left = int((height - high) / 2), int((width - wide) / 2)
-    return cut.getitem(b, x, [slice(None), slice(top, top + high), slice(left, left + wide)])
-
-
-def _pad_to_ratio(b: Builder, x: Value, target: tuple[int, int], fill: float) -> Value:
-    height, width = _sizes(x)
-    top = int((max(height, int(float(width * target[0]) / target[1])) - height) / 2)
-    left = int((max(width, int(float(height * target[1]) / target[0])) - width) / 2)
-    amounts = [[top, top], [0, 0]] if top else [[0, 0], [left, left]]
-    return cut.pad(b, x, [[0, 0], *amounts, [0, 0]], "constant", fill)
+def _crop(b: Builder, x: Value, spans: sizes.Spans) -> Value:
+    return cut.getitem(b, x, [slice(None), *(slice(*span) for span in spans)])
 
 
 @rule("RandomCrop")
 def random_crop(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Nothing, from Keras 3.8 on; before, Resizing with crop_to_aspect_ratio."""
-    if b.trains:
-        raise Refusal("it is called with training=True", "Build the model without training=True.")
-    size = {key: layer.config[key] for key in ("height", "width", "data_format")}
-    if b.version >= (3, 8):  # whatever the size
-        return x
-    if b.version >= (3, 6):
-        raise Refusal(
-            "Keras 3.6 and 3.7 crop at a different place than other versions",
-            "Load the model with another version of Keras and save it again.",
-        )
-    config = {**size, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
-    return resizing(b, KerasLayer(layer.name, "Resizing", config), x)
+    resize = sizes.resize_instead_of_random_crop(b, layer)
+    return resizing(b, resize, x) if resize else x
 
 
 @rule("CenterCrop")
@@ -127,11 +101,10 @@ def center_crop(b: Builder, layer: KerasLayer, x: Value) -> Value:
         raise Refusal("a centre crop of inputs that are not (batch, height, width, channels)")
     first = c.channels_first(x, layer.config.get("data_format"))
     x = c.to_channels_last(b, x) if first else x
-    sizes = _sizes(x)
-    if sizes[0] < target[0] or sizes[1] < target[1]:
-        y = image.resize(b, _crop_to_ratio(b, x, target), list(target), "bilinear")
+    size = _size(x)
+    if size[0] < target[0] or size[1] < target[1]:
+        nearest = _crop(b, x, sizes.crop_to_ratio(size, target))
+        y = image.resize(b, nearest, list(target), "bilinear")
     else:
-        starts = [int((size - wanted) / 2) for size, wanted in zip(sizes, target, strict=True)]
-        spans = [slice(i, i + n) for i, n in zip(starts, target, strict=True)]
-        y = cut.getitem(b, x, [slice(None), *spans])
+        y = _crop(b, x, sizes.crop_to_centre(size, target))
     return c.to_channels_first(b, y) if first else y
