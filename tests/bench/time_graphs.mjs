@@ -2,35 +2,11 @@
 // busy for all of them: node time_graphs.mjs NODE_MODULES_PARENT BACKEND ROUNDS SHAPE DIRECTORY…
 // Prints a JSON list of {"nodes", "ms": median, "outputs": [...]} or {"error"}. Times are those of
 // the processor (one thread), which other processes disturb less than the clock on the wall.
-import {createRequire} from 'node:module';
-import {readFile} from 'node:fs/promises';
 import path from 'node:path';
+import {fromDirectory, importTfjs, readModel} from '../oracle/node/tfjs.mjs';
 
 const [parent, backend, rounds, shapeText, ...directories] = process.argv.slice(2);
-const require = createRequire(path.resolve(parent, 'package.json'));
-for (const channel of ['log', 'info', 'warn']) console[channel] = () => {};
-const tf = require('@tensorflow/tfjs');
-const wasm = require('@tensorflow/tfjs-backend-wasm');
-const wasmFile = require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm');
-wasm.setWasmPaths(path.dirname(wasmFile) + path.sep);
-wasm.setThreadsCount(1);
-
-function fromDirectory(directory) {
-  return {
-    async load() {
-      const {weightsManifest, ...model} =
-          JSON.parse(await readFile(path.join(directory, 'model.json'), 'utf8'));
-      const files = weightsManifest.flatMap(group => group.paths);
-      const bytes = Buffer.concat(
-          await Promise.all(files.map(file => readFile(path.join(directory, file)))));
-      return {
-        ...model,
-        weightSpecs: weightsManifest.flatMap(group => group.weights),
-        weightData: Uint8Array.from(bytes).buffer,
-      };
-    }
-  };
-}
+const tf = importTfjs(path.resolve(parent, 'package.json'));
 
 async function once(model, input) {
   const start = process.cpuUsage();
@@ -55,8 +31,8 @@ for (const directory of directories) {
   const entry = {ms: []};
   models.push(entry);
   try {
-    const topology = JSON.parse(await readFile(path.join(directory, 'model.json'), 'utf8'));
-    entry.nodes = topology.modelTopology.node.filter(({op}) => op !== 'Const').length;
+    const {modelTopology} = await readModel(directory);
+    entry.nodes = modelTopology.node.filter(({op}) => op !== 'Const').length;
     entry.model = await tf.loadGraphModel(fromDirectory(directory));
     entry.outputs = (await once(entry.model, input)).values.map(each => Array.from(each));
   } catch (error) {

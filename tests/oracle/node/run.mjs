@@ -6,19 +6,10 @@
 // Reply    {"outputs": [tensor, …]} or {"stage": "load" | "predict", "error": text}
 // tensor   {"dtype": "float32" | "int32" | "bool", "shape": [...], "data": base64 of its bytes}
 //          {"dtype": "string", "shape": [...], "data": [text, …]}
-import {createRequire} from 'node:module';
-import {readFile} from 'node:fs/promises';
-import path from 'node:path';
 import readline from 'node:readline';
+import {fromDirectory, importTfjs, readModel} from './tfjs.mjs';
 
-const require = createRequire(import.meta.url);
-for (const channel of ['log', 'info', 'warn']) console[channel] = () => {};  // stdout is ours
-const tf = require('@tensorflow/tfjs');
-const wasm = require('@tensorflow/tfjs-backend-wasm');
-const wasmFile = require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm');
-wasm.setWasmPaths(path.dirname(wasmFile) + path.sep);
-wasm.setThreadsCount(1);
-
+const tf = importTfjs(import.meta.url);
 const ARRAYS = {float32: Float32Array, int32: Int32Array, bool: Uint8Array};
 
 function decode({dtype, shape, data}) {
@@ -36,27 +27,8 @@ async function encode(tensor) {
   return {dtype: tensor.dtype, shape: tensor.shape, data: bytes.toString('base64')};
 }
 
-// What tf.loadLayersModel(url) and tf.loadGraphModel(url) read over HTTP, read from a directory.
-function fromDirectory(directory) {
-  return {
-    async load() {
-      const {weightsManifest, ...model} =
-          JSON.parse(await readFile(path.join(directory, 'model.json'), 'utf8'));
-      const files = weightsManifest.flatMap(group => group.paths);
-      const bytes = Buffer.concat(
-          await Promise.all(files.map(file => readFile(path.join(directory, file)))));
-      return {
-        ...model,
-        weightSpecs: weightsManifest.flatMap(group => group.weights),
-        weightData: Uint8Array.from(bytes).buffer,
-      };
-    }
-  };
-}
-
 async function isGraph(directory) {
-  return JSON.parse(await readFile(path.join(directory, 'model.json'), 'utf8')).format ===
-      'graph-model';
+  return (await readModel(directory)).format === 'graph-model';
 }
 
 function predictLayers(model, inputs) {

@@ -16,7 +16,6 @@ from tfjs_codec.operations.ops.shapes import (
     normalize_axis,
     ravel,
     reshape,
-    size_of,
 )
 from tfjs_codec.operations.ops.slicing import slice_axis
 from tfjs_codec.operations.registry import operation
@@ -284,12 +283,6 @@ def trapezoid(b: Builder, y: Operand, x: Operand = None, dx: float = 1.0, axis: 
         raise Refusal("trapezoids of unequal widths")
     pair = a.add(b, slice_axis(b, y, at, 1, None), slice_axis(b, y, at, None, -1))
     return sum_(b, a.multiply(b, pair, dx / 2), at)
-
-
-def masked_count(b: Builder, x: Value, axis: int) -> Value:
-    """Return the number of elements along *axis* as a real number."""
-    size = size_of(b, x, axis)
-    return b.value(b.value(size), "float32")
 
 
 @operation("trace")
