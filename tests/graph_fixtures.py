@@ -24,15 +24,21 @@ def case(name: str) -> dict[str, Any]:
     return described
 
 
+def source(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Return fixture *name*, unpacked into *folder*, and how to read it."""
+    frozen = FIXTURES / name / "model.pb"
+    if frozen.exists():
+        return frozen, {"output_node_names": case(name)["outputs"]}
+    unpacked = folder / "model"
+    if not unpacked.exists():
+        zipfile.ZipFile(FIXTURES / name / "model.zip").extractall(unpacked)
+    return unpacked, {}
+
+
 def convert(name: str, folder: Path, **options: Any) -> Path:
     """Convert fixture *name* in *folder*; return the directory of its graph model."""
-    source = FIXTURES / name / "model.pb"
-    if source.exists():
-        options["output_node_names"] = case(name)["outputs"]
-    else:
-        source = folder / "model"
-        zipfile.ZipFile(FIXTURES / name / "model.zip").extractall(source)
-    tfjs_codec.convert(source, folder / "web", to="graph", **options)
+    path, reading = source(name, folder)
+    tfjs_codec.convert(path, folder / "web", to="graph", **reading, **options)
     return folder / "web"
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tfjs_codec.ir.json_types import JsonObject
     from tfjs_codec.ir.loaded import Loaded
     from tfjs_codec.ir.tensors import LazyTensor
+    from tfjs_codec.prediction import Inputs, Outputs, Predictor
     from tfjs_codec.readers.live_keras import LiveModel
     from tfjs_codec.report import Report
     from tfjs_codec.verification.verify import Verification
@@ -39,7 +40,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 
 def convert(
-    source: Source,
+    source: Source | LiveModel,
     destination: Path,
     *,
     options: ConvertOptions | None = None,
@@ -52,10 +53,10 @@ def convert(
 
     Args:
         source: A Keras HDF5 or ``.keras`` file or a tfjs ``model.json``: a path, its bytes, or an
-            open binary file; or the directory of a tfjs model or SavedModel; or a tfjs model as
-            a zip archive, or as a mapping of file names to bytes. A weights-only file becomes a
-            manifest without topology, unless ``architecture`` names the JSON of its model; so does
-            a mapping of names to numpy arrays.
+            open binary file; the directory of a tfjs model or SavedModel; a tfjs model as a
+            zip archive, or as a mapping of file names to bytes; or a live Keras model. A
+            weights-only file becomes a manifest without topology, unless ``architecture`` names
+            the JSON of its model; so does a mapping of names to numpy arrays.
         destination: The directory to create, or to replace if it holds a tfjs model; a ``.zip``
             file of what would be in it; or a file that ends in ``.h5``, ``.keras``,
             ``.weights.h5`` or ``.npz`` (see
@@ -199,7 +200,7 @@ def save(
 
 
 class LoadedModel:
-    """A model's weights, read when they are touched, until :meth:`close`.
+    """A model's weights, read when they are touched, and its predictions, until :meth:`close`.
 
     Attributes:
         format: What was read: ``keras-h5``, ``keras-v3``, ``tfjs-layers``, ``tfjs-graph``, …
@@ -214,12 +215,15 @@ class LoadedModel:
     """
 
     def __init__(
-        self, source: Source, options: ConvertOptions, model: Loaded, stack: ExitStack
+        self, source: Source | LiveModel, options: ConvertOptions, model: Loaded, stack: ExitStack
     ) -> None:
         from tfjs_codec.ir.loaded import KerasModel, TensorFlowGraph, TfjsGraph, TfjsLayers
 
-        found = model.layers_or_weights() if isinstance(model, TensorFlowGraph) else model
+        found = model.layers_weights_or_constants() if isinstance(model, TensorFlowGraph) else model
         self.source, self.options, self._stack = source, options, stack
+        self._model = model
+        self._predictor: Predictor | None = None
+        self._closed = False
         self.format: str = found.format
         self.keras_version: str | None = found.keras_version
         self.weights: Mapping[str, NDArray[np.generic]] = _Weights(found.named_weights(), stack)
@@ -231,8 +235,43 @@ class LoadedModel:
         if not isinstance(found, KerasModel):
             self.metadata = found.metadata
 
+    def predict(self, inputs: Inputs) -> Outputs:
+        """Return what the model predicts for *inputs*, computed in numpy.
+
+        No TensorFlow is needed, and no tfjs. Weights are read when their layer is computed, and
+        values are dropped after their last use. A SavedModel computes its signature, or its Keras
+        layers if it has none.
+
+        Args:
+            inputs: An array; a list of them in the order of the model; or a dict by the names of
+                the inputs. Numbers of other types are cast if that keeps their values. Strings are
+                texts or bytes.
+
+        Returns:
+            What ``predict`` of the model returns: an array, a list of arrays in the order of its
+            outputs, or a dict (outputs that are a dict in Keras, a signature with several outputs,
+            tfjs's ``structuredOutputKeys``). Strings are bytes.
+
+        Raises:
+            UsageError: A name, shape or type of *inputs* is none of the model's.
+            UnsupportedModelError: There are only weights, or layers or operations that numpy
+                cannot compute; ``problems`` lists them.
+        """
+        if self._closed:
+            from tfjs_codec.errors import UsageError
+
+            raise UsageError("the model is closed", hint="Predict before close().")
+        if self._predictor is None:
+            from tfjs_codec.conversion import Job
+            from tfjs_codec.prediction import Predictor
+
+            job = Job(self.options.begin(), self._stack)
+            self._predictor = Predictor(self._model, job)
+        return self._predictor.predict(inputs)
+
     def close(self) -> None:
         """Close the source; weights that were not read are gone."""
+        self._closed = True
         self._stack.close()
 
     def __enter__(self) -> LoadedModel:
@@ -260,12 +299,12 @@ class _Weights(Mapping[str, "NDArray[np.generic]"]):
 
 
 def load(
-    source: Source,
+    source: Source | LiveModel,
     *,
     options: ConvertOptions | None = None,
     **choices: Unpack[ReadingChoices],
 ) -> LoadedModel:
-    """Open a Keras or tfjs model, any SavedModel or a checkpoint to read its weights into numpy.
+    """Open a model of any kind, or a checkpoint, to read its weights and to predict in numpy.
 
     ``load(path).weights`` maps ``layer/kernel`` (layers of nested models as
     ``model/layer/kernel``) to arrays; each is read when it is asked for. Without a Keras
@@ -274,7 +313,7 @@ def load(
     of objects.
 
     Args:
-        source: A path, bytes, or an open binary file.
+        source: A path, bytes, an open binary file, or a live Keras model.
         options: All options at once, instead of *choices*.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions` that say how to read.
 

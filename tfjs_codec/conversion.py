@@ -79,11 +79,13 @@ class Job:
     check_sources: Callable[[], None] = lambda: None
 
     def open(self, source: AnySource | LiveModel, *, strict: bool = False) -> Loaded:
-        """Read *source*; its tensors stay readable until the job is done.
+        """Read *source*; its tensors stay readable until the job is done."""
+        return self.repair(
+            self.stack.enter_context(open_model(source, self.options, strict=strict))
+        )
 
-        A Layers model in the dialect of Keras 3 is the Keras model that it was made of.
-        """
-        model = self.stack.enter_context(open_model(source, self.options, strict=strict))
+    def repair(self, model: Loaded) -> Loaded:
+        """Return *model*; of a Layers model in the dialect of Keras 3, the Keras model it was."""
         if isinstance(model, TfjsLayers):
             from tfjs_codec.readers.tfjs_repair import repair
 
@@ -151,35 +153,62 @@ def express_layers(model: Loaded, job: Job) -> tuple[TfjsLayers | TfjsGraph | We
             return _lower(model, job)
 
 
-def express_graph(model: Loaded, job: Job) -> Graph:
-    """Return *model* as a graph of operations that tfjs has.
+def trace_graph(model: Loaded, job: Job) -> Graph:
+    """Return *model* as a graph of TensorFlow's operations, of which tfjs may lack some.
 
     Raises:
-        UnsupportedModelError: It has neither a graph nor layers, or tfjs has no such operations.
+        UnsupportedModelError: It has neither a graph nor layers, or some that no graph computes.
         UsageError: The options name a signature or output that does not exist, or none where
             there are several.
-        CorruptFileError, LimitExceededError: The graph makes no sense, or grows without end.
+        CorruptFileError: The graph or the layers make no sense.
     """
-    from tfjs_codec.graph.passes import run
     from tfjs_codec.operations.target import build_graph
 
+    if isinstance(model, TensorFlowGraph):
+        model = with_signature(model, job.options)
     match model:
         case TensorFlowGraph():
-            return run(model.graph(), job.options.limits)
+            return model.graph()
         case KerasModel() | TfjsLayers():
             keras = model if isinstance(model, KerasModel) else _read_back(model, job)
             keras = replace_layers(rename_layers(keras, job.options.rename), job)
-            graph = build_graph(
+            return build_graph(
                 keras,
                 outputs=job.options.outputs or (),
                 allow_approximate=job.options.allow_approximate,
                 limits=job.options.limits,
             )
-            return run(graph, job.options.limits)
         case TfjsGraph() | Weights():
             raise UnsupportedModelError(
                 "weights without an architecture, which a graph model needs", path=model.path
             )
+
+
+def with_signature(model: TensorFlowGraph, options: ConvertOptions) -> TensorFlowGraph | KerasModel:
+    """Return *model*, or its Keras layers if it has no signature that says what to compute."""
+    try:
+        model.graph()
+    except UnsupportedModelError as error:
+        if options.signature_name:
+            raise
+        try:
+            return model.layers()
+        except UnsupportedModelError:
+            raise error from None
+    return model
+
+
+def express_graph(model: Loaded, job: Job) -> Graph:
+    """Return *model* as a graph of operations that tfjs has.
+
+    Raises:
+        UnsupportedModelError: As for :func:`trace_graph`, or tfjs has no such operations.
+        UsageError, CorruptFileError: As for :func:`trace_graph`.
+        LimitExceededError: The graph grows without end.
+    """
+    from tfjs_codec.graph.passes import run
+
+    return run(trace_graph(model, job), job.options.limits)
 
 
 def express_keras(model: Loaded, job: Job) -> tuple[KerasModel, Report]:

@@ -28,7 +28,7 @@ ORDER = (
     "layers operations back graph writers",
     "report sandbox supported",
     "conversion",
-    "inspection comparison",
+    "inspection comparison prediction",
     "verification",
     "api",
     "cli",

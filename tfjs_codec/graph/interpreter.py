@@ -1,22 +1,25 @@
 """Runs a graph in numpy: what it predicts, without TensorFlow and without tfjs.
 
-The graph is one that the passes made (:mod:`tfjs_codec.graph.passes`): no function is called, and
+No function is called in the graph (:func:`tfjs_codec.graph.passes.simplify` sees to that), and
 control flow is Switch, Merge, Enter, Exit, NextIteration and LoopCond. Loops are found before
 anything runs: a loop is one step of what surrounds it, so that nodes run in a fixed order. What a
 branch not taken would compute has no value; whoever needs it is not computed either, except a
-Merge, which takes the input that has a value. A value is dropped after its last use.
+Merge, which takes the input that has a value.
+
+Nodes run depth first from the outputs, and a value is dropped after its last use. So a constant is
+read just before it is needed, and memory is that of the largest values that live together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from typing import Any
 
 import numpy as np
 
-from tfjs_codec.errors import Problem, UnsupportedModelError, UsageError, quote
+from tfjs_codec.errors import CorruptFileError, Problem, UnsupportedModelError, UsageError, quote
 from tfjs_codec.graph.kernels import KERNELS, compute
 from tfjs_codec.graph.kernels.core import KernelError
 from tfjs_codec.graph.kernels.lists import Table
@@ -30,54 +33,83 @@ _SAME = frozenset(
      "Snapshot", "StopGradient", "Enter", "Exit", "NextIteration"}
 )  # fmt: skip
 TABLES = frozenset({"HashTable", "HashTableV2"})
-_HERE = _SAME | TABLES | {"Const", "Merge", "NoOp", "Placeholder", "Switch"}
+_NOTHING = frozenset({"NoOp", "TensorArrayCloseV3"})
+_HERE = _SAME | TABLES | _NOTHING | {"Const", "Merge", "Placeholder", "Switch"}
+
+
+class Program:
+    """A graph that is ready to run; its hash tables are filled.
+
+    Raises:
+        UnsupportedModelError: An operation has no kernel.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        nodes = {**graph.nodes, **graph.initializer}
+        problems = tuple(
+            Problem(node.name, node.op, "numpy has no kernel for it", kind="node")
+            for node in nodes.values()
+            if not has_kernel(node.op)
+        )
+        if problems:
+            raise UnsupportedModelError(
+                "cannot be run in numpy", path=graph.path, problems=problems
+            )
+        self.graph = graph
+        self._tables: dict[str, Table] = {}
+        everything = [Ref(name) for name in graph.initializer]
+        filling = _plan(graph.initializer, (), _frames(graph.initializer), everything)
+        _run_steps(filling, {}, self._tables, graph.path)
+        wanted = [tensor.ref for tensor in graph.outputs.values()]
+        self._plan = _plan(graph.nodes, (), _frames(graph.nodes), wanted)
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
+        """Return the outputs by key for *inputs* by key.
+
+        Raises:
+            UsageError: An input is missing, unknown, or of another shape or type.
+            UnsupportedModelError: An operation cannot be computed for these inputs.
+        """
+        graph, values = self.graph, Values()
+        for key in inputs.keys() - graph.inputs.keys():
+            raise UsageError(f"no input is called {quote(key)}", hint=f"Inputs: {[*graph.inputs]}.")
+        for key, tensor in graph.inputs.items():
+            if key in inputs:
+                values[tensor.ref] = feed(key, tensor, inputs[key])
+            elif graph.nodes[tensor.ref.node].op == "Placeholder":
+                raise UsageError(f"input {quote(key)} is missing")
+        _run_steps(self._plan, values, self._tables, graph.path)
+        return {key: values[tensor.ref] for key, tensor in graph.outputs.items()}
 
 
 def run(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, Array]:
-    """Return the outputs of *graph* by key; *inputs* are cast to the dtypes of its inputs.
+    """Return what *graph* predicts for *inputs*; see :class:`Program`."""
+    return Program(graph).run(inputs)
+
+
+def has_kernel(op: str) -> bool:
+    """Tell whether operations called *op* can be run."""
+    return op in KERNELS or op in _HERE
+
+
+def feed(key: str, tensor: Tensor, value: Any) -> Array:
+    """Return *value* as an array for the input *tensor*, called *key*.
+
+    Numbers are cast as far as they are the same numbers in the type of the input.
 
     Raises:
-        UsageError: An input is missing, unknown, or of another shape.
-        UnsupportedModelError: An operation has no kernel, or cannot be computed for these inputs.
+        UsageError: It has another shape, or the input's type cannot hold its values.
     """
-    every = [*graph.nodes.values(), *graph.initializer.values()]
-    _check(graph, every)
-    tables: dict[str, Table] = {}
-    filling = _plan(graph.initializer, (), _frames(graph.initializer), ())
-    _run_steps(filling, {}, tables, graph.path)
-
-    values: Values = {}
-    for key in inputs.keys() - graph.inputs.keys():
-        raise UsageError(f"no input is called {quote(key)}", hint=f"Inputs: {[*graph.inputs]}.")
-    for key, tensor in graph.inputs.items():
-        if key in inputs:
-            values[tensor.ref] = _feed(key, tensor, inputs[key])
-        elif graph.nodes[tensor.ref.node].op == "Placeholder":
-            raise UsageError(f"input {quote(key)} is missing")
-    wanted = [tensor.ref for tensor in graph.outputs.values()]
-    _run_steps(_plan(graph.nodes, (), _frames(graph.nodes), wanted), values, tables, graph.path)
-    return {key: values[tensor.ref] for key, tensor in graph.outputs.items()}
-
-
-def _check(graph: Graph, nodes: Iterable[Node]) -> None:
-    problems = tuple(
-        Problem(node.name, node.op, "numpy has no kernel for it", kind="node")
-        for node in nodes
-        if node.op not in KERNELS and node.op not in _HERE
-    )
-    if problems:
-        raise UnsupportedModelError("cannot be run in numpy", path=graph.path, problems=problems)
-
-
-def _feed(key: str, tensor: Tensor, value: Any) -> Array:
-    if tensor.dtype == "string":
-        array = np.asarray(value, np.object_)
-        texts = [item.encode() if isinstance(item, str) else item for item in array.reshape(-1)]
-        flat = np.empty(array.size, np.object_)
-        flat[:] = texts
-        array = flat.reshape(array.shape)
-    else:
-        array = np.asarray(value).astype(tensor.dtype)
+    try:
+        given = np.asarray(value)
+    except ValueError:
+        raise UsageError(f"input {quote(key)} is no array: its rows differ in length") from None
+    array = _texts(given) if tensor.dtype == "string" else _numbers(given, tensor.dtype)
+    if array is None:
+        raise UsageError(
+            f"input {quote(key)} holds {given.dtype} values that are no {tensor.dtype}",
+            hint=f"The type of this input is {tensor.dtype}.",
+        )
     dims = tensor.shape.dims
     if dims is not None and (
         len(dims) != array.ndim
@@ -88,9 +120,30 @@ def _feed(key: str, tensor: Tensor, value: Any) -> Array:
     return array
 
 
+def _texts(array: Array) -> Array | None:
+    """Return *array* as bytes objects, None if it holds anything but texts."""
+    flat = array.reshape(-1).tolist()
+    if not all(isinstance(item, str | bytes) for item in flat):
+        return None
+    texts = np.empty(array.size, np.object_)
+    texts[:] = [item.encode() if isinstance(item, str) else item for item in flat]
+    return texts.reshape(array.shape)
+
+
+def _numbers(array: Array, dtype: str) -> Array | None:
+    """Return *array* cast to *dtype*, None if whole numbers or bools cannot be its values."""
+    wanted = np.dtype(np.float32 if dtype in ("", "bfloat16") else dtype)
+    if array.dtype.kind not in "biufc" or (array.dtype.kind == "c" and wanted.kind != "c"):
+        return None
+    with np.errstate(invalid="ignore"):
+        cast = array.astype(wanted)
+        return cast if wanted.kind in "fc" or bool((cast == array).all()) else None
+
+
 # --- Plans ----------------------------------------------------------------------------------------
 
 _Frame = tuple[str, ...]
+_Key = str | _Frame  # a node by its name, or a loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +169,11 @@ class _Loop:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Steps in order, and after each the values that nobody needs any more."""
+    """Steps in order, after each the values that nobody needs any more, and all that are needed."""
 
     steps: Sequence[Node | _Loop]
     dropped: Sequence[Sequence[Ref]]
+    needed: AbstractSet[Ref]
 
 
 def _frames(nodes: Mapping[str, Node]) -> dict[str, _Frame]:
@@ -138,21 +192,26 @@ def _frames(nodes: Mapping[str, Node]) -> dict[str, _Frame]:
 def _plan(
     nodes: Mapping[str, Node], frame: _Frame, frames: Mapping[str, _Frame], kept: Iterable[Ref]
 ) -> _Plan:
-    """Order what is in *frame*: its own nodes, and the loops in it; *kept* are never dropped."""
+    """Order what *kept* need of the nodes in *frame* and the loops in it.
+
+    *kept* are never dropped.
+    """
+    kept = list(kept)
     depth = len(frame)
-    members: dict[str | _Frame, list[Node]] = {}
+    members: dict[_Key, list[Node]] = {}
     for node in sort_nodes(nodes):
         inner = frames[node.name]
         if inner[:depth] == frame and not _is_head(nodes, node, frame, frames):
             members.setdefault(node.name if inner == frame else inner[: depth + 1], []).append(node)
     owner = {node.name: key for key, group in members.items() for node in group}
-    sorter: TopologicalSorter[str | _Frame] = TopologicalSorter()
-    for key, group in members.items():
-        before = {owner.get(ref.node) for node in group for ref in node.inputs}
-        sorter.add(key, *(each for each in before if each is not None and each != key))
+    before = {
+        key: [owner[ref.node] for node in group for ref in node.inputs if ref.node in owner]
+        for key, group in members.items()
+    }
+    roots = [owner[ref.node] for ref in kept if ref.node in owner]
     steps: list[Node | _Loop] = []
     uses: list[set[Ref]] = []
-    for key in sorter.static_order():
+    for key in _order(roots, before):
         group = members[key]
         if isinstance(key, str):
             steps.append(group[0])
@@ -161,7 +220,25 @@ def _plan(
             loop = _loop(nodes, key, frames, group)
             steps.append(loop)
             uses.append({*loop.captured, *loop.enters.values()})
-    return _Plan(steps, _drops(uses, {*kept}, owner))
+    return _Plan(steps, _drops(uses, {*kept}, owner), {*kept}.union(*uses))
+
+
+def _order(roots: Iterable[_Key], before: Mapping[_Key, Iterable[_Key]]) -> list[_Key]:
+    """Return *roots* and all that must come before them, depth first."""
+    done: dict[_Key, None] = {}
+    begun: set[_Key] = set()
+    stack = [*roots][::-1]
+    while stack:
+        key = stack[-1]
+        waiting = [each for each in before[key] if each not in done and each != key]
+        if not waiting:
+            done.setdefault(stack.pop())
+        elif key in begun:
+            raise CorruptFileError("the graph has a cycle", where=f"node {quote(str(key))}")
+        else:
+            begun.add(key)
+            stack.extend(waiting[::-1])
+    return list(done)
 
 
 def _is_head(
@@ -202,7 +279,7 @@ def _loop(
                if ref.node in inside}  # fmt: skip
     captured = {ref for node in members if node.op != "Enter" or frames[node.name] != frame
                 for ref in node.inputs if ref.node not in inside}  # fmt: skip
-    kept = {condition, *results, *(back for _, back in carried.values())}
+    kept = sorted({condition, *results, *(back for _, back in carried.values())})
     plan = _plan(nodes, frame, frames, kept)
     return _Loop(enters, carried, plan, condition, sorted(captured), sorted(results))
 
@@ -217,8 +294,9 @@ def _run_steps(plan: _Plan, values: Values, tables: dict[str, Table], path: str)
             _run_loop(step, values, tables, path)
         elif Ref(step.name) not in values:  # else it is fed
             for number, value in enumerate(_execute(step, values, tables, path)):
-                if value is not None:
-                    values[Ref(step.name, number)] = value
+                ref = Ref(step.name, number)
+                if value is not None and ref in plan.needed:
+                    values[ref] = value
         for ref in dropped:
             values.pop(ref, None)
 
@@ -256,7 +334,7 @@ def _execute(node: Node, values: Values, tables: dict[str, Table], path: str) ->
         return inputs
     if node.op in TABLES:
         return [tables.setdefault(node.name, Table())]
-    if node.op == "NoOp":
+    if node.op in _NOTHING:
         return []
     try:
         return compute(node.op, node.attrs, inputs)

@@ -12,7 +12,7 @@ one, :func:`check`, raises them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from tfjs_codec.graph.check import check
@@ -22,6 +22,7 @@ from tfjs_codec.graph.importing.expand import expand
 from tfjs_codec.graph.importing.loops import carry
 from tfjs_codec.graph.importing.tables import fill_tables, shape_lookups
 from tfjs_codec.graph.importing.variables import bind_variables
+from tfjs_codec.graph.interpreter import has_kernel
 from tfjs_codec.graph.optimise.affine import fold_affine
 from tfjs_codec.graph.optimise.fold import fold
 from tfjs_codec.graph.optimise.fuse import find_prelus, fuse
@@ -35,11 +36,11 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 Pass = Callable[[Graph], Graph]
 
+# From TensorFlow's graph to one without functions, variables and assets.
+_IMPORTING: tuple[Pass, ...] = (gate_merges, bind_variables, fill_tables, forward)
+
 PASSES: tuple[Pass, ...] = (
-    gate_merges,
-    bind_variables,
-    fill_tables,
-    forward,
+    *_IMPORTING,
     shape_lookups,
     fold,
     move_channels_last,
@@ -67,7 +68,29 @@ def run(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
         UnsupportedModelError: tfjs cannot; ``problems`` lists every reason that any pass finds.
         CorruptFileError, LimitExceededError: The graph makes no sense, or grows without end.
     """
+    return _apply(PASSES, graph, limits)
+
+
+def simplify(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
+    """Return *graph*, as it was read, as :mod:`tfjs_codec.graph.interpreter` can run it.
+
+    Its operations stay what they are if numpy has kernels for all of them; else it becomes what
+    tfjs executes.
+
+    Raises:
+        UnsupportedModelError: There is no kernel, and tfjs cannot execute the graph.
+        CorruptFileError, LimitExceededError: The graph makes no sense, or grows without end.
+    """
+    simple = _apply(_IMPORTING, graph, limits)
+    nodes = (*simple.nodes.values(), *simple.initializer.values())
+    known = all(has_kernel(node.op) and "bfloat16" not in node.attrs.values() for node in nodes)
+    if known and not simple.problems:
+        return simple
+    return run(graph, limits)
+
+
+def _apply(passes: Iterable[Pass], graph: Graph, limits: Limits) -> Graph:
     graph = expand(replace(graph, limits=limits), limits)
-    for one in PASSES:
+    for one in passes:
         graph = one(graph)
     return graph

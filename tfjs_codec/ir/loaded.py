@@ -133,5 +133,14 @@ class TensorFlowGraph(NamedTuple):
         except UnsupportedModelError:
             return self.weights()
 
+    def layers_weights_or_constants(self) -> KerasModel | Weights:
+        """As :meth:`layers_or_weights`; a graph without variables has its constants by node."""
+        try:
+            return self.layers_or_weights()
+        except UnsupportedModelError:
+            nodes = self.graph().nodes.values()
+        found = tuple(Weight(node.name, node.value) for node in nodes if node.op == "Const")
+        return Weights(path=self.path, format=self.format, weights=found, named_by="tfjs")
+
 
 Loaded: TypeAlias = KerasModel | TfjsLayers | TfjsGraph | TensorFlowGraph | Weights

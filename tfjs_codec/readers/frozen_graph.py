@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NoReturn
 
 from tfjs_codec import pb
@@ -39,6 +40,7 @@ def read(source: Source, options: ConvertOptions) -> TensorFlowGraph:
             hint="Convert it to a graph model: --to graph.",
         )  # fmt: skip
 
+    @cache
     def graph() -> Graph:
         return read_graph(source, options)
 

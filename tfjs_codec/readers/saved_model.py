@@ -49,6 +49,7 @@ def read(path: Path, options: ConvertOptions, name: str | None = None) -> Tensor
     def model() -> SavedModelDir:
         return open_saved_model(path, tags=options.tags, limits=limits)
 
+    @cache
     def graph() -> Graph:
         if options.output_node_names:
             raise UsageError(

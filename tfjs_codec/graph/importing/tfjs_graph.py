@@ -1,18 +1,21 @@
 """Parses the graph in the ``model.json`` of a tfjs graph model.
 
 The form is that of :mod:`tfjs_codec.writers.tfjs_graph`, and of the official converter: a GraphDef
-in protobuf's JSON form, Consts whose values are in the weights manifest, and a signature.
+in protobuf's JSON form, Consts whose values are in the weights manifest, and a signature. With
+``control_flow_v2`` the official converter leaves functions in the ``library``; inside them an input
+is ``argument`` or ``node:result:number``.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.tf_dtypes import dtype_of_enum
-from tfjs_codec.ir.graph import Func, Graph, Node, Ref, Shape, Tensor, consumers
+from tfjs_codec.ir.graph import ARGUMENT, Func, Function, Graph, Node, Ref, Shape, Tensor, consumers
 from tfjs_codec.ir.loaded import TfjsGraph
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.tfjs.graph_ops import op_def
@@ -32,9 +35,14 @@ def parse(model: TfjsGraph) -> Graph:
     path = model.path
     fields: _Object = model.fields
     metadata: _Object = model.metadata or {}
+    topology: _Object = model.topology
     weights = model.named_weights()
     try:
-        nodes = _nodes(model.topology, weights, path)
+        nodes = _nodes(topology.get("node", ()), weights, path)
+        functions = [
+            _function(each, weights, path)
+            for each in (topology.get("library") or {}).get("function", ())
+        ]
         signature = fields.get("signature") or metadata.get("signature") or {}
         inputs = {key: _tensor(info) for key, info in (signature.get("inputs") or {}).items()}
         outputs = {key: _tensor(info) for key, info in (signature.get("outputs") or {}).items()}
@@ -42,7 +50,10 @@ def parse(model: TfjsGraph) -> Graph:
             nodes,
             inputs or _loose(node for node in nodes.values() if node.op == "Placeholder"),
             outputs or _loose(nodes[name] for name, used in consumers(nodes).items() if not used),
-            initializer=_nodes(fields.get("modelInitializer") or {}, weights, path),
+            functions={each.name: each for each in functions},
+            initializer=_nodes(
+                (fields.get("modelInitializer") or {}).get("node", ()), weights, path
+            ),
             path=path,
             version=model.generated_by or "",
         )
@@ -71,22 +82,47 @@ def _loose(nodes: Any) -> dict[str, Tensor]:
     }
 
 
-def _nodes(graph: _Object, weights: Weights, path: str) -> dict[str, Node]:
-    nodes: dict[str, Node] = {}
-    for entry in graph.get("node", ()):
+def _nodes(
+    entries: Any, weights: Weights, path: str, arguments: Mapping[str, Node] | None = None
+) -> dict[str, Node]:
+    """Return the nodes by name; those of a function if there are *arguments*."""
+    nodes = dict(arguments or {})
+    for entry in entries:
         node = _node(entry, weights)
         if node.name in nodes:
             raise CorruptFileError(f"two nodes are called {quote(node.name)}", path=path)
         nodes[node.name] = node
-    for node in nodes.values():
-        for ref in node.inputs:
-            if ref.node not in nodes:
-                raise CorruptFileError(
-                    f"there is no node {quote(ref.node)}",
-                    path=path,
-                    where=f"node {quote(node.name)}",
-                )
+    for entry in entries:
+        name, inputs = entry["name"], entry.get("input", ())
+        refs = tuple(
+            _ref(text) if arguments is None else _function_ref(text, nodes)
+            for text in inputs
+            if not text.startswith("^")
+        )
+        _check(refs, nodes, path, f"node {quote(name)}")
+        controls = tuple(text[1:] for text in inputs if text.startswith("^"))
+        nodes[name] = replace(nodes[name], inputs=refs, controls=controls)
     return nodes
+
+
+def _check(refs: Iterable[Ref], nodes: Mapping[str, Node], path: str, where: str) -> None:
+    for ref in refs:
+        if ref.node not in nodes:
+            raise CorruptFileError(f"there is no node {quote(ref.node)}", path=path, where=where)
+
+
+def _function(entry: _Object, weights: Weights, path: str) -> Function:
+    signature = entry["signature"]
+    name: str = signature["name"]
+    arguments = {
+        arg["name"]: Node(arg["name"], ARGUMENT, attrs={"T": dtype_of_enum(arg["type"])})
+        for arg in signature.get("inputArg", ())
+    }
+    nodes = _nodes(entry.get("nodeDef", ()), weights, path, arguments)
+    results = [entry["ret"][arg["name"]] for arg in signature.get("outputArg", ())]
+    returns = tuple(_function_ref(text, nodes) for text in results)
+    _check(returns, nodes, path, f"function {quote(name)}")
+    return Function(name, tuple(arguments), returns, nodes)
 
 
 def _node(entry: _Object, weights: Weights) -> Node:
@@ -96,19 +132,22 @@ def _node(entry: _Object, weights: Weights) -> Node:
         return Node(name, op, attrs={"dtype": dtype, "value": weights[name]})
     attrs = {key: _attr(value) for key, value in entry.get("attr", {}).items()}
     known = op_def(op)
-    inputs = entry.get("input", ())
-    return Node(
-        name,
-        op,
-        tuple(_ref(each) for each in inputs if not each.startswith("^")),
-        {**known.defaults, **attrs} if known else attrs,
-        tuple(each[1:] for each in inputs if each.startswith("^")),
-    )
+    return Node(name, op, attrs={**known.defaults, **attrs} if known else attrs)
 
 
 def _ref(text: str) -> Ref:
     node, _, number = text.partition(":")
     return Ref(node, int(number or 0))
+
+
+def _function_ref(text: str, nodes: Mapping[str, Node]) -> Ref:
+    name, _, rest = text.partition(":")
+    if not rest or name not in nodes:
+        return Ref(name)
+    result, _, number = rest.partition(":")
+    known = op_def(nodes[name].op)
+    start = known.first_output(result, nodes[name].attrs) if known else None
+    return Ref(name, (start or 0) + int(number or 0))
 
 
 def _tensor(info: _Object) -> Tensor:

@@ -151,15 +151,21 @@ def _quotient_or_zero(x: Any, y: Any) -> Array:
     return np.asarray(np.where(y == 0, np.zeros_like(x), x / np.where(y == 0, np.ones_like(y), y)))
 
 
+def _zero_first(function: Callable[[Any, Any], Any]) -> Kernel:
+    """Return *function* of two operands, but zero where the first is zero."""
+    return _binary(lambda x, y: np.where(x == 0, x.dtype.type(0), function(x, y)))
+
+
 def _clip(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
     x, low, high = inputs
     return [np.asarray(np.minimum(np.maximum(x, low), high), x.dtype)]
 
 
 def _bias_add(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
-    if attrs.get("data_format", b"NHWC") != b"NHWC":
-        raise KernelError("data_format")
-    return [np.add(*inputs)]
+    x, bias = inputs
+    if attrs.get("data_format", b"").startswith(b"NC"):
+        bias = bias.reshape(-1, *(1,) * (x.ndim - 2))
+    return [np.add(x, bias)]
 
 
 def _complex(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
@@ -189,6 +195,7 @@ KERNELS: dict[str, Kernel] = {
     "Cosh": _unary(np.cosh),
     "Elu": _unary(elu),
     "Erf": _unary(_erf),
+    "Erfc": _unary(lambda x: 1 - _erf(x)),
     "Exp": _unary(np.exp),
     "Expm1": _unary(np.expm1),
     "Floor": _unary(np.floor),
@@ -204,6 +211,7 @@ KERNELS: dict[str, Kernel] = {
     "Reciprocal": _unary(np.reciprocal),
     "Relu": _unary(relu),
     "Relu6": _unary(relu6),
+    "Rint": _unary(np.round),
     "Round": _unary(np.round),
     "Rsqrt": _unary(_rsqrt),
     "Selu": _unary(_selu),
@@ -212,6 +220,7 @@ KERNELS: dict[str, Kernel] = {
     "Sin": _unary(np.sin),
     "Sinh": _unary(np.sinh),
     "Softplus": _unary(lambda x: np.logaddexp(x, x.dtype.type(0))),
+    "Softsign": _unary(lambda x: x / (1 + np.abs(x))),
     "Sqrt": _unary(np.sqrt),
     "Square": _unary(np.square),
     "Tan": _unary(np.tan),
@@ -239,12 +248,17 @@ KERNELS: dict[str, Kernel] = {
     "Minimum": _binary(np.minimum),
     "Mod": _binary(_divisor(np.fmod)),
     "Mul": _binary(np.multiply),
+    "MulNoNan": lambda attrs, inputs: _zero_first(np.multiply)(attrs, inputs[::-1]),
     "NotEqual": _binary(np.not_equal, np.bool_),
     "Pow": _binary(np.power),
     "Prelu": _binary(prelu),
     "RealDiv": _binary(np.true_divide),
     "SquaredDifference": _binary(lambda x, y: np.square(np.subtract(x, y))),
     "Sub": _binary(np.subtract),
+    "TruncateDiv": _binary(_divisor(_truncate_quotient)),
+    "Xdivy": _zero_first(np.true_divide),
+    "Xlog1py": _zero_first(lambda x, y: x * np.log1p(y)),
+    "Xlogy": _zero_first(lambda x, y: x * np.log(y)),
     "Cast": _cast,
     "Complex": _complex,
     "ComplexAbs": _part(np.abs),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from tfjs_codec.graph.kernels.core import (
     Kernel,
     KernelError,
     bound,
+    in_both_formats,
     ints,
     normalise_axis,
     numpy_dtype,
@@ -183,10 +185,57 @@ def _scatter_nd(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
     return [result]
 
 
-def _scatter_update(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
-    x, indices, updates = inputs
-    result = x.copy()
-    result[_index(x.shape, indices)] = updates
+def _scatter(apply: Callable[[Any, Any, Any], None]) -> Kernel:
+    """Return the kernel of an update of a tensor at some places."""
+
+    def kernel(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+        x, indices, updates = inputs
+        result = x.copy()
+        apply(result, _index(x.shape, indices), updates)
+        return [result]
+
+    return kernel
+
+
+def _segment_sum(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+    """Sum the rows of each segment; those of negative ones do not count."""
+    x, segments, *number = inputs
+    count = int(number[0].item()) if number else int(segments.max(initial=-1)) + 1
+    result = np.zeros((count, *x.shape[segments.ndim :]), x.dtype)
+    bound(result.shape, x.dtype, inputs)
+    np.add.at(result, segments[segments >= 0], x[segments >= 0])
+    return [result]
+
+
+def _reverse_v1(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+    x, chosen = inputs
+    return [np.flip(x, tuple(np.flatnonzero(chosen).tolist())) if chosen.any() else x]
+
+
+def _reverse_sequence(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+    """Reverse the first elements of each row, as many as its length."""
+    x, lengths = inputs
+    batch, time = int(attrs["batch_dim"]), int(attrs["seq_dim"])
+    moved = np.moveaxis(x, (batch, time), (0, 1))
+    result = moved.copy()
+    for row, length in enumerate(ints(lengths)):
+        result[row, :length] = moved[row, :length][::-1]
+    return [np.moveaxis(result, (0, 1), (batch, time))]
+
+
+def _list_diff(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+    """The values of *x* that *y* lacks, and their places."""
+    x, y = inputs
+    left = np.flatnonzero(~np.isin(x, y))
+    return [x[left], left.astype(attrs["out_idx"])]
+
+
+def _sparse_to_dense(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+    indices, shape, values, default = inputs
+    bound(ints(shape), values.dtype, inputs)
+    result = np.full(ints(shape), default, values.dtype)
+    places = indices.reshape(*indices.shape[:1], -1) if indices.ndim else indices.reshape(1, 1)
+    result[_index(result.shape, places)] = values
     return [result]
 
 
@@ -287,6 +336,31 @@ def _band_part(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
     return [np.where(keep, x, x.dtype.type(0))]
 
 
+def _diagonal(diagonal: Array) -> int:
+    """Return which diagonal is meant; bands of several are not supported."""
+    first, *others = ints(diagonal)
+    if any(other != first for other in others):
+        raise KernelError("several diagonals")
+    return first
+
+
+def _diagonal_matrix(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+    """A size of -1 is the smallest that holds the diagonal; two make a square."""
+    values, k, rows, columns, padding = inputs
+    at, count = _diagonal(k), values.shape[-1]
+    sizes = [int(rows.item()), int(columns.item())]
+    least = [count + max(-at, 0), count + max(at, 0)]
+    if sizes == [-1, -1]:
+        least = [max(least)] * 2
+    sizes = [low if size < 0 else size for size, low in zip(sizes, least, strict=True)]
+    shape = (*values.shape[:-1], *sizes)
+    bound(shape, values.dtype, inputs)
+    result = np.full(shape, padding, values.dtype)
+    places = np.arange(count)
+    result[..., places + max(-at, 0), places + max(at, 0)] = values
+    return [result]
+
+
 def _mirror_pad(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
     x, widths = inputs
     modes = {b"REFLECT": "reflect", b"SYMMETRIC": "symmetric"}
@@ -325,11 +399,16 @@ def _batch_to_space(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
 
 def _depth_to_space(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
     (x,), block = inputs, int(attrs["block_size"])
-    if attrs["data_format"] != b"NHWC":
-        raise KernelError("data_format")
     batch, height, width, _ = x.shape
     x = x.reshape(batch, height, width, block, block, -1).transpose(0, 1, 3, 2, 4, 5)
     return [x.reshape(batch, height * block, width * block, -1)]
+
+
+def _space_to_depth(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+    (x,), block = inputs, int(attrs["block_size"])
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // block, block, width // block, block, channels)
+    return [x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // block, width // block, -1)]
 
 
 KERNELS: dict[str, Kernel] = {
@@ -365,16 +444,28 @@ KERNELS: dict[str, Kernel] = {
     "OneHot": _one_hot,
     "Range": _range,
     "BatchToSpaceND": _batch_to_space,
-    "DepthToSpace": _depth_to_space,
+    "Cholesky": lambda _, inputs: [np.linalg.cholesky(inputs[0])],
+    "DepthToSpace": in_both_formats(_depth_to_space),
+    "ListDiff": _list_diff,
     "LowerBound": _bound("left"),
     "MatrixBandPart": _band_part,
+    "MatrixDiagPartV3": lambda _, inputs: [np.diagonal(inputs[0], _diagonal(inputs[1]), -2, -1)],
+    "MatrixDiagV3": _diagonal_matrix,
     "MirrorPad": _mirror_pad,
+    "Reverse": _reverse_v1,
+    "ReverseSequence": _reverse_sequence,
     "ScatterNd": _scatter_nd,
+    "SegmentSum": _segment_sum,
     "SpaceToBatchND": _space_to_batch,
-    "TensorScatterUpdate": _scatter_update,
+    "SpaceToDepth": in_both_formats(_space_to_depth),
+    "SparseToDense": _sparse_to_dense,
+    "TensorScatterAdd": _scatter(np.add.at),
+    "TensorScatterSub": _scatter(np.subtract.at),
+    "TensorScatterUpdate": _scatter(operator.setitem),
     "TopKV2": _top_k,
     "Unique": _unique,
     "UniqueV2": _unique,
+    "UnsortedSegmentSum": _segment_sum,
     "UpperBound": _bound("right"),
     "Where": _where,
 }

@@ -50,3 +50,30 @@ def normalise_axis(value: int, rank: int) -> int:
     if not -rank <= value < max(rank, 1):
         raise KernelError(f"axis {value} of rank {rank}")
     return value % rank if rank else 0
+
+
+def in_both_formats(kernel: Kernel, image: int = 0) -> Kernel:
+    """Return *kernel*, also for channels first; *image* is the number of the input that has them.
+
+    Before it there may be the shape of another image.
+    """
+
+    def run(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+        if not attrs.get("data_format", b"").startswith(b"NC"):
+            return kernel(attrs, inputs)
+        changed = dict(attrs)
+        for key in ("strides", "ksize", "dilations"):
+            if key in attrs:
+                batch, channels, *spatial = attrs[key]
+                changed[key] = (batch, *spatial, channels)
+        if explicit := attrs.get("explicit_paddings"):
+            changed["explicit_paddings"] = (*explicit[:2], *explicit[4:], *explicit[2:4])
+        given = list(inputs)
+        given[image] = np.moveaxis(given[image], 1, -1)
+        if image:
+            batch, channels, *spatial = ints(given[0])
+            given[0] = np.array([batch, *spatial, channels])
+        result, *others = kernel(changed, given)
+        return [np.moveaxis(result, -1, 1), *others]
+
+    return run

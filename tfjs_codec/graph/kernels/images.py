@@ -111,6 +111,9 @@ def _suppress(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
 
 KERNELS: dict[str, Kernel] = {
     "CropAndResize": _crop_and_resize,
+    "NonMaxSuppressionV2": lambda attrs, inputs: _suppress(
+        attrs, [*inputs, np.array(-np.inf, np.float32)]
+    )[:1],
     "NonMaxSuppressionV3": lambda attrs, inputs: _suppress(attrs, inputs)[:1],
     "NonMaxSuppressionV4": _suppress,
     "ResizeBilinear": _resize_bilinear,

@@ -1,7 +1,8 @@
 """Convolutions, pooling, products, normalisation, and what tfjs fuses with them.
 
 A window is never copied: a convolution is a sum over the places of its kernel, each a product of a
-slice of the input. So memory is bounded by the input and the result. Channels are last.
+slice of the input. So memory is bounded by the input and the result. Channels are last; where they
+are first, :func:`in_both_formats` moves them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.graph.kernels.arithmetic import elu, leaky_relu, prelu, relu, relu6, sigmoid
-from tfjs_codec.graph.kernels.core import Kernel, KernelError, ints
+from tfjs_codec.graph.kernels.core import Kernel, KernelError, in_both_formats, ints
 from tfjs_codec.ir.graph import Attrs
 from tfjs_codec.ir.tensors import Array
 
@@ -22,8 +23,6 @@ _Pairs = Sequence[tuple[int, int]]
 
 def _spatial(attrs: Attrs, key: str) -> list[int]:
     """Return a list attribute without its entries for batch and channels."""
-    if attrs.get("data_format", b"NHWC") not in (b"NHWC", b"NDHWC"):
-        raise KernelError("data_format")
     values = [int(value) for value in attrs[key]]
     if values[0] != 1 or values[-1] != 1:
         raise KernelError(key)
@@ -182,13 +181,16 @@ def _einsum(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
 
 
 def _normalise_batch(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
-    """Only the first result is used at inference; the others are the moments."""
+    """Normalise by the moments given, or with ``is_training`` by those of the batch."""
     x, scale, offset, mean, variance = inputs
-    if attrs["is_training"] or attrs["data_format"] not in (b"NHWC", b"NDHWC"):
-        raise KernelError("is_training or data_format")
+    unbiased = variance
+    if attrs["is_training"]:
+        axes, count = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
+        mean, variance = x.mean(axes, dtype=scale.dtype), x.var(axes, dtype=scale.dtype)
+        unbiased = np.asarray(variance * (count / max(count - 1, 1)), scale.dtype)
     factor = scale / np.sqrt(variance + variance.dtype.type(attrs["epsilon"]))
     result = (x - mean) * factor + offset
-    return [np.asarray(result, x.dtype), mean, variance, mean, variance, mean]
+    return [np.asarray(result, x.dtype), mean, unbiased, mean, variance, mean]
 
 
 def _normalise_response(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
@@ -242,28 +244,34 @@ _ACTIVATIONS: dict[bytes, Callable[[Array], Array]] = {
     b"Sigmoid": sigmoid,
 }
 
+_CONVOLVE = in_both_formats(lambda attrs, inputs: [_convolve(attrs, *inputs)])
+_NORMALISE = in_both_formats(lambda attrs, inputs: _normalise_batch(attrs, inputs)[:5])
+
 KERNELS: dict[str, Kernel] = {
-    "AvgPool": _pool_average,
-    "AvgPool3D": _pool_average,
+    "AvgPool": in_both_formats(_pool_average),
+    "AvgPool3D": in_both_formats(_pool_average),
     "BatchMatMul": _batch_mat_mul,
     "BatchMatMulV2": _batch_mat_mul,
-    "Conv2D": lambda attrs, inputs: [_convolve(attrs, *inputs)],
-    "Conv2DBackpropInput": _backpropagate,
-    "Conv3D": lambda attrs, inputs: [_convolve(attrs, *inputs)],
-    "DepthwiseConv2dNative": lambda attrs, inputs: [_convolve_depthwise(attrs, *inputs)],
+    "Conv2D": _CONVOLVE,
+    "Conv2DBackpropInput": in_both_formats(_backpropagate, 2),
+    "Conv3DBackpropInputV2": in_both_formats(_backpropagate, 2),
+    "Conv3D": _CONVOLVE,
+    "DepthwiseConv2dNative": in_both_formats(
+        lambda attrs, inputs: [_convolve_depthwise(attrs, *inputs)]
+    ),
     "Dilation2D": _dilate,
     "Einsum": _einsum,
-    "FusedBatchNorm": lambda attrs, inputs: _normalise_batch(attrs, inputs)[:5],
-    "FusedBatchNormV2": lambda attrs, inputs: _normalise_batch(attrs, inputs)[:5],
-    "FusedBatchNormV3": _normalise_batch,
+    "FusedBatchNorm": _NORMALISE,
+    "FusedBatchNormV2": _NORMALISE,
+    "FusedBatchNormV3": in_both_formats(_normalise_batch),
     "FusedDepthwiseConv2dNative": _fuse(_convolve_depthwise),
     "LRN": _normalise_response,
     "LogSoftmax": _log_softmax,
     "MatMul": _mat_mul,
-    "MaxPool": _pool_max,
-    "MaxPool3D": _pool_max,
+    "MaxPool": in_both_formats(_pool_max),
+    "MaxPool3D": in_both_formats(_pool_max),
     "Softmax": _softmax,
-    "_FusedConv2D": _fuse(_convolve),
+    "_FusedConv2D": in_both_formats(_fuse(_convolve)),
     "_FusedMatMul": _fuse(
         lambda attrs, a, b: _multiply(a, b, attrs["transpose_a"], attrs["transpose_b"])
     ),

@@ -35,7 +35,7 @@ from tfjs_codec.operations.ops.shapes import (
     transpose,
     zeros,
 )
-from tfjs_codec.operations.ops.slicing import flip, split, unstack
+from tfjs_codec.operations.ops.slicing import flip, getitem, split, unstack
 from tfjs_codec.operations.registry import rule
 from tfjs_codec.operations.rules.activations import activate
 from tfjs_codec.operations.scan import Scanned, scan
@@ -82,6 +82,8 @@ def _convolves(layer: KerasLayer) -> bool:
 
 
 def _state_count(layer: KerasLayer) -> int:
+    if layer.graph is not None:
+        return len(layer.graph.inputs) - 1
     return 2 if _gates(layer) == _LSTM else 1
 
 
@@ -310,6 +312,8 @@ def _run(
     b: Builder, layer: KerasLayer, given: Given, *, keep_all: bool, backwards: bool
 ) -> Scanned:
     """Run one recurrent layer or cell over a sequence ``(batch, steps, …)``."""
+    if layer.graph is not None:
+        return _run_model(b, layer, given, keep_all=keep_all, backwards=backwards)
     projected = _project(b, layer, given.x)
     inputs = _per_gate(b, layer, projected)
     step = _step(b, _one_direction(b, layer))
@@ -324,6 +328,32 @@ def _run(
     extra = _start(b, layer, projected)[:1] if given.states else []
     made = scan(b, step, inputs, [*extra, *states], backwards=backwards, keep_all=keep_all)
     return made._replace(states=made.states[len(extra) :])
+
+
+def _run_model(
+    b: Builder, layer: KerasLayer, given: Given, *, keep_all: bool, backwards: bool
+) -> Scanned:
+    """Run a cell that is a model, from a step and states to an output and states.
+
+    tfjs knows such cells, and our Layers models have them; states begin with zeros.
+    """
+    if given.mask is not None:
+        raise Refusal("a mask in a recurrence over a model")
+    graph, x = layer.graph, given.x
+    assert graph is not None
+    shapes = {each.name: each.config.get("batch_shape") or [] for each in graph.layers}
+    batch = size_of(b, x, 0)
+    states = given.states or [zeros(b, [batch, *shapes[ref.layer][1:]]) for ref in graph.inputs[1:]]
+
+    def step(inputs: list[Value], states: list[Value]) -> list[Value]:
+        return b.caller.nested(layer, [*inputs, *states[1:]])
+
+    output = states[0]  # never read
+    if x.shape[1] is None:  # a loop wants its shape
+        first = step([getitem(b, x, (slice(None), 0))], [output, *states])[0]
+        output = zeros(b, [batch, *first.shape[1:]])
+    made = scan(b, step, [x], [output, *states], backwards=backwards, keep_all=keep_all)
+    return made._replace(states=made.states[1:])
 
 
 def _outputs(
