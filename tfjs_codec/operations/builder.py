@@ -166,8 +166,13 @@ class Builder:
         self.shapes.update((value.ref, value.shape) for value in made)
         return made
 
-    def constant(self, content: Any, dtype: str = "", *, name: str = "Const") -> Value:
-        """Return a constant; *dtype* defaults to what Keras makes of *content*."""
+    def constant(
+        self, content: Any, dtype: str = "", *, name: str = "Const", shared: bool = True
+    ) -> Value:
+        """Return a constant; *dtype* defaults to what Keras makes of *content*.
+
+        Unless *shared* is false, a small one may be that of another call.
+        """
         array = np.asarray(content)
         self._pay("derived_bytes", array.nbytes, "the size in bytes of the constants it needs")
         dtype = dtype or _dtype_of(array)
@@ -182,7 +187,7 @@ class Builder:
             if kind == "float32" and np.isinf(cast).sum() != np.isinf(array).sum():
                 raise Refusal("a number beyond float32")
             array = cast
-        small = array.size <= _SHARED
+        small = shared and array.size <= _SHARED
         key = (dtype, array.shape, repr(array.tolist()).encode() if small else b"")
         if small and key in self._constants:
             return self._constants[key]

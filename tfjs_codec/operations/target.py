@@ -161,8 +161,7 @@ class GraphTarget:
                     args, options = bind(entry, call, before=1)
                     made = entry.function(b, *args, **options)
                 else:
-                    named: Any = next((call.kwargs[name] for name in call.kwargs), [])
-                    made = entry.function(b, layer, call.args[0] if call.args else named)
+                    made = entry.function(b, layer, _first(call))
                 first = next(iter(self.tracer.values_in(call)), None)
                 mask = b.passed_mask(first) if becomes == "pass" else None
         finally:
@@ -174,6 +173,13 @@ class GraphTarget:
             outputs = [replace(value, mask=mask) for value in outputs]
         self._results.setdefault(place, outputs)
         return outputs
+
+
+def _first(call: Call) -> Any:
+    """Return the first argument of a layer's call, which may be given by name."""
+    if call.args:
+        return call.args[0]
+    return next((call.kwargs[name] for name in call.kwargs), [])
 
 
 def _stand_in(given: Sequence[Value]) -> Value:

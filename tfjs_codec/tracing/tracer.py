@@ -233,7 +233,7 @@ def bind(entry: Entry, call: Call, *, before: int) -> tuple[list[Any], dict[str,
     parameters = list(inspect.signature(entry.function).parameters.values())[before:]
     names = [parameter.name for parameter in parameters]
     for key, value in call.kwargs.items():
-        if key not in (*names, "name", "training", "dtype") and value not in (None, False):
+        if key not in names and not _is_idle(key, value):
             raise Refusal(f"the option '{key}' of this operation")
     options = {key: value for key, value in call.kwargs.items() if key in names}
     args: list[Any] = []
@@ -250,3 +250,10 @@ def bind(entry: Entry, call: Call, *, before: int) -> tuple[list[Any], dict[str,
     if waiting:
         raise Refusal("more operands than this operation is known to have")
     return args, options
+
+
+def _is_idle(key: str, value: Any) -> bool:
+    """Tell whether an option of an operation says nothing."""
+    if key == "dtype" and isinstance(value, str):
+        return value.startswith("float")
+    return value is None or value is False or key in ("name", "training")

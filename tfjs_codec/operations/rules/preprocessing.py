@@ -111,7 +111,10 @@ def _find(
     """Look *x* up in a table, which the initializer of the graph fills."""
     table = b.emit("HashTableV2", shape=(), dtype="resource", key_dtype=kind, value_dtype=result)
     node = b.nodes[table.ref.node]
-    made = [b.constant(keys, kind, name="keys"), b.constant(values, result, name="values")]
+    made = [
+        b.constant(keys, kind, name="keys", shared=False),
+        b.constant(values, result, name="values", shared=False),
+    ]
     contents = [b.nodes.pop(value.ref.node) for value in made]
     name = f"{node.name}/import"
     inputs = (table.ref, *(value.ref for value in made))
