@@ -58,6 +58,10 @@ class RuleError(TfjsCodecError):
     """A rule failed, a registered one or ours (exit code 1); ``__cause__`` is its exception."""
 
 
+# What code raises that takes damaged values for sound ones.
+NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
 class InputError(TfjsCodecError, ValueError):
     """The input file is at fault (exit code 3)."""
 

@@ -10,11 +10,11 @@ import io
 import json
 import random
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -54,18 +54,48 @@ class Recorded:
         return self.text
 
 
-def recorded_models(fixtures: Path) -> list[tuple[Any, list[Any]]]:
-    """Return ``(config, layers)`` of the HDF5 files of the Keras fixtures."""
+class Seed(NamedTuple):
+    """A JSON tree to mutate.
+
+    Attributes:
+        tree: It; mutants share what they do not change.
+        leaves: The paths of its leaves and of its lists of integers.
+        names: The names of its layers.
+        source: Where it comes from: the layers of a :class:`Recorded`, or a directory.
+    """
+
+    tree: Any
+    leaves: list[tuple[Any, ...]]
+    names: list[str]
+    source: Any
+
+
+def seed(tree: Any, source: Any) -> Seed:
+    """Return *tree* with what every mutant of it needs to know."""
+    return Seed(tree, list(_leaves(tree)), _names(tree), source)
+
+
+def choose(rng: random.Random, seeds: Sequence[Any]) -> Any:
+    """Return one of *seeds*, which begin with the small ones: mostly one of these."""
+    return seeds[int(len(seeds) * rng.random() ** 2)]
+
+
+def recorded_models(fixtures: Path) -> list[Seed]:
+    """Return the configs of the HDF5 files of the Keras fixtures, small ones first."""
     found = []
     for path in sorted((fixtures / "keras").glob("*.zip")):
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
                 if name.endswith(".h5") and not name.endswith((".weights.h5", ".legacy.h5")):
                     found += _recorded(archive.read(name))
-    return found
+    return [seed(json.loads(text), layers) for text, layers in sorted(found, key=_by_size)]
 
 
-def _recorded(data: bytes) -> list[tuple[Any, list[Any]]]:
+def _by_size(found: tuple[str, Any]) -> tuple[int, str]:
+    return len(found[0]), found[0]
+
+
+def _recorded(data: bytes) -> list[tuple[str, list[Any]]]:
     with h5py.File(io.BytesIO(data)) as file:
         text = file.attrs.get("model_config")
         if text is None or len(text) > MAX_SEED_BYTES:
@@ -82,38 +112,47 @@ def _recorded(data: bytes) -> list[tuple[Any, list[Any]]]:
             layers.append(
                 SimpleNamespace(name=name, trainable_weights=variables, non_trainable_weights=[])
             )
-    return [(json.loads(text), layers)]
+    return [(str(text), layers)]
 
 
-def mutated_config(rng: random.Random, tree: Any) -> Any:
-    """Return *tree*, the JSON of a model, with one to four changes that fit their places."""
+def mutated_config(rng: random.Random, given: Seed) -> Any:
+    """Return the tree of *given*, a model's, with one to four changes that fit their places."""
     if rng.randrange(4) == 0:
-        return mutated_json(rng, tree)
-    tree = json.loads(json.dumps(tree))
-    for _ in range(rng.choice((1, 1, 2, 4))):
-        places = list(_leaves(tree))
-        if not places:
-            break
-        owner, key = rng.choice(places)
-        owner[key] = _fitting(rng, key, owner[key], tree)
+        return mutated_json(rng, given.tree)
+    tree = given.tree
+    for _ in range(rng.choice((1, 1, 2, 4)) if given.leaves else 0):
+        tree = _changed(rng, tree, rng.choice(given.leaves), given.names)
     return tree
 
 
-def _leaves(tree: Any) -> Iterator[tuple[Any, Any]]:
-    stack = [tree]
+def _changed(rng: random.Random, tree: Any, path: tuple[Any, ...], names: list[str]) -> Any:
+    """Return *tree* with another value at *path*, sharing the rest; itself if there is no such."""
+    key, rest = path[0], path[1:]
+    there = key < len(tree) if isinstance(tree, list) and isinstance(key, int) else (
+        isinstance(tree, dict) and key in tree)  # fmt: skip
+    if not there:
+        return tree
+    copy = tree.copy()
+    old = tree[key]
+    copy[key] = _changed(rng, old, rest, names) if rest else _fitting(rng, key, old, names)
+    return copy
+
+
+def _leaves(tree: Any) -> Iterator[tuple[Any, ...]]:
+    stack: list[tuple[Any, tuple[Any, ...]]] = [(tree, ())]
     while stack:
-        owner = stack.pop()
+        owner, path = stack.pop()
         for key in owner if isinstance(owner, dict) else range(len(owner)):
             value = owner[key]
             if isinstance(value, dict | list) and value:
-                stack.append(value)
+                stack.append((value, (*path, key)))
                 if isinstance(value, list) and all(isinstance(item, int) for item in value):
-                    yield owner, key
+                    yield (*path, key)
             else:
-                yield owner, key
+                yield (*path, key)
 
 
-def _fitting(rng: random.Random, key: Any, value: Any, tree: Any) -> Any:
+def _fitting(rng: random.Random, key: Any, value: Any, names: list[str]) -> Any:
     if key == "class_name":
         return rng.choice(CLASS_NAMES)
     if isinstance(value, bool):
@@ -123,7 +162,7 @@ def _fitting(rng: random.Random, key: Any, value: Any, tree: Any) -> Any:
     if isinstance(value, float):
         return rng.choice(NUMBERS)
     if isinstance(value, str):
-        return rng.choice((*WORDS, *_names(tree)))
+        return rng.choice(names) if names and rng.randrange(2) else rng.choice(WORDS)
     if isinstance(value, list):
         return rng.choice((value[1:], value * 2, value[::-1], [*value, 1], [rng.choice(SIZES)] * 4,
                            rng.choice(SIZES)))  # fmt: skip
@@ -147,14 +186,14 @@ def _names(tree: Any) -> list[str]:
 
 
 def graphs(fixtures: Path) -> list[tuple[Any, list[str]]]:
-    """Return ``(GraphDef, outputs)`` of the frozen graphs among the fixtures."""
+    """Return ``(GraphDef, outputs)`` of the frozen graphs of the fixtures, small ones first."""
     found = []
     for path in sorted(fixtures.glob("graph_*/model.pb")):
         if path.stat().st_size <= MAX_SEED_BYTES:
             outputs = json.loads((path.parent / "case.json").read_text())["outputs"]
             message = pb.message_class("GraphDef").FromString(path.read_bytes())
             found.append((message, outputs))
-    return found
+    return sorted(found, key=lambda each: each[0].ByteSize())
 
 
 def mutated_graph(rng: random.Random, seed: Any) -> bytes:

@@ -89,7 +89,7 @@ def test_missing_keys_mean_what_they_meant_then() -> None:
     assert layer_config("ELU", {"name": "e"}, 3, PLACE)["alpha"] == 1.0
     pool = layer_config("MaxPooling2D", {"pool_size": [2, 3], "strides": None}, 3, PLACE)
     assert pool["strides"] == [2, 3]
-    gates = [layer_config("ConvLSTM2D", {"filters": 1}, g, PLACE) for g in (2, 3)]
+    gates = [layer_config("ConvLSTM2D", {"filters": 1, "kernel_size": 3}, g, PLACE) for g in (2, 3)]
     assert [gate["recurrent_activation"] for gate in gates] == ["hard_sigmoid", "sigmoid"]
 
 

@@ -91,6 +91,21 @@ def logarithm(tmp_path):
     return file
 
 
+def test_two_lookups_share_their_words(tmp_path):
+    options = {"num_oov_indices": 1, "mask_token": None, "oov_token": -1, "output_mode": "int"}
+    tables = [
+        entry("IntegerLookup", name, [[["x", 0, 0, {}]]], vocabulary=[1, 2, 3], **options)
+        for name in ("a", "b")
+    ]
+    config = functional(
+        [input_entry("x", [None, 4]), *tables], [["x", 0, 0]], [["a", 0, 0], ["b", 0, 0]]
+    )
+    tfjs_codec.convert(h5_model(config, {}), tmp_path / "web", to="graph")
+    graph = json.loads((tmp_path / "web" / "model.json").read_text())
+    nodes = graph["modelInitializer"]["node"]
+    assert sum(node["op"] == "LookupTableImportV2" for node in nodes) == 2
+
+
 def test_a_refusal_of_layers_names_the_graph(tmp_path):
     with pytest.raises(UnsupportedModelError, match="--to graph"):
         tfjs_codec.convert(logarithm(tmp_path), tmp_path / "web")

@@ -33,7 +33,11 @@ def roles(class_name: str, generation: int = 3, **config: Any) -> list[str]:
         ("BatchNormalization", {"renorm": True},
          ["gamma", "beta", "moving_mean", "moving_variance", "renorm_mean", "renorm_stddev"]),
         ("LayerNormalization", {"rms_scaling": True}, ["gamma"]),
-        ("EinsumDense", {"bias_axes": None}, ["kernel"]),
+        (
+            "EinsumDense",
+            {"equation": "ab,bc->ac", "output_shape": 2, "bias_axes": None},
+            ["kernel"],
+        ),
         ("Normalization", {"mean": 1.0, "variance": 2.0}, []),
         ("Normalization", {}, ["mean", "variance", "count"]),
         ("Attention", {"use_scale": True, "score_mode": "concat"},

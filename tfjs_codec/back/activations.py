@@ -28,7 +28,7 @@ _UP_TO_1: dict[str, Any] = {
 def raise_layer(graph: KerasGraph, layer: KerasLayer, log: RaisingLog) -> None:
     """Rewrite the activations of *layer*, of *graph*, and of the layers it wraps."""
     if layer.class_name == "Activation":
-        _activation_layer(graph, layer)
+        _activation_layer(graph, layer, log)
     if layer.class_name == "ThresholdedReLU":
         theta = layer.config["theta"]
         layer.class_name = "ReLU"
@@ -44,12 +44,14 @@ def raise_layer(graph: KerasGraph, layer: KerasLayer, log: RaisingLog) -> None:
                 log.refuse(layer, "hard_sigmoid, which Keras 2 and 3 define differently")
 
 
-def _activation_layer(graph: KerasGraph, layer: KerasLayer) -> None:
+def _activation_layer(graph: KerasGraph, layer: KerasLayer, log: RaisingLog) -> None:
     value = layer.config["activation"]
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value["class_name"] in CLASSES:
         base: Config = {key: layer.config[key] for key in _BASE if key in layer.config}
         layer.class_name = value["class_name"]
         layer.config = {**value["config"], **base}
+    elif isinstance(value, dict):
+        log.refuse(layer, "the activation is a custom function")
     elif value == "hard_sigmoid":
         layer.class_name = "Rescaling"
         del layer.config["activation"]

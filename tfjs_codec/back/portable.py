@@ -22,6 +22,7 @@ from tfjs_codec.back.log import RaisingLog
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
+from tfjs_codec.ir.references import refs_in
 from tfjs_codec.keras.classes import is_a
 
 
@@ -77,7 +78,9 @@ def _check(layer: KerasLayer, classes: frozenset[str], log: RaisingLog) -> None:
         log.refuse(layer, "tfjs interpolates at different sample points than Keras")
     if kind == "DepthwiseConv2D" and set(config["dilation_rate"]) != {1}:
         log.refuse(layer, "tfjs ignores the dilation of a depthwise convolution, Keras does not")
-    if is_a(kind, "recurrent") and any(isinstance(call.args[0], list) for call in layer.calls):
+    if any(next(refs_in(call), None) is None for call in layer.calls):
+        log.refuse(layer, "it is called on no tensor")
+    elif is_a(kind, "recurrent") and any(isinstance(call.args[0], list) for call in layer.calls):
         log.warnings.append(
             f"layer '{layer.name}': with initial states, HDF5 files load in Keras 2 only; "
             "Keras 3 needs .keras"

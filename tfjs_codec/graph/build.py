@@ -24,6 +24,7 @@ class Build:
     """
 
     def __init__(self, graph: Graph) -> None:
+        self.path = graph.path
         self.nodes = dict(graph.nodes)
         self.initializer: dict[str, Node] = {}
         self.problems: list[Problem] = []

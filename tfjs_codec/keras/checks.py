@@ -45,6 +45,15 @@ def _target_shape(place: Place, value: object) -> list[int]:
     return [place.at(i).whole(item, -1) for i, item in enumerate(place.items(value))]
 
 
+def _one_of(*words: str) -> Check:
+    def check(place: Place, value: Any) -> Any:
+        if value not in words:
+            raise place.expect(f"one of {', '.join(words)}", value)
+        return value
+
+    return check
+
+
 def amounts(place: Place, value: object) -> Any:
     """Check an amount, or a list (of lists) of amounts: ZeroPadding and Cropping."""
     if isinstance(value, list):
@@ -80,6 +89,8 @@ CHECKS: dict[str, Check] = {
     **dict.fromkeys(
         ("rate", "stddev", "negative_slope", "theta", "threshold"), Place.number),
     **dict.fromkeys(("epsilon", "max_value", "alpha"), optional(Place.number)),
+    "merge_mode": optional(_one_of("concat", "sum", "mul", "ave")),
+    "score_mode": _one_of("dot", "concat"),
     "groups": lambda place, value: place.whole(value, -1),
     "target_shape": _target_shape,
     "dims": lambda place, value: sizes(place, place.items(value)),

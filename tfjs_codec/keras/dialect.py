@@ -15,10 +15,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from tfjs_codec.errors import quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Config
 from tfjs_codec.keras.checks import CHECKS
-from tfjs_codec.keras.classes import ALIASES, CLASSES, COMMON_KEYS, canonical
+from tfjs_codec.keras.classes import ALIASES, CLASSES, COMMON_KEYS, REQUIRED, canonical
 
 ACTIVATIONS = frozenset(
     [
@@ -132,11 +133,15 @@ def activation(value: Any, generation: int, place: Place) -> Any:
         known = _ACTIVATION_ALIASES.get(config, config)
         home = entry.get("module") or "keras"
         return known if known in ACTIVATIONS and home.split(".")[0] in _KERAS_ROOTS else entry
-    if not isinstance(kind, str) or not isinstance(config, dict):
+    if not isinstance(kind, str):
+        raise place.at("class_name").expect("the name of a class", kind)
+    if not isinstance(config, dict):
         return entry
     kind = canonical(kind)
-    if not is_known(kind) or _is_foreign(entry, whole=True):
+    if not is_known(kind):
         return entry
+    if _is_foreign(entry, whole=True):
+        return {**entry, "class_name": f"custom>{kind}"}
     inner = layer_config(kind, config, generation, place.at("config"))
     return {"class_name": kind, "config": inner}
 
@@ -221,6 +226,9 @@ def layer_config(class_name: str, config: Config, generation: int, place: Place)
     if "data_format" in config:
         config["data_format"] = _data_format(config["data_format"], place)
     _spread(class_name, config, place)
+    for key, value in row.config.items():
+        if value is REQUIRED and key not in config:
+            raise place.error(f"the option {quote(key)} of {class_name} is missing")
     return config
 
 

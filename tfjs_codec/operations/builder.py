@@ -178,12 +178,11 @@ class Builder:
         dtype = dtype or _dtype_of(array)
         kind = graph_dtype(dtype)
         if kind == "string":
-            array = np.asarray(
-                [s.encode() if isinstance(s, str) else s for s in array.ravel().tolist()], object
-            ).reshape(array.shape)
+            array = np.asarray(list(map(_encode, array.ravel().tolist())), object).reshape(
+                array.shape
+            )
         else:
-            with np.errstate(over="ignore"):
-                cast = array.astype(kind)
+            cast = array.astype(kind)
             if kind == "float32" and np.isinf(cast).sum() != np.isinf(array).sum():
                 raise Refusal("a number beyond float32")
             array = cast
@@ -363,6 +362,14 @@ def _inferred(args: Sequence[Arg], kinds: list[str]) -> dict[str, Any]:
         elif arg.type_attr and mine:
             found.setdefault(arg.type_attr, mine[0])
     return found
+
+
+def _encode(text: object) -> bytes:
+    if isinstance(text, str):
+        return text.encode()
+    if isinstance(text, bytes):
+        return text
+    raise ValueError("a constant of other things than strings or numbers")
 
 
 def _dtype_of(array: Array) -> str:

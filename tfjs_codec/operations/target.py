@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from tfjs_codec.errors import CorruptFileError, UsageError, quote
 from tfjs_codec.ir.graph import Graph, Shape, Tensor
 from tfjs_codec.ir.graph import Ref as NodeRef
@@ -47,7 +49,8 @@ def build_graph(
     model = replace(model, graph=record(REGISTRY.name_weights(model.graph)))
     target = GraphTarget(model, limits, allow_approximate=allow_approximate)
     inputs, signature = target.inputs(model.graph)
-    results = target.model(model.graph, inputs)
+    with np.errstate(all="ignore"):  # configs may say any number
+        results = target.model(model.graph, inputs)
     target.tracer.check()
     named = target.asked(outputs) if outputs else _named(model.graph, results)
     builder = target.builder

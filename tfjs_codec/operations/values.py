@@ -93,6 +93,9 @@ def result_dtype(*dtypes: str) -> str:
     """Return the dtype that Keras gives to arithmetic on *dtypes*."""
     if "string" in dtypes:
         return "string"
+    unknown = next((dtype for dtype in dtypes if dtype not in _ABOVE), None)
+    if unknown is not None:
+        raise ValueError(f"there is no dtype {unknown[:40]!r}")
     common = set.intersection(*(_reached(dtype) for dtype in dtypes))
     lowest = min(common, key=lambda dtype: (len(common - _reached(dtype)), _ORDER.index(dtype)))
     return {"int": "int32", "float": "float32"}.get(lowest, lowest)

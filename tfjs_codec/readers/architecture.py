@@ -461,10 +461,10 @@ def _record_shapes(entries: list[Any], layers: dict[str, KerasLayer]) -> None:
         if isinstance(value, list):
             stack += value
         elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-            config = value["config"]
-            name, _, tensor = config["keras_history"]
-            if isinstance(shape := plain(config.get("shape")), list):
-                layers[name].recorded[int(tensor)] = shape
+            match value.get("config"):
+                case {"keras_history": [str(name), _, int(tensor), *_], "shape": given}:
+                    if name in layers and isinstance(shape := plain(given), list):
+                        layers[name].recorded[tensor] = shape
         elif isinstance(value, dict):
             stack += value.values()
 

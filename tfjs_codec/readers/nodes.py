@@ -126,7 +126,8 @@ def _array(config: Any, place: Place) -> Any:
     if dtype not in _NUMPY_KINDS and dtype != "bfloat16":
         raise place.at("dtype").expect("a dtype", dtype)
     try:
-        return np.array(parts.get("value"), dtype="float32" if dtype == "bfloat16" else dtype)
+        with np.errstate(all="ignore"):  # a number too large is infinite, as in Keras
+            return np.array(parts.get("value"), dtype="float32" if dtype == "bfloat16" else dtype)
     except (ValueError, TypeError, OverflowError):
         raise place.at("value").error(f"not an array of {dtype}") from None
 
@@ -184,6 +185,8 @@ class Linker:
         for index, layer in enumerate(graph.layers):
             at = self.place.at("layers").at(index).at("inbound_nodes")
             for number, call in enumerate(layer.calls):
+                if is_input(layer) and next(refs_in(call), None):
+                    raise at.at(number).error("an input of a model takes no tensor")
                 change = self._resolver(own_node, f"layer {quote(layer.name)}", at.at(number))
                 layer.calls[number] = map_call(call, change)
         for key in ("input_layers", "output_layers"):

@@ -85,11 +85,13 @@ def name_arguments(layer: KerasLayer, call: Call, generation: int) -> Call:
     """Return *call* with all arguments after the first by name, noting what is read.
 
     Raises:
-        Refusal: There are more arguments than the class is known to take.
+        Refusal: There are more arguments than the class is known to take, or tensors by name.
     """
     row = CLASSES.get(layer.class_name)
     if row is None:  # a class of the user's; what it calls its arguments is not known
         return Call(call.args, Record(call.kwargs))
+    if layer.graph is None and call.args and isinstance(call.args[0], dict):
+        raise Refusal("it is called on a dict of tensors")
     names = row.call_in(generation)
     if len(call.args) > len(names):
         raise Refusal("positional arguments that the class is not known to take")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from tfjs_codec.errors import (
+    NONSENSE,
     CorruptFileError,
     Problem,
     RuleError,
@@ -38,7 +39,6 @@ V = TypeVar("V", bound=Value)
 
 # A config that passed the reader's checks has every key, so a missing one is a rule's fault.
 _BUGS = (AssertionError, KeyError)
-_NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class Tracer(Generic[V]):
         *apply* gets the rule, the layer, and the call with its arguments by name.
         """
         given = list(self.values_in(call))
-        poisoned = any(value.poisoned for value in given)
+        poisoned, refused = any(value.poisoned for value in given), len(self.problems)
         entry = None
         try:
             entry = self.registry.find(layer)
@@ -117,10 +117,11 @@ class Tracer(Generic[V]):
             if not poisoned:
                 raise
         except Exception as error:
+            poisoned = poisoned or len(self.problems) > refused  # something inside was refused
             is_bug = entry is not None and (entry.is_user or isinstance(error, _BUGS))
             if entry is not None and is_bug and not poisoned:
                 raise self._rule_error(layer, entry, error) from error
-            if not is_bug and not isinstance(error, _NONSENSE):
+            if not is_bug and not isinstance(error, NONSENSE):
                 raise
             if not poisoned:
                 raise CorruptFileError(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tfjs_codec import __version__
+from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.source import INDEX
 from tfjs_codec.ir.json_types import Json, JsonObject
@@ -90,7 +91,12 @@ def index_json(model: Model, manifest: list[Json]) -> bytes:
     if model.training_config is not None:
         content["trainingConfig"] = model.training_config
     content["weightsManifest"] = manifest
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+    try:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+    except ValueError as error:
+        raise UnsupportedModelError(
+            "the options of its layers become numbers that are not finite", path=model.path
+        ) from error
 
 
 def model_files(directory: Path) -> frozenset[str] | None:

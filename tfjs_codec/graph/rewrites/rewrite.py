@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tfjs_codec.errors import NONSENSE, CorruptFileError, TfjsCodecError, quote
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites import (  # noqa: F401 (their rules are registered)
     arithmetic,
@@ -72,7 +73,16 @@ class _Rewriting:
             if each.rule in used:
                 continue
             build.begin(node, origin)
-            results = each.rule(build, node)
+            try:
+                results = each.rule(build, node)
+            except TfjsCodecError:
+                raise
+            except NONSENSE as error:
+                raise CorruptFileError(
+                    f"its attributes or inputs are not valid ({type(error).__name__}: {error})",
+                    path=build.path,
+                    where=f"node {quote(origin.name)} ({origin.op})",
+                ) from error
             if results is not None:
                 made = {Ref(name, number): ref for number, ref in enumerate(results)}
                 self.moved.update((old, new) for old, new in made.items() if old != new)

@@ -161,4 +161,4 @@ def _scores(b: Builder, layer: KerasLayer, query: Value, key: Value) -> Value:
         curve = f.tanh(b, total)
         return sum_(b, a.multiply(b, curve, weights["scale"]) if "scale" in weights else curve, -1)
     inner = a.multiply(b, total, weights["scale"]) if "scale" in weights else total
-    return a.multiply(b, sum_(b, f.tanh(b, inner), -1), weights["concat_score_weight"])
+    return a.multiply(b, sum_(b, f.tanh(b, inner), -1), b.weight(layer, "concat_score_weight"))

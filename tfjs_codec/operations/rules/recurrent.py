@@ -78,7 +78,8 @@ def _gates(layer: KerasLayer) -> int:
 
 
 def _convolves(layer: KerasLayer) -> bool:
-    return "filters" in CLASSES[layer.class_name].config
+    row = CLASSES.get(layer.class_name)
+    return row is not None and "filters" in row.config
 
 
 def _state_count(layer: KerasLayer) -> int:
