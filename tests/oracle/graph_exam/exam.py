@@ -42,11 +42,18 @@ _LACKS = re.compile(r"not registered for backend|not found for backend")
 
 
 def make_questions(
-    folder: Path, seed: int, count: int, only: str = "", python: Sequence[str] = ()
+    folder: Path,
+    seed: int,
+    count: int,
+    only: str = "",
+    python: Sequence[str] = (),
+    *,
+    functions: bool = False,
 ) -> None:
     """Write *count* cases into *folder*; see ``questions.py``."""
     command = [*(python or [os.environ["TFJS_CODEC_TF_PYTHON"]]), str(QUESTIONS), str(folder)]
     options = ["--seed", str(seed), "--count", str(count), "--only", only]
+    options += ["--functions"] * functions
     subprocess.run([*command, *options], check=True, stderr=subprocess.DEVNULL)
 
 
@@ -138,6 +145,7 @@ def main() -> int:
     parser.add_argument(
         "--only", default="", help="a regular expression for the names of questions"
     )
+    parser.add_argument("--functions", action="store_true", help="ask each of functions.py")
     parser.add_argument("--backends", default=",".join(ALL))
     parser.add_argument("--folder", type=Path, help="where the cases are, or are made and kept")
     options = parser.parse_args()
@@ -146,7 +154,9 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "q"
         if not folder.exists():
-            make_questions(folder, options.seed, options.count, options.only)
+            make_questions(
+                folder, options.seed, options.count, options.only, functions=options.functions
+            )
         node = stack.enter_context(contextlib.closing(TfjsNode()))
         chromium = None
         if {*backends} - {"wasm", "cpu"}:

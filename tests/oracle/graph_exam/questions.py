@@ -1,6 +1,8 @@
 """Random TensorFlow graphs, of single operations and of compositions, with what they compute.
 
-    python questions.py FOLDER --seed 1 --count 300 [--only REGEX]
+    python questions.py FOLDER --seed 1 --count 300 [--functions] [--only REGEX]
+
+With ``--functions`` each function of ``functions.py`` is a question, else one of them at random.
 
 Runs in a Python with TensorFlow, without ``tfjs_codec``. A case is a folder ``SEED_NUMBER_NAME``
 with ``model.pb`` (a frozen graph), ``io.npz`` (``in.KEY`` and ``out.KEY``) and ``case.json`` (the
@@ -21,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
+from functions import FUNCTIONS
 
 R = np.random.Generator
 Made = tuple[Callable[..., Any], list[Any]]  # a function of tensors, and arrays for it
@@ -1009,6 +1012,11 @@ mix_again = question(type(mix)(mix.__code__, globals(), "mix2"))
 mix_more = question(type(mix)(mix.__code__, globals(), "mix3"))
 
 
+@question
+def function(rng: R) -> Made:
+    return FUNCTIONS[pick(rng, *FUNCTIONS)]
+
+
 # --- writing them ------------------------------------------------------------------------------
 
 
@@ -1057,14 +1065,23 @@ def write(folder: Path, name: str, rng: R) -> bool:
             listed, input_signature=specs, autograph=False
         ).get_concrete_function()
         results = concrete(*(tf.constant(a) for a in arrays))
-    except (tf.errors.OpError, TypeError, ValueError, ZeroDivisionError, IndexError):
+    except (
+        tf.errors.OpError,
+        TypeError,
+        ValueError,
+        ZeroDivisionError,
+        IndexError,
+        AttributeError,
+    ) as error:
+        if os.environ.get("WHY"):
+            print(name, str(error)[:200].replace(chr(10), " "))
         return False
     names = [each.name.partition(":")[0] for each in concrete.graph.outputs]
     inputs = [each.name.partition(":")[0] for each in concrete.inputs]
     if (
         len(inputs) != len(arrays)
         or len(set(names)) < len(names)
-        or any(each.dtype.name == "variant" for each in results)
+        or any(not isinstance(each, tf.Tensor) or each.dtype.name == "variant" for each in results)
     ):
         return False
     folder.mkdir(parents=True)
@@ -1095,10 +1112,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--only", default="")
+    parser.add_argument("--functions", action="store_true")
     options = parser.parse_args()
+    if options.functions:
+        QUESTIONS.clear()
+        QUESTIONS.update((name, lambda rng, made=made: made) for name, made in FUNCTIONS.items())
     names = sorted(name for name in QUESTIONS if re.search(options.only, name))
     made = number = 0
-    while made < options.count:
+    while made < options.count and number < 9 * options.count:
         rng = np.random.default_rng([options.seed, number])
         name = names[number % len(names)]
         made += write(options.folder / f"{options.seed}_{number}_{name}", name, rng)
