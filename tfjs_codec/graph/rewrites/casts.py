@@ -16,10 +16,13 @@ from tfjs_codec.ir.graph import Node, Ref
 _SMALL = frozenset(("int8", "int16", "uint8", "uint16"))
 _OVERFLOWING = frozenset(
     (
-        *("Add", "AddN", "AddV2", "Cumprod", "Cumsum", "MatMul", "Mul", "Neg", "Pow", "Prod"),
-        *("Square", "SquaredDifference", "Sub", "Sum"),
+        *("Add", "AddN", "AddV2", "Cumprod", "Cumsum", "LeftShift", "MatMul", "Mul", "Neg", "Pow"),
+        *("Prod", "Square", "SquaredDifference", "Sub", "Sum"),
     )
 )
+# Results beyond 32 bits, whose last bits tfjs loses.
+_LARGE = frozenset(("Cumprod", "Pow", "Prod"))
+_LARGE_OF_16_BITS = frozenset(("MatMul", "Mul", "Square", "SquaredDifference"))
 _BOUNDING = frozenset(
     ("Cast", "Ceil", "ClipByValue", "Floor", "Identity", "Maximum", "Minimum", "Rint", "Round")
 )
@@ -30,10 +33,27 @@ _INT32 = np.iinfo(np.int32)
 
 
 @op(*_OVERFLOWING, "Cast", because=WRONG)
-def refuse_wrapping(build: Build, node: Node) -> None:
-    """Refuse results that may wrap around in 8 or 16 bits; all integers of tfjs have 32."""
-    if build.given and _wraps(build, node):
+def wrap(build: Build, node: Node) -> list[Ref] | None:
+    """Wrap results around that 8 or 16 bits may not hold; all integers of tfjs have 32."""
+    if not build.given or not _wraps(build, node):
+        return None
+    kind = str(node.attrs["DstT"] if node.op == "Cast" else node.attrs["T"])
+    limits = np.iinfo(kind)
+    if node.op in _LARGE or (node.op in _LARGE_OF_16_BITS and limits.bits > 8):
         build.refuse("its small integers wrap around, those of tfjs do not", "Use int32.")
+        return None
+    if node.op == "Cast":
+        made = build.op("Cast", *node.inputs, **{**node.attrs, "DstT": "int32"})
+    else:
+        made = build.cast(build.op(node.op, *node.inputs, **node.attrs), kind, "int32")
+    whole = {"T": "int32"}
+    size, low = build.value(1 << limits.bits, "int32"), build.value(int(limits.min), "int32")
+    if limits.min:
+        made = build.op("Sub", made, low, **whole)
+    made = build.op("FloorMod", made, size, **whole)
+    if limits.min:
+        made = build.op("AddV2", made, low, **whole)
+    return build.same("Cast", made, SrcT="int32", DstT=kind, Truncate=False)
 
 
 def _wraps(build: Build, node: Node) -> bool:
@@ -41,11 +61,13 @@ def _wraps(build: Build, node: Node) -> bool:
         given, wanted = node.attrs["SrcT"], str(node.attrs["DstT"])
         if wanted not in _SMALL or (given in _SMALL | {"bool"} and np.can_cast(given, wanted)):
             return False
-        low, high = _range(build, node.inputs[0], _STEPS)
+        low, high = _held(build, node.inputs[0], _STEPS)
     else:
         wanted = str(node.attrs.get("T"))
         if wanted not in _SMALL:
             return False
+        if node.op not in _EXACT:
+            return True
         low, high = _range(build, Ref(node.name), _STEPS)
     limits = np.iinfo(wanted)
     return not limits.min <= low <= high <= limits.max
@@ -68,7 +90,7 @@ def _range(build: Build, ref: Ref, steps: int) -> tuple[float, float]:
         limits = np.iinfo(kind) if kind in _SMALL else None
         return (limits.min, limits.max) if limits else (-np.inf, np.inf)
     data = node.inputs[:1] if node.op in ("Cumsum", "Sum") else node.inputs
-    given = [_range(build, each, steps - 1) for each in data]
+    given = [_held(build, each, steps - 1) for each in data]
     lows, highs = (np.array(ends, np.float64) for ends in zip(*given, strict=True))
     if node.op in _EXACT:
         return _arithmetic_range(build, node, lows, highs)
@@ -84,6 +106,17 @@ def _range(build: Build, ref: Ref, steps: int) -> tuple[float, float]:
         if whole and not _INT32.min <= low <= high <= _INT32.max:
             return np.nan, np.nan
     return float(low), float(high)
+
+
+def _held(build: Build, ref: Ref, steps: int) -> tuple[float, float]:
+    """Return bounds of the numbers of *ref* after they wrapped around, if they did."""
+    low, high = _range(build, ref, steps)
+    kind = build.type_of(ref)
+    if kind not in _SMALL:
+        return low, high
+    limits = np.iinfo(kind)
+    inside = limits.min <= low <= high <= limits.max
+    return (low, high) if inside else (limits.min, limits.max)
 
 
 def _arithmetic_range(
