@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.errors import Problem
-from tfjs_codec.graph.shapes import Dims, Known
+from tfjs_codec.graph.shapes import UNKNOWN, Dims, Known
 from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names
 from tfjs_codec.ir.tensors import Array
 
@@ -66,6 +66,13 @@ class Build:
         """Return the numbers of *ref* if it is a Const."""
         node = self.nodes[ref.node]
         return node.value.numpy().reshape(-1).tolist() if node.op == "Const" else None
+
+    def content(self, ref: Ref) -> list[int] | None:
+        """Return the whole numbers in *ref*, a small tensor, if all are known."""
+        content = self._known.contents.get(ref)
+        if content is None or (content == UNKNOWN).any():
+            return None
+        return [int(item) for item in content.reshape(-1)]
 
     def op(self, op: str, *inputs: Ref, **attrs: Any) -> Ref:
         """Add a node of *op* with the type of the replaced one."""

@@ -18,11 +18,11 @@ def absolute(build: Build, node: Node) -> list[Ref] | None:
     return build.same("Maximum", x, build.op("Neg", x))
 
 
-@op("BitwiseAnd", because=WRONG)
-def bitwise_and(build: Build, _: Node) -> list[Ref] | None:
-    """Refuse an operation that tfjs lists and fails to execute."""
-    build.refuse("tfjs fails to execute this operation")
-    return None
+@op("ApproximateEqual", because=LACKS)
+def nearly_equal(build: Build, node: Node) -> list[Ref]:
+    """Compare the distance with the tolerance."""
+    distance = build.op("Abs", build.op("Sub", *node.inputs))
+    return build.same("Less", distance, build.number(node.attrs["tolerance"]))
 
 
 @op("Div", "TruncateDiv", because=WRONG)
@@ -90,6 +90,17 @@ def multiply_no_nan(build: Build, node: Node) -> list[Ref]:
     return _but_zero(build, y, build.op("Mul", x, y))
 
 
+@op("Pow", because=wrong_on("webgpu"))
+def whole_power(build: Build, node: Node) -> list[Ref] | None:
+    """Round the power of whole numbers; webgpu cuts off the fraction."""
+    kind = build.dtype
+    if kind not in ("int32", "int64"):
+        return None
+    floats = [build.cast(ref, kind, "float32") for ref in node.inputs]
+    made = build.op("Round", build.op("Pow", *floats, T="float32"), T="float32")
+    return build.same("Cast", made, SrcT="float32", DstT=kind, Truncate=False)
+
+
 @op("Rint", because=LACKS)
 def round_to_even(build: Build, node: Node) -> list[Ref]:
     """Use the operation's other name."""
@@ -118,27 +129,6 @@ def xlogy(build: Build, node: Node) -> list[Ref]:
     product = build.op("Mul", x, build.op("Log" if node.op == "Xlogy" else "Log1p", y))
     zero = build.op("Equal", x, build.number(0), incompatible_shape_error=True)
     return build.same("SelectV2", zero, build.op("Mul", x, build.number(0)), product)
-
-
-@op("LeftShift", "RightShift", because=LACKS)
-def shift(build: Build, node: Node) -> list[Ref] | None:
-    """Multiply with a power of two, or divide by it and round down."""
-    if build.dtype not in ("int32", "int64"):
-        build.refuse("its small integers wrap around, those of tfjs do not", "Use int32.")
-        return None
-    x, places = node.inputs
-    two = build.value(2, "float32")
-    power = build.op("Pow", two, build.cast(places, build.dtype, "float32"), T="float32")
-    power = build.cast(build.op("Round", power, T="float32"), "float32", build.dtype)
-    return build.same("Mul" if node.op == "LeftShift" else "FloorDiv", x, power)
-
-
-@op("Invert", because=LACKS)
-def invert(build: Build, node: Node) -> list[Ref] | None:
-    """``-1 - x``."""
-    if build.dtype not in ("int32", "int64"):
-        return None
-    return build.same("Sub", build.number(-1), node.inputs[0])
 
 
 def _but_zero(build: Build, where: Ref, x: Ref) -> list[Ref]:

@@ -95,6 +95,7 @@ def each_part(build: Build, node: Node) -> list[Ref] | None:
         parts(build, ref) if is_complex(build.type_of(ref)) else (ref, ref) for ref in node.inputs
     ]
     attrs = {key: "float32" if is_complex(value) else value for key, value in node.attrs.items()}
+    attrs |= _FLOAT
     made = [build.op(node.op, *(pair[part] for pair in pairs), **attrs) for part in (0, 1)]
     count = int(node.attrs.get({"Split": "num_split", "Unpack": "num"}.get(node.op, ""), 1))
     if node.op == "SplitV":
@@ -107,21 +108,49 @@ def each_part(build: Build, node: Node) -> list[Ref] | None:
     ]
 
 
-@op("Conj", "Exp", "OnesLike", "Square", because=wrong_on("wasm", "cpu"))
+@op(
+    "Conj",
+    "Cos",
+    "Exp",
+    "Log",
+    "OnesLike",
+    "Sin",
+    "Sqrt",
+    "Square",
+    because=wrong_on("wasm", "cpu"),
+)
 def compute(build: Build, node: Node) -> list[Ref] | None:
     """Compute a function of one complex number."""
     if not is_complex(build.dtype):
         return None
     a, b = parts(build, node.inputs[0])
 
-    def real(name: str, *inputs: Ref) -> Ref:
-        return build.op(name, *inputs, **_FLOAT)
+    def real(name: str, *inputs: Ref, **attrs: str) -> Ref:
+        return build.op(name, *inputs, **{**_FLOAT, **attrs})
 
     if node.op == "Conj":
         return join(build, a, real("Neg", b))
     if node.op == "Exp":
         size = real("Exp", a)
         return join(build, real("Mul", size, real("Cos", b)), real("Mul", size, real("Sin", b)))
+    if node.op == "Log":
+        size = real("Log", real("ComplexAbs", node.inputs[0], T="complex64", Tout="float32"))
+        return join(build, size, real("Atan2", b, a))
+    if node.op == "Sqrt":  # the real part is not negative
+        size = real("ComplexAbs", node.inputs[0], T="complex64", Tout="float32")
+        half, none = (build.value(number, "float32") for number in (0.5, 0))
+        sums = real("AddV2", size, a), real("Sub", size, a)
+        first, second = (
+            real("Sqrt", real("Maximum", real("Mul", each, half), none)) for each in sums
+        )
+        below = real("Less", b, none)
+        second = real("SelectV2", below, real("Neg", second), second)
+        return join(build, first, second)
+    if node.op in ("Cos", "Sin"):
+        other = "Sin" if node.op == "Cos" else "Cos"
+        first = real("Mul", real(node.op, a), real("Cosh", b))
+        second = real("Mul", real(other, a), real("Sinh", b))
+        return join(build, first, real("Neg", second) if node.op == "Cos" else second)
     if node.op == "OnesLike":
         return join(build, real("OnesLike", a), real("ZerosLike", a))
     product = real("Mul", a, b)
@@ -157,6 +186,25 @@ def combine(build: Build, node: Node) -> list[Ref] | None:
     if scale is not None:
         both = [real("RealDiv", each, scale) for each in both]
     return join(build, *both)
+
+
+@op("Pow", "Reciprocal", "Rsqrt", "Tan", "Tanh", because=wrong_on("wasm", "cpu"))
+def compose(build: Build, node: Node) -> list[Ref] | None:
+    """Compute a function by others."""
+    if not is_complex(build.dtype):
+        return None
+    x, *rest = node.inputs
+    if node.op == "Pow":
+        return build.same("Exp", build.op("Mul", rest[0], build.op("Log", x)))
+    if node.op == "Tan":
+        return build.same("RealDiv", build.op("Sin", x), build.op("Cos", x))
+    if node.op == "Tanh":  # 1 - 2 / (exp(2 x) + 1)
+        power = build.op("AddV2", build.op("Exp", build.op("AddV2", x, x)), build.number(1))
+        return build.same(
+            "Sub", build.number(1), build.op("RealDiv", build.number(2), power)
+        )  # fmt: skip
+    bottom = build.op("Sqrt", x) if node.op == "Rsqrt" else x
+    return build.same("RealDiv", build.number(1), bottom)
 
 
 @op("ComplexAbs", because=wrong_on("wasm"))

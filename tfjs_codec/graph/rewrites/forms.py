@@ -22,15 +22,16 @@ def along(build: Build, x: Ref, axis: int, rank: int, change: Callable[[Ref], Re
     return build.op("Reshape", made, whole, Tshape="int32")
 
 
-def broadcast(build: Build, *refs: Ref) -> list[Ref]:
-    """Broadcast *refs*, numbers of the type of the node, to the same shape."""
+def broadcast(build: Build, *refs: Ref, dtype: str = "") -> list[Ref]:
+    """Broadcast *refs*, numbers of *dtype* or else of the type of the node, to the same shape."""
     shapes = [build.shape(ref) for ref in refs]
     if shapes[0] is not None and None not in shapes[0] and len(set(shapes)) == 1:
         return list(refs)
-    whole = build.op("ZerosLike", refs[0])
+    kind = {"T": dtype or build.dtype}
+    whole = build.op("ZerosLike", refs[0], **kind)
     for ref in refs[1:]:
-        whole = build.op("AddV2", whole, build.op("ZerosLike", ref))
-    return [build.op("AddV2", ref, whole) for ref in refs]
+        whole = build.op("AddV2", whole, build.op("ZerosLike", ref, **kind), **kind)
+    return [build.op("AddV2", ref, whole, **kind) for ref in refs]
 
 
 def convert(build: Build, x: Ref, given: str, wanted: str) -> list[Ref]:

@@ -183,6 +183,120 @@ def scatter_onto(build: Build, node: Node) -> list[Ref]:
     return build.same("Sub" if node.op == "TensorScatterSub" else "AddV2", x, scattered)
 
 
+@op("TensorScatterMax", "TensorScatterMin", because=LACKS)
+def scatter_extremes(build: Build, node: Node) -> list[Ref] | None:
+    """Compare each row with all updates of it, those of other rows made neutral."""
+    x, indices, updates = node.inputs
+    shape, kind = build.shape(indices), str(node.attrs["Tindices"])
+    depth, rank = (shape or (None,))[-1], build.rank(x)
+    if depth is None or rank is None or build.dtype not in ("float32", "int32", "int64"):
+        build.refuse("only numbers of a known rank are supported")
+        return None
+    if kind != "int32":
+        indices = build.cast(indices, kind, "int32")
+    whole = {"T": "int32"}
+    columns = build.op("Reshape", indices, build.ints(-1, depth), Tshape="int32", **whole)
+    row = build.op("Slice", columns, build.ints(0, 0), build.ints(-1, 1), Index="int32", **whole)
+    for axis in range(1, depth):
+        bounds = build.ints(0, axis), build.ints(-1, 1)
+        column = build.op("Slice", columns, *bounds, Index="int32", **whole)
+        row = build.op("Mul", row, build.sizes(x, axis, 1), **whole)
+        row = build.op("AddV2", row, column, **whole)
+    row = build.op("Reshape", row, build.ints(1, -1), Tshape="int32", **whole)
+    split = build.op("Reshape", x, build.concat(build.sizes(x, 0, depth), build.ints(-1)),
+                     Tshape="int32")  # fmt: skip
+    target = build.concat(build.ints(-1), build.sizes(split, depth, 1))
+    rows, given = (build.op("Reshape", each, target, Tshape="int32") for each in (split, updates))
+    numbers = build.expand_dims(build.count(build.sizes(rows, 0, 1)), 1)
+    here = build.op("Equal", numbers, row, incompatible_shape_error=True, **whole)
+    largest = node.op == "TensorScatterMax"
+    limits = np.finfo(np.float32) if build.dtype == "float32" else np.iinfo(np.int32)
+    neutral = build.number(limits.min if largest else limits.max)
+    mask, given = build.expand_dims(here, 2, "bool"), build.expand_dims(given, 0, build.dtype)
+    made = build.op("SelectV2", mask, given, neutral)
+    name = "Max" if largest else "Min"
+    made = build.op(name, made, build.ints(1), keep_dims=False, Tidx="int32")
+    made = build.op(f"{name}imum", rows, made)
+    return build.same("Reshape", made, build.op("Shape", x, out_type="int32"), Tshape="int32")
+
+
+@op("UnravelIndex", because=LACKS)
+def unravel(build: Build, node: Node) -> list[Ref] | None:
+    """Divide by the sizes of the later axes, one axis after the other."""
+    indices, sizes = node.inputs[0], build.numbers(node.inputs[1])
+    if sizes is None or not sizes:
+        build.refuse("only constant sizes are supported")
+        return None
+    kind = str(node.attrs["Tidx"])
+    places = []
+    for axis, size in enumerate(sizes):
+        later = build.value(int(np.prod(sizes[axis + 1 :])), kind)
+        place = build.op("FloorDiv", indices, later, T=kind)
+        places.append(build.op("FloorMod", place, build.value(size, kind), T=kind))
+    return build.same("Pack", *places, T=kind, N=len(places), axis=0)
+
+
+@op("HistogramFixedWidth", because=LACKS)
+def histogram(build: Build, node: Node) -> list[Ref] | None:
+    """Count numbers by bins of the same width; what is out of range is in the outer ones."""
+    values, (ends, count) = node.inputs[0], map(build.numbers, node.inputs[1:])
+    if ends is None or count is None or build.dtype != "float32":
+        build.refuse("only floats and constant bins are supported")
+        return None
+    (low, high), (bins,) = ends, count
+    scale = build.number(bins / (high - low))
+    place = build.op("Mul", build.op("Sub", values, build.number(low)), scale)
+    place = build.op("Minimum", build.op("Floor", place), build.number(bins - 1))
+    place = build.cast(build.op("Maximum", place, build.number(0)), "float32", "int32")
+    flat = build.op("Reshape", place, build.ints(-1), T="int32", Tshape="int32")
+    size, none = build.scalar(bins), build.const(np.zeros(0, np.int32), "int32")
+    made = build.op("Bincount", flat, size, none, T="int32")
+    kind = str(node.attrs["dtype"])
+    return [made if kind == "int32" else build.cast(made, "int32", kind)]
+
+
+@op("NthElement", because=LACKS)
+def find_nth(build: Build, node: Node) -> list[Ref] | None:
+    """Take the last of the n + 1 largest numbers, or of their negatives."""
+    x, number = node.inputs[0], build.numbers(node.inputs[1])
+    rank = build.rank(x)
+    if number is None or rank is None:
+        build.refuse("only a constant position and a known rank are supported")
+        return None
+    upwards, place = not node.attrs["reverse"], int(number[0])
+    given = build.op("Neg", x) if upwards else x
+    attrs = {"Tk": "int32", "index_type": "int32", "sorted": True}
+    best = build.op("TopKV2", given, build.scalar(place + 1), **attrs)
+    bounds = build.ints(*[0] * (rank - 1), place), build.ints(*[-1] * (rank - 1), 1)
+    made = build.op("Slice", best, *bounds, Index="int32")
+    made = build.op("Squeeze", made, squeeze_dims=(rank - 1,))
+    return [build.op("Neg", made) if upwards else made]
+
+
+@op("SparseTensorDenseMatMul", because=LACKS)
+def multiply_sparse(build: Build, node: Node) -> list[Ref]:
+    """Add up the rows of the dense matrix, each times its number, in the rows of the result."""
+    places, values, shape, dense = node.inputs
+    kind = str(node.attrs["Tindices"])
+    if node.attrs["adjoint_b"]:
+        dense = build.op("Transpose", dense, build.ints(1, 0), Tperm="int32")
+    first, second = (
+        build.op("Slice", places, build.ints(0, at), build.ints(-1, 1), T=kind, Index="int32")
+        for at in (0, 1)
+    )
+    into, of = (second, first) if node.attrs["adjoint_a"] else (first, second)
+    of = build.op("Reshape", of, build.ints(-1), T=kind, Tshape="int32")
+    attrs = {"Tparams": build.dtype, "Tindices": kind, "Taxis": "int32", "batch_dims": 0}
+    rows = build.op("GatherV2", dense, of, build.scalar(0), **attrs)
+    rows = build.op("Mul", rows, build.expand_dims(values, 1, build.dtype))
+    at = build.ints(1 if node.attrs["adjoint_a"] else 0)
+    sizes = build.cast(shape, "int64", "int32")
+    count = build.op("Slice", sizes, at, build.ints(1), T="int32", Index="int32")
+    whole = build.concat(count, build.sizes(dense, 1, 1))
+    kinds = {"Tindices": kind, "bad_indices_policy": b""}
+    return build.same("ScatterNd", into, rows, whole, **kinds)
+
+
 @op("Bucketize", because=LACKS)
 def bucketize(build: Build, node: Node) -> list[Ref] | None:
     """Count the boundaries at or below a number."""
@@ -214,9 +328,14 @@ def invert_permutation(build: Build, node: Node) -> list[Ref]:
 def partition(build: Build, node: Node) -> list[Ref] | None:
     """Gather the rows of each part."""
     x, parts = node.inputs
-    if build.rank(parts) != 1:
-        build.refuse("only parts of rows are supported")
+    rank, places = build.rank(x), build.rank(parts)
+    if rank is None or places is None:
+        build.refuse("only a known rank is supported")
         return None
+    if places != 1:
+        rest = [build.sizes(x, places, rank - places)] if rank > places else []
+        x = build.op("Reshape", x, build.concat(build.ints(-1), *rest), Tshape="int32")
+        parts = build.op("Reshape", parts, build.ints(-1), T="int32", Tshape="int32")
     made, same = [], {"T": "int32", "incompatible_shape_error": True}
     for number in range(int(node.attrs["num_partitions"])):
         here = build.op("Equal", parts, build.scalar(number), **same)
@@ -252,6 +371,21 @@ def stitch(build: Build, node: Node) -> list[Ref] | None:
     joined = build.op("ConcatV2", *rows, build.scalar(0), N=half, Tidx="int32")
     attrs = {"Tparams": build.dtype, "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
     return build.same("GatherV2", joined if half > 1 else rows[0], order, build.scalar(0), **attrs)
+
+
+@op("ListDiff", because=wrong_on("cpu"))
+def difference(build: Build, node: Node) -> list[Ref]:
+    """Gather the numbers that equal no other one; tfjs may lose its operands before it is done."""
+    x, y = node.inputs
+    kind, out = build.dtype, str(node.attrs["out_idx"])
+    pair = build.expand_dims(x, 1, kind), build.expand_dims(y, 0, kind)
+    same = build.op("Equal", *pair, incompatible_shape_error=True)
+    found = build.op("Any", same, build.ints(1), keep_dims=False, Tidx="int32", T="bool")
+    places = build.op("Where", build.op("LogicalNot", found), T="bool")
+    places = build.op("Reshape", places, build.ints(-1), T="int64", Tshape="int32")
+    attrs = {"Tparams": kind, "Tindices": "int64", "Taxis": "int32", "batch_dims": 0}
+    rows = build.op("GatherV2", x, places, build.scalar(0), **attrs)
+    return [rows, places if out == "int64" else build.cast(places, "int64", out)]
 
 
 @op("UniqueWithCounts", because=LACKS)

@@ -8,9 +8,20 @@ from itertools import dropwhile
 import numpy as np
 
 from tfjs_codec.graph.build import NO_MASKS, Build
-from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op
+from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
 from tfjs_codec.graph.shapes import Dims
 from tfjs_codec.ir.graph import Node, Ref
+
+
+@op("BatchMatMul", "BatchMatMulV2", "MatMul", because=wrong_on("wasm"))
+def multiply_whole_numbers(build: Build, node: Node) -> list[Ref] | None:
+    """Multiply matrices of whole numbers as floats."""
+    kind = build.dtype
+    if not kind.startswith(("int", "uint")):
+        return None
+    floats = [build.cast(ref, kind, "float32") for ref in node.inputs]
+    made = build.op(node.op, *floats, **{**node.attrs, "T": "float32"})
+    return build.same("Cast", made, SrcT="float32", DstT=kind, Truncate=False)
 
 
 @op("BatchMatMulV2", because=WRONG)

@@ -15,6 +15,13 @@ _MOST_AXES = 4  # of some kernels of webgl and webgpu
 _SMALL = 1 << 16  # elements whose order is worth a constant
 
 
+@op("ShapeN", because=WRONG)
+def measure(build: Build, node: Node) -> list[Ref]:
+    """Take the shapes one by one; tfjs makes floats of them."""
+    out = node.attrs["out_type"]
+    return [build.op("Shape", x, out_type=out) for x in node.inputs]
+
+
 @op("ReverseV2", "ScatterNd", "GatherNd", "GatherV2", because=wrong_on("wasm"))
 def move_bools(build: Build, node: Node) -> list[Ref] | None:
     """Move bools as whole numbers; wasm takes four bytes for each."""

@@ -8,11 +8,13 @@ from tfjs_codec.errors import NONSENSE, CorruptFileError, TfjsCodecError, quote
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites import (  # noqa: F401 (their rules are registered)
     arithmetic,
+    bits,
     casts,
     complex_numbers,
     control,
     convolution,
     einsum,
+    gradients,
     image,
     indexing,
     losses,
@@ -23,6 +25,8 @@ from tfjs_codec.graph.rewrites import (  # noqa: F401 (their rules are registere
     reduction,
     resampling,
     sequence,
+    solving,
+    special,
     spectral,
     strings,
 )

@@ -11,7 +11,7 @@ from tfjs_codec.ir.graph import Node, Ref
 @op("RFFT", because=WRONG)
 def real_fft(build: Build, node: Node) -> list[Ref] | None:
     """Cut to the length of the transform, which tfjs ignores."""
-    length = build.numbers(node.inputs[1])
+    length = build.content(node.inputs[1])
     if length is None:
         build.refuse("tfjs ignores the length of the transform", "Make it constant.")
         return None
@@ -24,7 +24,7 @@ def real_fft(build: Build, node: Node) -> list[Ref] | None:
 @op("IRFFT", because=WRONG)
 def inverse_real_fft(build: Build, node: Node) -> list[Ref] | None:
     """Refuse odd lengths: tfjs returns twice the bins less two numbers."""
-    length = build.numbers(node.inputs[1])
+    length = build.content(node.inputs[1])
     if length is None or length[0] % 2:
         build.refuse("only even lengths are supported")
     return None
@@ -48,16 +48,45 @@ def shape_parts(build: Build, node: Node) -> list[Ref] | None:
     return join(build, *both)
 
 
-@op("FFT2D", "IFFT2D", because=LACKS)
-def transform_planes(build: Build, node: Node) -> list[Ref] | None:
-    """Transform along the last axis, then along the one before."""
+@op("FFT2D", "FFT3D", "IFFT2D", "IFFT3D", because=LACKS)
+def transform_axes(build: Build, node: Node) -> list[Ref] | None:
+    """Transform along one axis after the other."""
     rank = build.rank(node.inputs[0])
     if rank is None:
         build.refuse("only a known rank is supported")
         return None
+    made = node.inputs[0]
+    for axis in range(rank - int(node.op[-2]), rank):
+        made = _transform(build, node.op[:-2], made, axis, rank)
+    return [made]
+
+
+def _transform(build: Build, name: str, x: Ref, axis: int, rank: int) -> Ref:
+    """Transform complex numbers along one axis."""
     kinds = {"T": "complex64", "Tcomplex": "complex64"}
-    turn = build.ints(*range(rank - 2), rank - 1, rank - 2)
-    made = build.op(node.op[:-2], node.inputs[0], **kinds)
-    made = build.op("Transpose", made, turn, T="complex64", Tperm="int32")
-    made = build.op(node.op[:-2], made, **kinds)
-    return build.same("Transpose", made, turn, T="complex64", Tperm="int32")
+    if axis == rank - 1:
+        return build.op(name, x, **kinds)
+    order = [*range(rank)]
+    order[axis], order[-1] = rank - 1, axis
+    turn = build.ints(*order)
+    turned = build.op("Transpose", x, turn, T="complex64", Tperm="int32")
+    made = build.op(name, turned, **kinds)
+    return build.op("Transpose", made, turn, T="complex64", Tperm="int32")
+
+
+@op("RFFT2D", "IRFFT2D", because=LACKS)
+def transform_real_planes(build: Build, node: Node) -> list[Ref] | None:
+    """Transform along one axis as real numbers, along the one before as complex ones."""
+    x, lengths = node.inputs
+    rank, sizes = build.rank(x), build.content(lengths)
+    shape = build.shape(x) or ()
+    if rank is None or sizes is None or shape[-2] != sizes[0]:
+        build.refuse("only transforms of a known size, that of the input, are supported")
+        return None
+    last = build.ints(sizes[1])
+    kinds = {"T": "float32", "Treal": "float32", "Tcomplex": "complex64"}
+    if node.op == "RFFT2D":
+        made = build.op("RFFT", x, last, **kinds)
+        return [_transform(build, "FFT", made, rank - 2, rank)]
+    made = _transform(build, "IFFT", x, rank - 2, rank)
+    return build.same("IRFFT", made, last, **kinds)
