@@ -78,7 +78,7 @@ def convert(
         RuleError: A rule failed.
         OutputError: Writing failed; the destination is as it was.
     """
-    from tfjs_codec.conversion import convert as run
+    from tfjs_codec.conversion.convert import convert as run
 
     chosen = choose(options, choices)
     if not sandbox:
@@ -115,7 +115,7 @@ def to_files(
     Raises:
         InputError, UnsupportedModelError, UsageError, RuleError: As for :func:`convert`.
     """
-    from tfjs_codec.conversion import convert as run
+    from tfjs_codec.conversion.convert import convert as run
     from tfjs_codec.files.memory import MemoryStage
 
     stage = MemoryStage()
@@ -135,7 +135,7 @@ def plan(
 
     Sizes of weight files are exact; quantisation errors are not computed.
     """
-    from tfjs_codec.conversion import convert as run
+    from tfjs_codec.conversion.convert import convert as run
 
     return run(source, destination, choose(options, choices), replace or {}, dry=True)
 
@@ -164,7 +164,7 @@ def save_keras_model(
         UnsupportedModelError: The target cannot express the model.
         OutputError: Writing failed; the destination is as it was.
     """
-    from tfjs_codec.conversion import convert as run
+    from tfjs_codec.conversion.convert import convert as run
     from tfjs_codec.errors import UsageError
 
     if not hasattr(model, "to_json"):
@@ -262,7 +262,7 @@ class LoadedModel:
 
             raise UsageError("the model is closed", hint="Predict before close().")
         if self._predictor is None:
-            from tfjs_codec.conversion import Job
+            from tfjs_codec.conversion.job import Job
             from tfjs_codec.prediction import Predictor
 
             job = Job(self.options.begin(), self._stack)

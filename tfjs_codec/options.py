@@ -7,17 +7,16 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypedDict
 
 from tfjs_codec.errors import UsageError, quote
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+from tfjs_codec.outputs import TARGETS, Target
 
 if TYPE_CHECKING:
     from tfjs_codec.ir.json_types import Json
 
 QUANTIZE_DTYPES = ("float16", "uint8", "uint16")
-Target = Literal["auto", "layers", "graph", "h5", "keras", "weights-h5", "npz"]
-TARGETS: tuple[Target, ...] = get_args(Target)
 
 _SIZE = r"(?i)([0-9]+(?:\.[0-9]+)?)\s*(?:([kmg]?)(i?)b|([kmg]))?"
 

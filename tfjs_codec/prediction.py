@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tfjs_codec.conversion import Job, trace_graph, with_signature
+from tfjs_codec.conversion.expression import trace_graph, with_signature
+from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import UsageError
 from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.graph.interpreter import Program

@@ -21,7 +21,8 @@ from tfjs_codec import __version__, api
 from tfjs_codec.cli import shared
 from tfjs_codec.cli.program import run_guarded, say
 from tfjs_codec.errors import UsageError, quote, visible
-from tfjs_codec.options import ConvertOptions, Target
+from tfjs_codec.options import ConvertOptions
+from tfjs_codec.outputs import Target
 
 _NAME = "tfjs-codec-compat"
 _KERAS = ("keras", "keras_keras", "keras_saved_model")

@@ -13,7 +13,7 @@ WHAT = "convert a Keras model to tfjs, or a tfjs model to Keras"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments and options of the command."""
-    from tfjs_codec.options import TARGETS
+    from tfjs_codec.outputs import TARGETS
 
     add = parser.add_argument
     add("source", metavar="SRC", help="a Keras or tfjs model; - is standard input")

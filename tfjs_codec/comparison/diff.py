@@ -9,7 +9,7 @@ from typing import Any
 
 from tfjs_codec.comparison.compare import compare
 from tfjs_codec.comparison.sides import Described, Side, two_sides
-from tfjs_codec.conversion import Job
+from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import UsageError, quote, visible
 from tfjs_codec.files.source import AnySource
 from tfjs_codec.options import ConvertOptions

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.back.names import legal
-from tfjs_codec.conversion import Job, express_graph, express_layers
+from tfjs_codec.conversion.expression import express_graph, express_layers
+from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Json

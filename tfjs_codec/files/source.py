@@ -35,6 +35,7 @@ OLD_MANIFEST = "weights_manifest.json"
 INDEX = "model.json"  # of tfjs models; its appearance makes a directory one
 _SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+ZIP_MAGIC = b"PK"
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _ZIP_END = b"PK\x05\x06"
 _ZIP_TAIL_BYTES = 22 + 0xFFFF

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tfjs_codec.comparison.compare import compare
-from tfjs_codec.conversion import Job, express_graph, express_layers
+from tfjs_codec.conversion.expression import express_graph, express_layers
+from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import InputError, UsageError, VerificationError, quote, visible
 from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.source import AnySource, open_source

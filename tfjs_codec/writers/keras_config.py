@@ -15,6 +15,7 @@ loader of Keras 2 configs gets wrong written another way:
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,9 +70,10 @@ _INITIALIZER_KEYS = (
 )
 
 
-def model_config(graph: KerasGraph, dialect: int) -> Json:
-    """Return the config of *graph*, all of whose classes and keys must be in :data:`KEYS`."""
-    return _Writer(dialect).model(graph, graph.name)
+def model_config(graph: KerasGraph, dialect: int) -> str:
+    """Return the JSON of *graph*, all of whose classes and keys must be in :data:`KEYS`."""
+    config = _Writer(dialect).model(graph, graph.name)
+    return json.dumps(config, allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ import numpy as np
 
 from tfjs_codec.errors import UnsupportedModelError, quote
 from tfjs_codec.files.sink import Stage
+from tfjs_codec.files.source import ZIP_MAGIC
 from tfjs_codec.files.zip_write import staged_zip
 from tfjs_codec.ir.tensors import LazyTensor
 
+MAGIC = ZIP_MAGIC
 _CHUNK_BYTES = 1 << 20
 
 

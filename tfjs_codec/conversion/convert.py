@@ -1,0 +1,203 @@
+"""Reads, chooses by the target's name or the destination's suffix, and writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from tfjs_codec.conversion.destinations import publish_directory, publish_file
+from tfjs_codec.conversion.expression import (
+    express_graph,
+    express_keras,
+    express_layers,
+    has_graph,
+)
+from tfjs_codec.conversion.job import KERAS_GRAPH, LAYERS, SHARDS, Job, Progress
+from tfjs_codec.errors import UnsupportedModelError
+from tfjs_codec.files.source import AnySource, watch
+from tfjs_codec.ir.loaded import (
+    KerasModel,
+    Loaded,
+    TensorFlowGraph,
+    TfjsGraph,
+    TfjsLayers,
+    Weights,
+)
+from tfjs_codec.options import ConvertOptions
+from tfjs_codec.outputs import FILES, FileOutput
+from tfjs_codec.report import Report
+
+if TYPE_CHECKING:
+    from tfjs_codec.files.memory import MemoryStage
+    from tfjs_codec.files.sink import Stage
+    from tfjs_codec.ir.keras import KerasGraph
+    from tfjs_codec.ir.tensors import LazyTensor
+    from tfjs_codec.readers.live_keras import LiveModel
+    from tfjs_codec.writers.weights import Written
+
+
+class FileWriter(Protocol):
+    """What a module of ``writers`` that writes single files holds."""
+
+    MAGIC: bytes  # how its files begin
+
+    def write(
+        self, content: KerasGraph | Mapping[str, LazyTensor], stage: Stage, name: str
+    ) -> None:
+        """Write *content*, which the row of the output says, into the file *name* of *stage*."""
+        ...
+
+
+def convert(
+    source: AnySource | LiveModel,
+    destination: str | os.PathLike[str] | MemoryStage | None,
+    options: ConvertOptions,
+    replacements: Mapping[str, AnySource],
+    progress: Progress | None = None,
+    *,
+    dry: bool = False,
+) -> Report:
+    """Convert *source*, or with *dry* only say what would be written."""
+    with ExitStack() as stack:
+        where = None if dry else destination
+        if isinstance(where, str | os.PathLike):
+            where = Path(where)
+        check = stack.enter_context(watch())
+        job = Job(options.begin(), stack, replacements, where, progress, check)
+        target = options.to or target_of(destination)
+        model = job.open(source, strict=True)
+        output = next((row for row in FILES if row.name == target), None)
+        return _to_file(job, model, output) if output else _TFJS[target](job, model)
+
+
+def target_of(destination: str | os.PathLike[str] | MemoryStage | None) -> str:
+    """Return which target the suffix of *destination* asks for, "" for a tfjs model."""
+    name = os.fspath(destination).lower() if isinstance(destination, str | os.PathLike) else ""
+    return next((row.name for row in FILES if name.endswith(row.suffixes)), "")
+
+
+def _to_layers(job: Job, model: Loaded) -> Report:
+    if isinstance(model, TfjsGraph):
+        raise UnsupportedModelError(
+            "a graph model, which has operations and no layers",
+            path=model.path,
+            hint="Leave out --to layers, or convert the Keras model it was made from.",
+        )
+    return _write_layers(job, model)
+
+
+def _write_layers(job: Job, model: Loaded) -> Report:
+    match model:
+        case TfjsLayers() if job.replacements or job.options.rename:
+            job.check_heeded(
+                "a tfjs model whose layers change", *LAYERS, *SHARDS, "training_config"
+            )
+        case TfjsLayers() | TfjsGraph() | Weights():
+            job.check_heeded(
+                "a model that stays as it is", *SHARDS, "training_config", "dequantize"
+            )
+        case _:
+            job.check_heeded("a Layers model", *LAYERS, *SHARDS, "training_config")
+    try:
+        expressed = express_layers(model, job)
+    except UnsupportedModelError as error:
+        if not error.problems or not has_graph(model, job):
+            raise
+        raise UnsupportedModelError(
+            error.what, path=error.path, where=error.where, problems=error.problems,
+            hint=f"{error.hint} It can become a graph model: --to graph.".strip(),
+        ) from error  # fmt: skip
+    return _write_json(job, *expressed)
+
+
+def _to_graph(job: Job, model: Loaded) -> Report:
+    from tfjs_codec.writers import tfjs_graph
+
+    if isinstance(model, TfjsGraph):
+        return _write_layers(job, model)
+    heeded = ("signature_name",) if isinstance(model, TensorFlowGraph) else KERAS_GRAPH
+    job.check_heeded("a graph model", *SHARDS, "structured_outputs", *heeded)
+    graph = express_graph(model, job)
+    planned = tfjs_graph.plan(graph, job.options)
+
+    def write(stage: Stage) -> Written:
+        return tfjs_graph.write(graph, planned, stage, job.options, job.progress)
+
+    report = Report(graph.path, "", model.format, warnings=graph.warnings)
+    return publish_directory(job, report, planned, write)
+
+
+def _to_tfjs(job: Job, model: Loaded) -> Report:
+    """Write layers if the model has them and they are exact, else its graph if it has one."""
+    if isinstance(model, TensorFlowGraph):
+        return _to_auto(job, model)
+    return _write_layers(job, model)
+
+
+def _to_auto(job: Job, model: Loaded) -> Report:
+    """Write layers if they are exact, else a graph."""
+    if isinstance(model, TfjsGraph | Weights):
+        return _write_layers(job, model)
+    try:
+        return _write_json(job, *express_layers(model, job))
+    except UnsupportedModelError as error:
+        refusal = error
+    try:
+        report = _to_graph(job, model)
+    except UnsupportedModelError as error:
+        if not refusal.problems:
+            raise
+        raise UnsupportedModelError(
+            f"neither a Layers model ({refusal.what}) nor a graph model ({error.what})",
+            path=error.path, hint=error.hint, problems=(*refusal.problems, *error.problems),
+        ) from error  # fmt: skip
+    reason = "the source has no Keras layers that can be converted exactly"
+    if refusal.problems:
+        reason = "; ".join([refusal.what, *map(str, refusal.problems[:_SAID])])
+    warning = f"written as a graph model (tf.loadGraphModel), not as a Layers model: {reason}"
+    return replace(report, warnings=(warning, *report.warnings))
+
+
+_SAID = 3  # problems that a warning repeats
+
+
+def _to_file(job: Job, model: Loaded, output: FileOutput) -> Report:
+    """Write the file that *output* describes."""
+    writer = cast("FileWriter", import_module(f"tfjs_codec.writers.{output.module}"))
+    content: KerasGraph | Mapping[str, LazyTensor]
+    if output.holds == "layers":
+        job.check_heeded(output.noun, *LAYERS)
+        keras, report = express_keras(model, job)
+        content = keras.graph
+    else:  # what load() gives, under the same names
+        job.check_heeded(output.noun)
+        if isinstance(model, TensorFlowGraph):
+            model = model.layers_or_weights()
+        content = model.named_weights()
+        warnings = model.warnings if isinstance(model, KerasModel | Weights) else ()
+        report = Report(model.path, "", model.format, weights=len(content), warnings=warnings)
+    write = partial(writer.write, content)
+    return publish_file(job, report, output.suffixes[0], (writer.MAGIC,), write)
+
+
+def _write_json(job: Job, model: TfjsLayers | TfjsGraph | Weights, report: Report) -> Report:
+    from tfjs_codec.writers import tfjs_json
+
+    planned = tfjs_json.plan(model, job.options)
+    return publish_directory(
+        job, report, planned, lambda stage: tfjs_json.write(model, planned, stage, job.progress)
+    )
+
+
+_TFJS: dict[str, Callable[[Job, Loaded], Report]] = {
+    "": _to_tfjs,
+    "auto": _to_auto,
+    "layers": _to_layers,
+    "graph": _to_graph,
+}

@@ -1,0 +1,104 @@
+"""Where results go: a directory, a file, or memory. Nothing is replaced before all is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfjs_codec.conversion.job import Job
+from tfjs_codec.errors import UsageError
+from tfjs_codec.files.source import ZIP_MAGIC
+from tfjs_codec.report import Report
+
+if TYPE_CHECKING:
+    from tfjs_codec.files.sink import Stage
+    from tfjs_codec.writers.weights import Plan, Written
+
+
+def publish_directory(
+    job: Job, report: Report, planned: Plan, write: Callable[[Stage], Written]
+) -> Report:
+    """Publish the tfjs model that *write* writes; fill in what *report* does not know yet."""
+    from tfjs_codec.files.sink import check_destination, staged
+    from tfjs_codec.writers.tfjs_json import model_files
+
+    written, force, destination = None, job.options.force, job.destination
+    if isinstance(destination, Path) and destination.suffix.lower() == ".zip":
+
+        def write_zip(stage: Stage, name: str) -> None:
+            nonlocal written
+            from tfjs_codec.files.zip_write import staged_zip
+
+            written = write(stage)
+            with staged_zip(stage, name) as archive:
+                for file, _ in written.files:
+                    archive.move(file)
+
+        publish_file(job, report, ".zip", (ZIP_MAGIC,), write_zip)
+    elif isinstance(destination, Path):
+        _check_not_source(destination, report.source)
+        names = [shard.name for shard in planned.shards]
+        target = check_destination(destination, model_files, force=force, names=names)
+        with staged(target, model_files, force=force) as stage:
+            written = write(stage)
+            stage.settle()
+            job.check_sources()
+    elif destination is not None:
+        written = write(destination)
+        job.check_sources()
+    return replace(
+        report,
+        destination=str(destination or ""),
+        files=tuple(written.files if written else ((s.name, s.nbytes) for s in planned.shards)),
+        weights=len(planned.entries),
+        warnings=(*report.warnings, *planned.warnings),
+        quantization=tuple(
+            (loss.name, loss.dtype, loss.max_error, loss.step)
+            for loss in (written.losses if written else ())
+        ),
+    )
+
+
+def _check_not_source(destination: Path, source: str) -> None:
+    """Refuse to replace the source: what it holds would be lost, or lose its precision."""
+    from tfjs_codec.files.source import INDEX
+
+    target, origin = (Path(os.path.realpath(path)) for path in (destination, source))
+    if target in (origin, origin.parent if origin.name == INDEX else origin):
+        raise UsageError("is the source file", path=destination, hint="Name another one.")
+
+
+def publish_file(
+    job: Job,
+    report: Report,
+    suffix: str,
+    magics: tuple[bytes, ...],
+    write: Callable[[Stage, str], None],
+) -> Report:
+    """Publish the file that *write* creates; fill in what *report* does not know yet.
+
+    In memory it is called ``model`` with *suffix*. Without ``force`` only a file that begins with
+    one of *magics* is replaced.
+    """
+    from tfjs_codec.files.sink import check_file_destination, staged_file
+
+    destination = job.destination
+    if destination is None:
+        return report
+    if not isinstance(destination, Path):
+        write(destination, f"model{suffix}")
+        job.check_sources()
+        files = tuple((name, len(data)) for name, data in destination.files().items())
+        return replace(report, destination=str(destination), files=files)
+    _check_not_source(destination, report.source)
+    force = job.options.force
+    target = check_file_destination(destination, magics, force=force)
+    with staged_file(target, magics, force=force) as stage:
+        write(stage, target.name)
+        stage.settle()
+        job.check_sources()
+    files = ((target.name, target.stat().st_size),)
+    return replace(report, destination=str(destination), files=files)
