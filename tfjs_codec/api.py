@@ -394,6 +394,8 @@ def verify(
     web: Path,
     against: Source | None = None,
     *,
+    samples: int = 2,
+    seed: int = 0,
     node: bool = False,
     inputs: Path | None = None,
     node_modules: Path | None = None,
@@ -411,7 +413,11 @@ def verify(
     Args:
         web: The directory of the tfjs model, or its ``model.json``.
         against: What it was made of: every value must be equal, or within half a step of its
-            quantisation.
+            quantisation. Then the predictions of both are compared (*samples*).
+        samples: For how many random inputs the predictions of both are compared, in numpy; 0 for
+            none. What cannot be run is no failure; ``notes`` say why. Predictions of quantised
+            weights are told, and not judged.
+        seed: Of the random inputs.
         node: Load and run it in TensorFlow.js, which Node and ``@tensorflow/tfjs`` are needed for.
         inputs: A ``.npz`` file with inputs ``in0``, … and recorded predictions ``out0``, …, which
             tfjs must predict (for graph models also ``in:KEY``, ``out:KEY``, by the keys of the
@@ -428,10 +434,12 @@ def verify(
         UsageError: *web* is no tfjs model; Node or tfjs is missing.
     """
     from tfjs_codec.verification.node import Predicting
+    from tfjs_codec.verification.predictions import Sampling
     from tfjs_codec.verification.verify import verify as check
 
     predicting = Predicting(inputs, node_modules, tolerance) if node else None
     chosen = choose(options, choices, CompareChoices)
     if "allow_approximate" not in choices:
         chosen = change(chosen, allow_approximate=True)
-    return check(web, against, chosen.begin(), replace or {}, predicting)
+    sampling = Sampling(samples, seed, tolerance) if samples > 0 else None
+    return check(web, against, chosen.begin(), replace or {}, predicting, sampling)

@@ -46,6 +46,7 @@ class InspectChoices(ReadingChoices, total=False):
 class CompareChoices(ReadingChoices, total=False):
     """Those that change what a model is compared as, too."""
 
+    outputs: Names | None
     rename: Mapping[str, str]
     allow_approximate: bool
 

@@ -21,11 +21,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments and options of the command."""
     add = parser.add_argument
     add("web", metavar="WEB", help="the directory of the tfjs model, or its model.json")
-    add("--against", metavar="SRC", help="compare all values with those of the source model")
+    add("--against", metavar="SRC",
+        help="compare all values and predictions with those of the source model")  # fmt: skip
+    add("--samples", metavar="N", type=int, default=2,
+        help="compare predictions for N random inputs (default 2, 0 for none)")  # fmt: skip
+    add("--seed", metavar="N", type=int, default=0, help="of the random inputs (default 0)")
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only SRC")
     add("--tags", metavar="TAGS", help="the MetaGraph of SRC, such as serve,gpu")
     add("--signature-name", metavar="NAME", help="the signature of SRC")
     add("--output-node-names", metavar="NAMES", help="the outputs of a frozen graph SRC")
+    add("--outputs", metavar="NAMES", help="the layers of SRC whose outputs a graph model returns")
     shared.add_changes(parser)
     add("--node", action="store_true", help="load and run the model in TensorFlow.js in Node")
     add("--node-modules", metavar="DIR", help="where to look for @tensorflow/tfjs (default .)")
@@ -56,6 +61,8 @@ def _verify(arguments: argparse.Namespace) -> Verification:
     return api.verify(
         arguments.web,
         arguments.against,
+        samples=arguments.samples,
+        seed=arguments.seed,
         node=arguments.node,
         inputs=arguments.inputs,
         node_modules=arguments.node_modules,
@@ -64,6 +71,7 @@ def _verify(arguments: argparse.Namespace) -> Verification:
         tags=shared.split_names(arguments.tags),
         signature_name=arguments.signature_name,
         output_node_names=shared.split_names(arguments.output_node_names),
+        outputs=shared.split_names(arguments.outputs),
         rename=dict(shared.pairs(arguments.rename)),
         replace=dict(shared.pairs(arguments.replace)),
         limits=shared.limits(arguments.limit),

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfjs_codec.errors import UsageError, quote
+from tfjs_codec.verification.outputs import compare_outputs
 
 _SCRIPT = Path(__file__).with_name("predict.mjs")
 _TIMEOUT_S = 600.0  # a reference to a layer that is not there makes tfjs loop for ever
@@ -72,8 +72,15 @@ def check(
         return
     outputs = [_decode(value) for value in reply["outputs"]]
     checks.append(f"TensorFlow.js {reply['version']} loads and runs the model")
-    if recorded is not None:
-        _compare(outputs, list(recorded[1].values()), how.tolerance, checks, failures)
+    if recorded is None:
+        return
+    wanted = recorded[1]
+    if len(outputs) != len(wanted):
+        failures.append(f"tfjs returns {len(outputs)} outputs, {len(wanted)} are recorded")
+        return
+    found = compare_outputs(dict(zip(wanted, outputs, strict=True)), wanted, how.tolerance)
+    failures += [f"{failure}, as recorded" for failure in found.failures]
+    checks.append(f"predictions differ from the recorded ones by at most {found.largest:.3g}")
 
 
 def _ask(request: dict[str, Any]) -> dict[str, Any]:
@@ -127,35 +134,6 @@ def _keys(inputs: dict[str, Array]) -> list[str] | None:
     """Return the signature's keys of *inputs*, None if they are called by their numbers."""
     keys = [name.partition(":")[2] for name in inputs]
     return keys if all(keys) else None
-
-
-def _compare(
-    got: Sequence[Array],
-    wanted: Sequence[Array],
-    tolerance: float,
-    checks: list[str],
-    failures: list[str],
-) -> None:
-    if [a.shape for a in got] != [a.shape for a in wanted]:
-        shapes = [list(a.shape) for a in got], [list(a.shape) for a in wanted]
-        failures.append(f"tfjs predicts shapes {shapes[0]}, recorded are {shapes[1]}")
-        return
-    worst = 0.0
-    for index, (ours, theirs) in enumerate(zip(got, wanted, strict=True)):
-        a, b = ours.astype(np.float64), theirs.astype(np.float64)
-        equal = (a == b) | (np.isnan(a) & np.isnan(b))
-        with np.errstate(invalid="ignore"):
-            distance = np.where(equal, 0.0, np.abs(a - b))
-        distance[np.isnan(distance)] = np.inf
-        scale = max(1.0, float(np.abs(b[np.isfinite(b)]).max(initial=0.0)))
-        largest = float(distance.max(initial=0.0))
-        worst = max(worst, largest)
-        if largest > tolerance * scale:
-            failures.append(
-                f"output {index} differs from the recorded one by {largest:.3g}, "
-                f"allowed are {tolerance * scale:.3g}"
-            )
-    checks.append(f"predictions differ from the recorded ones by at most {worst:.3g}")
 
 
 def _encode(value: Array) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tfjs_codec.errors import InputError, UsageError, VerificationError, quote, 
 from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.source import AnySource, open_source
 from tfjs_codec.ir.layers import Weight
-from tfjs_codec.ir.loaded import Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
+from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_model
@@ -27,6 +27,7 @@ from tfjs_codec.tfjs.check import check_layers_model
 from tfjs_codec.tfjs.names import target_name
 from tfjs_codec.tfjs.topology import nodes_of
 from tfjs_codec.verification import node
+from tfjs_codec.verification.predictions import Sampling, check_predictions
 from tfjs_codec.writers.tfjs_graph import constants
 from tfjs_codec.writers.weights import CHECKSUMS
 
@@ -76,6 +77,7 @@ def verify(
     options: ConvertOptions,
     replacements: Mapping[str, AnySource],
     predicting: node.Predicting | None,
+    sampling: Sampling | None = None,
 ) -> Verification:
     """Check the tfjs model *web*; see :func:`tfjs_codec.verify`."""
     found = _Findings([], [], [])
@@ -101,8 +103,16 @@ def verify(
         _check_checksums(path, model, found)
         variables = _check_variables(model, weights, found)
         if against is not None:
-            expected = _expected_weights(model, job.open(against), job)
-            _check_values(weights, expected, variables, found)
+            source = job.open(against)
+            _check_values(weights, _expected_weights(model, source, job), variables, found)
+            if sampling is None:
+                found.notes.append("predictions: none were asked for")
+            elif not found.failures:
+                check_predictions(
+                    model, source, job, sampling,
+                    quantized=any(weight.quantized for weight in weights),
+                    checks=found.checks, notes=found.notes, failures=found.failures,
+                )  # fmt: skip
     if predicting is not None and not found.failures:
         signature = model.fields.get("signature")
         node.check(Path(path), signature, predicting, found.checks, found.failures)
@@ -182,7 +192,9 @@ def _check_constants(
 
 def _expected_weights(web: Tfjs, against: Loaded, job: Job) -> Mapping[str, LazyTensor]:
     """Return the weights that *against* becomes in a model of the kind of *web*, by name."""
-    if isinstance(web, TfjsGraph) and isinstance(against, TensorFlowGraph):
+    if isinstance(web, TfjsGraph) and isinstance(
+        against, TensorFlowGraph | KerasModel | TfjsLayers
+    ):
         return constants(express_graph(against, job))
     expected, _ = express_layers(against, job)
     return {weight.name: weight.tensor for weight in expected.weights if not weight.optimizer}
