@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from tfjs_codec.conversion import Job
+from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import TfjsCodecError, UnsupportedModelError, UsageError, quote
 from tfjs_codec.ir.loaded import Loaded, TensorFlowGraph
 from tfjs_codec.ir.tensors import Array
