@@ -76,7 +76,8 @@ class ConvertOptions:
         to: What to write, one of :data:`TARGETS`. By default the destination's suffix says it,
             and anything without ``.h5``, ``.keras``, ``.weights.h5`` or ``.npz`` is the directory
             of a tfjs Layers model, or of a graph model if the source is a graph or has no exact
-            layers. ``auto`` is a Layers model if it is exact, else a graph model.
+            layers. ``auto`` is a Layers model if it is exact, else a graph model; ``savedmodel``
+            the directory of a SavedModel.
         shard_size_bytes: Size of the weight files, except the last of a group.
         single_shard: One weight file per group, whatever its size.
         split_weights_by_layer: A group, and so files of its own, for every layer with weights.

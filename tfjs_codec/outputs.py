@@ -1,4 +1,4 @@
-"""What can be written: a row for each kind of single file, beside the directories for tfjs.
+"""What can be written: a row for each kind of single file, beside the directories.
 
 A file is written by the module of ``tfjs_codec/writers/`` that has the name of the row. It holds
 ``MAGIC``, how its files begin, and ``write(content, stage, name)``.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, get_args
 
-Target = Literal["auto", "layers", "graph", "h5", "keras", "weights-h5", "npz"]
+Target = Literal["auto", "layers", "graph", "h5", "keras", "weights-h5", "npz", "savedmodel"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from tfjs_codec.errors import CorruptFileError, TfjsCodecError, UsageError
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SOURCES = ("keras2.h5", "keras2.keras", "keras3.h5", "keras3.keras", "official", "tfjs")
-TARGETS = ("web", "back.h5", "back.keras", "back.weights.h5", "back.npz")
+TARGETS = ("web", "saved", "back.h5", "back.keras", "back.weights.h5", "back.npz")
+DIRECTORIES: dict[str, dict[str, Any]] = {"web": {}, "saved": {"to": "savedmodel"}}
 _WRITERS = {"keras2": "tf_keras-2.19", "keras3": "keras-3.15"}
 
 
@@ -75,13 +77,11 @@ class TestReaders:
 @pytest.mark.parametrize("source", SOURCES, indirect=True)
 def test_every_pair_keeps_the_weights(source, target, tmp_path):
     expected = values(source)
-    report = tfjs_codec.convert(source, tmp_path / target)
+    report = tfjs_codec.convert(source, tmp_path / target, **DIRECTORIES.get(target, {}))
     assert values(tmp_path / target) == expected
     assert report.destination == str(tmp_path / target)
-    assert report.nbytes == sum(
-        file.stat().st_size
-        for file in ((tmp_path / target).iterdir() if target == "web" else [tmp_path / target])
-    )
+    files = [tmp_path / target, *(tmp_path / target).rglob("*")]
+    assert report.nbytes == sum(file.stat().st_size for file in files if file.is_file())
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -89,7 +89,7 @@ def test_every_pair_keeps_the_weights(source, target, tmp_path):
 class TestWriters:
     def test_same_input_same_bytes(self, source, target, tmp_path):
         for name in ("one", "two"):
-            tfjs_codec.convert(source, tmp_path / name / target)
+            tfjs_codec.convert(source, tmp_path / name / target, **DIRECTORIES.get(target, {}))
         files = [
             {
                 path.name: path.read_bytes()
@@ -101,29 +101,29 @@ class TestWriters:
         assert files[0] == files[1]
 
     def test_a_model_is_replaced(self, source, target, tmp_path):
-        tfjs_codec.convert(source, tmp_path / target)
-        tfjs_codec.convert(source, tmp_path / target)
+        tfjs_codec.convert(source, tmp_path / target, **DIRECTORIES.get(target, {}))
+        tfjs_codec.convert(source, tmp_path / target, **DIRECTORIES.get(target, {}))
         names = {path.name for path in tmp_path.iterdir()}
         assert names == {target, "unpacked"}
 
     def test_something_else_is_not_replaced(self, source, target, tmp_path):
         file = tmp_path / target
-        if target == "web":
+        if target in DIRECTORIES:
             file.mkdir()
             file /= "notes.txt"
         file.write_text("my notes")
         with pytest.raises(UsageError, match="force"):
-            tfjs_codec.convert(source, tmp_path / target)
+            tfjs_codec.convert(source, tmp_path / target, **DIRECTORIES.get(target, {}))
         assert file.read_text() == "my notes"
 
     def test_a_dry_run_writes_nothing(self, source, target, tmp_path):
-        tfjs_codec.plan(source, tmp_path / target)
+        tfjs_codec.plan(source, tmp_path / target, **DIRECTORIES.get(target, {}))
         assert not (tmp_path / target).exists()
 
     def test_failing_leaves_nothing(self, source, target, tmp_path):
         source.write_bytes(source.read_bytes()[:-100])
         with pytest.raises(TfjsCodecError):
-            tfjs_codec.convert(source, tmp_path / target)
+            tfjs_codec.convert(source, tmp_path / target, **DIRECTORIES.get(target, {}))
         assert {path.name for path in tmp_path.iterdir()} == {"unpacked"}
 
 

@@ -79,6 +79,23 @@ def test_keras_saved_models(run, fixtures_dir, tmp_path):
     assert index(tmp_path / "web")["format"] == "layers-model"
 
 
+@pytest.mark.parametrize(
+    ("flags", "name", "kind"),
+    [
+        ([], "back", "keras-savedmodel"),
+        ([], "back.hdf5", "keras-h5"),
+        ([], "back.keras", "keras-v3"),
+        (["--output_format=keras_saved_model"], "back.h5", "keras-savedmodel"),
+    ],
+)
+def test_the_way_back_goes_by_the_suffix_as_in_keras(run, model, tmp_path, flags, name, kind):
+    assert run(*KERAS, model, tmp_path / "web")[0] == 0
+    line = ("--input_format=tfjs_layers_model", *flags, tmp_path / "web" / "model.json")
+    assert run(*line, tmp_path / name)[0] == 0
+    with tfjs_codec.load(tmp_path / name) as back:
+        assert back.format == kind
+
+
 def test_saved_models_are_the_default_and_become_graphs(run, fixtures_dir, tmp_path):
     source = fixtures_dir / "savedmodel_tf2.19_module" / "model"
     flags = ("--signature_name=serving_default", "--saved_model_tags=serve")

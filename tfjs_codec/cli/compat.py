@@ -29,7 +29,6 @@ _KERAS = ("keras", "keras_keras", "keras_saved_model")
 _GRAPHS = ("tf_saved_model", "tf_hub", "tf_frozen_model")
 _TFJS_INPUT = "tfjs_layers_model"
 # Our target for each pair of formats, and for others what to do instead.
-_SAVED_MODEL = "writing SavedModels needs TensorFlow; use --output_format=keras_keras"
 _TARGETS: dict[tuple[str, str], Target] = {
     **dict.fromkeys(((keras, "tfjs_layers_model") for keras in (*_KERAS, _TFJS_INPUT)), "layers"),
     **dict.fromkeys(
@@ -37,9 +36,7 @@ _TARGETS: dict[tuple[str, str], Target] = {
     ),
     (_TFJS_INPUT, "keras"): "h5",
     (_TFJS_INPUT, "keras_keras"): "keras",
-}
-_ADVICE = {
-    (_TFJS_INPUT, "keras_saved_model"): _SAVED_MODEL,
+    (_TFJS_INPUT, "keras_saved_model"): "savedmodel",
 }
 _DEFAULT_OUTPUT = {
     **dict.fromkeys(_KERAS, "tfjs_layers_model"),
@@ -47,6 +44,7 @@ _DEFAULT_OUTPUT = {
     _TFJS_INPUT: "keras",
 }
 _INPUTS = tuple(_DEFAULT_OUTPUT)
+_H5 = (".h5", ".hdf5")
 _OUTPUTS = ("tfjs_layers_model", "tfjs_graph_model", "keras", "keras_keras", "keras_saved_model")
 # The formats that a file can be, by what files.source.sniff says of it; the first is its name here.
 _FITTING = {
@@ -198,10 +196,11 @@ def _formats(arguments: argparse.Namespace) -> tuple[str, Target]:
     target = _TARGETS.get((source, output))
     if target is None:
         outputs = [two for one, two in _TARGETS if one == source]
-        advice = f"use --output_format={' or '.join(outputs)}"
-        advice = _ADVICE.get((source, output), advice)
-        hint = f"{advice[:1].upper()}{advice[1:]}."
+        hint = f"Use --output_format={' or '.join(outputs)}."
         raise UsageError(f"{source} is not converted to {output}", hint=hint)
+    if output == "keras" and not arguments.output_path.lower().endswith(_H5):
+        # As the official converter's model.save() does.
+        target = "keras" if arguments.output_path.lower().endswith(".keras") else "savedmodel"
     return source, target
 
 

@@ -73,7 +73,7 @@ def convert(
         target = options.to or target_of(destination)
         model = job.open(source, strict=True)
         output = next((row for row in FILES if row.name == target), None)
-        return _to_file(job, model, output) if output else _TFJS[target](job, model)
+        return _to_file(job, model, output) if output else _DIRECTORIES[target](job, model)
 
 
 def target_of(destination: str | os.PathLike[str] | MemoryStage | None) -> str:
@@ -186,6 +186,12 @@ def _to_file(job: Job, model: Loaded, output: FileOutput) -> Report:
     return publish_file(job, report, output.suffixes[0], (writer.MAGIC,), write)
 
 
+def _to_saved_model(job: Job, model: Loaded) -> Report:
+    from tfjs_codec.conversion.saved_model import write_saved_model
+
+    return write_saved_model(job, model)
+
+
 def _write_json(job: Job, model: TfjsLayers | TfjsGraph | Weights, report: Report) -> Report:
     from tfjs_codec.writers import tfjs_json
 
@@ -195,9 +201,10 @@ def _write_json(job: Job, model: TfjsLayers | TfjsGraph | Weights, report: Repor
     )
 
 
-_TFJS: dict[str, Callable[[Job, Loaded], Report]] = {
+_DIRECTORIES: dict[str, Callable[[Job, Loaded], Report]] = {
     "": _to_tfjs,
     "auto": _to_auto,
     "layers": _to_layers,
     "graph": _to_graph,
+    "savedmodel": _to_saved_model,
 }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import UsageError
@@ -14,45 +14,30 @@ from tfjs_codec.files.source import ZIP_MAGIC
 from tfjs_codec.report import Report
 
 if TYPE_CHECKING:
+    from tfjs_codec.files.publish import Owned
     from tfjs_codec.files.sink import Stage
     from tfjs_codec.writers.weights import Plan, Written
+
+
+Files: TypeAlias = Sequence[tuple[str, int]]  # names, and sizes in bytes
 
 
 def publish_directory(
     job: Job, report: Report, planned: Plan, write: Callable[[Stage], Written]
 ) -> Report:
     """Publish the tfjs model that *write* writes; fill in what *report* does not know yet."""
-    from tfjs_codec.files.sink import check_destination, staged
     from tfjs_codec.writers.tfjs_json import model_files
 
-    written, force, destination = None, job.options.force, job.destination
-    if isinstance(destination, Path) and destination.suffix.lower() == ".zip":
+    written = None
 
-        def write_zip(stage: Stage, name: str) -> None:
-            nonlocal written
-            from tfjs_codec.files.zip_write import staged_zip
+    def fill(stage: Stage) -> Files:
+        nonlocal written
+        written = write(stage)
+        return written.files
 
-            written = write(stage)
-            with staged_zip(stage, name) as archive:
-                for file, _ in written.files:
-                    archive.move(file)
-
-        publish_file(job, report, ".zip", (ZIP_MAGIC,), write_zip)
-    elif isinstance(destination, Path):
-        _check_not_source(destination, report.source)
-        names = [shard.name for shard in planned.shards]
-        target = check_destination(destination, model_files, force=force, names=names)
-        with staged(target, model_files, force=force) as stage:
-            written = write(stage)
-            stage.settle()
-            job.check_sources()
-    elif destination is not None:
-        written = write(destination)
-        job.check_sources()
+    files = [(shard.name, shard.nbytes) for shard in planned.shards]
     return replace(
-        report,
-        destination=str(destination or ""),
-        files=tuple(written.files if written else ((s.name, s.nbytes) for s in planned.shards)),
+        publish(job, report, files, fill, model_files),
         weights=len(planned.entries),
         warnings=(*report.warnings, *planned.warnings),
         quantization=tuple(
@@ -60,6 +45,47 @@ def publish_directory(
             for loss in (written.losses if written else ())
         ),
     )
+
+
+def publish(
+    job: Job, report: Report, files: Files, write: Callable[[Stage], Files], owned: Owned
+) -> Report:
+    """Publish the directory that *write* fills, and say so in *report*.
+
+    Args:
+        job: Where to: a directory, a zip, a stage in memory, or nowhere.
+        report: What is known so far.
+        files: Names and sizes of the files that are to be written, so far as known.
+        write: Returns those that were.
+        owned: Which files of a directory are a model's that may be replaced.
+    """
+    from tfjs_codec.files.sink import check_destination, staged
+
+    force, destination = job.options.force, job.destination
+    if isinstance(destination, Path) and destination.suffix.lower() == ".zip":
+
+        def write_zip(stage: Stage, name: str) -> None:
+            nonlocal files
+            from tfjs_codec.files.zip_write import staged_zip
+
+            files = write(stage)
+            with staged_zip(stage, name) as archive:
+                for file, _ in files:
+                    archive.move(file)
+
+        publish_file(job, report, ".zip", (ZIP_MAGIC,), write_zip)
+    elif isinstance(destination, Path):
+        _check_not_source(destination, report.source)
+        names = {name.partition("/")[0] for name, _ in files}
+        target = check_destination(destination, owned, force=force, names=names)
+        with staged(target, owned, force=force) as stage:
+            files = write(stage)
+            stage.settle()
+            job.check_sources()
+    elif destination is not None:
+        files = write(destination)
+        job.check_sources()
+    return replace(report, destination=str(destination or ""), files=tuple(files))
 
 
 def _check_not_source(destination: Path, source: str) -> None:

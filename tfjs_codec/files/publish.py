@@ -6,8 +6,8 @@ destination                             step
 absent                                  one ``rename``
 a directory (Linux)                     one ``renameat2(RENAME_EXCHANGE)``, then the old one goes
 a directory we may not or cannot swap   file by file: the old model moves into the stage, its
-                                        ``model.json`` first; the new one moves out, its
-                                        ``model.json`` last
+                                        index (``model.json``) first; the new one moves out, its
+                                        index last
 ======================================  ==========================================================
 
 So whoever looks, and whenever we are killed, finds the whole old or the whole new model. A model
@@ -31,9 +31,11 @@ from pathlib import Path
 from tfjs_codec.errors import UsageError, quote
 from tfjs_codec.files.source import INDEX
 
+INDEXES = (INDEX, "saved_model.pb")  # the files whose appearance makes a directory a model
 Owned = Callable[[Path], "frozenset[str] | None"]
 
 _BACKUP = ".tfjs_codec-old"
+_NEW = ".tfjs_codec-new"  # lists what is to move in
 _NAME_CHARS = 50  # of the destination in the stage's name, which must fit 255 bytes
 _DIGEST_CHARS = 12  # of a longer name's SHA-256, after its first characters
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default")  # linux/xattr.h
@@ -158,26 +160,41 @@ def _exchange(one: Path, other: Path) -> bool:
 
 def _move_in(stage: Path, destination: Path, old: frozenset[str]) -> None:
     """Replace the model file by file. :func:`take_back` undoes it before its last move."""
-    new = sorted(set(os.listdir(stage)) - {INDEX})
+    new = sorted(os.listdir(stage), key=_index_last)
+    (stage / _NEW).write_text("\n".join(new), "utf-8")
     backup = stage / _BACKUP
     os.mkdir(backup)
-    for name in (INDEX, *sorted((old | set(new)) - {INDEX})):
+    for name in sorted({*old, *new}, key=_index_last, reverse=True):
         if os.path.lexists(destination / name):
             os.replace(destination / name, backup / name)
-    for name in (*new, INDEX):
+    for name in new:
         os.replace(stage / name, destination / name)
 
 
-def take_back(stage: Path, destination: Path, owned: Owned) -> None:
+def _index_last(name: str) -> tuple[bool, str]:
+    return name in INDEXES, name
+
+
+def take_back(stage: Path, destination: Path) -> None:
     """Undo the moves of a :func:`_move_in` that did not come to its last one."""
     backup = stage / _BACKUP
-    if not (backup.is_dir() and (stage / INDEX).exists()):
+    if not (backup.is_dir() and any((stage / name).exists() for name in INDEXES)):
         return
-    for name in (owned(stage) or frozenset()) - set(os.listdir(stage)):
-        with suppress(FileNotFoundError):
-            os.unlink(destination / name)
-    for name in sorted(os.listdir(backup), key=lambda name: (name == INDEX, name)):
+    listed = (stage / _NEW).read_text("utf-8").split("\n") if (stage / _NEW).exists() else []
+    for name in set(listed) - set(os.listdir(stage)):
+        _remove(destination / name)
+    for name in sorted(os.listdir(backup), key=_index_last):
         os.replace(backup / name, destination / name)
+
+
+def _remove(path: Path) -> None:
+    if _is_directory(path):
+        import shutil
+
+        shutil.rmtree(path)
+        return
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def stage_prefix(destination: Path) -> str:

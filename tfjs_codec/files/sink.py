@@ -66,8 +66,21 @@ class Stage:
         return self.path / name
 
     def create(self, name: str) -> StagedFile:
-        """Return the new file *name*, open for writing."""
+        """Return the new file *name*, open for writing; it may be in a directory, to be made."""
+        if "/" in name:
+            try:
+                os.makedirs((self.path / name).parent, exist_ok=True)
+            except OSError as error:
+                fail(error, self.shown(name))
         return StagedFile(self, name)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Create the file *name* with content *data*."""
+        file = self.create(name)
+        try:
+            file.write(data)
+        finally:
+            file.close()
 
     def patch(self, name: str) -> StagedFile:
         """Return the file *name*, which is there already, open for writing from its beginning."""
@@ -278,7 +291,7 @@ def staged(destination: Path, owned: Owned, *, force: bool = False) -> Iterator[
     def finish(path: Path) -> None:
         publish(path, destination, owned, force=force)
 
-    with _staging(destination, owned, finish) as stage:
+    with _staging(destination, finish) as stage:
         yield stage
 
 
@@ -304,20 +317,20 @@ def staged_file(destination: Path, magics: tuple[bytes, ...], *, force: bool) ->
             copy_access(destination, path / destination.name)
         os.replace(path / destination.name, destination)
 
-    with _staging(destination, _owns_nothing, replace, single=True) as stage:
+    with _staging(destination, replace, single=True) as stage:
         yield stage
 
 
 @contextmanager
 def _staging(
-    destination: Path, owned: Owned, finish: Callable[[Path], None], *, single: bool = False
+    destination: Path, finish: Callable[[Path], None], *, single: bool = False
 ) -> Iterator[Stage]:
     """Give a stage beside *destination*; *finish* its directory once it is complete."""
     with ExitStack() as undo, ExitStack() as always:
         try:
             _make_parents(destination.parent, undo)
-            _clean_stale(destination, owned)
-            path = _make_stage(destination, owned, always)
+            _clean_stale(destination)
+            path = _make_stage(destination, always)
         except OSError as error:
             fail(error, destination)
         replaces = _holds_something(destination)
@@ -365,10 +378,6 @@ def _holds_something(destination: Path) -> bool:
     return bool(visible_names(destination)) if destination.is_dir() else destination.exists()
 
 
-def _owns_nothing(directory: Path) -> None:
-    """Tell that *directory* holds no model: a single file has no companions."""
-
-
 def _make_parents(parent: Path, undo: ExitStack) -> None:
     """Create *parent* and what is above it; register its removal."""
     missing = [p for p in (parent, *parent.parents) if not p.exists()]
@@ -383,14 +392,14 @@ def _remove_empty(path: Path) -> None:
         os.rmdir(path)
 
 
-def _make_stage(destination: Path, owned: Owned, always: ExitStack) -> Path:
+def _make_stage(destination: Path, always: ExitStack) -> Path:
     """Create the stage, beside *destination* or, where that cannot be, in it."""
     exists = destination.is_dir()
     inside = exists and (os.path.ismount(destination) or not writable(destination.parent))
     parent = destination if inside else destination.parent
     while True:
         path = parent / f"{stage_prefix(destination)}{os.getpid()}-{os.urandom(4).hex()}"
-        always.callback(_discard, path, destination, owned)  # first: Ctrl-C may come at once
+        always.callback(_discard, path, destination)  # first: Ctrl-C may come at once
         os.mkdir(path)
         with suppress(BlockingIOError, FileNotFoundError):
             lock = _lock(path)
@@ -407,7 +416,7 @@ def _make_stage(destination: Path, owned: Owned, always: ExitStack) -> Path:
 # --- what dead writers left -----------------------------------------------------------------
 
 
-def _clean_stale(destination: Path, owned: Owned) -> None:
+def _clean_stale(destination: Path) -> None:
     """Remove stages of *destination* whose writers are dead, after taking back what they hold.
 
     A writer lives as long as it holds the lock of its stage; its number says nothing, since in a
@@ -423,7 +432,7 @@ def _clean_stale(destination: Path, owned: Owned) -> None:
             except OSError:
                 continue  # it is alive, or gone, or not ours
             if lock is not None:
-                _discard(directory / name, destination, owned)
+                _discard(directory / name, destination)
                 os.close(lock)
 
 
@@ -450,10 +459,10 @@ def _lock(directory: Path) -> int | None:
     return fd
 
 
-def _discard(stage: Path, destination: Path, owned: Owned) -> None:
+def _discard(stage: Path, destination: Path) -> None:
     """Remove *stage*, unless it holds an old model that cannot be put back."""
     with suppress(OSError):
-        take_back(stage, destination, owned)
+        take_back(stage, destination)
         if stage.exists():
             import shutil
 
@@ -466,6 +475,9 @@ def _discard(stage: Path, destination: Path, owned: Owned) -> None:
 def _sync(stage: Path) -> None:
     """Bring all files of *stage*, then the directory itself, to the disk."""
     for name in sorted(os.listdir(stage)):
+        if (stage / name).is_dir():
+            _sync(stage / name)
+            continue
         fd = os.open(stage / name, os.O_RDWR | _BINARY)
         try:
             os.fsync(fd)

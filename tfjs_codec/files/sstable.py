@@ -9,22 +9,27 @@ A block is entries, then restart offsets (uint32), then their count (uint32). An
 lengths shared, unshared, value; the unshared part of the key (the shared part is the start of the
 key before); the value. The index block's values are the handles of the data blocks; its keys only
 separate. All numbers are little-endian.
+
+TensorFlow writes blocks of 256 KiB and more, plain, and a restart, an entry that shares nothing,
+every 16 entries of a data block and for every entry of an index block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tfjs_codec.errors import CorruptFileError, LimitExceededError
 from tfjs_codec.files.crc32c import crc32c, masked
 from tfjs_codec.files.snappy import decompress, decompressed_size
 from tfjs_codec.files.source import TABLE_MAGIC
-from tfjs_codec.files.varint import read_varint
+from tfjs_codec.files.varint import read_varint, write_varint
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 _FOOTER_BYTES = 48
 _TRAILER_BYTES = 5
+_BLOCK_BYTES = 262144  # tensorflow/core/util/tensor_bundle: TableBuilderOptions
+_RESTART_INTERVAL = 16
 
 
 def read_sstable(
@@ -161,3 +166,82 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         previous, position = key, stop
     if restarts - {0}:
         raise ValueError("restarts are not at entries")
+
+
+def write_sstable(entries: Mapping[bytes, bytes]) -> bytes:
+    """Return the table file of *entries*, byte for byte as TensorFlow writes it."""
+    output = bytearray()
+    index = _BlockWriter(restart_interval=1)
+    block, last = _BlockWriter(_RESTART_INTERVAL), b""
+    waiting: bytes | None = None  # the handle of the block before
+    for key in sorted(entries):
+        if waiting is not None:
+            index.add(_separator(last, key), waiting)
+            waiting = None
+        block.add(key, entries[key])
+        last = key
+        if block.size >= _BLOCK_BYTES:
+            waiting, block = _append(output, block), _BlockWriter(_RESTART_INTERVAL)
+    if block.count:
+        waiting = _append(output, block)
+    metaindex = _append(output, _BlockWriter(_RESTART_INTERVAL))
+    if waiting is not None:
+        index.add(_successor(last), waiting)
+    handles = metaindex + _append(output, index)
+    return bytes(output) + handles.ljust(_FOOTER_BYTES - len(TABLE_MAGIC), b"\0") + TABLE_MAGIC
+
+
+class _BlockWriter:
+    """A block under construction; keys are added in their order."""
+
+    def __init__(self, restart_interval: int) -> None:
+        self.count = 0
+        self._interval = restart_interval
+        self._content = bytearray()
+        self._restarts = [0]
+        self._last = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the block if it ended here."""
+        return len(self._content) + 4 * len(self._restarts) + 4
+
+    def add(self, key: bytes, value: bytes) -> None:
+        shared = 0
+        if self.count % self._interval:
+            while shared < min(len(key), len(self._last)) and key[shared] == self._last[shared]:
+                shared += 1
+        elif self.count:
+            self._restarts.append(len(self._content))
+        for number in (shared, len(key) - shared, len(value)):
+            self._content += write_varint(number)
+        self._content += key[shared:] + value
+        self._last = key
+        self.count += 1
+
+    def finish(self) -> bytes:
+        numbers = (*self._restarts, len(self._restarts))
+        return bytes(self._content) + b"".join(n.to_bytes(4, "little") for n in numbers)
+
+
+def _append(output: bytearray, block: _BlockWriter) -> bytes:
+    """Append *block* as it is stored, and return its handle."""
+    stored = block.finish() + bytes(1)  # stored as it is
+    handle = write_varint(len(output)) + write_varint(len(stored) - 1)
+    output += stored + masked(crc32c(stored)).to_bytes(4, "little")
+    return handle
+
+
+def _separator(last: bytes, following: bytes) -> bytes:
+    """Return a short key from *last* on and before *following*."""
+    pairs = enumerate(zip(last, following, strict=False))
+    place = next((i for i, (a, b) in pairs if a != b), None)
+    if place is None or last[place] + 1 >= following[place]:
+        return last
+    return last[:place] + bytes([last[place] + 1])
+
+
+def _successor(last: bytes) -> bytes:
+    """Return a short key from *last* on."""
+    place = next((i for i, byte in enumerate(last) if byte != 0xFF), None)
+    return last if place is None else last[:place] + bytes([last[place] + 1])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
-from tfjs_codec.files.tf_dtypes import STRING, TF_DTYPES, TfDtype, dtype_name
+from tfjs_codec.files.tf_dtypes import STRING, TF_DTYPES, TfDtype, dtype_name, dtype_number
 from tfjs_codec.ir.tensors import Array, LazyTensor
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
@@ -72,6 +72,22 @@ def proto_tensor(
         nbytes, stored or 8 * listed, "expansion", "the constant", path=path, where=where
     )
     return _ProtoTensor(f"constant at {where}", shape, kind, message)
+
+
+def fill_tensor(message: Any, tensor: LazyTensor, dtype: str) -> None:
+    """Make the TensorProto *message* hold the values of *tensor* as *dtype*."""
+    message.dtype = dtype_number(dtype)
+    message.tensor_shape.SetInParent()
+    for size in tensor.shape:
+        message.tensor_shape.dim.add(size=size)
+    values = tensor.numpy()
+    if message.dtype == STRING:
+        message.string_val.extend(values.reshape(-1).tolist())
+        return
+    stored = TF_DTYPES[message.dtype].stored
+    if values.dtype != stored and values.dtype.kind != "b":
+        values = values.astype(stored)
+    message.tensor_content = values.astype(values.dtype.newbyteorder("<")).tobytes()
 
 
 def is_blank(tensor: LazyTensor) -> bool:

@@ -128,3 +128,17 @@ def dtype_of_enum(name: str) -> str:
 
 _ENUM_NAMES = {"float32": "DT_FLOAT", "float64": "DT_DOUBLE", "float16": "DT_HALF"}
 _DTYPES_OF_ENUMS = {enum: name for name, enum in _ENUM_NAMES.items()}
+
+_NUMBERS = {kind.name: number for number, kind in TF_DTYPES.items()} | {
+    name: number for number, name in _OTHER.items()
+}
+
+
+def dtype_number(name: str) -> int:
+    """Return the enum value of the dtype that :func:`dtype_name` calls *name*."""
+    return _NUMBERS[name]
+
+
+def dtype_of_numpy(dtype: np.dtype[np.generic]) -> str:
+    """Return the name of the type of tensors of *dtype*; objects are bytes, strings that is."""
+    return "string" if dtype.kind in "OSU" else dtype.name

@@ -22,3 +22,13 @@ def read_varint(data: bytes, position: int, max_bits: int = 64) -> tuple[int, in
                 break
             return value, position
     raise ValueError("invalid variable-length number")
+
+
+def write_varint(value: int) -> bytes:
+    """Return the number *value*, which is not negative, in its shortest form."""
+    data = bytearray()
+    while value >= 0x80:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    data.append(value)
+    return bytes(data)

@@ -46,6 +46,7 @@ class Builder:
         call: The arguments of its call, with values in the place of references.
         caller: Calls the layers inside.
         warnings: What the reader of the report should know.
+        weights: The variables of layers that became Consts, by the names of these.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Builder:
         self.nodes: dict[str, Node] = {}
         self.shapes: dict[Ref, Dims] = {}
         self.warnings: list[str] = []
+        self.weights: dict[str, LazyTensor] = {}
         self.initializer: dict[str, Node] = {}
         self.layer = KerasLayer("", "")
         self.call = Call()
@@ -229,7 +231,8 @@ class Builder:
                 where=f"layer '{layer.name}'",
             )
         if id(tensor) not in self._weights:
-            self._weights[id(tensor)] = self.lazy(as_float32(tensor), name=role)
+            made = self._weights[id(tensor)] = self.lazy(as_float32(tensor), name=role)
+            self.weights[made.ref.node] = tensor
         return self._weights[id(tensor)]
 
     def derived(

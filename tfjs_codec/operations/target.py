@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from tfjs_codec.ir.graph import Ref as NodeRef
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.references import is_input
+from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.operations.builder import Builder, legal
 from tfjs_codec.operations.catalogue import REGISTRY
@@ -23,6 +24,20 @@ from tfjs_codec.tracing.nested import check_inputs
 from tfjs_codec.tracing.refusal import Refusal
 from tfjs_codec.tracing.registry import Entry
 from tfjs_codec.tracing.tracer import Tracer, bind
+
+
+class Traced(NamedTuple):
+    """A graph of a Keras model, and what it has to do with the layers.
+
+    Attributes:
+        graph: The graph.
+        weights: The variables of layers that are Consts of the graph, by their names.
+        shapes: The shapes of what layers are called on first, by their paths: one, or a list.
+    """
+
+    graph: Graph
+    weights: Mapping[str, LazyTensor]
+    shapes: Mapping[str, Any]
 
 
 def build_graph(
@@ -46,6 +61,18 @@ def build_graph(
         UsageError: There is no such layer among *outputs*.
         CorruptFileError: Weights, shapes or configs that contradict each other.
     """
+    traced = trace(model, outputs=outputs, allow_approximate=allow_approximate, limits=limits)
+    return traced.graph
+
+
+def trace(
+    model: KerasModel,
+    *,
+    outputs: Sequence[str] = (),
+    allow_approximate: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Traced:
+    """As :func:`build_graph`, with what the graph has to do with the layers."""
     model = replace(model, graph=record(REGISTRY.name_weights(model.graph)))
     target = GraphTarget(model, limits, allow_approximate=allow_approximate)
     inputs, signature = target.inputs(model.graph)
@@ -54,7 +81,7 @@ def build_graph(
     target.tracer.check()
     named = target.asked(outputs) if outputs else _named(model.graph, results)
     builder = target.builder
-    return Graph(
+    graph = Graph(
         builder.nodes,
         signature,
         {key: Tensor(v.ref, graph_dtype(v.dtype), _shape(v.shape)) for key, v in named.items()},
@@ -64,6 +91,7 @@ def build_graph(
         warnings=(*model.warnings, *builder.warnings),
         casts=True,
     )
+    return Traced(graph, builder.weights, target.given)
 
 
 def _named(keras: KerasGraph, results: Sequence[Value]) -> dict[str, Value]:
@@ -85,7 +113,10 @@ def _shape(shape: Dims) -> Shape:
 
 
 class GraphTarget:
-    """Traces a Keras model into one graph; ``tracer`` holds what was refused."""
+    """Traces a Keras model into one graph; ``tracer`` holds what was refused.
+
+    ``given`` are the shapes that layers are called on first, by their paths.
+    """
 
     def __init__(
         self, model: KerasModel, limits: Limits, *, allow_approximate: bool = False
@@ -94,6 +125,7 @@ class GraphTarget:
         self.tracer = Tracer(REGISTRY, model.path, model.generation, Value, _stand_in)
         self._calls: dict[str, int] = {}
         self._results: dict[str, list[Value]] = {}
+        self.given: dict[str, Any] = {}
 
     def inputs(self, keras: KerasGraph) -> tuple[list[Value], dict[str, Tensor]]:
         """Add the inputs of the model in its order; return them, and the signature."""
@@ -156,6 +188,8 @@ class GraphTarget:
         b, place = self.builder, self.tracer.place(layer)
         number = self._calls[place] = self._calls.get(place, -1) + 1
         since, before = len(b.nodes), (b.layer, b.call)
+        if not number:
+            self.given[place] = _shapes(call.args[0] if call.args else None)
         becomes = entry.mask_in(b.generation)
         b.layer, b.call = layer, call
         try:
@@ -188,3 +222,10 @@ def _first(call: Call) -> Any:
 def _stand_in(given: Sequence[Value]) -> Value:
     shape, dtype = (given[0].shape, given[0].dtype) if given else ((None, 1), "float32")
     return Value(NodeRef(""), shape, dtype, poisoned=True)
+
+
+def _shapes(argument: object) -> Any:
+    """Return the shape of a value, or a list of the shapes of several."""
+    if isinstance(argument, list | tuple):
+        return [_shapes(each) for each in argument]
+    return argument.shape if isinstance(argument, Value) else None

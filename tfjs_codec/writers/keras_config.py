@@ -72,8 +72,18 @@ _INITIALIZER_KEYS = (
 
 def model_config(graph: KerasGraph, dialect: int) -> str:
     """Return the JSON of *graph*, all of whose classes and keys must be in :data:`KEYS`."""
-    config = _Writer(dialect).model(graph, graph.name)
-    return json.dumps(config, allow_nan=False, separators=(",", ":"))
+    return json.dumps(model_entry(graph, dialect), allow_nan=False, separators=(",", ":"))
+
+
+def model_entry(graph: KerasGraph, dialect: int) -> Json:
+    """Return class name and config of *graph*, as :func:`model_config` does."""
+    return _Writer(dialect).model(graph, graph.name)
+
+
+def layer_config(layer: KerasLayer, dialect: int) -> Json:
+    """Return the config of *layer*, whose class and keys must be in :data:`KEYS`."""
+    config: Json = _Writer(dialect).layer(layer)["config"]
+    return config
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ loop's own variables: ``Enter -> Merge -> Switch -> NextIteration``. (TensorFlow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tfjs_codec.errors import CorruptFileError, quote
@@ -38,7 +38,7 @@ class _Carrying:
         self._graph = graph
         self._nodes = dict(graph.nodes)
         self._names = fresh_names(graph)
-        self._frames = _frames(graph)
+        self._frames = frames(graph)
         self._conditions = {
             self._frames[node.name]: node.name
             for node in graph.nodes.values()
@@ -152,7 +152,7 @@ class _Carrying:
         return found
 
 
-def _frames(graph: Graph) -> Mapping[str, Frame]:
+def frames(graph: Graph) -> dict[str, Frame]:
     """Return for each node the loops, outermost first, that it runs in.
 
     A loop is where the innermost of the values is that enter it, so this is repeated until

@@ -19,7 +19,7 @@ from tfjs_codec.graph.optimise.affine import channel_shape
 from tfjs_codec.ir.graph import Graph, Node, Ref, Uses, const, fresh_names, prune
 from tfjs_codec.ir.tensors import LazyTensor, map_float32
 
-_FUSED = {
+FUSED = {
     "Conv2D": "_FusedConv2D",
     "DepthwiseConv2dNative": "FusedDepthwiseConv2dNative",
     "MatMul": "_FusedMatMul",
@@ -106,7 +106,7 @@ def fuse(graph: Graph) -> Graph:
 
 def _channels(graph: Graph, node: Node) -> int:
     """Return how many values a bias has, 0 if *node* cannot be fused."""
-    weights = graph.nodes[node.inputs[1].node] if node.op in _FUSED else None
+    weights = graph.nodes[node.inputs[1].node] if node.op in FUSED else None
     if weights is None or weights.op != "Const" or node.attrs["T"] != "float32":
         return 0
     if node.attrs.get("transpose_a"):  # the fused product of wasm ignores it
@@ -157,4 +157,4 @@ def _fuse(node: Node, bias: Node | None, activation: Node | None) -> Node:
         "leakyrelu_alpha": alpha,
     }
     name = (activation or bias or node).name
-    return Node(name, _FUSED[node.op], (*node.inputs, *args), attrs)
+    return Node(name, FUSED[node.op], (*node.inputs, *args), attrs)

@@ -1,0 +1,113 @@
+"""Convert models to SavedModels and load these in every way that TensorFlow and Keras have.
+
+    python tests/oracle/saved_models_exam.py DIRECTORY [--only REGEX] [--ways NAMES] [--out FILE]
+
+Every directory in DIRECTORY with a ``case.json`` (``source``: the model's file) and an ``io.npz``
+is a case. TFJS_CODEC_TF_PYTHON names the Python with TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE)]
+
+from json_lines import JsonLines  # noqa: E402
+
+import tfjs_codec  # noqa: E402
+from tfjs_codec.errors import UnsupportedModelError  # noqa: E402
+from tfjs_codec.readers import open_model  # noqa: E402
+
+RUNS = HERE / "tensorflow_oracle" / "saved_model_runs.py"
+SERVED = "without Keras layers"
+_LAYERS = ("revive", "fit")
+_SETTINGS = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def exam(
+    source: Path, io: Path, ways: Sequence[str], runs: JsonLines, directory: Path
+) -> dict[str, Any]:
+    """Return what *ways* gave for the SavedModel of *source*, which is written to *directory*.
+
+    What has no layers of Keras is not asked for them. Our own reader must find the same Keras
+    model, to the byte; ``reader`` tells if not.
+    """
+    report = tfjs_codec.convert(source, directory, to="savedmodel", force=True)
+    served = any(SERVED in warning for warning in report.warnings)
+    with open_model(directory) as model:
+        inputs = list(model.graph().inputs)
+    asked = [way for way in ways if not (served and way in _LAYERS)]
+    request = {"path": str(directory), "io": str(io), "inputs": inputs, "ways": asked}
+    found = runs.ask(request)
+    if not served:
+        found["reader"] = _read_back(source, directory)
+    return found
+
+
+def _read_back(source: Path, directory: Path) -> float | str:
+    """Compare the ``.keras`` files of both."""
+    with tempfile.TemporaryDirectory() as scratch:
+        files = [Path(scratch, f"{number}.keras") for number in range(2)]
+        for one, file in zip((source, directory), files, strict=True):
+            tfjs_codec.convert(one, file)
+        if files[0].read_bytes() == files[1].read_bytes():
+            return 0.0
+        return str(tfjs_codec.diff(*files))[:300]
+
+
+def main() -> None:
+    """Examine all cases and print what failed, and how many did not."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--ways", default="signature,serve,version_1,revive,layer")
+    parser.add_argument("--tolerance", type=float, default=1e-4)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    ways, results, count = arguments.ways.split(","), {}, Counter[str]()
+    settings = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [os.environ["TFJS_CODEC_TF_PYTHON"], str(RUNS)]
+    with closing(JsonLines(command, 600, {**settings, **_SETTINGS})) as runs:
+        for case in sorted(arguments.directory.glob("*/case.json")):
+            facts = json.loads(case.read_text())
+            io = case.with_name("io.npz")
+            if not (re.search(arguments.only, case.parent.name) and io.exists()):
+                continue
+            if facts.get("expect", "ok") != "ok" or facts.get("check", "outputs") != "outputs":
+                continue
+            with tempfile.TemporaryDirectory() as scratch:
+                saved = Path(scratch, "saved")
+                try:
+                    found = exam(case.with_name(facts["source"]), io, ways, runs, saved)
+                except UnsupportedModelError as error:
+                    found = {"refused": str(error)[:300]}
+                except Exception as error:  # noqa: BLE001
+                    found = {"failed": f"{type(error).__name__}: {error}"[:500]}
+            results[case.parent.name] = found
+            bad = {
+                way: gap
+                for way, gap in found.items()
+                if isinstance(gap, str) or not gap < arguments.tolerance
+            }
+            count.update(way for way in found if way not in bad)
+            count.update(f"{way} WRONG" for way in bad)
+            if bad:
+                print(case.parent.name, bad, flush=True)
+            if arguments.out:
+                arguments.out.write_text(json.dumps(results, indent=1))
+    print(len(results), "cases:", dict(sorted(count.items())))
+
+
+if __name__ == "__main__":
+    main()

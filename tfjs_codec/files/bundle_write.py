@@ -1,0 +1,147 @@
+"""Writes a TensorBundle, the checkpoint that :mod:`tfjs_codec.files.tensor_bundle` reads.
+
+Tensors lie one after the other in the order of their keys, little-endian and without padding, each
+whole in one shard. Bytes are copied file to file where a source holds them as they are to be; they
+are read once all the same, for their checksum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfjs_codec import pb
+from tfjs_codec.files.crc32c import Crc32c, masked
+from tfjs_codec.files.sink import Stage, StagedFile
+from tfjs_codec.files.sstable import write_sstable
+from tfjs_codec.files.tf_dtypes import STRING, dtype_number, dtype_of_numpy
+from tfjs_codec.files.varint import write_varint
+from tfjs_codec.ir.tensors import LazyTensor
+
+_CHUNK_BYTES = 1 << 20
+_VERSION = 1
+
+
+class Shard(NamedTuple):
+    """A data file to be written: its name, its size in bytes, the keys of its tensors."""
+
+    name: str
+    nbytes: int
+    keys: tuple[str, ...]
+
+
+def plan_bundle(
+    prefix: str, tensors: Mapping[str, LazyTensor], shard_size_bytes: int
+) -> tuple[Shard, ...]:
+    """Return the data files of the bundle *prefix*, from shapes and dtypes alone.
+
+    No file is larger than *shard_size_bytes* unless a single tensor is. Strings are read, since
+    nothing else says how long they are.
+    """
+    groups: list[list[str]] = [[]]
+    sizes = [0]
+    for key in sorted(tensors, key=str.encode):
+        tensor = tensors[key]
+        nbytes = _string_bytes(tensor) if tensor.dtype.kind == "O" else tensor.nbytes
+        if groups[-1] and sizes[-1] + nbytes > shard_size_bytes:
+            groups.append([])
+            sizes.append(0)
+        groups[-1].append(key)
+        sizes[-1] += nbytes
+    return tuple(
+        Shard(f"{prefix}.data-{number:05d}-of-{len(groups):05d}", size, tuple(keys))
+        for number, (size, keys) in enumerate(zip(sizes, groups, strict=True))
+    )
+
+
+def write_bundle(
+    stage: Stage,
+    prefix: str,
+    tensors: Mapping[str, LazyTensor],
+    shards: Sequence[Shard],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[tuple[str, int]]:
+    """Write *tensors* into *shards*, which :func:`plan_bundle` planned, then the index.
+
+    *progress* is called with the bytes of tensors done and to do.
+
+    Returns:
+        Names and sizes in bytes of the files.
+
+    Raises:
+        OutputError: Writing failed.
+        InputError: What reading a tensor raises.
+    """
+    header = pb.message_class("BundleHeaderProto")(num_shards=len(shards))
+    header.version.producer = _VERSION
+    entries: dict[bytes, bytes] = {b"": header.SerializeToString(deterministic=True)}
+    files: list[tuple[str, int]] = []
+    done, total = 0, sum(shard.nbytes for shard in shards)
+    for number, shard in enumerate(shards):
+        offset = 0
+        file = stage.create(shard.name)
+        try:
+            for key in shard.keys:
+                entry = _write_tensor(file, tensors[key])
+                entry.shard_id, entry.offset = number, offset
+                offset += entry.size
+                done += entry.size
+                if progress is not None:
+                    progress(done, total)
+                entries[key.encode()] = entry.SerializeToString(deterministic=True)
+        finally:
+            file.close()
+        files.append((shard.name, offset))
+    index = write_sstable(entries)
+    stage.write(f"{prefix}.index", index)
+    return [*files, (f"{prefix}.index", len(index))]
+
+
+def _write_tensor(file: StagedFile, tensor: LazyTensor) -> Any:
+    """Append the values of *tensor*; return its entry without its place."""
+    entry = pb.message_class("BundleEntryProto")(dtype=dtype_number(dtype_of_numpy(tensor.dtype)))
+    entry.shape.SetInParent()
+    for size in tensor.shape:
+        entry.shape.dim.add(size=size)
+    write = _write_strings if entry.dtype == STRING else _write_numbers
+    entry.size, crc = write(file, tensor)
+    entry.crc32c = masked(crc)
+    return entry
+
+
+def _write_numbers(file: StagedFile, tensor: LazyTensor) -> tuple[int, int]:
+    """Append numbers; return how many bytes they are, and their CRC."""
+    checksum, extent, size = Crc32c(), tensor.extent, 0
+    if extent is not None:
+        file.copy(extent)
+    wire = tensor.dtype.newbyteorder("<")
+    for chunk in tensor.chunks(_CHUNK_BYTES):
+        data = np.ascontiguousarray(chunk, wire).reshape(-1).view(np.uint8).data
+        checksum.update(data)
+        size += len(data)
+        if extent is None:
+            file.write(data)
+    return size, checksum.value()
+
+
+def _string_bytes(tensor: LazyTensor) -> int:
+    strings: list[bytes] = tensor.numpy().reshape(-1).tolist()
+    return 4 + sum(len(write_varint(len(text))) + len(text) for text in strings)
+
+
+def _write_strings(file: StagedFile, tensor: LazyTensor) -> tuple[int, int]:
+    """Append strings, as :mod:`tfjs_codec.files.bundle_tensors` describes them."""
+    strings: list[bytes] = tensor.numpy().reshape(-1).tolist()
+    checksum = Crc32c()
+    for text in strings:
+        checksum.update(len(text).to_bytes(4 if len(text) < 1 << 32 else 8, "little"))
+    lengths = masked(checksum.value()).to_bytes(4, "little")
+    checksum.update(lengths)
+    head = b"".join(write_varint(len(text)) for text in strings) + lengths
+    file.write(head)
+    for text in strings:
+        checksum.update(text)
+        file.write(text)
+    return len(head) + sum(map(len, strings)), checksum.value()
