@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from tfjs_codec.keras.classes import ALIASES, CLASSES, REQUIRED, KerasClass
 from tfjs_codec.keras.classes.row import COMMON_KEYS
 from tfjs_codec.layers.catalogue import REGISTRY
+from tfjs_codec.operations.catalogue import REGISTRY as GRAPHS
+from tfjs_codec.tracing.registry import Entry
 
 PACKAGE = Path(__file__).parents[2] / "tfjs_codec"
 # Taken apart by the reader, or by the rules of the layers that hold them.
@@ -79,3 +82,19 @@ def class_sets() -> dict[frozenset[str], list[str]]:
 
 def test_no_set_of_classes_is_listed_twice() -> None:
     assert {places[0]: places for places in class_sets().values() if len(places) > 1} == {}
+
+
+def defaults(entry: Entry) -> dict[str, object]:
+    parameters = inspect.signature(entry.function).parameters.values()
+    return {one.name: one.default for one in parameters if one.default is not one.empty}
+
+
+def test_options_of_operations_have_the_same_defaults_in_both_targets() -> None:
+    """Those of ``keras.ops``."""
+    compared = 0
+    for name in REGISTRY.ops.keys() & GRAPHS.ops.keys():
+        layers, graphs = defaults(REGISTRY.ops[name]), defaults(GRAPHS.ops[name])
+        for option in layers.keys() & graphs.keys():
+            assert layers[option] == graphs[option], (name, option)
+            compared += 1
+    assert compared > 60
