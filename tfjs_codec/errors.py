@@ -25,6 +25,11 @@ def brief(text: str) -> str:
     return shown if len(shown) <= _QUOTE_CHARS else shown[: _QUOTE_CHARS - 1] + "…"
 
 
+def count(number: int, noun: str) -> str:
+    """Return *number* and *noun*, a singular: ``1 layer``, ``1,234 layers``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def visible(text: str, keep: str = "") -> str:
     """Return *text* with all that a terminal would obey written as escapes, except *keep*."""
     return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
-from tfjs_codec.errors import visible
+from tfjs_codec.errors import count, visible
+
+_SHARD = re.compile(r"-shard\d+of")
+_LISTED = 8  # weight files of a group that the text lists one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +61,11 @@ class Report:
     def __str__(self) -> str:
         goal = f" -> {self.destination}" if self.destination else " (nothing written)"
         lines = [f"{self.source} ({self.format}){goal}"]
-        lines.append(f"  {self.weights} weights, {len(self.files)} files, {self.nbytes:,} bytes")
-        lines += [f"  file {name}: {nbytes:,} bytes" for name, nbytes in self.files]
+        files = count(len(self.files), "file")
+        lines.append(f"  {count(self.weights, 'weight')}, {files}, {count(self.nbytes, 'byte')}")
+        lines += _list_files(self.files)
         lines += [
-            f"  layer {name}: {kind} became {len(into)} layers: {', '.join(into)}"
+            f"  layer {name}: {kind} became {count(len(into), 'layer')}: {', '.join(into)}"
             for name, kind, into in self.lowered
         ]
         lines += [f"  renamed {old} to {new}" for old, new in self.renamed]
@@ -69,6 +76,17 @@ class Report:
         ]
         lines += [f"  warning: {text}" for text in self.warnings]
         return "\n".join(map(visible, lines))
+
+
+def _list_files(files: Sequence[tuple[str, int]]) -> Iterator[str]:
+    """Yield a line for each file, or for all weight files of a group if there are many."""
+    for _, group in groupby(files, lambda file: _SHARD.sub("", file[0])):
+        members = list(group)
+        (first, nbytes), (last, _) = members[0], members[-1]
+        if len(members) <= _LISTED:
+            yield from (f"  file {name}: {count(nbytes, 'byte')}" for name, nbytes in members)
+        else:
+            yield f"  {len(members):,} files {first} to {last}: {nbytes:,} bytes each, or less"
 
 
 def _tuples(value: Any) -> Any:

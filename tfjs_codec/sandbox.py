@@ -107,14 +107,14 @@ def _result(text: bytes, code: int) -> Any:
         raise KeyboardInterrupt
     hint = "Do not trust the file; the limits are raised with --limit sandbox_…=…."
     if code == -signal.SIGXCPU or (code == -signal.SIGKILL and not text):
-        raise UnsafeFileError("the sandbox ended it: it took too long", hint=hint)
+        raise UnsafeFileError("the sandbox stopped it: it took too long", hint=hint)
     try:
         answer = json.loads(text)
     except ValueError:
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         raise UnsafeFileError(f"reading it crashed ({name})", hint=hint) from None
     if "overrun" in answer:
-        raise UnsafeFileError(f"the sandbox ended it: it needs {answer['overrun']}", hint=hint)
+        raise UnsafeFileError(f"the sandbox stopped it: it needs {answer['overrun']}", hint=hint)
     if "crash" in answer:
         raise UnsafeFileError(f"reading it failed ({answer['crash']})", hint=hint)
     if "error" not in answer:

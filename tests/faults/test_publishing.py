@@ -49,7 +49,7 @@ def test_shards_of_another_model_are_not_overwritten(model, web, exchange, monke
         monkeypatch.setattr("tfjs_codec.files.publish._exchange", lambda *_: False)
     (web / "group1-shard1of4.bin").write_text("of another model")
     before = content(web)
-    with pytest.raises(UsageError, match=r"'group1-shard1of4\.bin' is there and not part of"):
+    with pytest.raises(UsageError, match=r"'group1-shard1of4\.bin' exists and is not part of"):
         tfjs_codec.convert(model, web, shard_size_bytes=16)
     assert content(web) == before
     tfjs_codec.convert(model, web, shard_size_bytes=16, force=True)
@@ -62,7 +62,7 @@ def test_files_that_come_while_we_write_are_not_overwritten(model, web):
         (web / "group1-shard1of4.bin").write_text("of another model")
 
     before = content(web)
-    with pytest.raises(UsageError, match="is there and not part of"):
+    with pytest.raises(UsageError, match="exists and is not part of"):
         tfjs_codec.convert(model, web, shard_size_bytes=16, progress=appear)
     assert content(web) == {**before, "group1-shard1of4.bin": b"of another model"}
 

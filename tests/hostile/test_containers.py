@@ -200,7 +200,7 @@ def _huge_claim() -> bytes:
     return patched(content, CENTRAL, 24, struct.pack("<L", 4_000_000_000))
 
 
-@case("lying_stored.keras", "CorruptFileError", "said to be 9")
+@case("lying_stored.keras", "CorruptFileError", "declared as 9")
 def _lying_stored() -> bytes:
     return patched(zip_of([("config.json", b"{}")]), CENTRAL, 24, struct.pack("<L", 9))
 

@@ -222,7 +222,7 @@ def test_versions_that_lie(version):
 def test_a_shape_that_disagrees_names_both():
     weights = {"d": [("d/kernel:0", np.ones((3, 5))), ("d/bias:0", np.ones(2))]}
     source = h5_model(sequential(dense()), weights)
-    refused(source, CorruptFileError, "d/kernel: file (3, 5), config needs (3, 2)")
+    refused(source, CorruptFileError, "d/kernel: its shape is (3, 5), the config needs (3, 2)")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,10 @@ def test_a_shape_that_disagrees_names_both():
     [
         ({}, "config needs"),
         ({"d": []}, "config needs"),
-        ({"d": WEIGHTS["d"][:1]}, "layer 'd': file holds 1 weights (kernel), config needs 2"),
+        (
+            {"d": WEIGHTS["d"][:1]},
+            "layer 'd': the file holds 1 weight (kernel), the config needs 2",
+        ),
         ({"d": [*WEIGHTS["d"], ("d/more:0", np.ones(1))]}, "file holds 3 weights"),
         ({"d": [("d/a:0", np.ones((3, 2))), ("d/b:0", np.ones(2))]}, "the weights a, b"),
         ({**WEIGHTS, "e": WEIGHTS["d"]}, "weights of 2 layers"),
@@ -243,10 +246,10 @@ def test_weights_that_are_not_the_config_s(weights, text):
 def test_kernels_of_wrong_ranks():
     for shape in ((), (3,), (3, 2, 1)):
         weights = {"d": [("d/kernel:0", np.ones(shape)), WEIGHTS["d"][1]]}
-        refused(h5_model(sequential(dense()), weights), CorruptFileError, f"file {shape}")
+        refused(h5_model(sequential(dense()), weights), CorruptFileError, f"its shape is {shape}")
     flat = entry("Flatten", "f", batch_input_shape=[None, 3])
     source = h5_model(sequential(flat, dense()), {"d": [("d/kernel:0", 1.0), WEIGHTS["d"][1]]})
-    refused(source, CorruptFileError, "d/kernel: file ()")
+    refused(source, CorruptFileError, "d/kernel: its shape is ()")
 
 
 def test_composed_recurrent_layers_check_their_weights():

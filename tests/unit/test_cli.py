@@ -17,6 +17,7 @@ from keras_files import dense_h5, entry, h5_model
 
 from tfjs_codec import __version__, load
 from tfjs_codec.cli import main as cli
+from tfjs_codec.report import Report
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_quantize_all_keeps_whole_what_the_type_cannot_hold(run, tmp_path, dtype
     code, out, _ = run("convert", path, tmp_path / "out", f"--quantize-{dtype}")
     assert code == 0
     kept = dtype == "float16" or not np.isfinite(value)
-    assert ("weight 'd/kernel' has " in out and "it stays whole" in out) == kept
+    assert ("weight 'd/kernel' has " in out and "it is not quantised" in out) == kept
     assert ["quantization" in weight for weight in entries(tmp_path / "out")] == [not kept, True]
     with load(tmp_path / "out") as model:
         limit = 0 if kept else 1e6 / 255
@@ -444,3 +445,22 @@ def test_progress_is_for_terminals(model, tmp_path):
     assert seen_on_a_terminal("convert", model, tmp_path / "out", "--quiet") == b""
     line = [sys.executable, "-c", SLOW, "convert", str(model), str(tmp_path / "out")]
     assert subprocess.run(line, capture_output=True, check=True).stderr == b""
+
+
+def test_numbers_of_one_have_a_singular_and_many_shards_share_a_line(run, tmp_path):
+    layer = entry("Dense", "d", units=40, batch_input_shape=[None, 50])
+    weights = [("d/kernel:0", np.ones((50, 40), "f4")), ("d/bias:0", np.ones(40, "f4"))]
+    source = tmp_path / "m.h5"
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
+    source.write_bytes(h5_model(config, {"d": weights}))
+    _, out, _ = run("convert", source, tmp_path / "o", "--weight-shard-size", "100")
+    assert "  2 weights, 83 files, " in out
+    assert (
+        "\n  82 files group1-shard1of82.bin to group1-shard82of82.bin: 100 bytes each, or less\n"
+        "  file model.json: "
+    ) in out
+    report = Report("m", "o", "keras-h5", (("a", 1),), 1, (("x", "Tile", ("Concatenate",)),))
+    assert str(report).splitlines()[1:] == [
+        "  1 weight, 1 file, 1 byte", "  file a: 1 byte",
+        "  layer x: Tile became 1 layer: Concatenate",
+    ]  # fmt: skip

@@ -118,7 +118,7 @@ def test_a_tfjs_model(tmp_path):
     dense = by_name(found)["dense_Dense1"]
     assert (dense.class_name, dense.shapes, dense.parameters) == ("Dense", ((None, 3),), 15)
     assert "metadata 'packageName': 'test'" in str(found)
-    assert found.warnings == ("1 weights belong to no layer by their names: 'iter'",)
+    assert found.warnings == ("1 weight without a layer of that name: 'iter'",)
 
 
 def test_shapes_and_parameters_are_those_of_the_source(fixtures_dir, tmp_path):

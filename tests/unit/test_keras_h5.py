@@ -191,9 +191,12 @@ def test_the_input_shape_that_keras_2_2_loses_follows_from_the_weights() -> None
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (["kernel"], "file holds 1 weights (kernel), config needs 2 (kernel, bias)"),
-        ([], "file holds 0 weights (), config needs 2 (kernel, bias)"),
-        (["kernel", "gamma"], "file holds the weights kernel, gamma, config needs kernel, bias"),
+        (["kernel"], "the file holds 1 weight (kernel), the config needs 2 (kernel, bias)"),
+        ([], "the file holds 0 weights (), the config needs 2 (kernel, bias)"),
+        (
+            ["kernel", "gamma"],
+            "the file holds the weights kernel, gamma, the config needs kernel, bias",
+        ),
     ],
 )
 def test_wrong_weights_are_told(weights: list[str], message: str) -> None:

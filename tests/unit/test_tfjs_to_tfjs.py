@@ -56,7 +56,7 @@ def test_layouts_keep_values_and_topology(web, tmp_path, options):
 
 def test_optimizer_and_training_config_are_stripped_unless_wanted(web, tmp_path):
     report = tfjs_codec.convert(web, tmp_path / "new")
-    assert report.dropped == ("1 weights of the optimizer", "the training config")
+    assert report.dropped == ("1 weight of the optimizer", "the training config")
     assert "trainingConfig" not in _index(tmp_path / "new")
     assert set(_weights(web)) - set(_weights(tmp_path / "new")) == {"iter"}
 

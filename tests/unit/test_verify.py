@@ -48,8 +48,8 @@ def failure(web, *arguments, **options):
 def test_what_was_written_is_verified(web):
     found = tfjs_codec.verify(web, against=dense_h5())
     assert found.format == "tfjs-layers"
-    assert "2 weights fill the weight files exactly" in str(found)
-    assert "2 variables that tfjs creates have weights of their shape" in str(found)
+    assert "the weight files hold exactly 2 weights" in str(found)
+    assert "names and shapes agree with 2 variables that tfjs creates" in str(found)
     assert "the values of 2 weights match the source" in str(found)
     assert found.notes == ()
     assert found.to_json()["checks"] == found.checks
@@ -185,7 +185,7 @@ def test_names_with_a_part_more_are_what_tfjs_accepts(web):
 
 def test_a_model_of_tfjs_with_its_optimizer(tmp_path):
     directory = manifest_model(tmp_path / "web", np.random.default_rng(0))
-    assert "3 weights fill" in str(tfjs_codec.verify(directory))
+    assert "hold exactly 3 weights" in str(tfjs_codec.verify(directory))
 
 
 def test_custom_layers_are_noted(tmp_path):
@@ -219,7 +219,7 @@ def test_checksums_on_the_command_line(tmp_path, capsys):
     files = [str(tmp_path / "m.h5"), str(tmp_path / "web")]
     assert cli.main(["convert", "--checksums", "--quiet", *files]) == 0
     assert cli.main(["verify", files[1]]) == 0
-    assert "the SHA-256 of 1 weight files matches the recorded one" in capsys.readouterr().out
+    assert "SHA-256 verified for 1 weight file\n" in capsys.readouterr().out
 
 
 def test_the_command_line(web, tmp_path, capsys):

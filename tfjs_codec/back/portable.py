@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from tfjs_codec.back import activations, masks, names, order
 from tfjs_codec.back.log import RaisingLog
-from tfjs_codec.errors import UnsupportedModelError
+from tfjs_codec.errors import UnsupportedModelError, count
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.references import refs_in
@@ -48,9 +48,9 @@ def make_portable(model: KerasModel, classes: frozenset[str]) -> tuple[KerasMode
     log.renamed += names.make_legal(main.graphs())
     if log.problems:
         problems = tuple(dict.fromkeys(log.problems))
-        count = "1 layer" if len(problems) == 1 else f"{len(problems)} layers"
+        layers = count(len(problems), "layer")
         raise UnsupportedModelError(
-            f"{count} cannot be expressed in Keras", path=model.path, problems=problems
+            f"{layers} cannot be expressed in Keras", path=model.path, problems=problems
         )
     return replace(model, graph=main), log
 

@@ -10,7 +10,7 @@ from typing import Any
 from tfjs_codec.comparison.compare import compare
 from tfjs_codec.comparison.sides import Described, Side, two_sides
 from tfjs_codec.conversion.job import Job
-from tfjs_codec.errors import UsageError, quote, visible
+from tfjs_codec.errors import UsageError, count, quote, visible
 from tfjs_codec.files.source import AnySource
 from tfjs_codec.options import ConvertOptions
 
@@ -82,7 +82,7 @@ class Diff:
             lines += [f"    {detail}" for detail in layer.details]
         lines += [f"  tensor {quote(tensor.name)}: {self._what(tensor)}" for tensor in self.tensors]
         layers, tensors = self.compared
-        lines.append(f"  in common: {layers} layers, {tensors} tensors")
+        lines.append(f"  in common: {count(layers, 'layer')}, {count(tensors, 'tensor')}")
         return "\n".join(map(visible, lines))
 
     def _where(self, kind: str) -> str:

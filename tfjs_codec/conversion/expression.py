@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tfjs_codec.conversion.job import Job
 from tfjs_codec.conversion.replacements import check_shapes, rename_layers, replace_layers
-from tfjs_codec.errors import TfjsCodecError, UnsupportedModelError
+from tfjs_codec.errors import TfjsCodecError, UnsupportedModelError, count
 from tfjs_codec.ir.loaded import (
     KerasModel,
     Loaded,
@@ -192,7 +192,7 @@ def _restore(
     if not options.training_config:
         weights = tuple(weight for weight in weights if not weight.optimizer)
         left = len(model.weights) - len(weights)
-        dropped = [f"{left} weights of the optimizer"] if left else []
+        dropped = [f"{count(left, 'weight')} of the optimizer"] if left else []
         dropped += [] if training is None else ["the training config"]
         training, report = None, replace(report, dropped=tuple(dropped))
     metadata = {**(model.metadata or {}), **(options.metadata or {})}

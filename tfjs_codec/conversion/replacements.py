@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tfjs_codec.conversion.job import Job
-from tfjs_codec.errors import UsageError, quote
+from tfjs_codec.errors import UsageError, count, quote
 from tfjs_codec.ir import references
 from tfjs_codec.ir.loaded import KerasModel, TensorFlowGraph, TfjsLayers
 
@@ -71,9 +71,9 @@ def _check_calls(keras: KerasModel, name: str, inner: KerasModel) -> None:
         inputs, outputs = len(inner.graph.inputs), len(inner.graph.outputs)
         if takes - {inputs} or gives >= outputs:
             raise UsageError(
-                f"the replacement of layer {quote(name)} has {inputs} inputs and {outputs} outputs;"
-                f" the layer is called on {max(takes, default=0)} tensors, of its outputs number "
-                f"{gives} is used",
+                f"the replacement of layer {quote(name)} has {count(inputs, 'input')} and "
+                f"{count(outputs, 'output')}; the layer is called on "
+                f"{count(max(takes, default=0), 'tensor')} and {count(gives + 1, 'output')} used",
                 path=inner.path,
             )
 

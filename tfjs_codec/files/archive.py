@@ -343,7 +343,7 @@ class _Reader:
             raise self._corrupt(name, f"compression method {member.method} ({method}) is not read")
         if member.method == _STORED and member.size != member.packed_bytes:
             raise self._corrupt(
-                name, f"stored as {member.packed_bytes:,} bytes, but said to be {member.size:,}"
+                name, f"stored as {member.packed_bytes:,} bytes, but declared as {member.size:,}"
             )
         self._limits.check_expansion(
             member.size,

@@ -568,7 +568,9 @@ def _text_attr(file: H5File, owner: Any, owner_name: str, name: str) -> str | li
             number += 1
         if text and items:
             raise CorruptFileError(
-                "text and lists among its parts", path=file.path, where=file.place(where)
+                "some of its parts are text, others are lists",
+                path=file.path,
+                where=file.place(where),
             )
         return text or items
 

@@ -77,7 +77,7 @@ def check_free(destination: Path, new: Iterable[str], old: frozenset[str]) -> No
     taken = sorted(visible_names(destination).intersection(new) - old)
     if taken:
         raise UsageError(
-            f"{quote(taken[0])} is there and not part of the model that is to be replaced",
+            f"{quote(taken[0])} exists and is not part of the model to be replaced",
             path=destination,
             hint="Name another directory, or pass --force (force=True) to replace it.",
         )

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
-from tfjs_codec.errors import Problem, quote, visible
+from tfjs_codec.errors import Problem, count, quote, visible
 
 Shape = tuple[int | None, ...]
 
@@ -109,8 +109,8 @@ class Inspection:
         lines += [f"  {what}: {_cut(value, _FACT_CHARS)}" for what, value in self.facts]
         lines += ["", *_table(_layer_rows(self.layers))] if self.layers else []
         lines += ["", *_table(_tensor_rows(self.tensors))] if self.tensors else []
-        total = f"{self.parameters:,} parameters ({self.frozen:,} frozen)"
-        lines += ["", f"{total}, {len(self.tensors)} tensors, {self.nbytes:,} bytes"]
+        total = f"{count(self.parameters, 'parameter')} ({self.frozen:,} frozen)"
+        lines += ["", f"{total}, {count(len(self.tensors), 'tensor')}, {self.nbytes:,} bytes"]
         lines += [f"  {_cut(name)} ({kind}) becomes {', '.join(into)}"
                   for name, kind, into in _lowered_layers(self.layers)]  # fmt: skip
         lines += [f"  left out: {text}" for text in self.dropped]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-from tfjs_codec.errors import InputError, quote
+from tfjs_codec.errors import InputError, count, quote
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import Folder, Source, unknown_format
@@ -120,8 +120,8 @@ def _graph_facts(content: dict[str, Any], topology: dict[str, Any]) -> Iterator[
         kind = str(node.get("op")) if isinstance(node, dict) else "?"
         operations[kind] = operations.get(kind, 0) + 1
     yield "operations", str(sum(operations.values()))
-    for kind, count in sorted(operations.items(), key=lambda item: (-item[1], item[0])):
-        yield f"  {quote(kind)}", str(count)
+    for kind, number in sorted(operations.items(), key=lambda item: (-item[1], item[0])):
+        yield f"  {quote(kind)}", str(number)
     signature = content.get("signature")
     for end in ("inputs", "outputs"):
         ends = _entries(signature.get(end) if isinstance(signature, dict) else None)
@@ -143,7 +143,7 @@ def _list_unplaced(graph: LayersGraph, tensors: list[TensorInfo]) -> Iterator[st
     if names:
         more = ", …" if len(names) > _LISTED else ""
         listed = ", ".join(map(quote, names[:_LISTED]))
-        yield f"{len(names)} weights belong to no layer by their names: {listed}{more}"
+        yield f"{count(len(names), 'weight')} without a layer of that name: {listed}{more}"
 
 
 class _Layers:

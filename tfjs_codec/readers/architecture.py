@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfjs_codec.errors import Problem, UnsupportedModelError, quote
+from tfjs_codec.errors import Problem, UnsupportedModelError, count, quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Ref
 from tfjs_codec.keras import keras1
@@ -383,7 +383,7 @@ def _model_inputs(graph: KerasGraph, argument: Any, place: Place) -> Any:
     _flatten(argument, flat)
     if len(flat) != len(graph.inputs):
         raise place.error(
-            f"the model {quote(graph.name)} is called with {len(flat)} inputs, "
+            f"the model {quote(graph.name)} is called with {count(len(flat), 'input')}, "
             f"it has {len(graph.inputs)}"
         )
     return flat if len(flat) > 1 else flat[0]

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec.errors import CorruptFileError, quote
+from tfjs_codec.errors import CorruptFileError, count, quote
 from tfjs_codec.files.hdf5 import Group
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
@@ -86,7 +86,8 @@ def _by_order(
     if len(owners) != len(tensors):
         raise _corrupt(
             group,
-            f"weights of {len(tensors)} layers ({_some(list(tensors))}), the architecture has "
+            f"the file holds weights of {count(len(tensors), 'layer')} "
+            f"({_some(list(tensors))}), the architecture has "
             f"{len(owners)} with weights ({_some([layer.name for layer in owners])})",
         )
     return list(zip(owners, tensors.values(), strict=True))
@@ -104,8 +105,8 @@ def assign(
         have = ", ".join(_short(name) for name, _ in found[:_SHOWN])
         need = ", ".join(slot.role for slot in wanted[:_SHOWN])
         raise place.error(
-            f"layer {quote(layer.name)}: file holds {len(found)} weights ({have}), "
-            f"config needs {len(wanted)} ({need})",
+            f"layer {quote(layer.name)}: the file holds {count(len(found), 'weight')} ({have}), "
+            f"the config needs {len(wanted)} ({need})",
         )
     order = _order(wanted, [name for name, _ in found])
     if order is None:
@@ -158,7 +159,8 @@ def _by_name(
             have = ", ".join(map(_short, names[:_SHOWN]))
             need = ", ".join(slot.role for slot in wanted[:_SHOWN])
             raise place.error(
-                f"layer {quote(layer.name)}: file holds the weights {have}, config needs {need}",
+                f"layer {quote(layer.name)}: the file holds the weights {have}, "
+                f"the config needs {need}",
             )
         order.append(fits[0])
         rest.remove(fits[0])

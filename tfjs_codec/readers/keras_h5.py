@@ -7,7 +7,7 @@ layout of Keras 3 (``.weights.h5``), which :mod:`tfjs_codec.readers.keras_v3` re
 
 from __future__ import annotations
 
-from tfjs_codec.errors import CorruptFileError, TfjsCodecError
+from tfjs_codec.errors import CorruptFileError, TfjsCodecError, count
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.hdf5 import H5File
 from tfjs_codec.ir.json_types import Json, JsonObject
@@ -19,8 +19,7 @@ from tfjs_codec.readers.h5_weights import flip_kernels, group_tensors, layer_nam
 from tfjs_codec.readers.input_shape import infer_input_shapes
 
 _NO_ARCHITECTURE = (
-    "weights only: {count} tensors, no architecture; "
-    "pass the architecture with --architecture model.json"
+    "weights only: {tensors}, no architecture; pass the architecture with --architecture model.json"
 )
 
 
@@ -51,7 +50,7 @@ def read(file: H5File, limits: Limits, architecture: Json = None) -> KerasModel 
         named_by="keras",
         weights=tuple(Weight(name, tensor) for name, tensor in loose.items()),
         keras_version=_text(file, "keras_version"),
-        warnings=(_NO_ARCHITECTURE.format(count=len(loose)),),
+        warnings=(_NO_ARCHITECTURE.format(tensors=count(len(loose), "tensor")),),
     )
 
 

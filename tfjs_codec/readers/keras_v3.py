@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfjs_codec.errors import CorruptFileError, quote
+from tfjs_codec.errors import CorruptFileError, count, quote
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.archive import Archive
 from tfjs_codec.files.hdf5 import H5File
@@ -265,8 +265,8 @@ class _Loader:
             roles = ", ".join(variable.role for variable in variables)
             raise self.store.error(
                 path,
-                f"layer {quote(layer.name)}: file holds {len(tensors)} weights, "
-                f"config needs {len(wanted)} ({roles})",
+                f"layer {quote(layer.name)}: the file holds {count(len(tensors), 'weight')}, "
+                f"the config needs {len(wanted)} ({roles})",
             )
 
     def _unknown(self, layer: KerasLayer, path: str) -> None:
@@ -290,6 +290,7 @@ class _Loader:
                 need = ", ".join(variable.role for variable in own_variables(layer) or ())
                 raise self.store.error(
                     path,
-                    f"layer {quote(layer.name)}: file holds 0 weights, config needs {need}",
+                    f"layer {quote(layer.name)}: the file holds no weights, "
+                    f"the config needs {need}",
                 )
             layer.weights = dict(twin.weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from tfjs_codec.errors import count
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.tracing.refusal import Refusal
 
@@ -31,7 +32,8 @@ def check_inputs(layer: KerasLayer, given: Sequence[Given]) -> None:
     graph = layer.graph
     assert graph is not None
     if len(given) != len(graph.inputs):
-        raise Refusal(f"it is called on {len(given)} tensors and has {len(graph.inputs)} inputs")
+        tensors, inputs = count(len(given), "tensor"), count(len(graph.inputs), "input")
+        raise Refusal(f"it is called on {tensors} and has {inputs}")
     by_name = {one.name: one for one in graph.layers}
     for number, (ref, tensor) in enumerate(zip(graph.inputs, given, strict=True)):
         config = by_name[ref.layer].config

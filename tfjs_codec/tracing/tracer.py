@@ -16,6 +16,7 @@ from tfjs_codec.errors import (
     RuleError,
     TfjsCodecError,
     UnsupportedModelError,
+    count,
     quote,
 )
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
@@ -209,9 +210,9 @@ class Tracer(Generic[V]):
         """
         if self.problems:
             problems = tuple(dict.fromkeys(self.problems))
-            count = "1 layer" if len(problems) == 1 else f"{len(problems)} layers"
+            layers = count(len(problems), "layer")
             raise UnsupportedModelError(
-                f"{count} cannot be expressed exactly in tfjs", path=self.path, problems=problems
+                f"{layers} cannot be expressed exactly in tfjs", path=self.path, problems=problems
             )
 
 

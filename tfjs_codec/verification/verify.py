@@ -15,7 +15,7 @@ import numpy as np
 from tfjs_codec.comparison.compare import compare
 from tfjs_codec.conversion.expression import express_graph, express_layers
 from tfjs_codec.conversion.job import Job
-from tfjs_codec.errors import InputError, UsageError, VerificationError, quote, visible
+from tfjs_codec.errors import InputError, UsageError, VerificationError, count, quote, visible
 from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.source import AnySource, open_source
 from tfjs_codec.ir.layers import Weight
@@ -99,7 +99,7 @@ def verify(
                     hint="Name the directory of a model.json.",
                 )  # fmt: skip
         weights = [weight for weight in model.weights if not weight.optimizer]
-        found.checks.append(f"{len(model.weights)} weights fill the weight files exactly")
+        found.checks.append(f"the weight files hold exactly {count(len(model.weights), 'weight')}")
         _check_checksums(path, model, found)
         variables = _check_variables(model, weights, found)
         if against is not None:
@@ -117,9 +117,9 @@ def verify(
         signature = model.fields.get("signature")
         node.check(Path(path), signature, predicting, found.checks, found.failures)
     if found.failures:
-        count = len(found.failures)
-        lines = found.failures[:_LISTED] + ["…"] * (count > _LISTED)
-        what = "\n  ".join([f"{count} check{'s' * (count > 1)} failed", *lines])
+        failed = len(found.failures)
+        lines = found.failures[:_LISTED] + ["…"] * (failed > _LISTED)
+        what = "\n  ".join([f"{count(failed, 'check')} failed", *lines])
         raise VerificationError(what, path=path, failures=tuple(found.failures))
     return Verification(path, model.format, tuple(found.checks), tuple(found.notes))
 
@@ -141,7 +141,7 @@ def _check_checksums(path: str, model: Tfjs, found: _Findings) -> None:
                 digest.update(piece)
         if digest.hexdigest() != wanted:
             found.failures.append(f"the SHA-256 of {quote(name)} does not match the recorded one")
-    found.checks.append(f"the SHA-256 of {len(listed)} weight files matches the recorded one")
+    found.checks.append(f"SHA-256 verified for {count(len(listed), 'weight file')}")
 
 
 def _check_variables(model: Tfjs, weights: Sequence[Weight], found: _Findings) -> Collection[str]:
@@ -164,8 +164,8 @@ def _check_layers(
     checked = check_layers_model(model.topology, shapes, model.path)
     found.failures += checked.failures
     found.notes += checked.notes
-    count = len(checked.variables)
-    found.checks.append(f"{count} variables that tfjs creates have weights of their shape")
+    variables = count(len(checked.variables), "variable")
+    found.checks.append(f"names and shapes agree with {variables} that tfjs creates")
     return checked.variables
 
 
@@ -183,8 +183,8 @@ def _check_constants(
     missing, spare = sorted(constants - names), sorted(names - constants)
     found.failures += [f"there is no weight for the constant {quote(name)}" for name in missing]
     if spare:
-        found.notes.append(f"{len(spare)} weights match no constant")
-    found.checks.append(f"{len(constants)} constants have weights")
+        found.notes.append(f"{count(len(spare), 'weight')} without a constant")
+    found.checks.append(f"weights found for {count(len(constants), 'constant')}")
 
 
 # ------------------------------------------------------------------------------------ the source
@@ -222,7 +222,7 @@ def _check_values(
         else:
             failure = _value_failure(weight, source)
             found.failures += [failure] if failure else []
-    found.checks.append(f"the values of {len(weights)} weights match the source")
+    found.checks.append(f"the values of {count(len(weights), 'weight')} match the source")
 
 
 def _value_failure(weight: Weight, source: LazyTensor) -> str | None:

@@ -105,7 +105,7 @@ def plan_weights(groups: Sequence[Sequence[Weight]], options: ConvertOptions) ->
         if weight.name in remaining and weight.tensor.dtype.kind == "f":
             misfit = find_misfit(weight.name, as_float32(weight.tensor), dtypes[weight.name])
             if misfit:
-                warnings.append(f"{misfit}; it stays whole")
+                warnings.append(f"{misfit}; it is not quantised")
                 del dtypes[weight.name]
     size = None if options.single_shard else options.shard_size_bytes
     planned = []

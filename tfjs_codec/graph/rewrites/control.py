@@ -24,7 +24,7 @@ def split_list(build: Build, node: Node) -> list[Ref] | None:
     x, shape, lengths = node.inputs
     sizes = build.numbers(lengths)
     if sizes is None:
-        build.refuse("tfjs takes the parts for rows", "Make the lengths constant.")
+        build.refuse("tfjs splits into single rows", "Make the lengths constant.")
         return None
     kind = str(node.attrs["element_dtype"])
     count = len(sizes)

@@ -207,7 +207,7 @@ class Scope:
         for key, value in config.items():
             numbers = value if isinstance(value, list) else [value]
             if not all(math.isfinite(one) for one in numbers if isinstance(one, float)):
-                raise Refusal(f"the option {key} is not finite, which JSON cannot say")
+                raise Refusal(f"the option {key} is not finite, which JSON cannot represent")
         if missing := missing_keys(class_name, config):
             raise AssertionError(f"tfjs's {class_name} needs {missing}")
         shapes = [tensor.shape for tensor in inputs]
@@ -334,7 +334,7 @@ class Scope:
         for key, shape in expected.items():
             if weights[key].shape != tuple(shape):
                 raise CorruptFileError(
-                    f"file {weights[key].shape}, config needs {tuple(shape)}",
+                    f"its shape is {weights[key].shape}, the config needs {tuple(shape)}",
                     path=self.session.path,
                     where=f"{name}/{key}",
                 )

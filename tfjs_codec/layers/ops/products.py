@@ -186,7 +186,7 @@ def _einsum(
     texts = [text for text in (*operands, subscripts, equation) if isinstance(text, str) and text]
     pair = [operand for operand in operands if not isinstance(operand, str)]
     if len(texts) != 1 or len(pair) != 2 or "->" not in texts[0]:
-        raise Refusal("an einsum of other than two operands")
+        raise Refusal("an einsum of one operand, or of more than two")
     x, y = (v if isinstance(v, Tensor) else ArrayTensor("constant", np.asarray(v)) for v in pair)
     left, right, out = _letters(texts[0], len(x.shape))
     if not isinstance(x, Tensor):

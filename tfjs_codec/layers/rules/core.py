@@ -155,7 +155,7 @@ def masking(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Multiply by 0s and 1s."""
     value = layer.config["mask_value"]
     if not isfinite(value):
-        raise Refusal("the option mask_value is not finite, which JSON cannot say")
+        raise Refusal("the option mask_value is not finite, which JSON cannot represent")
     mask = Mask("any", (Mask("not_equal", (x, value)),))
     keep = reshape(b, masks.compute(b, mask), (*x.shape[1:-1], 1))
     return replace(b.add("Multiply", [x, keep]), mask=mask)
