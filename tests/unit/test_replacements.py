@@ -81,7 +81,7 @@ def test_one_that_takes_more_tensors(custom, tmp_path):
     config = {"name": "m", "layers": layers, "input_layers": [["a", 0, 0], ["b", 0, 0]],
               "output_layers": [["s", 0, 0]]}  # fmt: skip
     two = h5_model({"class_name": "Functional", "config": config}, {})
-    with pytest.raises(UsageError, match="has 2 inputs and 1 outputs"):
+    with pytest.raises(UsageError, match="has 2 inputs and 1 output; the layer takes 1 tensor"):
         tfjs_codec.convert(custom, tmp_path / "web", replace={"gain": two})
 
 

@@ -72,8 +72,9 @@ def _check_calls(keras: KerasModel, name: str, inner: KerasModel) -> None:
         if takes - {inputs} or gives >= outputs:
             raise UsageError(
                 f"the replacement of layer {quote(name)} has {count(inputs, 'input')} and "
-                f"{count(outputs, 'output')}; the layer is called on "
-                f"{count(max(takes, default=0), 'tensor')} and {count(gives + 1, 'output')} used",
+                f"{count(outputs, 'output')}; the layer takes "
+                f"{count(max(takes, default=0), 'tensor')} and at least "
+                f"{count(gives + 1, 'output')} is needed",
                 path=inner.path,
             )
 
