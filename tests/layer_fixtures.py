@@ -88,10 +88,10 @@ def _arrays(path: Path, outputs: str) -> tuple[list[np.ndarray], list[np.ndarray
 
 
 class Programs:
-    """The models of ``fixtures/make/layer_programs.py``, and what Keras 3 computed with them."""
+    """The models of a maker like ``layer_programs.py``, and what Keras 3 computed with them."""
 
-    def __init__(self) -> None:
-        with zipfile.ZipFile(FIXTURES / "programs.zip") as archive:
+    def __init__(self, archive_name: str = "programs.zip") -> None:
+        with zipfile.ZipFile(FIXTURES / archive_name) as archive:
             self.how: dict[str, dict[str, Any]] = json.loads(archive.read("programs.json"))
             with np.load(io.BytesIO(archive.read("io.npz"))) as arrays:
                 self._arrays = dict(arrays)

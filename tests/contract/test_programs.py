@@ -1,20 +1,24 @@
 """Small Keras models of all layers and operations predict what Keras predicted, by both targets.
 
-The models are those of ``fixtures/make/layer_programs.py``. Layers and graph run in numpy
-interpreters that share nothing with the rules: each translation checks the other.
+The models are those of ``fixtures/make/layer_programs.py``, and of ``graph_programs.py`` what
+only graphs can express. Layers and graph run in numpy interpreters that share nothing with the
+rules: each translation checks the other.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from compare import assert_close
-from layer_fixtures import Programs
+from layer_fixtures import Programs, Recorded
 from layers_interpreter import load
 
 import tfjs_codec
 from tfjs_codec.errors import UnsupportedModelError
 
 PROGRAMS = Programs()
+GRAPHS = Programs("graph_programs.zip")
 
 # What tfjs's Layers cannot say; all others must be taken.
 NOT_AS_LAYERS = frozenset(
@@ -74,8 +78,6 @@ NOT_AS_LAYERS = frozenset(
         "trunc",
     }
 )
-# Refused by one or both targets until a rule reads the option; all others must be taken.
-NOT_AS_GRAPH = ("diagonal",)  # refused
 # Keras's JAX computes cubic weights, TensorFlow looks them up.
 BICUBIC = "Resizing_6"
 
@@ -100,12 +102,20 @@ def test_not_as_layers(name, tmp_path):
         tfjs_codec.convert(PROGRAMS.get(name, tmp_path).source, tmp_path / "web", to="layers")
 
 
-@pytest.mark.parametrize("name", sorted(PROGRAMS.how.keys() - {*NOT_AS_GRAPH}))
-def test_as_graph(name, tmp_path):
-    keras = PROGRAMS.get(name, tmp_path)
-    tfjs_codec.convert(keras.source, tmp_path / "web", to="graph", allow_approximate=True)
-    for path in (keras.source, tmp_path / "web"):
+def check_graph(keras: Recorded, web: Path, **closeness: float) -> None:
+    tfjs_codec.convert(keras.source, web, to="graph", allow_approximate=True)
+    for path in (keras.source, web):
         with tfjs_codec.load(path) as model:
             found = model.predict(keras.inputs)
         outputs = found if isinstance(found, list) else [found]
-        assert_close(outputs, keras.outputs, **tolerance(name))
+        assert_close(outputs, keras.outputs, **closeness)
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS.how))
+def test_as_graph(name, tmp_path):
+    check_graph(PROGRAMS.get(name, tmp_path), tmp_path / "web", **tolerance(name))
+
+
+@pytest.mark.parametrize("name", sorted(GRAPHS.how))
+def test_only_as_graph(name, tmp_path):
+    check_graph(GRAPHS.get(name, tmp_path), tmp_path / "web")

@@ -114,6 +114,10 @@ _K3_CLASSES = {
     "layer_norm": "layer_normalization",
     "rms_norm": "rms_normalization",
     "divide": "true_divide",
+    "all_close": "allclose",
+    "c_dist": "cdist",
+    "is_in": "isin",
+    "search_sorted": "searchsorted",
 }
 # NodeDef operations: (function, parameters of the inputs by position).
 _NODE_DEFS: dict[str, tuple[str, tuple[str, ...]]] = {

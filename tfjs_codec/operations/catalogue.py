@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from tfjs_codec.operations.ops import (  # noqa: F401 - each module registers its operations
     arithmetic,
+    arrangements,
     convolution,
     functions,
     image,
     indexing,
+    integers,
     linalg,
+    losses,
+    matrices,
     reductions,
+    sampling,
     shapes,
+    signal,
     slicing,
+    statistics,
 )
 from tfjs_codec.operations.registry import REGISTRY
 from tfjs_codec.operations.rules import (  # noqa: F401 - the same
@@ -25,6 +32,7 @@ from tfjs_codec.operations.rules import (  # noqa: F401 - the same
     preprocessing,
     recurrent,
     spatial,
+    spectrograms,
     wrappers,
 )
 

@@ -33,7 +33,7 @@ def _lanczos(radius: int) -> Kernel:
 
 
 _BLOCK_VALUES = 1 << 17  # computed at a time
-_KERNELS: dict[str, Kernel] = {
+KERNELS: dict[str, Kernel] = {
     "bilinear": lambda x: np.maximum(1 - x, 0),
     "bicubic": _cubic(0, 0.5),
     "mitchellcubic": _cubic(1 / 3, 1 / 3),
@@ -72,14 +72,14 @@ def resize_matrix(
             return np.asarray(np.maximum(covered / scale, 0))
 
         return formula((size, target), share)
-    if method not in _KERNELS:
+    if method not in KERNELS:
         raise Refusal(f"resizing by '{method}' interpolation")
 
     def weight(i: Places, j: Places) -> Floats:
         position = (j + 0.5) * scale - 0.5
         if grid:
             position = np.round(position * grid) / grid
-        return _KERNELS[method](np.abs(position - i) / (max(scale, 1) if antialias else 1))
+        return KERNELS[method](np.abs(position - i) / (max(scale, 1) if antialias else 1))
 
     def prepare() -> Callable[[Places, Places], Floats]:
         block, rows = max(1, _BLOCK_VALUES // size), np.arange(size)[:, None]

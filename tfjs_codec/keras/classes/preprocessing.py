@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from tfjs_codec.ir.keras import Config
-from tfjs_codec.keras.classes.row import CAST, CHANNELS, REQUIRED, KerasClass, rows_by_name
+from tfjs_codec.keras.classes.row import (
+    CAST,
+    CHANNELS,
+    REQUIRED,
+    KerasClass,
+    Variable,
+    rows_by_name,
+)
 
 _IMAGE = ("data_format", "value_range")
 _FILL = ("fill_mode", "fill_value", "interpolation", "data_format", "seed")
@@ -58,15 +65,15 @@ ROWS = rows_by_name(
         "top_db", "window",
     )), (3, 3)),
     _preprocessing("STFTSpectrogram", {**CHANNELS, **dict.fromkeys((
-        "expand_dims", "fft_length", "frame_length", "frame_step", "mode", "padding",
-        "periodic", "scaling", "window",
-    ))}, (3, 3)),
-    _preprocessing("AutoContrast", dict.fromkeys(_IMAGE), (3, 3)),
+        "expand_dims", "frame_length", "frame_step", "mode", "padding",
+    ))}, (3, 3))._replace(
+        inert=("fft_length", "periodic", "scaling", "window"),  # in the kernels
+        variables=(Variable("real_kernel", present=lambda config: config["mode"] != "imag"),
+                   Variable("imag_kernel", present=lambda config: config["mode"] != "real"))),
+    _preprocessing("AutoContrast", {"value_range": None}, (3, 3))._replace(inert=("data_format",)),
     _preprocessing("ContrastLimitedAdaptiveHistogramEqualization",
                    dict.fromkeys((*_IMAGE, "clip_limit", "tile_grid_size")), (3, 3)),
     _preprocessing("Equalization", dict.fromkeys((*_IMAGE, "bins")), (3, 3)),
-    _preprocessing("Solarization",
-                   dict.fromkeys((*_IMAGE, "addition_factor", "threshold_factor", "seed")), (3, 3)),
     _preprocessing("Pipeline", {"layers": REQUIRED}, (3, 3), outputs=None),
     _preprocessing("MaxNumBoundingBoxes", dict.fromkeys(("max_number", "fill_value")), (3, 3),
                    outputs=None),
@@ -96,6 +103,7 @@ ROWS = rows_by_name(
     _augmentation("RandomPerspective", *_FILL, "factor", "scale"),
     _augmentation("RandomPosterization", *_IMAGE, "factor", "seed"),
     _augmentation("RandomSaturation", *_IMAGE, "factor", "seed"),
+    _augmentation("Solarization", *_IMAGE, "addition_factor", "threshold_factor", "seed"),
     _augmentation("RandomSharpness", *_IMAGE, "factor", "seed"),
     _augmentation("RandomShear", *_FILL, "x_factor", "y_factor"),
 )  # fmt: skip

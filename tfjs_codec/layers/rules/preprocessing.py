@@ -75,7 +75,7 @@ refuse(
     hint="Map the values in JavaScript and feed the model from the next layer on.",
 )
 refuse(
-    "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization", "Solarization",
+    "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization",
     reason="it works on the histogram or range of an image, which tfjs layers cannot",
     hint="Do it in JavaScript before the model.",
 )  # fmt: skip

@@ -159,6 +159,8 @@ def negative(b: Builder, x: Operand) -> Value:
 def absolute(b: Builder, x: Operand) -> Value:
     """Return the absolute value."""
     x = b.value(x)
+    if x.dtype.startswith("complex"):
+        return b.emit("ComplexAbs", x, dtype="float32", Tout="float32")
     return x if x.dtype == "bool" else b.emit("Abs", x)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from tfjs_codec.operations.ops.shapes import (
 from tfjs_codec.operations.ops.slicing import flip, getitem, pad, slice_axis, take
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Dims, Operand, Value
-from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 from tfjs_codec.tracing.sizes import per_axis
 
 
@@ -176,9 +177,25 @@ def depthwise_conv(
         x, kernel = expand_dims(b, x, 1), expand_dims(b, kernel, 0)
         strides, dilations = strides * 2, [1, *dilations]
     if strides[0] != strides[-1]:
-        raise Refusal("a depthwise convolution with different strides, which tfjs does not take")
+        return _unequal(b, x, kernel, strides, left, dilations)
     y = _convolution(b, "DepthwiseConv2dNative", x, kernel, strides, left, dilations)
     return squeeze(b, y, 1) if rank == 1 else y
+
+
+def _unequal(
+    b: Builder, x: Value, kernel: Value, strides: list[int], padding: bytes, dilations: list[int]
+) -> Value:
+    """Take the steps that both strides share, then some of the results: tfjs has one stride."""
+    if padding == b"SAME":
+        reach = [((k or 0) - 1) * d + 1 for k, d in zip(kernel.shape, dilations, strict=False)]
+        pairs = [_same_widths(*each) for each in zip(x.shape[1:3], reach, strides, strict=True)]
+        known = [pair for pair in pairs if pair is not None]
+        if len(known) < 2:
+            raise StaticShapeNeeded("a depthwise convolution with different strides")
+        x = pad(b, x, [(0, 0), *known, (0, 0)])
+    step = gcd(*strides)
+    y = _convolution(b, "DepthwiseConv2dNative", x, kernel, [step, step], b"VALID", dilations)
+    return getitem(b, y, [slice(None), *(slice(None, None, each // step) for each in strides)])
 
 
 @operation("separable_conv")
@@ -476,7 +493,9 @@ def layer_normalization(
     axes = normalize_axes(x, axis)
     centred = a.subtract(b, x, mean(b, x, axes, True))
     variance = mean(b, a.square(b, centred), axes, True)
-    y = a.multiply(b, centred, f.rsqrt(b, a.add(b, variance, float(epsilon or 1e-3))))
+    y = a.multiply(
+        b, centred, f.rsqrt(b, a.add(b, variance, float(1e-7 if epsilon is None else epsilon)))
+    )
     if gamma is not None:
         y = a.multiply(b, y, along(b, gamma, x, axes))
     return y if beta is None else a.add(b, y, along(b, beta, x, axes))
@@ -490,7 +509,7 @@ def rms_normalization(
     x = f.real(b, x)
     axes = normalize_axes(x, axis)
     square = mean(b, a.square(b, x), axes, True)
-    least = float(1.1920929e-07 if epsilon is None else epsilon)
+    least = float(1e-7 if epsilon is None else epsilon)
     y = a.multiply(b, x, f.rsqrt(b, a.add(b, square, least)))
     # Keras broadcasts the scale from the last axis, whatever the axis.
     return y if scale is None else a.multiply(b, y, scale)

@@ -11,18 +11,23 @@ from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import functions as f
 from tfjs_codec.operations.ops.reductions import any_, cumsum, max_, sum_
 from tfjs_codec.operations.ops.shapes import (
+    arange,
+    broadcast_to,
     dynamic_shape,
+    elements,
     expand_dims,
     moveaxis,
     normalize_axis,
     ravel,
     reshape,
+    size_of,
+    total_size,
     transpose,
 )
-from tfjs_codec.operations.ops.slicing import from_start, getitem
+from tfjs_codec.operations.ops.slicing import from_start, gather, pad
 from tfjs_codec.operations.registry import operation, refuse
-from tfjs_codec.operations.values import Operand, Value, is_float
-from tfjs_codec.tracing.refusal import Refusal, check_constant
+from tfjs_codec.operations.values import Operand, Value, broadcast, is_float
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
 
 
 @operation()
@@ -33,15 +38,22 @@ def take_along_axis(b: Builder, x: Operand, indices: Operand, axis: Any = None) 
         x, indices, axis = ravel(b, x), ravel(b, indices), 0
     at = normalize_axis(x, axis)
     places = from_start(b, x, indices, at)
-    size = x.shape[at]
-    if size is None:
-        raise Refusal("a lookup in rows of unknown size")
-    if size * (indices.shape[at] or size) > 1 << 16:
-        raise Refusal("a lookup in rows of this size")
     row, wanted = moveaxis(b, x, at, -1), moveaxis(b, places, at, -1)
-    hit = a.equal(b, expand_dims(b, wanted, -1), np.arange(size, dtype=np.int32))
-    picked = a.where(b, hit, expand_dims(b, row, -2), b.value(0, x.dtype))
-    return moveaxis(b, b.value(sum_(b, picked, -1), x.dtype), -1, at)
+    outer = broadcast(row.shape[:-1], wanted.shape[:-1])
+    if row.shape[:-1] != outer or wanted.shape[:-1] != outer:
+        full = next((one for one in (row, wanted) if one.shape[:-1] == outer), None)
+        if full is None:
+            raise Refusal("a lookup by indices with axes of another size")
+        target = dynamic_shape(b, full)[:-1]
+        row, wanted = (
+            one if one is full else broadcast_to(b, one, [*target, size_of(b, one, -1)])
+            for one in (row, wanted)
+        )
+    *sizes, size = dynamic_shape(b, row)
+    starts = a.multiply(b, arange(b, 0, total_size(b, sizes), dtype="int32"), size)
+    if sizes:
+        wanted = a.add(b, wanted, reshape(b, starts, [*sizes, 1]))
+    return moveaxis(b, gather(b, ravel(b, row), wanted, 0), -1, at)
 
 
 @operation()
@@ -116,12 +128,13 @@ def _ordered(b: Builder, x: Operand, axis: Any) -> list[Value]:
     if axis is None:
         x, axis = ravel(b, x), 0
     moved, back = _last(b, x, axis)
-    size = moved.shape[-1]
-    if size is None:
-        raise Refusal("sorting along an axis of unknown size")
     flat = b.value(moved, "int32") if moved.dtype == "bool" else moved
     # Equal elements keep their order; largest first, so that of the negative.
-    values, places = top_k(b, a.negative(b, flat), size)
+    count = b.value(size_of(b, moved, -1), "int32")
+    values, places = b.emit_many(
+        "TopKV2", a.negative(b, flat), count, sorted=True,
+        results=[(moved.shape, flat.dtype), (moved.shape, "int32")],
+    )  # fmt: skip
     found = [b.value(a.negative(b, values), x.dtype), places]
     return found if back is None else [transpose(b, one, back) for one in found]
 
@@ -136,56 +149,6 @@ def sort(b: Builder, x: Operand, axis: Any = -1) -> Value:
 def argsort(b: Builder, x: Operand, axis: Any = -1) -> Value:
     """Return the places of the elements from the smallest up."""
     return _ordered(b, x, axis)[1]
-
-
-@operation("quantile")
-def quantile(
-    b: Builder, x: Operand, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False
-) -> Value:
-    """Return quantiles, interpolated between elements."""
-    x = b.value(x)
-    x = x if is_float(x.dtype) else b.value(x, "float32")
-    if isinstance(q, Value) or np.ndim(q) or method not in ("linear", "lower", "higher", "nearest"):
-        raise Refusal("several quantiles, or another method than interpolation")
-    axes = list(range(x.rank)) if axis is None else axis if isinstance(axis, list) else [axis]
-    at = [normalize_axis(x, one) for one in axes]
-    others = [i for i in range(x.rank) if i not in at]
-    moved = transpose(b, x, [*others, *at])
-    count = 1
-    for one in at:
-        size = x.shape[one]
-        if size is None:
-            raise Refusal("a quantile of an unknown number of elements")
-        count *= size
-    flat = reshape(b, moved, [*dynamic_shape(b, moved)[: len(others)], count])
-    ordered = sort(b, flat, -1)
-    place = float(q) * (count - 1)
-    low = int(np.floor(place))
-    high = min(low + 1, count - 1)
-    if method != "linear":
-        chosen = {"lower": low, "higher": int(np.ceil(place)), "nearest": round(place)}[method]
-        y = getitem(b, ordered, [Ellipsis, chosen])
-    else:
-        below, above = (getitem(b, ordered, [Ellipsis, i]) for i in (low, high))
-        share = place - low
-        y = a.add(b, a.multiply(b, below, 1 - share), a.multiply(b, above, share))
-    if keepdims:
-        y = expand_dims(b, y, sorted(at))
-    return y
-
-
-@operation("percentile")
-def percentile(
-    b: Builder, x: Operand, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False
-) -> Value:
-    """Return percentiles."""
-    return quantile(b, x, float(q) / 100, axis, method, keepdims)
-
-
-@operation("median")
-def median(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return medians."""
-    return quantile(b, x, 0.5, axis, "linear", keepdims)
 
 
 @operation("searchsorted")
@@ -231,12 +194,48 @@ def scatter_update(
 ) -> Value:
     """Return a value with elements at indices replaced."""
     x = b.value(inputs)
-    if reduction is not None:
-        raise Refusal(f"a scattered '{reduction}'")
     places, updates = b.value(indices, "int32"), b.value(updates, x.dtype)
-    return b.emit(
-        "TensorScatterUpdate", x, places, updates, shape=x.shape, dtype=x.dtype, Tindices="int32"
-    )
+    if reduction == "add":
+        shape = b.value(dynamic_shape(b, x), "int32")
+        return a.add(b, x, b.emit("ScatterNd", places, updates, shape, shape=x.shape,
+                                  dtype=x.dtype, Tindices="int32"))  # fmt: skip
+    if reduction not in (None, "max", "min"):
+        raise Refusal(f"a scattered '{reduction}'")
+    op = {None: "TensorScatterUpdate", "max": "TensorScatterMax", "min": "TensorScatterMin"}
+    return b.emit(op[reduction], x, places, updates, shape=x.shape, dtype=x.dtype, Tindices="int32")
+
+
+@operation("slice_update")
+def slice_update(b: Builder, inputs: Operand, start_indices: Any, updates: Operand) -> Value:
+    """Return a value with a block replaced, from *start_indices* on."""
+    x = b.value(inputs)
+    new = b.value(updates, x.dtype)
+    if None in x.shape[1:] or None in new.shape[1:]:
+        raise StaticShapeNeeded("a block of unknown size")
+    starts = elements(b, start_indices, x.rank)
+    whole = new.shape[0] == x.shape[0] and starts[0] == 0
+    if not all(isinstance(one, int) for one in starts) or not (whole or None not in new.shape):
+        raise Refusal("a block whose place is computed at run time")
+    ends = [(one, max((size or 0) - one - (part or 0), 0)) for one, size, part in
+            zip(starts, x.shape, new.shape, strict=True)]  # fmt: skip
+    ends[0] = (0, 0) if whole else ends[0]
+    sizes = [1 if i == 0 and whole else size or 0 for i, size in enumerate(x.shape)]
+    inside = np.zeros(sizes, bool)
+    inside[tuple(slice(one, one + (part or 1)) for one, part in
+                 zip(starts, new.shape, strict=True))] = True  # fmt: skip
+    return a.where(b, inside, pad(b, new, ends), x)
+
+
+@operation("unravel_index")
+def unravel_index(b: Builder, indices: Operand, shape: Any) -> list[Value]:
+    """Return the indices along each axis of places in the flat order."""
+    x, found = b.value(indices), []
+    total = int(np.prod(shape))
+    x = a.where(b, a.less(b, x, 0), a.add(b, x, total), x)
+    for size in reversed([int(one) for one in shape]):
+        found.append(a.mod(b, x, size))
+        x = a.floor_divide(b, x, size)
+    return found[::-1]
 
 
 refuse(

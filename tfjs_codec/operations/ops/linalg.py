@@ -21,8 +21,8 @@ from tfjs_codec.operations.ops.shapes import (
     total_size,
     transpose,
 )
-from tfjs_codec.operations.ops.slicing import unstack
-from tfjs_codec.operations.registry import operation, refuse
+from tfjs_codec.operations.ops.slicing import diagonal, unstack
+from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value, broadcast, is_float
 from tfjs_codec.tracing.refusal import Refusal
 
@@ -111,19 +111,38 @@ def tensordot(b: Builder, x1: Operand, x2: Operand, axes: Any = 2) -> Value:
 
 
 @operation("cross")
-def cross(b: Builder, x1: Operand, x2: Operand, **axes: Any) -> Value:
-    """Return the vectors orthogonal to pairs of vectors of three elements."""
-    if any(value not in (None, -1) for value in axes.values()):
-        raise Refusal("a cross product along another axis than the last")
+def cross(
+    b: Builder, x1: Operand, x2: Operand, axisa: int = -1, axisb: int = -1, axisc: int = -1,
+    axis: int | None = None,
+) -> Value:  # fmt: skip
+    """Return the vectors orthogonal to pairs of vectors of three elements, or their length."""
     x, y = a.promoted(b, x1, x2)
-    if x.shape[-1] != 3 or y.shape[-1] != 3:
-        raise Refusal("a cross product of vectors of two elements")
-    u, v = unstack(b, x, axis=-1), unstack(b, y, axis=-1)
-    parts = [
-        a.subtract(b, a.multiply(b, u[i], v[j]), a.multiply(b, u[j], v[i]))
-        for i, j in ((1, 2), (2, 0), (0, 1))
-    ]
-    return stack(b, parts, -1)
+    first, second, out = (one if axis is None else axis for one in (axisa, axisb, axisc))
+    u, v = unstack(b, x, axis=first), unstack(b, y, axis=second)
+
+    def part(i: int, j: int) -> Value:
+        return a.subtract(b, a.multiply(b, u[i], v[j]), a.multiply(b, u[j], v[i]))
+
+    if len(u) == len(v) == 2:
+        return part(0, 1)
+    if len(u) != 3 or len(v) != 3:
+        raise Refusal("a cross product of vectors of two elements and of three")
+    return stack(b, [part(1, 2), part(2, 0), part(0, 1)], out)
+
+
+@operation("kron")
+def kron(b: Builder, x1: Operand, x2: Operand) -> Value:
+    """Return the products of all pairs of elements, in blocks."""
+    x, y = a.promoted(b, x1, x2)
+    rank = max(x.rank, y.rank)
+    while x.rank < rank:
+        x = expand_dims(b, x, 0)
+    while y.rank < rank:
+        y = expand_dims(b, y, 0)
+    sizes = [total_size(b, [size_of(b, x, i), size_of(b, y, i)]) for i in range(rank)]
+    wide = expand_dims(b, x, [2 * i + 1 for i in range(rank)])
+    deep = expand_dims(b, y, [2 * i for i in range(rank)])
+    return reshape(b, a.multiply(b, wide, deep), sizes)
 
 
 # ------------------------------------------------------------------------------------- einsum
@@ -177,12 +196,8 @@ def _summed(b: Builder, x: Value, letters: str, others: Sequence[str]) -> tuple[
     if len(set(letters)) != len(letters):
         repeated = next(c for c in letters if letters.count(c) > 1)
         i, j = letters.index(repeated), letters.rindex(repeated)
-        size = x.shape[i]
-        if size is None:
-            raise Refusal("the diagonal of a matrix of unknown size")
-        shape = [size if axis in (i, j) else 1 for axis in range(x.rank)]
-        kept = a.multiply(b, x, np.eye(size, dtype=np.float32).reshape(shape))
-        return _summed(b, sum_(b, kept, j), letters[:j] + letters[j + 1 :], others)
+        order = letters[:i] + letters[i + 1 : j] + letters[j + 1 :] + repeated
+        return _summed(b, diagonal(b, x, 0, i, j), order, others)
     gone = [i for i, c in enumerate(letters) if not any(c in other for other in others)]
     left = "".join(c for i, c in enumerate(letters) if i not in gone)
     return (sum_(b, x, gone) if gone else x), left
@@ -243,11 +258,3 @@ def _known(b: Builder, size: Any) -> Any:
     if isinstance(size, tuple):
         return size_of(b, *size)
     return size
-
-
-refuse(
-    "svd", "qr", "eig", "eigh", "inv", "det", "slogdet", "cholesky", "cholesky_inverse", "solve",
-    "solve_triangular", "lu_factor", "lstsq", "pinv", "matrix_rank",
-    reason="tfjs has no linear algebra beyond products",
-    hint="Compute it in JavaScript.",
-)  # fmt: skip

@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import functions as f
@@ -17,7 +15,7 @@ from tfjs_codec.operations.ops.shapes import (
     ravel,
     reshape,
 )
-from tfjs_codec.operations.ops.slicing import slice_axis
+from tfjs_codec.operations.ops.slicing import diagonal, slice_axis
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value
 from tfjs_codec.tracing.refusal import Refusal
@@ -289,13 +287,4 @@ def trapezoid(b: Builder, y: Operand, x: Operand = None, dx: float = 1.0, axis: 
 def trace(b: Builder, x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     """Return the sums of the diagonals."""
     x = b.value(x)
-    first, second = normalize_axis(x, axis1), normalize_axis(x, axis2)
-    rows, columns = x.shape[first], x.shape[second]
-    if rows is None or columns is None:
-        raise Refusal("the diagonal of a matrix of unknown size")
-    keep = np.eye(rows, columns, offset, bool)
-    if first > second:
-        keep = keep.T
-    sizes = [x.shape[i] if i in (first, second) else 1 for i in range(x.rank)]
-    kept = a.where(b, keep.reshape([size or 1 for size in sizes]), x, b.value(0, x.dtype))
-    return sum_(b, kept, [first, second])
+    return sum_(b, diagonal(b, x, offset, axis1, axis2), -1)

@@ -12,6 +12,7 @@ import numpy as np
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops.shapes import (
+    arange,
     bound,
     concatenate,
     dynamic_shape,
@@ -25,6 +26,7 @@ from tfjs_codec.operations.ops.shapes import (
     strided,
     tile,
     total_size,
+    transpose,
 )
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value
@@ -85,7 +87,7 @@ def unstack(b: Builder, x: Operand, num: int | None = None, axis: int = 0) -> li
     return b.emit_many("Unpack", x, results=[(shape, x.dtype)] * count, num=count, axis=at)
 
 
-def slice_axis(b: Builder, x: Value, axis: int, start: int | None, stop: int | None) -> Value:
+def slice_axis(b: Builder, x: Value, axis: int, start: Any, stop: Any) -> Value:
     """Return the part of one axis from *start* to before *stop*."""
     key: list[Any] = [slice(None)] * axis + [slice(start, stop)]
     return getitem(b, x, key)
@@ -246,10 +248,8 @@ def roll(b: Builder, x: Operand, shift: Any, axis: Any = None) -> Value:
     axes = [normalize_axis(x, one) for one in axes]
     for at, by in zip(axes, shifts * (len(axes) // len(shifts)), strict=True):
         size = x.shape[at]
-        if size is None:
-            raise Refusal("a roll of an axis of unknown size")
-        cut = -by % size
-        if cut:
+        cut: Any = -by % size if size is not None else a.mod(b, -by, size_of(b, x, at))
+        if isinstance(cut, Value) or cut:
             parts = [slice_axis(b, x, at, cut, None), slice_axis(b, x, at, 0, cut)]
             x = concatenate(b, parts, at)
     return x
@@ -287,32 +287,58 @@ def pad(
         size = x.shape[at]
         if not any(pair):
             continue
-        if size is None:
-            raise Refusal(f"padding by '{mode}' along an axis of unknown size")
-        places = np.pad(np.arange(size), pair, mode)  # type: ignore[call-overload]
-        x = take(b, x, places, at)
+        if size is not None:
+            x = take(b, x, np.pad(np.arange(size), pair, mode), at)  # type: ignore[call-overload]
+            continue
+        count = size_of(b, x, at)
+        places = arange(b, -pair[0], a.add(b, count, pair[1]), dtype="int32")
+        inside = a.clip(b, places, 0, a.subtract(b, count, 1))
+        x = gather(b, x, inside if mode == "edge" else a.mod(b, places, count), at)
     return x
 
 
 @operation("tril")
 def tril(b: Builder, x: Operand, k: int = 0) -> Value:
     """Return the lower triangles, zeros above diagonal *k*."""
-    return _triangle(b, b.value(x), lambda rows, columns: a.less_equal(b, columns, rows + k))
+    return _triangle(b, b.value(x), k, a.less_equal)
 
 
 @operation("triu")
 def triu(b: Builder, x: Operand, k: int = 0) -> Value:
     """Return the upper triangles, zeros below diagonal *k*."""
-    return _triangle(b, b.value(x), lambda rows, columns: a.greater_equal(b, columns, rows + k))
+    return _triangle(b, b.value(x), k, a.greater_equal)
 
 
-def _triangle(b: Builder, x: Value, keep: Any) -> Value:
+def _triangle(b: Builder, x: Value, k: int, keep: Any) -> Value:
     height, width = x.shape[-2:]
     if height is None or width is None:
-        raise Refusal("a triangle of unknown size")
+        down, right = (arange(b, 0, size_of(b, x, axis), dtype="int32") for axis in (-2, -1))
+        return a.where(
+            b, keep(b, right, a.add(b, expand_dims(b, down, 1), k)), x, b.value(0, x.dtype)
+        )
     check_constant(height, width)
     rows, columns = np.arange(height)[:, None], np.arange(width)  # the passes fold small ones
-    return a.where(b, keep(rows, columns), x, b.value(0, x.dtype))
+    return a.where(b, keep(b, columns, rows + k), x, b.value(0, x.dtype))
+
+
+@operation("diagonal")
+def diagonal(b: Builder, x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
+    """Return the diagonals of two axes as a last one."""
+    x = b.value(x)
+    first, second = normalize_axis(x, axis1), normalize_axis(x, axis2)
+    rest = [i for i in range(x.rank) if i not in (first, second)]
+    x = transpose(b, x, [*rest, first, second])
+    *outer, rows, columns = dynamic_shape(b, x)
+    down, right = max(-offset, 0), max(offset, 0)
+    flat = reshape(b, x, [*outer, total_size(b, [rows, columns])])
+    if isinstance(rows, int) and isinstance(columns, int):
+        numbers = np.arange(max(min(rows - down, columns - right), 0))
+        return gather(b, flat, b.constant((numbers + down) * columns + numbers + right, "int32"),
+                      len(outer))  # fmt: skip
+    count = a.minimum(b, a.subtract(b, rows, down), a.subtract(b, columns, right))
+    row = arange(b, 0, a.maximum(b, count, 0), dtype="int32")
+    places = a.add(b, a.multiply(b, a.add(b, row, down), columns), a.add(b, row, right))
+    return gather(b, flat, places, len(outer))
 
 
 def gather(b: Builder, x: Value, indices: Value, axis: int) -> Value:

@@ -12,12 +12,13 @@ from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import functions as f
 from tfjs_codec.operations.ops import shapes as s
+from tfjs_codec.operations.ops.attention import causal_mask
 from tfjs_codec.operations.ops.linalg import einsum, matmul
 from tfjs_codec.operations.ops.reductions import sum_
 from tfjs_codec.operations.ops.slicing import repeat
 from tfjs_codec.operations.registry import rule
 from tfjs_codec.operations.values import Value
-from tfjs_codec.tracing.refusal import Refusal, check_constant
+from tfjs_codec.tracing.refusal import Refusal
 
 
 def both(b: Builder, *masks: Value | None) -> Value | None:
@@ -27,17 +28,6 @@ def both(b: Builder, *masks: Value | None) -> Value | None:
         if mask is not None:
             found = mask if found is None else a.logical_and(b, found, mask)
     return found
-
-
-def causal_mask(b: Builder, query: Value, key: Value) -> Value:
-    """Return ``(1, steps, places)``: true where a step may see a place, itself or before."""
-    steps, places = query.shape[1], key.shape[1]
-    if steps is not None and places is not None:
-        check_constant(steps, places)
-        return b.constant(np.tri(steps, places, dtype=bool)[None])
-    rows = s.arange(b, 0, s.size_of(b, query, 1), dtype="int32")
-    columns = s.arange(b, 0, s.size_of(b, key, 1), dtype="int32")
-    return a.greater_equal(b, s.expand_dims(b, rows, [0, 2]), columns)
 
 
 # -------------------------------------------------------------------------- multi-head attention

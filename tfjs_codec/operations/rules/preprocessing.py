@@ -11,6 +11,7 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.keras.classes import names_of
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
+from tfjs_codec.operations.ops import functions as f
 from tfjs_codec.operations.ops import reductions as r
 from tfjs_codec.operations.ops import shapes as s
 from tfjs_codec.operations.ops.indexing import one_hot, searchsorted
@@ -151,3 +152,24 @@ refuse(
     hint=_TEXT,
 )
 refuse("HashedCrossing", reason="tfjs does not hash crossed features", hint=_TEXT)
+
+
+@rule("AutoContrast")
+def auto_contrast(b: Builder, layer: KerasLayer, x: Value) -> Value:
+    """Min and Max of each channel, Mul, AddV2."""
+    low, high = (float(each) for each in layer.config.get("value_range") or (0, 255))
+    x = f.real(b, x)
+    scaled = a.multiply(b, a.subtract(b, x, low), 255 / (high - low))
+    first, last = (side(b, scaled, [1, 2], True) for side in (r.min_, r.max_))
+    factor = a.divide(b, 255.0, a.subtract(b, last, first))
+    shift = a.negative(b, a.multiply(b, first, factor))
+    wide = a.clip(b, a.add(b, a.multiply(b, scaled, factor), shift), 0.0, 255.0)
+    back = a.add(b, a.multiply(b, wide, (high - low) / 255), low)
+    return a.where(b, f.isnan(b, back), x, back)
+
+
+refuse(
+    "ContrastLimitedAdaptiveHistogramEqualization", "Equalization",
+    reason="it works on the histogram of an image, which tfjs has no operations for",
+    hint="Do it in JavaScript before the model.",
+)  # fmt: skip
