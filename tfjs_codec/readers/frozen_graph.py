@@ -25,6 +25,7 @@ from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers.graph_def import GraphReader
 from tfjs_codec.readers.manifest import read_manifest
+from tfjs_codec.readers.signatures import warn_of_order
 from tfjs_codec.tfjs.graph_ops import op_def
 
 _INPUTS = frozenset(("Placeholder", "PlaceholderWithDefault"))
@@ -72,7 +73,8 @@ def read_graph(source: Source, options: ConvertOptions) -> Graph:
         if node.op in _INPUTS and name in needed
     }
     functions = reader.functions(message.library)
-    return Graph(nodes, inputs, outputs, functions=functions, path=source.path)
+    warnings = warn_of_order(inputs, outputs)
+    return Graph(nodes, inputs, outputs, functions=functions, path=source.path, warnings=warnings)
 
 
 def _with_values(nodes: dict[str, Node], source: Source, limits: Limits) -> dict[str, Node]:

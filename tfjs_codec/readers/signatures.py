@@ -56,14 +56,14 @@ def read_graph(model: SavedModelDir, signature_name: str | None = None, *, verif
         return _main_graph(model, base, name, verify)
     graph = _Captures(model, base, verify).graph(meta.signature_def[name], *concrete)
     metadata = model.json(0)
-    if not isinstance(metadata, dict) or "class_name" not in metadata:
-        return graph
-    return replace(
-        graph,
-        inputs=_in_keras_order(metadata, graph.inputs, "input_layers"),
-        outputs=_in_keras_order(metadata, graph.outputs, "output_layers"),
-        casts=True,
-    )
+    if isinstance(metadata, dict) and "class_name" in metadata:
+        graph = replace(
+            graph,
+            inputs=_in_keras_order(metadata, graph.inputs, "input_layers"),
+            outputs=_in_keras_order(metadata, graph.outputs, "output_layers"),
+            casts=True,
+        )
+    return replace(graph, warnings=warn_of_order(graph.inputs, graph.outputs))
 
 
 def _in_keras_order(
@@ -187,7 +187,7 @@ def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> G
 
     inputs, outputs = tensors(signature.inputs), tensors(signature.outputs)
     inputs = dict(sorted(inputs.items(), key=lambda item: places[item[1].ref.node]))
-    unordered = _warn_of_order(inputs, outputs)
+    unordered = warn_of_order(inputs, outputs)
     graph = feed(replace(base, outputs=outputs, warnings=unordered), inputs)
     fillers = table_initializers(model.meta_graph, base.nodes)
     needed = reachable(base.nodes, fillers)
@@ -201,8 +201,12 @@ def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> G
     return load_variables(graph, model, model.tensors(verify=verify))
 
 
-def _warn_of_order(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Return a warning if several tensors go in or come out, whose order the file does not say."""
+def warn_of_order(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Return a warning if several tensors go in or come out.
+
+    tfjs takes and returns arrays in the order of the keys in ``model.json``, which is that of
+    *inputs* and *outputs*. The official converter orders the keys by a hash.
+    """
     several = [
         f"{role} {', '.join(map(quote, tensors))}"
         for role, tensors in (("inputs", inputs), ("outputs", outputs))
@@ -210,8 +214,11 @@ def _warn_of_order(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) 
     ]
     if not several:
         return ()
-    listed = " and ".join(several)
-    return (f"the signature does not order its {listed}; use their names in tfjs, not arrays",)
+    text = (
+        f"arrays of {' and '.join(several)} are in this order, which the file does not fix and the "
+        "official converter may change: use their names in tfjs, not arrays"
+    )
+    return (text,)
 
 
 def feed(graph: Graph, inputs: Mapping[str, Tensor]) -> Graph:
