@@ -229,19 +229,14 @@ def _move_swallowed_path(arguments: argparse.Namespace) -> None:
 
 def _install_alias(directory: str) -> int:
     """Write an executable ``tensorflowjs_converter`` that runs this program into *directory*."""
-    from tfjs_codec.files.sink import staged_file
+    from tfjs_codec.files.sink import check_file_destination, write_file
 
     path, windows = Path(directory) / _ALIAS, os.name == "nt"
     code = f'"{sys.executable}" -m tfjs_codec.cli.compat'
     text = f"@{code} %*\r\n" if windows else f'#!/bin/sh\nexec {code} "$@"\n'
     path = path.with_suffix(".bat") if windows else path
-    with staged_file(path, (b"#!/bin/sh\nexec", b"@"), force=False) as stage:
-        file = stage.create(path.name)
-        try:
-            file.write(text.encode())
-        finally:
-            file.close()
-        stage.make_executable(path.name)
+    check_file_destination(path, (b"#!/bin/sh\nexec", b"@"), force=False)
+    write_file(path, text.encode(), executable=True)
     say(f"{path} runs {_NAME}")
     return 0
 

@@ -321,6 +321,22 @@ def staged_file(destination: Path, magics: tuple[bytes, ...], *, force: bool) ->
         yield stage
 
 
+def write_file(destination: Path, data: bytes, *, executable: bool = False) -> None:
+    """Put *data* at *destination*, whatever file was there; it is whole or as it was.
+
+    Raises:
+        OutputError: Writing failed.
+    """
+    with staged_file(destination, (b"",), force=True) as stage:
+        file = stage.create(destination.name)
+        try:
+            file.write(data)
+        finally:
+            file.close()
+        if executable:
+            stage.make_executable(destination.name)
+
+
 @contextmanager
 def _staging(
     destination: Path, finish: Callable[[Path], None], *, single: bool = False

@@ -114,7 +114,7 @@ class Quantizer:
                     hint="Leave it out, or use uint16.",
                 )
         else:
-            self._scale, self._min, self._max = _affine_range(low, high, self.dtype)
+            self._scale, self._min, self._max = affine_range(low, high, self.dtype)
             self.entry |= {"min": self._min, "scale": self._scale}
         self.entry["original_dtype"] = "float32"
         self._max_error = 0.0
@@ -172,7 +172,7 @@ class Quantizer:
         return (float(low), float(high)) if low <= high else (0.0, 0.0)
 
 
-def _affine_range(low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float, float]:
+def affine_range(low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float, float]:
     """Return (scale, min, max) for values from *low* to *high*."""
     if low == high:
         return 1.0, low, low
