@@ -6,12 +6,14 @@ quoted through :func:`quote`, which bounds it and makes control characters visib
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 _QUOTE_CHARS = 80
 _REASON_CHARS = 400
 _LISTED = 100  # problems in a message
+_SUGGESTED = 8  # names in a hint
 
 
 def quote(value: object) -> str:
@@ -33,6 +35,19 @@ def count(number: int, noun: str) -> str:
 def visible(text: str, keep: str = "") -> str:
     """Return *text* with all that a terminal would obey written as escapes, except *keep*."""
     return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return the hint for a *name* that is not one of *known*: the nearest, or all of them."""
+    from difflib import get_close_matches  # noqa: PLC0415  few need it
+
+    names = list(known)
+    near = get_close_matches(name, names, 1)
+    if near:
+        return f"Did you mean {quote(near[0])}?"
+    listed = ", ".join(map(quote, names[:_SUGGESTED]))
+    more = ", …" if len(names) > _SUGGESTED else ""
+    return f"There are: {listed}{more}." if names else ""
 
 
 class TfjsCodecError(Exception):

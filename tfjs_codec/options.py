@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypedDict
 
-from tfjs_codec.errors import UsageError, quote
+from tfjs_codec.errors import UsageError, quote, suggest
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.outputs import TARGETS, Target
 
@@ -134,7 +134,7 @@ class ConvertOptions:
     def __post_init__(self) -> None:
         if self.to is not None and self.to not in TARGETS:
             raise UsageError(
-                f"{quote(self.to)} is not a target", hint=f"There are: {', '.join(TARGETS)}."
+                f"{quote(self.to)} is not a target", hint=suggest(str(self.to), TARGETS)
             )
         size = self.shard_size_bytes
         if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
@@ -172,11 +172,7 @@ def choose(
         return options
     for name in choices:
         if name not in OPTIONS:
-            from difflib import get_close_matches  # noqa: PLC0415  few need it
-
-            near = get_close_matches(name, OPTIONS, 1)
-            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(OPTIONS)}."
-            raise UsageError(f"there is no option {quote(name)}", hint=hint)
+            raise UsageError(f"there is no option {quote(name)}", hint=suggest(name, OPTIONS))
         if name not in known.__optional_keys__:  # type: ignore[attr-defined]
             raise no_effect(name, "this function")
     return replace(_NONE, **choices)

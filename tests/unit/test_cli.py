@@ -297,7 +297,7 @@ def test_no_command(run):
     ("name", "code", "text"),
     [
         ("missing.h5", 3, "missing.h5: No such file or directory"),
-        ("empty.h5", 3, "empty.h5: the file is empty"),
+        ("empty.h5", 3, "empty.h5: this is an empty file"),
         ("bad.h5", 3, "bad.h5: "),
         ("directory", 3, "directory: the directory has neither"),
     ],

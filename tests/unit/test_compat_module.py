@@ -116,7 +116,7 @@ def test_the_command_line_as_a_function(tmp_path):
         ["--input_format=keras", str(tmp_path / "m.h5"), str(tmp_path / "web")]
     )
     assert (tmp_path / "web" / "model.json").exists()
-    with pytest.raises(SystemExit):
+    with pytest.raises(UsageError, match="unrecognized arguments"):
         tensorflowjs.converters.convert(["--nonsense"])
 
 

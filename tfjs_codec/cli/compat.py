@@ -83,7 +83,8 @@ def run(argv: Sequence[str] | None) -> int:
     """Convert as the arguments *argv* say, and return 0.
 
     Raises:
-        SystemExit: They make no sense, or ask for help.
+        SystemExit: They ask for help.
+        UsageError: They make no sense.
         TfjsCodecError: As :func:`tfjs_codec.convert` raises it.
     """
     return _run(_parser().parse_args(argv))
@@ -101,7 +102,7 @@ def _spell(message: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = shared.Parser(
         prog=_NAME,
         description="Convert models with the flags of tensorflowjs_converter.",
         epilog=shared.EPILOG,

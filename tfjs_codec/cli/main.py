@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser for *argv*: the subcommands that it does not name have no options."""
-    parser = argparse.ArgumentParser(
+    parser = shared.Parser(
         prog="tfjs-codec",
         description="Convert Keras models to TensorFlow.js without TensorFlow.",
         epilog=EPILOG,

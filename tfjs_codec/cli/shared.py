@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from tfjs_codec.cli.program import say
-from tfjs_codec.errors import UsageError
+from tfjs_codec.errors import UsageError, quote, suggest
 
 if TYPE_CHECKING:
     from tfjs_codec.ir.json_types import Json, JsonObject
@@ -46,6 +47,26 @@ class Command(Protocol):
     def run(self, arguments: argparse.Namespace) -> int:
         """Do the work and return the exit code."""
         ...
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are as short as all others, and say what may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError for *message* of argparse."""
+        unknown = re.fullmatch(r"unrecognized arguments: (--[a-z][\w-]*).*", message)
+        choice = re.match(r"argument \w+: invalid choice: '([^']*)'", message)
+        inner = [action.choices for action in self._actions if isinstance(action.choices, dict)]
+        hint = f"See {self.prog} --help."
+        if unknown:
+            parsers = [self, *(parser for choices in inner for parser in choices.values())]
+            flags = [flag for one in parsers for action in one._actions
+                     for flag in action.option_strings]  # fmt: skip
+            hint = suggest(unknown[1], flags)
+        elif choice and inner:
+            message = f"there is no command {quote(choice[1])}"
+            hint = suggest(choice[1], [name for choices in inner for name in choices])
+        raise UsageError(message, hint=hint)
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -137,11 +158,11 @@ def limits(items: Sequence[str]) -> Limits:
     from tfjs_codec.limits import DEFAULT_LIMITS
     from tfjs_codec.options import parse_size
 
-    known = {field.name for field in fields(DEFAULT_LIMITS)}
+    known = [field.name for field in fields(DEFAULT_LIMITS)]
     changes = {}
     for name, value in pairs(items):
         if name not in known:
-            raise UsageError(f"there is no limit {name!r}", hint=f"There are {sorted(known)}.")
+            raise UsageError(f"there is no limit {quote(name)}", hint=suggest(name, known))
         changes[name] = parse_size(value)
     return replace(DEFAULT_LIMITS, **changes)
 

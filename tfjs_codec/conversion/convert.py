@@ -8,10 +8,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from tfjs_codec.conversion.destinations import publish_directory, publish_file
+from tfjs_codec.conversion.destinations import publish_directory, publish_file, resolve
 from tfjs_codec.conversion.expression import (
     express_graph,
     express_keras,
@@ -67,7 +66,7 @@ def convert(
     with ExitStack() as stack:
         where = None if dry else destination
         if isinstance(where, str | os.PathLike):
-            where = Path(where)
+            where = resolve(where)
         check = stack.enter_context(watch())
         job = Job(options.begin(), stack, replacements, where, progress, check)
         target = options.to or target_of(destination)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import UsageError
-from tfjs_codec.files.source import ZIP_MAGIC
+from tfjs_codec.files.source import INDEX, ZIP_MAGIC, check_no_url
 from tfjs_codec.report import Report
 
 if TYPE_CHECKING:
@@ -20,6 +20,37 @@ if TYPE_CHECKING:
 
 
 Files: TypeAlias = Sequence[tuple[str, int]]  # names, and sizes in bytes
+
+# Formats that people ask for and we do not write, and what to do for them.
+_SAVED_MODEL = "Write a SavedModel (--to savedmodel) and give it to"
+_FOREIGN = {
+    ".tflite": f"{_SAVED_MODEL} tf.lite.TFLiteConverter.",
+    ".onnx": f"{_SAVED_MODEL} tf2onnx.",
+    ".pb": "Name a directory, with --to savedmodel.",
+    ".mlmodel": f"{_SAVED_MODEL} coremltools.",
+    ".mlpackage": f"{_SAVED_MODEL} coremltools.",
+    ".pt": "Convert to .npz and read the weights with numpy.",
+    ".pth": "Convert to .npz and read the weights with numpy.",
+    ".safetensors": "Convert to .npz and read the weights with numpy.",
+    ".json": "Name the directory for model.json and its weight files.",
+    ".bin": "Name the directory for model.json and its weight files.",
+}
+
+
+def resolve(destination: str | os.PathLike[str]) -> Path:
+    """Return the path that *destination* means; a ``model.json`` stands for its directory.
+
+    Raises:
+        UsageError: It is a URL, or asks for a format that is not written.
+    """
+    check_no_url(os.fspath(destination))
+    path = Path(destination)
+    if path.name == INDEX:
+        return path.parent
+    hint = _FOREIGN.get(path.suffix.lower())
+    if hint is not None and not path.is_dir():
+        raise UsageError(f"{path.suffix} files are not written", path=path, hint=hint)
+    return path
 
 
 def publish_directory(
@@ -90,8 +121,6 @@ def publish(
 
 def _check_not_source(destination: Path, source: str) -> None:
     """Refuse to replace the source: what it holds would be lost, or lose its precision."""
-    from tfjs_codec.files.source import INDEX
-
     target, origin = (Path(os.path.realpath(path)) for path in (destination, source))
     if target in (origin, origin.parent if origin.name == INDEX else origin):
         raise UsageError("is the source file", path=destination, hint="Name another one.")

@@ -25,6 +25,8 @@ from tfjs_codec.report import Report
 if TYPE_CHECKING:
     from tfjs_codec.ir.graph import Graph
 
+_ARCHITECTURE = "Name it with --architecture FILE, the text of model.to_json()."
+
 
 def express_layers(model: Loaded, job: Job) -> tuple[TfjsLayers | TfjsGraph | Weights, Report]:
     """Return *model* in layers that tfjs has; a tfjs model of any kind stays what it is.
@@ -79,8 +81,9 @@ def trace_graph(model: Loaded, job: Job) -> Graph:
             )
         case TfjsGraph() | Weights():
             raise UnsupportedModelError(
-                "weights without an architecture, which a graph model needs", path=model.path
-            )
+                "weights without an architecture, which a graph model needs", path=model.path,
+                hint=_ARCHITECTURE,
+            )  # fmt: skip
 
 
 def with_signature(model: TensorFlowGraph, options: ConvertOptions) -> TensorFlowGraph | KerasModel:
@@ -125,7 +128,7 @@ def express_keras(model: Loaded, job: Job) -> tuple[KerasModel, Report]:
         what = "a graph model, which has operations and no layers"
         raise UnsupportedModelError(
             what if is_graph else "weights without an architecture", path=model.path,
-            hint="Its weights can be written as .npz.",
+            hint="Its weights can be written as .npz." if is_graph else _ARCHITECTURE,
         )  # fmt: skip
     if isinstance(model, TfjsLayers) and not job.replacements:
         keras, report = job.read_back(model), Report(model.path, "", model.format)

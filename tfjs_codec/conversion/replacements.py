@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tfjs_codec.conversion.job import Job
-from tfjs_codec.errors import UsageError, count, quote
+from tfjs_codec.errors import UsageError, count, quote, suggest
 from tfjs_codec.ir import references
 from tfjs_codec.ir.loaded import KerasModel, TensorFlowGraph, TfjsLayers
 
@@ -19,13 +19,16 @@ def rename_layers(keras: KerasModel, new_names: Mapping[str, str]) -> KerasModel
     """
     if not new_names:
         return keras
-    taken = {layer.name for model in keras.graph.graphs() for layer in model.layers}
+    taken = dict.fromkeys(layer.name for model in keras.graph.graphs() for layer in model.layers)
     for old, new in new_names.items():
         if old not in taken:
-            raise UsageError(f"there is no layer {quote(old)} to rename", path=keras.path)
+            raise UsageError(
+                f"there is no layer {quote(old)} to rename", path=keras.path,
+                hint=suggest(old, taken),
+            )  # fmt: skip
         if new in taken:
             raise UsageError(f"there is a layer {quote(new)} already", path=keras.path)
-        taken.add(new)
+        taken[new] = None
     graph = keras.graph.copy()
     for model in graph.graphs():
         references.rename(model, new_names)
@@ -49,8 +52,12 @@ def replace_layers(keras: KerasModel, job: Job) -> KerasModel:
             raise UsageError(
                 "a replacement needs an architecture, not only weights", path=inner.path
             )
-        if name not in {layer.name for layer in keras.graph.walk()}:
-            raise UsageError(f"there is no layer '{name}' to replace", path=keras.path)
+        names = [layer.name for layer in keras.graph.walk()]
+        if name not in names:
+            raise UsageError(
+                f"there is no layer {quote(name)} to replace", path=keras.path,
+                hint=suggest(name, names),
+            )  # fmt: skip
         _check_calls(keras, name, inner)
         models[name] = inner.graph
     return replace(keras, graph=references.replace_layers(keras.graph, models))

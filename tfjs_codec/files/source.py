@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
 
 from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError, quote
+from tfjs_codec.files.guess import guess, guess_directory
 from tfjs_codec.files.paths import check_name, existing_child
 from tfjs_codec.files.varint import read_varint
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
@@ -47,18 +49,6 @@ _KINDS = (
     (stat.S_ISCHR, "a character device"),
     (stat.S_ISBLK, "a block device"),
     (stat.S_ISSOCK, "a socket"),
-)
-# What people really pass by mistake: (how the file starts, what it is, what to do).
-_MISTAKES = (
-    (b"version https://git-lfs", "a Git LFS pointer, not the model itself", "Run git lfs pull."),
-    (b"<!doctype", "an HTML page, probably an error page", "Download the model again."),
-    (b"<html", "an HTML page, probably an error page", "Download the model again."),
-    (b"\x89png", "a PNG image", ""),
-    (b"bzh", "a bzip2 file", "Unpack it first."),
-    (b"\xfd7zxz", "an xz file", "Unpack it first."),
-    (b"\x80\x02", "a Python pickle, which is never loaded", "Save the model with Keras."),
-    (b"\x80\x04", "a Python pickle, which is never loaded", "Save the model with Keras."),
-    (b"\x93numpy", "a numpy array, not a model", ""),
 )
 _LOOKED_FOR = (
     "Looked for: HDF5 (.h5), zip (.keras), JSON (model.json), a checkpoint (.index), a directory "
@@ -304,6 +294,7 @@ def _mapping_source(files: Mapping[str, Any]) -> Source:
 
 
 def _path_source(path: str) -> Source:
+    check_no_url(path)
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -430,20 +421,34 @@ def _is_graph_def(file: BinaryIO, size: int) -> bool:
 
 
 def unknown_format(source: Source) -> UnknownFormatError:
-    """Return the error for a source none of the readers knows; it says what was looked for."""
+    """Return the error for a source none of the readers knows.
+
+    It says what the source seems to be, or else what was looked for.
+    """
     if source.is_dir:
-        what, advice = "the directory has neither saved_model.pb nor model.json", _LOOKED_FOR
-        index = next(Path(source.path).glob("*.index"), None)
-        if index is not None:
-            advice = f"If it holds checkpoints, name one by the prefix of its files: {index.stem}."
-        return UnknownFormatError(what, path=source.path, hint=advice)
-    with source.open() as file:
-        head = file.read(64).lstrip().lower()
-    what, advice = "the file has no known format", ""
-    if source.size == 0:
-        what = "the file is empty"
-    for start, is_a, do in _MISTAKES:
-        if head.startswith(start):
-            what, advice = f"this is {is_a}", do
-    hint = f"{advice} {_LOOKED_FOR}".strip()
+        names = os.listdir(source.path) if source.file_path is not None else []
+        found = guess_directory(names)
+        what = "the directory has neither saved_model.pb nor model.json"
+    else:
+        with source.open() as file:
+            found = guess(file.read(64), os.path.basename(source.path), source.size)
+        what = "the file has no known format"
+    if found is not None:
+        what, hint = f"this is {found.what}", found.hint
+    else:
+        hint = _LOOKED_FOR
     return UnknownFormatError(what, path=source.path, where=source.where, hint=hint)
+
+
+def check_no_url(path: str) -> None:
+    """Raise UsageError if *path* is a URL, which must not become a path on this machine."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path):
+        raise UsageError(
+            "a URL is neither read nor written", path=redact(path),
+            hint="Download the model, or upload the result, with the tool of the service.",
+        )  # fmt: skip
+
+
+def redact(url: str) -> str:
+    """Return *url* without user name, password and query, which may hold secrets."""
+    return re.sub(r"(?<=://)[^/@]*@|[?#].*", "", url)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tfjs_codec.tracing.refusal import CODE_HINT
 from tfjs_codec.tracing.registry import Entry, Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,8 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 REGISTRY = Registry(
     unknown_layer=(
         "a class that is not Keras's: what it computes is not in the file",
-        "Replace it by a submodel with --replace NAME=submodel.h5, or convert what "  # noqa: ISC004
-        "model.export() writes.",
+        CODE_HINT,
     ),
     unknown_op=(
         "the operation '{}' has no counterpart among graph operations",

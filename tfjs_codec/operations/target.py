@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfjs_codec.errors import CorruptFileError, UsageError, quote
+from tfjs_codec.errors import CorruptFileError, UsageError, quote, suggest
 from tfjs_codec.ir.graph import Graph, Shape, Tensor
 from tfjs_codec.ir.graph import Ref as NodeRef
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
@@ -159,6 +159,7 @@ class GraphTarget:
                 raise UsageError(
                     f"there is no layer {quote(name)} to take the output of",
                     path=self.builder.model.path,
+                    hint=suggest(name, self._results),
                 )
             for number, value in enumerate(self._results[name]):
                 found[f"{name}_{number}" if number else name] = value

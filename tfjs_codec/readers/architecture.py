@@ -423,7 +423,8 @@ def _subclassed(entry: Config, name: str, place: Place) -> UnsupportedModelError
         name,
         class_name,
         "a subclassed model: its file holds no description of its layers, only of its weights",
-        "Rebuild it with the functional API (keras.Model(inputs, outputs)) and save that.",
+        "Convert the SavedModel that model.export('dir') writes, or rebuild it with the functional "
+        "API (keras.Model(inputs, outputs)).",
     )
     what = "this model cannot be converted"
     return UnsupportedModelError(what, path=place.path, where=place.where, problems=(problem,))

@@ -14,6 +14,7 @@ from tfjs_codec.errors import (
     UnsupportedModelError,
     UsageError,
     quote,
+    suggest,
 )
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.place import Place
@@ -124,7 +125,7 @@ def _output(nodes: dict[str, Node], name: str, path: str) -> Tensor:
     if node not in nodes or not (number or "0").isdecimal():
         raise UsageError(
             f"the graph has no node {quote(name)}", path=path,
-            hint=f"Nodes that nothing follows: {_named(_candidates(nodes))}.",
+            hint=suggest(name, _candidates(nodes)),
         )  # fmt: skip
     ref = Ref(node, int(number or 0))
     known = op_def(nodes[node].op)

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfjs_codec.errors import CorruptFileError, count, quote
+from tfjs_codec.errors import CorruptFileError, UnknownFormatError, count, quote
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.archive import Archive
+from tfjs_codec.files.guess import guess_zip
 from tfjs_codec.files.hdf5 import H5File
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
@@ -80,10 +81,10 @@ def read(
     metadata = _member_json(archive, "metadata.json", path, limits)
     config = _member_json(archive, "config.json", path, limits)
     if config is None:
-        raise CorruptFileError(
-            "the zip has no config.json, so it is not a .keras file", path=path,
-            hint="A .keras file is a zip of metadata.json, config.json and model.weights.h5.",
-        )  # fmt: skip
+        seen = guess_zip(archive.names())
+        what = f"this is {seen.what}" if seen else "the zip has neither config.json nor model.json"
+        hint = seen.hint if seen else "A .keras file has the one, a zipped tfjs model the other."
+        raise UnknownFormatError(what, path=path, hint=hint)
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     version = version if isinstance(version, str) else None
     found = read_architecture(

@@ -70,7 +70,8 @@ def read(model: Any, limits: Limits) -> KerasModel:
         raise UnsupportedModelError(
             "a subclassed model holds no description of its layers",
             path=path,
-            hint="Rebuild it with the functional API (keras.Model(inputs, outputs)).",
+            hint="Convert the SavedModel that model.export('dir') writes, or rebuild it with the "
+            "functional API (keras.Model(inputs, outputs)).",
         ) from error
     config = strict_json.load_config(text, path=path, limits=limits)
     version = _version(model)

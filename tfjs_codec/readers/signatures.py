@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, UsageError, quote
+from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, UsageError, quote, suggest
 from tfjs_codec.files.paths import safe_child, traversal_reason
 from tfjs_codec.files.saved_model import SavedModelDir, checkpoint_keys, signatures
 from tfjs_codec.files.source import open_source
@@ -98,7 +98,7 @@ def choose_signature(model: SavedModelDir, wanted: str | None) -> str:
     listed = ", ".join(map(quote, names)) or "none"
     if wanted is not None:
         raise UsageError(
-            f"there is no signature {quote(wanted)}", path=model.path, hint=f"There are: {listed}."
+            f"there is no signature {quote(wanted)}", path=model.path, hint=suggest(wanted, names)
         )
     if not names:
         raise UnsupportedModelError(

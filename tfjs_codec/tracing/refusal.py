@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+LAYER = "{layer}"  # stands in a hint for the name of the layer that is refused
+# The ways out for a layer whose Python code only Keras can run.
+CODE_HINT = (
+    f"Pass --replace {LAYER}=FILE (a Keras model of the same), register a rule "
+    "(tfjs_codec.register_rule), or convert what model.export() writes."
+)
+
 
 class Refusal(Exception):  # noqa: N818 - a verdict, not an error
     """A rule's verdict that a layer has no exact counterpart: one clause, and a way out."""

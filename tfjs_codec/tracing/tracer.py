@@ -22,7 +22,7 @@ from tfjs_codec.errors import (
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import calls_in_order, map_call
 from tfjs_codec.tracing.accounting import check_call, check_cast, check_config, name_arguments
-from tfjs_codec.tracing.refusal import Refusal, ShapeRefusal
+from tfjs_codec.tracing.refusal import LAYER, Refusal, ShapeRefusal
 from tfjs_codec.tracing.registry import Entry, Registry
 
 
@@ -199,7 +199,8 @@ class Tracer(Generic[V]):
     def refuse(self, layer: KerasLayer, refusal: Refusal) -> None:
         """Record that *layer* is refused."""
         class_name = layer.registered_name or layer.class_name
-        problem = Problem(self.place(layer), class_name, refusal.reason, refusal.hint)
+        hint = refusal.hint.replace(LAYER, layer.name)
+        problem = Problem(self.place(layer), class_name, refusal.reason, hint)
         self.problems.append(problem)
 
     def check(self) -> None:

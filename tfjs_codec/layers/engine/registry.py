@@ -6,15 +6,11 @@
 
 from __future__ import annotations
 
+from tfjs_codec.tracing.refusal import CODE_HINT
 from tfjs_codec.tracing.registry import Registry
 
-CUSTOM_HINT = (
-    "Register a rule for it with tfjs_codec.register_rule, or replace the layer by a submodel "
-    "with --replace NAME=submodel.h5."
-)
-
 REGISTRY = Registry(
-    unknown_layer=("tfjs has no such layer, and no equivalent network is known", CUSTOM_HINT),
+    unknown_layer=("tfjs has no such layer, and no equivalent network is known", CODE_HINT),
     unknown_op=(
         "the operation '{}' has no counterpart among tfjs layers",
         "Move it out of the model, into the JavaScript around it.",

@@ -18,7 +18,7 @@ from tfjs_codec.layers.primitives import affine, reshape
 from tfjs_codec.layers.primitives import dense as linear
 from tfjs_codec.layers.rules.activation import split
 from tfjs_codec.tracing.nested import check_inputs
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.refusal import CODE_HINT, Refusal, StaticShapeNeeded
 
 
 def regularizers(layer: KerasLayer, *names: str) -> dict[str, Any]:
@@ -245,5 +245,5 @@ def nested(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor
 refuse(
     "Lambda",
     reason="its Python code cannot be converted, and is never executed",
-    hint="Replace it: --replace NAME=submodel.h5, or a rule (tfjs_codec.register_rule).",
+    hint=CODE_HINT,
 )

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.layers.engine.builder import Scope
-from tfjs_codec.layers.engine.registry import CUSTOM_HINT, rule
+from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import affine, negate
-from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.refusal import CODE_HINT, Refusal
 
 
 def merge_masks(b: Scope, inputs: list[Tensor]) -> Mask | None:
@@ -40,7 +40,7 @@ def scaled_sum(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> Tensor:
     """Add of the first and the scaled second input (a layer of InceptionResNetV2)."""
     scale = layer.config.get("scale")
     if not isinstance(x, list) or len(x) != 2 or not isinstance(scale, int | float):
-        raise Refusal("not the CustomScaleLayer of keras.applications", CUSTOM_HINT)
+        raise Refusal("not the CustomScaleLayer of keras.applications", CODE_HINT)
     return b.add("Add", [x[0], affine(b, x[1], scale, part="scaled")])
 
 

@@ -26,7 +26,7 @@ from tfjs_codec.operations.ops.slicing import gather
 from tfjs_codec.operations.registry import refuse, rule
 from tfjs_codec.operations.rules.activations import activate
 from tfjs_codec.operations.values import Value
-from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.refusal import CODE_HINT, Refusal
 
 
 @rule("Dense")
@@ -174,6 +174,5 @@ def nested(b: Builder, layer: KerasLayer, x: Any) -> list[Value]:
 refuse(
     "Lambda",
     reason="its Python code cannot be converted, and is never executed",
-    hint="Replace it with --replace NAME=submodel.h5, or export the model with model.export() "
-    "and convert that.",
+    hint=CODE_HINT,
 )

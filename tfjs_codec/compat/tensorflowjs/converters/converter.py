@@ -18,7 +18,8 @@ def convert(arguments: Sequence[str]) -> None:
     """Convert as ``tensorflowjs_converter`` with these arguments does.
 
     Raises:
-        SystemExit: They make no sense, or ask for help.
+        SystemExit: They ask for help.
+        UsageError: They make no sense.
         TfjsCodecError: As :func:`tfjs_codec.convert` raises it.
     """
     compat.run(arguments)

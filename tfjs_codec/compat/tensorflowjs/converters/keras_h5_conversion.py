@@ -11,7 +11,8 @@ from tfjs_codec.compat.tensorflowjs.quantization import QuantizationMap, read_ma
 from tfjs_codec.compat.tensorflowjs.write_weights import SHARD_SIZE_BYTES
 from tfjs_codec.errors import UsageError
 from tfjs_codec.ir.json_types import Json
-from tfjs_codec.options import ConvertOptions, Target
+from tfjs_codec.options import ConvertOptions
+from tfjs_codec.outputs import Target
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
