@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.layers.catalogue import REGISTRY as LAYERS
 from tfjs_codec.operations.catalogue import REGISTRY as GRAPH
+from tfjs_codec.tracing.refusal import LAYER
 from tfjs_codec.tracing.registry import Entry
 
 _HEAD = """\
@@ -73,7 +74,10 @@ def _operations() -> dict[str, str]:
 
 
 def _reasons(refused: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    return {name: f"{reason}. {hint}".strip() for name, (reason, hint) in refused.items()}
+    return {
+        name: f"{reason}. {hint.replace(LAYER, 'NAME')}".strip()
+        for name, (reason, hint) in refused.items()
+    }
 
 
 def _generations(name: str) -> str:

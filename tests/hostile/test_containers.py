@@ -93,11 +93,11 @@ ZIP_FILE = good_zip()
 
 # --- 1: not a model at all -------------------------------------------------------------------
 
-data("empty.h5", b"", "UnknownFormatError", "the file is empty")
+data("empty.h5", b"", "UnknownFormatError", "this is an empty file")
 data("one_byte.h5", b"x", "UnknownFormatError", "Looked for: HDF5")
 data("random.h5", random.Random(1).randbytes(1 << 20), "UnknownFormatError", "no known format")
 data("text.h5", b"hello\n", "UnknownFormatError", "Looked for")
-data("image.h5", b"\x89PNG\r\n\x1a\n" + bytes(99), "UnknownFormatError", "a PNG image")
+data("image.h5", b"\x89PNG\r\n\x1a\n" + bytes(99), "UnknownFormatError", "an image")
 data("page.h5", b"\n<!DOCTYPE html><html>404", "UnknownFormatError", "an HTML page")
 data(
     "pointer.h5",
