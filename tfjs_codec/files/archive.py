@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from tfjs_codec.errors import CorruptFileError, UnsafeFileError, quote
 from tfjs_codec.files.paths import check_name, traversal_reason
-from tfjs_codec.files.source import INDEX, Source, Window
+from tfjs_codec.files.source import INDEX, KERAS_CONFIG, Source, Window
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 _END = struct.Struct("<4s4H2LH")  # end of central directory
@@ -212,6 +212,11 @@ class ArchiveFolder(NamedTuple):
     def __contains__(self, name: object) -> bool:
         return f"{self.prefix}{name}" in self.archive
 
+    def names(self) -> list[str]:
+        """Return the names of the members, also those in folders below."""
+        start = len(self.prefix)
+        return [name[start:] for name in self.archive.names() if name.startswith(self.prefix)]
+
     def find(self, name: str, *, path: object = "", where: str = "", limits: Limits) -> Source:
         """Return the member *name*; see :class:`tfjs_codec.files.source.Folder`."""
         check_name(name, path=path, where=where, limits=limits)
@@ -222,7 +227,7 @@ class ArchiveFolder(NamedTuple):
 
 def find_model_folder(archive: Archive) -> ArchiveFolder | None:
     """Return the folder of *archive*'s only ``model.json``; None if it is no tfjs model."""
-    if "config.json" in archive:  # a .keras file, whatever its assets are called
+    if KERAS_CONFIG in archive:  # a .keras file, whatever its assets are called
         return None
     found = [name for name in archive.names() if name.rpartition("/")[2] == INDEX]
     return ArchiveFolder(archive, found[0].removesuffix(INDEX)) if len(found) == 1 else None

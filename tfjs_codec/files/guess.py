@@ -14,6 +14,9 @@ _TORCH = "Export the model to Keras or a TensorFlow SavedModel first."
 _AGAIN = "Download the model again."
 
 
+_LISTED = 5  # models of a directory
+
+
 class Guess(NamedTuple):
     """What a file seems to be, and what to do."""
 
@@ -106,3 +109,9 @@ def guess_directory(names: list[str]) -> Guess | None:
     if any(re.fullmatch(_NAMES[1][0], name) for name in names):
         return Guess("weight files of a tfjs model without its model.json", _AGAIN)
     return None
+
+
+def several_models(noun: str, names: list[str]) -> Guess:
+    """Return what the *noun* seems to be that holds the models *names*."""
+    listed = ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+    return Guess(f"a {noun} of several models", f"Name one of them: {listed}.")

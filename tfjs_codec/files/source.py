@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
 
 from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError, quote
-from tfjs_codec.files.guess import guess, guess_directory
+from tfjs_codec.files.guess import guess, guess_directory, several_models
 from tfjs_codec.files.paths import check_name, existing_child
 from tfjs_codec.files.varint import read_varint
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # Graphs that TensorFlow.js 0.x loaded, beside their weights_manifest.json (tfjs-converter 0.1-0.8).
 OLD_GRAPHS = ("tensorflowjs_model.pb", "web_model.pb")
 OLD_MANIFEST = "weights_manifest.json"
+KERAS_CONFIG = "config.json"  # of .keras files and directories
+_KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 INDEX = "model.json"  # of tfjs models; its appearance makes a directory one
 _SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -167,6 +169,10 @@ class Folder(Protocol):
         """Tell whether there is a file *name*."""
         ...
 
+    def names(self) -> list[str]:
+        """Return the names of the files; of a directory only those that lie in it directly."""
+        ...
+
     def find(self, name: str, *, path: object = "", where: str = "", limits: Limits) -> Source:
         """Return the file *name*, which *path* names at *where* (for messages).
 
@@ -185,6 +191,10 @@ class Directory(NamedTuple):
     def __contains__(self, name: object) -> bool:
         return (self.base / str(name)).exists()
 
+    def names(self) -> list[str]:
+        """Return the names of the files that lie in the directory."""
+        return sorted(entry.name for entry in os.scandir(self.base) if entry.is_file())
+
     def find(self, name: str, *, path: object = "", where: str = "", limits: Limits) -> Source:
         """Return the file *name*; see :class:`Folder`."""
         return open_source(existing_child(self.base, name, path=path, where=where, limits=limits))
@@ -198,6 +208,10 @@ class MemoryFolder:
 
     def __contains__(self, name: object) -> bool:
         return name in self._files
+
+    def names(self) -> list[str]:
+        """Return the names of the files."""
+        return list(self._files)
 
     def find(self, name: str, *, path: object = "", where: str = "", limits: Limits) -> Source:
         """Return the file *name*; see :class:`Folder`."""
@@ -362,11 +376,7 @@ def sniff(source: Source) -> str:
     such, and a cut-off signature counts as that format, so that it is called truncated.
     """
     if source.is_dir and (folder := source.folder) is not None:
-        if any(name in folder for name in _SAVED_MODEL_FILES):
-            return "saved_model"
-        if INDEX in folder:
-            return "tfjs_directory"
-        return "old_tfjs_directory" if any(name in folder for name in OLD_GRAPHS) else "unknown"
+        return _sniff_folder(folder)
     with source.open() as file:
         head = file.read(512)
         if head.startswith(_GZIP) or head[257:262] == b"ustar":
@@ -378,7 +388,7 @@ def sniff(source: Source) -> str:
         if head.startswith(_ZIP_MAGICS):
             return "zip"
         if head.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith((b"{", b"[")):
-            return "json"
+            return "keras_shards" if b'"weight_map"' in head else "json"
         offset = 512
         while offset + 8 <= source.size:
             file.seek(offset)
@@ -391,6 +401,23 @@ def sniff(source: Source) -> str:
         return "checkpoint"
     end = tail.rfind(_ZIP_END)
     return "zip" if end >= 0 and len(tail) - end >= 22 else "unknown"
+
+
+def _sniff_folder(folder: Folder) -> str:
+    if any(name in folder for name in _SAVED_MODEL_FILES):
+        return "saved_model"
+    if INDEX in folder:
+        return "tfjs_directory"
+    if any(name in folder for name in OLD_GRAPHS):
+        return "old_tfjs_directory"
+    if KERAS_CONFIG in folder:
+        return "keras_directory"
+    return "folder" if len(model_files(folder)) == 1 else "unknown"
+
+
+def model_files(folder: Folder) -> list[str]:
+    """Return the names of the Keras files in *folder*, told by their suffixes."""
+    return [name for name in folder.names() if name.lower().endswith(_KERAS_SUFFIXES)]
 
 
 def _is_graph_def(file: BinaryIO, size: int) -> bool:
@@ -429,6 +456,8 @@ def unknown_format(source: Source) -> UnknownFormatError:
         names = os.listdir(source.path) if source.file_path is not None else []
         found = guess_directory(names)
         what = "the directory has neither saved_model.pb nor model.json"
+        if found is None and (folder := source.folder) and (several := model_files(folder)):
+            found = several_models("directory", several)
     else:
         with source.open() as file:
             found = guess(file.read(64), os.path.basename(source.path), source.size)

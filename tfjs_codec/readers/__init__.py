@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from tfjs_codec.errors import UsageError
 from tfjs_codec.files.source import (
     INDEX,
+    KERAS_CONFIG,
     OLD_GRAPHS,
     AnySource,
     Folder,
     Source,
+    model_files,
     open_source,
     sniff,
     unknown_format,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tfjs_codec.files.hdf5 import H5File
+    from tfjs_codec.ir.json_types import Json
     from tfjs_codec.ir.loaded import Loaded
     from tfjs_codec.readers.live_keras import LiveModel
 
@@ -47,32 +50,81 @@ _READING = frozenset(("architecture", "output_node_names", *_SAVED_MODEL))
 
 
 def _read_h5(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
-    from tfjs_codec.files import strict_json
     from tfjs_codec.files.hdf5 import open_hdf5
     from tfjs_codec.readers import keras_h5
 
-    config = None
-    if options.architecture is not None:
-        given = open_source(options.architecture)
-        data = given.read("json_bytes", options.limits)
-        config = strict_json.load_config(data, path=given.path, limits=options.limits)
+    config = _architecture(options)
     file = stack.enter_context(open_hdf5(source, limits=options.limits))
     return keras_h5.read(file, options.limits, config)
 
 
-def _read_zip(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
-    from tfjs_codec.files.archive import find_model_folder, open_archive
+def _architecture(options: ConvertOptions) -> Json:
+    """Return the parsed ``architecture``, None if there is none."""
+    from tfjs_codec.files import strict_json
+
+    if options.architecture is None:
+        return None
+    given = open_source(options.architecture)
+    data = given.read("json_bytes", options.limits)
+    config: Json = strict_json.load_config(data, path=given.path, limits=options.limits)
+    return config
+
+
+def _opener(options: ConvertOptions, stack: ExitStack) -> Callable[[Source], H5File]:
     from tfjs_codec.files.hdf5 import open_hdf5
-    from tfjs_codec.readers import keras_v3
+
+    return lambda file: stack.enter_context(open_hdf5(file, limits=options.limits))
+
+
+def _read_zip(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    from tfjs_codec.files.archive import ArchiveFolder, find_model_folder, open_archive
 
     archive = stack.enter_context(open_archive(source, limits=options.limits))
     if (folder := find_model_folder(archive)) is not None:
         return _read_json(find_index(folder, source, options), options, stack)
+    members = ArchiveFolder(archive, "")
+    if KERAS_CONFIG not in members and len(model_files(members)) == 1:
+        return _read_only_model(members, source, options, stack)
+    return _read_keras(members, source, options, stack)
 
-    def open_member(name: str) -> H5File:
-        return stack.enter_context(open_hdf5(archive.source(name), limits=options.limits))
 
-    return keras_v3.read(archive, open_member, source.path, options.limits)
+def _read_keras(
+    folder: Folder, source: Source, options: ConvertOptions, stack: ExitStack
+) -> Loaded:
+    from tfjs_codec.readers import keras_v3
+
+    return keras_v3.read(folder, _opener(options, stack), source.path, options.limits)
+
+
+def _read_only_model(
+    folder: Folder, source: Source, options: ConvertOptions, stack: ExitStack
+) -> Loaded:
+    """Return the only model in *folder*, which is that of *source*: in a zip no further zip."""
+    from tfjs_codec.files.archive import ArchiveFolder, open_archive
+
+    (name,) = model_files(folder)
+    inner = folder.find(name, path=source.path, limits=options.limits)
+    if sniff(inner) != "zip":
+        return _read_h5(inner, options, stack)
+    archive = stack.enter_context(open_archive(inner, limits=options.limits))
+    return _read_keras(ArchiveFolder(archive, ""), inner, options, stack)
+
+
+def _read_folder(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    assert source.folder is not None  # noqa: S101  directories have one
+    return _read_only_model(source.folder, source, options, stack)
+
+
+def _read_keras_directory(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    assert source.folder is not None  # noqa: S101  directories have one
+    return _read_keras(source.folder, source, options, stack)
+
+
+def _read_keras_shards(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    from tfjs_codec.readers import keras_v3
+
+    opener = _opener(options, stack)
+    return keras_v3.read_shards(source, opener, _architecture(options), options.limits)
 
 
 def _read_json(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
@@ -152,6 +204,9 @@ def _read_old_tfjs(source: Source, options: ConvertOptions, stack: ExitStack) ->
 READERS: dict[str, Reader] = {
     "hdf5": Reader("an HDF5 file", _read_h5, frozenset(("architecture",))),
     "zip": Reader("a .keras file", _read_zip),
+    "keras_directory": Reader("a .keras directory", _read_keras_directory),
+    "keras_shards": Reader("weights in parts", _read_keras_shards, frozenset(("architecture",))),
+    "folder": Reader("a Keras file", _read_folder, frozenset(("architecture",))),
     "json": Reader("a tfjs model", _read_json),
     "tfjs_directory": Reader("a tfjs model", _read_tfjs_directory),
     "old_tfjs_directory": Reader(

@@ -23,6 +23,9 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.readers.input_shape import UNKNOWN
 from tfjs_codec.readers.nodes import Linker, flat_refs, parse_call
 
+NO_ARCHITECTURE = (
+    "weights only: {tensors}, no architecture; pass the architecture with --architecture model.json"
+)
 _MODEL_KEYS = frozenset(("layers", "input_layers", "output_layers"))
 _MODEL_CLASSES = frozenset(("Functional", "Model", "Sequential"))
 # Config keys that hold a layer, per class.

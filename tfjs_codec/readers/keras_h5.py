@@ -14,13 +14,9 @@ from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import KerasModel, Weights
 from tfjs_codec.limits import Limits
-from tfjs_codec.readers.architecture import read_architecture
+from tfjs_codec.readers.architecture import NO_ARCHITECTURE, read_architecture
 from tfjs_codec.readers.h5_weights import flip_kernels, group_tensors, layer_names, load_weights
 from tfjs_codec.readers.input_shape import infer_input_shapes
-
-_NO_ARCHITECTURE = (
-    "weights only: {tensors}, no architecture; pass the architecture with --architecture model.json"
-)
 
 
 def read(file: H5File, limits: Limits, architecture: Json = None) -> KerasModel | Weights:
@@ -50,7 +46,7 @@ def read(file: H5File, limits: Limits, architecture: Json = None) -> KerasModel 
         named_by="keras",
         weights=tuple(Weight(name, tensor) for name, tensor in loose.items()),
         keras_version=_text(file, "keras_version"),
-        warnings=(_NO_ARCHITECTURE.format(tensors=count(len(loose), "tensor")),),
+        warnings=(NO_ARCHITECTURE.format(tensors=count(len(loose), "tensor")),),
     )
 
 

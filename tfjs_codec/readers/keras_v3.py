@@ -1,6 +1,7 @@
 """The ``.keras`` format, and the tree of variables that ``.weights.h5`` files share with it.
 
-A zip of ``metadata.json``, ``config.json`` and ``model.weights.h5``. In the latter a layer's
+A zip, or a directory, of ``metadata.json``, ``config.json`` and ``model.weights.h5``, or of
+``model.weights.json`` and the files with parts of the weights that it lists. In these a layer's
 variables are ``<path>/vars/0, 1, …`` in order of creation, whatever is trained. The path comes
 from classes and attributes, never from layer names: the layers of a model are
 ``layers/<snake_case of the class>``, with ``_1``, ``_2``, … for repeats of a class; a wrapped layer
@@ -17,20 +18,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfjs_codec.errors import CorruptFileError, UnknownFormatError, count, quote
+from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError, count, quote
 from tfjs_codec.files import strict_json
-from tfjs_codec.files.archive import Archive
-from tfjs_codec.files.guess import guess_zip
+from tfjs_codec.files.archive import ArchiveFolder
+from tfjs_codec.files.guess import guess_zip, several_models
 from tfjs_codec.files.hdf5 import H5File
+from tfjs_codec.files.source import KERAS_CONFIG, Folder, Source, model_files
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
-from tfjs_codec.ir.loaded import KerasModel
+from tfjs_codec.ir.layers import Weight
+from tfjs_codec.ir.loaded import KerasModel, Weights
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.keras.classes import Variable
 from tfjs_codec.keras.ops import snake_case
 from tfjs_codec.keras.variables import own_variables, slots
 from tfjs_codec.limits import Limits
-from tfjs_codec.readers.architecture import Architecture, read_architecture
+from tfjs_codec.readers.architecture import NO_ARCHITECTURE, Architecture, read_architecture
 from tfjs_codec.readers.input_shape import infer_input_shapes
 
 _WEIGHTS = "model.weights.h5"
@@ -75,13 +78,14 @@ def h5_store(file: H5File) -> Store:
 
 
 def read(
-    archive: Archive, open_h5: Callable[[str], H5File], path: str, limits: Limits
+    folder: Folder, open_h5: Callable[[Source], H5File], path: str, limits: Limits
 ) -> KerasModel:
-    """Return the model in *archive*; *open_h5* opens a member and keeps it open."""
-    metadata = _member_json(archive, "metadata.json", path, limits)
-    config = _member_json(archive, "config.json", path, limits)
+    """Return the model in *folder*; *open_h5* opens a file of it and keeps it open."""
+    metadata = _read_json(folder, "metadata.json", path, limits)
+    config = _read_json(folder, KERAS_CONFIG, path, limits)
     if config is None:
-        seen = guess_zip(archive.names())
+        several = model_files(folder)
+        seen = several_models("zip", several) if several else guess_zip(folder.names())
         what = f"this is {seen.what}" if seen else "the zip has neither config.json nor model.json"
         hint = seen.hint if seen else "A .keras file has the one, a zipped tfjs model the other."
         raise UnknownFormatError(what, path=path, hint=hint)
@@ -94,8 +98,8 @@ def read(
     if metadata is None:
         warnings.append("the file has no metadata.json")
     store = Store(path, _WEIGHTS)
-    for name in _weight_members(archive, path, limits):
-        store.add(open_h5(name).root.walk())
+    for file in _weight_files(folder, path, limits):
+        store.add(open_h5(file).root.walk())
     warnings += load_tree(found, store)
     warnings += infer_input_shapes(found.graph, path)
     compiled = config.get("compile_config") if isinstance(config, dict) else None
@@ -110,24 +114,70 @@ def read(
     )
 
 
-def _member_json(archive: Archive, name: str, path: str, limits: Limits) -> Json:
-    if name not in archive:
+def read_shards(
+    source: Source, open_h5: Callable[[Source], H5File], architecture: Json, limits: Limits
+) -> KerasModel | Weights:
+    """Return the weights that *source*, a ``….weights.json``, lists; in layers, given these.
+
+    *architecture* is a parsed ``model.to_json()`` or None.
+
+    Raises:
+        UsageError: The files beside it are out of reach.
+    """
+    path, folder = source.path, source.folder
+    if folder is None:
+        raise UsageError("the index of weights, whose values are in files beside it", path=path)
+    data = source.read("json_bytes", limits)
+    index: Json = strict_json.load_config(data, path=path, where="", limits=limits)
+    files = [
+        open_h5(folder.find(one, path=path, limits=limits)) for one in shard_names(index, path)
+    ]
+    if architecture is None:
+        loose = [pair for file in files for pair in file.root.walk()]
+        return Weights(
+            path=path, format="keras-v3-weights", named_by="keras",
+            weights=tuple(Weight(name, tensor) for name, tensor in loose),
+            warnings=(NO_ARCHITECTURE.format(tensors=count(len(loose), "tensor")),),
+        )  # fmt: skip
+    stated = architecture.get("keras_version") if isinstance(architecture, dict) else None
+    version = stated if isinstance(stated, str) else None
+    found = read_architecture(
+        architecture, path=path, where="architecture", keras_version=version, limits=limits,
+        whole=True,
+    )  # fmt: skip
+    store = Store(path, "")
+    for file in files:
+        store.add(file.root.walk())
+    warnings = [*found.warnings, *load_tree(found, store)]
+    warnings += infer_input_shapes(found.graph, path)
+    return KerasModel(
+        path, "keras-v3-weights", found.graph, generation=found.generation, keras_version=version,
+        warnings=tuple(warnings),
+    )  # fmt: skip
+
+
+def _read_json(folder: Folder, name: str, path: str, limits: Limits) -> Json:
+    if name not in folder:
         return None
-    data = archive.read(name, limits.json_bytes)
+    if isinstance(folder, ArchiveFolder):  # compares the checksum, too
+        data = folder.archive.read(f"{folder.prefix}{name}", limits.json_bytes)
+    else:
+        data = folder.find(name, path=path, limits=limits).read("json_bytes", limits)
     value: Json = strict_json.load_config(data, path=path, where=name, limits=limits)
     return value
 
 
-def _weight_members(archive: Archive, path: str, limits: Limits) -> list[str]:
-    """Return the members that hold weights: one, or those its index lists."""
-    if _WEIGHTS in archive:
-        return [_WEIGHTS]
-    index = _member_json(archive, _SHARDS, path, limits)
-    names = shard_names(index, path) if index is not None else []
+def _weight_files(folder: Folder, path: str, limits: Limits) -> list[Source]:
+    """Return the files that hold weights: one, or those its index lists."""
+    names = [_WEIGHTS]
+    if _WEIGHTS not in folder:
+        index = _read_json(folder, _SHARDS, path, limits)
+        names = shard_names(index, path) if index is not None else []
     for name in names or [_WEIGHTS]:
-        if name not in archive:
-            raise CorruptFileError(f"the zip has no {quote(name)}", path=path)
-    return names
+        if name not in folder:
+            kind = "zip" if isinstance(folder, ArchiveFolder) else "directory"
+            raise CorruptFileError(f"the {kind} has no {quote(name)}", path=path)
+    return [folder.find(name, path=path, limits=limits) for name in names]
 
 
 def shard_names(index: Json, path: str) -> list[str]:
