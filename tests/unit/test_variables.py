@@ -31,7 +31,8 @@ def roles(class_name: str, generation: int = 3, **config: Any) -> list[str]:
         ("BatchNormalization", {"scale": False, "center": False},
          ["moving_mean", "moving_variance"]),
         ("BatchNormalization", {"renorm": True},
-         ["gamma", "beta", "moving_mean", "moving_variance", "renorm_mean", "renorm_stddev"]),
+         ["gamma", "beta", "moving_mean", "moving_variance", "moving_stddev", "renorm_mean",
+          "renorm_stddev"]),
         ("LayerNormalization", {"rms_scaling": True}, ["gamma"]),
         (
             "EinsumDense",

@@ -36,7 +36,8 @@ def _axes(place: Place, value: object) -> int | list[int]:
 
 
 def _flag(place: Place, value: object) -> bool:
-    if value not in (True, False, None):
+    """Check what Keras takes for true or false: whatever Python does."""
+    if value is not None and not isinstance(value, int | float | list):
         raise place.expect("true or false", value)
     return bool(value)
 
@@ -62,10 +63,10 @@ def amounts(place: Place, value: object) -> Any:
 
 
 def numbers(place: Place, value: object) -> Any:
-    """Check a number, or a list (of lists) of numbers."""
+    """Check a number, or a list (of lists) of numbers; Keras counts true and false among them."""
     if isinstance(value, list):
         return [numbers(place.at(i), item) for i, item in enumerate(value)]
-    return place.number(value)
+    return float(value) if isinstance(value, bool) else place.number(value)
 
 
 def anything(place: Place, value: object) -> Any:

@@ -33,7 +33,8 @@ ROWS = rows_by_name(
         aliases=("BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"),
         variables=(
             _GAMMA, _BETA, _state("moving_mean"), _state("moving_variance"),
-            _state("renorm_mean", "renorm"), _state("renorm_stddev", "renorm"),
+            _state("moving_stddev", "renorm"), _state("renorm_mean", "renorm"),
+            _state("renorm_stddev", "renorm"),
         ),
         told=_TOLD, mask="pass", call=("inputs", "training", "mask"), inert_arguments=("mask",),
     ),

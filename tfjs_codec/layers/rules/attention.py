@@ -29,6 +29,7 @@ from tfjs_codec.layers.rules.activation import function
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 _BIG = 1e9  # what Keras adds (negative) to the scores it masks
+_HUGE = 3e38  # whose square is beyond float32
 
 
 def _dot(b: Scope, x: Tensor, y: Tensor, axes: list[int], part: str) -> Tensor:
@@ -259,8 +260,15 @@ def _additive(b: Scope, query: Tensor, key: Tensor, weight: Array, scale: Any = 
 def masked_mean(b: Scope, x: Tensor, mask: Mask) -> Tensor:
     """Return the mean over the time axis of ``(batch, time, features)`` where *mask* is true.
 
-    The softmax of 0 for kept and -1e9 for masked steps is 1/n and 0.
+    The softmax of 0 for kept and -1e9 for masked steps is 1/n and 0. Where all steps are masked,
+    Keras divides 0 by 0; here, ∞ - ∞ is added to the mean.
     """
     keep = masks.compute(b, mask)
     shares = function(b, affine(b, keep, _BIG, -_BIG), "softmax")
-    return _dot(b, shares, x, [1, 1], "mean")
+    mean = _dot(b, shares, x, [1, 1], "mean")
+    column = reshape(b, keep, (keep.shape[1], 1), part="steps")
+    some = b.add("GlobalMaxPooling1D", column, {"data_format": "channels_last"}, part="some")
+    none = affine(b, affine(b, some, -_HUGE, _HUGE, part="none"), _HUGE, part="infinite")
+    return b.add(
+        "Add", [mean, none, affine(b, none, -1, part="minus_infinite")], part="mean_of_any"
+    )

@@ -7,7 +7,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.layers.engine.builder import Scope
@@ -24,6 +23,7 @@ from tfjs_codec.layers.primitives import (
     slice_axis,
 )
 from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.statistics import statistic
 
 _STATS = ("gamma", "beta", "moving_mean", "moving_variance")
 
@@ -185,29 +185,13 @@ def normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     axes = (
         [] if axis is None else [a % x.rank for a in (axis if isinstance(axis, list) else [axis])]
     )
-    statistics = []
-    for name in ("mean", "variance"):
-        stored = layer.weights.get(name)
-        value = layer.config.get(name) if stored is None else stored.numpy()
-        if value is None:
-            raise Refusal("a Normalization that was never adapted")
-        statistics.append(_along(np.asarray(value, np.float32), axes, x))
-    mean, variance = statistics
+    if 0 in axes:
+        raise Refusal("a normalisation along the batch")
+    mean, variance = (
+        value[0] if (value := statistic(layer, name, axes, x.shape)).ndim == x.rank else value
+        for name in ("mean", "variance")
+    )
     deviation = np.maximum(np.sqrt(variance), 1e-7)
     if layer.config.get("invert"):
         return affine(b, affine(b, x, deviation), 1, mean)
     return affine(b, affine(b, x, 1, -mean), 1 / deviation.astype(np.float64))
-
-
-def _along(values: NDArray[np.float32], axes: list[int], x: Tensor) -> NDArray[np.float32]:
-    """Return *values* shaped to broadcast along *axes* of *x*, without its batch axis."""
-    if values.ndim == 0 or not axes:
-        return values.reshape(()) if values.size == 1 else values
-    if 0 in axes:
-        raise Refusal("a normalisation along the batch")
-    kept = [size for size in values.shape if size != 1] if values.ndim > len(axes) else values.shape
-    sizes = iter(kept if len(kept) == len(axes) else [x.shape[a] or 1 for a in axes])
-    shape = [next(sizes) if i in axes else 1 for i in range(1, x.rank)]
-    if values.size == 1:
-        return values.reshape([1] * (x.rank - 1))
-    return values.reshape(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +10,19 @@ import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.layers import TfjsLayer
-from tfjs_codec.ir.tensors import LazyTensor, map_float32
+from tfjs_codec.ir.tensors import LazyTensor, formula, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.primitives import filled, identity, reshape
+from tfjs_codec.layers.primitives import (
+    filled,
+    identity,
+    matrix_on_axis,
+    permute,
+    product,
+    reshape,
+)
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.layers.rules.cells import FLAGS, STEPS, compose_cell
 from tfjs_codec.layers.rules.core import regularizers
@@ -126,10 +134,28 @@ def _run(
 def _unmasked(
     b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor], part: str
 ) -> list[Tensor]:
+    count = STEPS[layer.class_name].states
+    if len(states) not in (0, count):
+        raise Refusal(f"{len(states)} initial states for a layer that has {count}")
     if is_direct(b, layer):
         config, weights = direct_config(b, layer), direct_weights(b, layer)
-        return b.add_multi(layer.class_name, [x, *states], config, weights, part=part)
+        return _add(b, layer.class_name, [x, *states], config, weights, part=part)
     return compose_cell(b.beneath(layer) if part else b, layer, x, states)
+
+
+def _add(
+    b: Scope, class_name: str, x: Sequence[Tensor], config: dict[str, Any], weights: Weights, *,
+    part: str = "",
+) -> list[Tensor]:  # fmt: skip
+    """Add a recurrent layer of tfjs.
+
+    Its last output is also its first state: tfjs returns one tensor twice and disposes of it when
+    the last user of either is done, so all use the output.
+    """
+    outputs = b.add_multi(class_name, x, config, weights, part=part)
+    if config["return_state"] and not config["return_sequences"]:
+        outputs[1] = outputs[0]
+    return outputs
 
 
 def _masked(
@@ -241,6 +267,8 @@ def _explicit(
     """Run both directions as layers of their own."""
     forward, backward = layer.children["forward_layer"], layer.children["backward_layer"]
     half = len(given) // 2
+    if len(given) % 2:
+        raise Refusal(f"{len(given)} initial states for two directions")
     run = _unmasked if b.mask is None else _masked
     first, *ahead = run(b, forward, x, given[:half], "forward")
     second, *behind = run(b, backward, x, given[half:], "backward")
@@ -316,12 +344,26 @@ def _stack(b: Scope, layer: KerasLayer, cells: list[KerasLayer], x: Tensor) -> l
     return [_finish(b, layer, x)]
 
 
+def _channels_last(
+    b: Scope, layer: KerasLayer, x: Tensor, run: Callable[..., list[Tensor]]
+) -> list[Tensor]:
+    """Apply the rule *run* to *x* ``(batch, time, channels, …)`` with the channels moved last."""
+    alias = KerasLayer(layer.name, layer.class_name, layer.config | {"data_format": None})
+    alias.weights = layer.weights
+    inner, rank = permute(b, x, [1, *range(3, x.rank), 2]), x.rank
+    made = run(b, alias, replace(inner, mask=x.mask))
+    back = {rank: [1, rank - 1, *range(2, rank - 1)], rank - 1: [rank - 2, *range(1, rank - 2)]}
+    return [replace(permute(b, y, back[y.rank]), mask=y.mask) for y in made]
+
+
 @rule("ConvLSTM1D")
 def conv_lstm_1d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
     """ConvLSTM2D of images one pixel wide, between Reshapes."""
     config = layer.config
-    if not isinstance(x, Tensor) or config.get("data_format") == "channels_first":
-        raise Refusal("a ConvLSTM1D with initial states, or with channels first")
+    if not isinstance(x, Tensor):
+        raise Refusal("a ConvLSTM1D with initial states")
+    if config.get("data_format") == "channels_first":
+        return _channels_last(b, layer, x, conv_lstm_1d)
     wide = {key: [*per_axis(config.get(key, 1), 1), 1] for key in ("kernel_size", "dilation_rate")}
     wide["strides"] = per_axis(config.get("strides", 1), 1) * 2
     weights = {
@@ -337,10 +379,12 @@ def conv_lstm_1d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
 
 @rule("ConvLSTM2D")
 def conv_lstm_2d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
-    """ConvLSTM2D."""
+    """ConvLSTM2D, of channels that are last."""
     x, states = call_inputs(b, x)
     check_options(b, layer, x)
     config = layer.config
+    if config.get("data_format") == "channels_first" and not states:
+        return _channels_last(b, layer, x, conv_lstm_2d)
     names = ("activation", "recurrent_activation")
     written = {name: activation.tfjs_activation(b, config[name]) for name in names}
     weights = dict(layer.weights)
@@ -357,24 +401,35 @@ def conv_lstm_2d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
         "strides": per_axis(config.get("strides", 1), 2),
         "dilation_rate": per_axis(config.get("dilation_rate", 1), 2),
         "padding": config["padding"],
-        "data_format": config.get("data_format") or "channels_last",
+        "data_format": "channels_last",
         "use_bias": bool(config["use_bias"]),
         **written,
         **{key: bool(config.get(key)) for key in FLAGS},
     }
+    result["go_backwards"] = False
+    backwards = bool(config.get("go_backwards"))
     if b.mask is None:
-        return b.add_multi("ConvLSTM2D", x, result, weights)
+        x = _reverse_frames(b, x) if backwards else x
+        return _add(b, "ConvLSTM2D", [x], result, weights)
     if config.get("return_state"):
         raise Refusal("the states of a masked ConvLSTM")
-    kept = KeptSteps(b, b.mask, x.shape[1], backwards=bool(config.get("go_backwards")))
-    result |= {"go_backwards": False, "return_sequences": True}
-    y = b.add("ConvLSTM2D", kept.gather(x), result, weights)
+    kept = KeptSteps(b, b.mask, x.shape[1], backwards=backwards)
+    y = b.add("ConvLSTM2D", kept.gather(x), result | {"return_sequences": True}, weights)
     if not config.get("return_sequences"):
         return [_finish(b, layer, kept.final(y))]
     y = kept.spread(y)
-    if config.get("go_backwards"):
-        raise Refusal("the sequence of a masked ConvLSTM that runs backwards")
-    return [_finish(b, layer, y)]
+    return [_finish(b, layer, _reverse_frames(b, y) if backwards else y)]
+
+
+def _reverse_frames(b: Scope, x: Tensor) -> Tensor:
+    """Reverse *x* ``(batch, time, …)`` in time, of frames that are images.
+
+    tfjs's webgl backend reverses nothing of rank 5.
+    """
+    steps, *_ = b.static(x)
+    flat = reshape(b, x, (steps, product(x.shape[2:])))
+    matrix = formula((steps, steps), lambda i, j: i + j == steps - 1)
+    return reshape(b, matrix_on_axis(b, flat, matrix, 1, part="reverse"), x.shape[1:])
 
 
 refuse(

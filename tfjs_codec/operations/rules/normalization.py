@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
@@ -16,6 +14,7 @@ from tfjs_codec.operations.ops import shapes as s
 from tfjs_codec.operations.registry import rule
 from tfjs_codec.operations.values import Value
 from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.statistics import statistic
 
 
 def _optional(b: Builder, layer: KerasLayer, role: str) -> Value | None:
@@ -100,24 +99,12 @@ def normalization(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Less the mean, divided by the deviation."""
     axis = layer.config["axis"]
     axes = [] if axis is None else s.normalize_axes(x, axis)
-    mean, variance = (_statistic(layer, name, axes, x) for name in ("mean", "variance"))
+    mean, variance = (statistic(layer, name, axes, x.shape) for name in ("mean", "variance"))
     deviation = np.maximum(np.sqrt(variance), np.float32(1e-7))
     x = b.value(x, "float32")
     if layer.config.get("invert"):
         return a.add(b, a.multiply(b, x, deviation), mean)
     return a.divide(b, a.subtract(b, x, mean), deviation)
-
-
-def _statistic(layer: KerasLayer, name: str, axes: list[int], x: Value) -> Any:
-    """Return the mean or variance, shaped to broadcast against *x*."""
-    stored = layer.weights.get(name)
-    value = layer.config.get(name) if stored is None else stored.numpy()
-    if value is None:
-        raise Refusal("a Normalization that was never adapted")
-    values = np.asarray(value, np.float32)
-    if values.size == 1 or not axes:
-        return values.reshape(()) if values.size == 1 else values
-    return values.reshape([(x.shape[i] or -1) if i in axes else 1 for i in range(x.rank)])
 
 
 @rule("SpectralNormalization")

@@ -428,6 +428,9 @@ def _over_cells(b: Builder, layer: KerasLayer, given: Given) -> list[Value]:
     ):  # fmt: skip
         raise Refusal("the states of stacked cells in reversed order")
     x, waiting, finals = given.x, list(given.states), []
+    count = sum(map(_state_count, cells))
+    if len(waiting) not in (0, count):
+        raise Refusal(f"{len(waiting)} initial states for cells that have {count}")
     if layer.config.get("time_major"):
         x = _swap(b, x)
     made, mask = None, given.mask
@@ -462,6 +465,8 @@ def bidirectional(b: Builder, layer: KerasLayer, x: Any) -> list[Value]:
     for inner in (forward, backward):
         _check(b, inner, given.mask)
     half = len(given.states) // 2
+    if len(given.states) % 2:
+        raise Refusal(f"{len(given.states)} initial states for two directions")
     sides = (given.states[:half], given.states[half:])
     all_steps = bool(forward.config.get("return_sequences"))
     if given.mask is None and not half and _in_step(forward, backward):
