@@ -7,7 +7,7 @@ without effect, is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from tfjs_codec.errors import quote
@@ -164,10 +164,11 @@ def apply_activation_layer(registry: Registry, b: Builder, x: object, activation
     return result
 
 
-def check_cast(layer: KerasLayer, dtypes: Iterable[str], generation: int) -> None:
+def check_cast(layer: KerasLayer, dtypes: Sequence[str], generation: int) -> None:
     """Refuse a layer of Keras 3 that casts floats among its inputs, of *dtypes*, to integers.
 
-    Layers of preprocessing convert their inputs themselves; Keras 2 casts to floats only.
+    So do the layers and cells inside it. Layers of preprocessing convert their inputs themselves;
+    Keras 2 casts to floats only.
 
     Raises:
         Refusal: It does.
@@ -182,6 +183,8 @@ def check_cast(layer: KerasLayer, dtypes: Iterable[str], generation: int) -> Non
             "floating-point inputs to integers",
             "Leave the option at its default.",
         )
+    for child in layer.children.values():
+        check_cast(child, dtypes, generation)
 
 
 def _is_without_effect(row: KerasClass, config: Config, key: str, value: Any) -> bool:
