@@ -379,7 +379,7 @@ def conv_lstm_1d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
 
 @rule("ConvLSTM2D")
 def conv_lstm_2d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
-    """ConvLSTM2D, of channels that are last."""
+    """ConvLSTM2D."""
     x, states = call_inputs(b, x)
     check_options(b, layer, x)
     config = layer.config
