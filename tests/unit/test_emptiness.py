@@ -1,11 +1,11 @@
-"""Reductions of what may be empty are warned of, all others are not."""
+"""Reductions of what may be empty get a neutral element or are warned of, others stay."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tfjs_codec.graph.emptiness import warn_of_emptiness
+from tfjs_codec.graph.emptiness import guard_reductions, warn_of_emptiness
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, const
 
 F = {"T": "float32"}
@@ -19,8 +19,8 @@ ROWS = [("picked", "Where", ["mask"], {"T": "bool"}),
         ("rows", "GatherV2", ["x", "flat", "zero"], GATHER)]  # fmt: skip
 
 
-def warnings(*nodes, dims=(-1, 4)):
-    """The warnings about a graph of *nodes* with input x of shape *dims*, a mask and a number."""
+def made(*nodes, dims=(-1, 4)):
+    """A graph of *nodes* with input x of shape *dims*, a mask and a number."""
     given = [
         Node("x", "Placeholder", (), {"dtype": "float32", "shape": Shape(dims)}),
         Node("mask", "Placeholder", (), {"dtype": "bool", "shape": Shape((-1,))}),
@@ -30,7 +30,31 @@ def warnings(*nodes, dims=(-1, 4)):
         *(Node(name, op, tuple(map(Ref, inputs)), attrs) for name, op, inputs, attrs in nodes),
     ]  # fmt: skip
     outputs = {"y": Tensor(Ref(given[-1].name), "float32")}
-    return warn_of_emptiness(Graph({node.name: node for node in given}, {}, outputs)).warnings
+    return Graph({node.name: node for node in given}, {}, outputs)
+
+
+def warnings(*nodes, dims=(-1, 4)):
+    return warn_of_emptiness(made(*nodes, dims=dims)).warnings
+
+
+@pytest.mark.parametrize(
+    ("op", "neutral"), [("Sum", 0), ("Prod", 1), ("Max", -np.inf), ("Min", np.inf)]
+)
+def test_a_neutral_element_is_added(op, neutral):
+    graph = guard_reductions(made(*ROWS, ("y", op, ["rows", "first"], REDUCE)))
+    pad = graph.nodes[graph.nodes["y"].inputs[0].node]
+    widths, value = (graph.nodes[ref.node].value.numpy() for ref in pad.inputs[1:])
+    assert (pad.op, pad.inputs[0]) == ("PadV2", Ref("rows"))
+    assert (widths.tolist(), value.item()) == ([[0, 1], [0, 0]], neutral)
+    said = [text for text in graph.warnings if "webgl" in text]
+    assert len(said) == (op in ("Max", "Min"))
+    assert warn_of_emptiness(graph).warnings == graph.warnings
+
+
+def test_reductions_that_are_not_padded():
+    for op, rest in (("Mean", REDUCE), ("Max", {**REDUCE, "T": "int32"})):
+        graph = made(*ROWS, ("y", op, ["rows", "first"], rest))
+        assert guard_reductions(graph) == graph
 
 
 @pytest.mark.parametrize("op", ["Sum", "Max", "Mean", "Prod"])

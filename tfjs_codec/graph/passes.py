@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from tfjs_codec.graph.check import check
-from tfjs_codec.graph.emptiness import warn_of_emptiness
+from tfjs_codec.graph.emptiness import guard_reductions, warn_of_emptiness
 from tfjs_codec.graph.importing.control_v1 import gate_merges
 from tfjs_codec.graph.importing.expand import expand
 from tfjs_codec.graph.importing.loops import carry
@@ -43,6 +43,7 @@ PASSES: tuple[Pass, ...] = (
     *_IMPORTING,
     shape_lookups,
     fold,
+    guard_reductions,
     move_channels_last,
     rewrite,
     fold_shapes,

@@ -258,6 +258,22 @@ def reduction_of_nothing(rng: R) -> Made:
 
 
 @question
+def reduction_of_few(rng: R) -> Made:
+    dtype = pick(rng, "float32", "float32", "int32")
+    fns = (tf.reduce_sum, tf.reduce_prod, tf.reduce_max, tf.reduce_min)
+    fn, shape = pick(rng, *fns[: 2 if dtype == "int32" else 4]), (4, *dims(rng, 0, 3, 3))
+    axis, kept = pick(rng, 0, [0, len(shape) - 1]), int(rng.integers(0, 2))
+    start = np.full((), pick(rng, 4, 4, 2), "i4")
+    select = pick(
+        rng, lambda x, n: tf.boolean_mask(x, tf.range(4) >= n), lambda x, n: x[n:],
+        lambda x, n: tf.gather(x, tf.reshape(tf.where(tf.range(4) >= n), [-1])) * 2,
+    )  # fmt: skip
+    return (lambda x, n: fn(select(x, n), axis=axis, keepdims=bool(kept))), [
+        values(rng, shape, dtype), start
+    ]  # fmt: skip
+
+
+@question
 def argument(rng: R) -> Made:
     dtype, shape = pick(rng, "float32", "int32"), dims(rng, 1, 5)
     fn, axis = pick(rng, tf.argmax, tf.argmin), int(rng.integers(-len(shape), len(shape)))
