@@ -33,13 +33,13 @@ def raise_layer(graph: KerasGraph, layer: KerasLayer, log: RaisingLog) -> None:
         theta = layer.config["theta"]
         layer.class_name = "ReLU"
         layer.config |= {"threshold": theta, "negative_slope": 0.0, "max_value": None}
-    _own(layer, log)
+    _replace_own(layer, log)
     inner = list(layer.children.values())
     while inner:
         child = inner.pop()
         if child.graph is None:
             inner += child.children.values()
-            _own(child, log)
+            _replace_own(child, log)
             if child.class_name == "Activation" and child.config["activation"] == "hard_sigmoid":
                 log.refuse(layer, "hard_sigmoid, which Keras 2 and 3 define differently")
 
@@ -60,7 +60,7 @@ def _activation_layer(graph: KerasGraph, layer: KerasLayer, log: RaisingLog) -> 
         insert_after(graph, layer, clip)
 
 
-def _own(layer: KerasLayer, log: RaisingLog) -> None:
+def _replace_own(layer: KerasLayer, log: RaisingLog) -> None:
     """Replace hard_sigmoid within *layer* itself."""
     kind, row = layer.class_name, CLASSES.get(layer.class_name)
     seen = [

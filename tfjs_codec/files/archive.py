@@ -356,7 +356,7 @@ class _Reader:
             "zip",
             "the member",
             path=self._source.path,
-            where=_shown(name),
+            where=_show(name),
         )
 
     def _place(self, members: list[Member], table_offset: int) -> dict[str, Member]:
@@ -407,13 +407,13 @@ class _Reader:
         return self._window.read(nbytes) or b""
 
     def _corrupt(self, name: str, what: str, hint: str = "") -> CorruptFileError:
-        return CorruptFileError(what, path=self._source.path, where=_shown(name), hint=hint)
+        return CorruptFileError(what, path=self._source.path, where=_show(name), hint=hint)
 
     def _unsafe(self, name: str, what: str) -> UnsafeFileError:
-        return UnsafeFileError(what, path=self._source.path, where=_shown(name))
+        return UnsafeFileError(what, path=self._source.path, where=_show(name))
 
 
-def _shown(name: str) -> str:
+def _show(name: str) -> str:
     """A member's name as the ``where`` of an error."""
     return name if name.isprintable() and len(name) <= 80 else quote(name)
 

@@ -105,13 +105,13 @@ class _ProtoTensor(LazyTensor):
 
     @property
     def is_blank(self) -> bool:
-        return not self._message.tensor_content and not self._listed_values().size
+        return not self._message.tensor_content and not self._list_values().size
 
     def numpy(self) -> Array:
         data = self._message.tensor_content
         if data:
             return self._kind.decode(memoryview(data)).reshape(self.shape)
-        given = self._listed_values()
+        given = self._list_values()
         values = np.empty(self.size, self.dtype)
         values[: given.size] = given
         values[given.size :] = given[-1] if given.size else self._zero()
@@ -121,7 +121,7 @@ class _ProtoTensor(LazyTensor):
         if self.dtype == object or self._message.tensor_content:
             yield from super().chunks(max_bytes)
             return
-        given = self._listed_values()
+        given = self._list_values()
         step = max(1, max_bytes // self.dtype.itemsize)
         for start in range(0, self.size, step):
             chunk = np.empty(min(step, self.size - start), self.dtype)
@@ -133,7 +133,7 @@ class _ProtoTensor(LazyTensor):
     def _zero(self) -> Any:
         return b"" if self.dtype == object else 0
 
-    def _listed_values(self) -> Array:
+    def _list_values(self) -> Array:
         """Return the values that are listed, flat."""
         listed = getattr(self._message, _LISTS[self._message.dtype])
         if self.dtype == object:

@@ -304,13 +304,13 @@ def _gather(known: Known, node: Node) -> Dims:
     return (*x[:axis], *indices, *x[axis + 1 :])
 
 
-def _packed(known: Known, node: Node) -> Dims:
+def _pack(known: Known, node: Node) -> Dims:
     shape, axis = list(known.of(node)), int(node.attrs["axis"])
     shape.insert(axis if axis >= 0 else axis + len(shape) + 1, len(node.inputs))
     return tuple(shape)
 
 
-def _unpacked(known: Known, node: Node) -> Dims:
+def _unpack(known: Known, node: Node) -> Dims:
     shape, axis = known.of(node), int(node.attrs["axis"])
     axis %= len(shape)
     return (*shape[:axis], *shape[axis + 1 :])
@@ -323,14 +323,14 @@ def _split(known: Known, node: Node) -> Dims:
     return tuple(shape)
 
 
-def _tiled(known: Known, node: Node) -> Dims:
+def _tile(known: Known, node: Node) -> Dims:
     pairs = zip(known.of(node), known.contents[node.inputs[1]], strict=True)
     return tuple(
         None if size is None or times == UNKNOWN else size * int(times) for size, times in pairs
     )
 
 
-def _sliced(known: Known, node: Node) -> Dims:
+def _slice(known: Known, node: Node) -> Dims:
     x, sizes = known.of(node), known.contents[node.inputs[2]]
     starts = known.contents.get(node.inputs[1], np.full(len(x), UNKNOWN))
     rows = zip(x, starts, sizes, strict=True)
@@ -405,14 +405,14 @@ def _one_hot(known: Known, node: Node) -> Dims:
     return tuple(shape)
 
 
-def _filled(known: Known, node: Node) -> Dims:
+def _fill(known: Known, node: Node) -> Dims:
     place = {"BroadcastTo": 1, "ScatterNd": 2}.get(node.op, 0)
     return tuple(
         None if size == UNKNOWN else int(size) for size in known.contents[node.inputs[place]]
     )
 
 
-def _gathered_nd(known: Known, node: Node) -> Dims:
+def _gather_nd(known: Known, node: Node) -> Dims:
     x, indices = known.of(node), known.of(node, 1)
     if indices[-1] is None:
         raise LookupError
@@ -447,7 +447,7 @@ _SHAPES: dict[str, _Rule] = {
         _broadcast,
     ),
     **dict.fromkeys(("ArgMax", "ArgMin"), _argument),
-    **dict.fromkeys(("BroadcastTo", "Fill", "ScatterNd"), _filled),
+    **dict.fromkeys(("BroadcastTo", "Fill", "ScatterNd"), _fill),
     **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "MatMul"), _product),
     **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative"), _convolution),
     **dict.fromkeys(("AvgPool", "AvgPool3D", "MaxPool"), _pooling),
@@ -457,20 +457,20 @@ _SHAPES: dict[str, _Rule] = {
     "ConcatV2": _concatenate,
     "Einsum": _einsum,
     "ExpandDims": _expand_dims,
-    "GatherNd": _gathered_nd,
+    "GatherNd": _gather_nd,
     "GatherV2": _gather,
     "OneHot": _one_hot,
-    "Pack": _packed,
+    "Pack": _pack,
     **dict.fromkeys(("MirrorPad", "Pad", "PadV2"), _pad),
     "Range": _range,
     "Reshape": _reshape,
-    "Slice": _sliced,
+    "Slice": _slice,
     "Split": _split,
     "Squeeze": _squeeze,
     "StridedSlice": _slid_over,
     "TensorListGetItem": _element,
     "TensorListStack": _element,
-    "Tile": _tiled,
+    "Tile": _tile,
     "Transpose": _transpose,
-    "Unpack": _unpacked,
+    "Unpack": _unpack,
 }  # fmt: skip

@@ -151,7 +151,7 @@ class Builder:
         assert definition is not None, op
         kinds = [graph_dtype(x.dtype) for x in inputs]
         found: dict[str, Any] = dict(definition.defaults)
-        found.update(_inferred(definition.inputs, kinds))
+        found.update(_infer_attrs(definition.inputs, kinds))
         found.update(attrs)
         for arg, (_, dtype) in zip(definition.outputs, results, strict=False):
             if arg.type_attr:
@@ -235,7 +235,7 @@ class Builder:
             self.weights[made.ref.node] = tensor
         return self._weights[id(tensor)]
 
-    def derived(
+    def derive(
         self,
         tensor: LazyTensor,
         key: str,
@@ -264,7 +264,7 @@ class Builder:
         """Return *x* as a value: a number or array becomes a constant. Cast it to *dtype*."""
         if not isinstance(x, Value):
             if isinstance(x, (list, tuple)) and any(isinstance(item, Value) for item in x):
-                return self._packed(x, dtype)
+                return self._pack(x, dtype)
             return self.constant(x, dtype)
         if not dtype or x.dtype == dtype:
             return x
@@ -277,7 +277,7 @@ class Builder:
             self.emit("Cast", x, dtype=dtype, SrcT=given, DstT=wanted), mask=x.mask, sizes=x.sizes
         )
 
-    def _packed(self, items: Sequence[Operand], dtype: str) -> Value:
+    def _pack(self, items: Sequence[Operand], dtype: str) -> Value:
         """Return a vector of scalars, some of them values: mostly a shape."""
         dtype = dtype or next(item.dtype for item in items if isinstance(item, Value))
         scalars = [self.value(item, dtype) for item in items]
@@ -326,7 +326,7 @@ class Builder:
             if (shape := self.shapes.get(Ref(old, number))) is None:
                 break
             self.shapes[Ref(name, number)] = shape
-        return [_moved(value, old, name) for value in results]
+        return [_redirect(value, old, name) for value in results]
 
 
 def _graph_shape(shape: Dims) -> Shape:
@@ -339,8 +339,8 @@ def _holds(argument: object) -> bool:
     return isinstance(argument, Value | np.ndarray)
 
 
-def _moved(value: Value, old: str, name: str) -> Value:
-    mask = None if value.mask is None else _moved(value.mask, old, name)
+def _redirect(value: Value, old: str, name: str) -> Value:
+    mask = None if value.mask is None else _redirect(value.mask, old, name)
     ref = Ref(name, value.ref.output) if value.ref.node == old else value.ref
     return replace(value, ref=ref, mask=mask)
 
@@ -350,7 +350,7 @@ def legal(name: str) -> str:
     return name.replace(":", "_").lstrip("^") or "_"
 
 
-def _inferred(args: Sequence[Arg], kinds: list[str]) -> dict[str, Any]:
+def _infer_attrs(args: Sequence[Arg], kinds: list[str]) -> dict[str, Any]:
     """Return the attributes that follow from the dtypes of the inputs."""
     found: dict[str, Any] = {}
     waiting, rest = list(kinds), len(args)

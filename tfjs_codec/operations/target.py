@@ -79,7 +79,7 @@ def trace(
     with np.errstate(all="ignore"):  # configs may say any number
         results = target.model(model.graph, inputs)
     target.tracer.check()
-    named = target.asked(outputs) if outputs else _named(model.graph, results)
+    named = target.find_outputs(outputs) if outputs else _name_outputs(model.graph, results)
     builder = target.builder
     graph = Graph(
         builder.nodes,
@@ -94,7 +94,7 @@ def trace(
     return Traced(graph, builder.weights, target.given)
 
 
-def _named(keras: KerasGraph, results: Sequence[Value]) -> dict[str, Value]:
+def _name_outputs(keras: KerasGraph, results: Sequence[Value]) -> dict[str, Value]:
     """Name the outputs by their keys or after their layers; several of one layer are numbered."""
     if keras.output_keys:
         return dict(zip(keras.output_keys, results, strict=True))
@@ -151,7 +151,7 @@ class GraphTarget:
         self.builder.reserve([layer.name for layer in keras.layers if layer.name not in layers])
         return values, signature
 
-    def asked(self, names: Sequence[str]) -> dict[str, Value]:
+    def find_outputs(self, names: Sequence[str]) -> dict[str, Value]:
         """Return the outputs of the layers called *names*."""
         found: dict[str, Value] = {}
         for name in names:

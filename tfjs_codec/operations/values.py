@@ -79,7 +79,7 @@ _ABOVE: dict[str, tuple[str, ...]] = {
 _ORDER = tuple(_ABOVE)
 
 
-def _reached(dtype: str) -> set[str]:
+def _reach(dtype: str) -> set[str]:
     found, waiting = {dtype}, [dtype]
     while waiting:
         for above in _ABOVE[waiting.pop()]:
@@ -96,8 +96,8 @@ def result_dtype(*dtypes: str) -> str:
     unknown = next((dtype for dtype in dtypes if dtype not in _ABOVE), None)
     if unknown is not None:
         raise ValueError(f"there is no dtype {unknown[:40]!r}")
-    common = set.intersection(*(_reached(dtype) for dtype in dtypes))
-    lowest = min(common, key=lambda dtype: (len(common - _reached(dtype)), _ORDER.index(dtype)))
+    common = set.intersection(*(_reach(dtype) for dtype in dtypes))
+    lowest = min(common, key=lambda dtype: (len(common - _reach(dtype)), _ORDER.index(dtype)))
     return {"int": "int32", "float": "float32"}.get(lowest, lowest)
 
 

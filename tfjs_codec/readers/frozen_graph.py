@@ -140,7 +140,7 @@ def _ends(nodes: dict[str, Node], path: str) -> list[str]:
         return found
     raise UsageError(
         "the graph does not say what it returns", path=path,
-        hint=f"Name it with --output-node-names; nothing follows {_named(found)}.",
+        hint=f"Name it with --output-node-names; nothing follows {_list_names(found)}.",
     )  # fmt: skip
 
 
@@ -149,6 +149,6 @@ def _candidates(nodes: dict[str, Node]) -> list[str]:
     return [name for name, node in nodes.items() if node.inputs and not users[name]]
 
 
-def _named(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     more = ", …" if len(names) > _LISTED else ""
     return ", ".join(map(quote, names[:_LISTED])) + more

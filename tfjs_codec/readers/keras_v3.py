@@ -228,9 +228,9 @@ class _Loader:
         """Load the layers of a model whose group is *path*."""
         base = f"{path}/{self.word}" if path else self.word
         self.store.used.add(path)
-        named = list(self._named(graph, 1))
+        named = list(self._name_groups(graph, 1))
         if self.word == _OLD and not self._all_there(named, base):
-            twice = list(self._named(graph, 2))
+            twice = list(self._name_groups(graph, 2))
             named = twice if self._all_there(twice, base) else named
         for layer, name in named:
             self.layer(layer, f"{base}/{name}")
@@ -243,7 +243,7 @@ class _Loader:
             if any(slots(layer, self.found.generation))
         )
 
-    def _named(self, graph: KerasGraph, step: int) -> Iterator[tuple[KerasLayer, str]]:
+    def _name_groups(self, graph: KerasGraph, step: int) -> Iterator[tuple[KerasLayer, str]]:
         """Yield the layers with their group names; one with weights counts for *step*."""
         count: dict[str, int] = defaultdict(int)
         for layer in graph.layers:
@@ -262,7 +262,7 @@ class _Loader:
             return
         own = own_variables(layer)
         if own is None:
-            self._unknown(layer, path)
+            self._load_unknown(layer, path)
             return
         by_path: dict[str, list[Variable]] = {}
         for variable in own:
@@ -320,7 +320,7 @@ class _Loader:
                 f"the config needs {len(wanted)} ({roles})",
             )
 
-    def _unknown(self, layer: KerasLayer, path: str) -> None:
+    def _load_unknown(self, layer: KerasLayer, path: str) -> None:
         """Give a layer of unknown class all there is below its path."""
         for key, tensors in self.store.vars.items():
             if key == path or key.startswith(f"{path}/"):

@@ -138,7 +138,7 @@ def check_config(layer: KerasLayer) -> None:
         for key, value in layer.config.unread():
             if not _is_without_effect(row, layer.config, key, value):
                 raise Refusal(
-                    f"the option {quote(key)} of {row.name}, which is {_shown(value)}, "
+                    f"the option {quote(key)} of {row.name}, which is {_show(value)}, "
                     "cannot be expressed here",
                     "Leave the option at its default, or register a rule "
                     "(tfjs_codec.register_rule).",
@@ -179,7 +179,7 @@ def check_cast(layer: KerasLayer, dtypes: Sequence[str], generation: int) -> Non
     dtype = dict.get(layer.config, "dtype")
     if dtype in _INTEGERS and any(each.startswith("float") for each in dtypes):
         raise Refusal(
-            f"the option {quote('dtype')} of {row.name}, which is {_shown(dtype)}: it casts "
+            f"the option {quote('dtype')} of {row.name}, which is {_show(dtype)}: it casts "
             "floating-point inputs to integers",
             "Leave the option at its default.",
         )
@@ -206,6 +206,6 @@ def _is_without_effect(row: KerasClass, config: Config, key: str, value: Any) ->
     return key in COMMON_KEYS
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

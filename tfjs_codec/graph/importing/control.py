@@ -55,7 +55,7 @@ class ControlFlow:
             self._branch(node, node.attrs.get(f"{side}_branch")) for side in ("else", "then")
         ]
         name = node.name
-        known = self._known(node.inputs[:1])
+        known = self._find_constant(node.inputs[:1])
         if known is not None:
             return self._work.splice(name, branches[bool(known)], node.inputs[1:], node)
         predicate = self._bool(node.inputs[0], node.attrs.get("Tcond", "bool"), name)
@@ -68,7 +68,7 @@ class ControlFlow:
         listed = node.attrs.get("branches") or (None,)
         branches = [self._branch(node, value) for value in listed]
         last = len(branches) - 1
-        known = self._known(node.inputs[:1])
+        known = self._find_constant(node.inputs[:1])
         if known is not None:
             number = int(known) if 0 <= int(known) <= last else last
             return self._work.splice(node.name, branches[number], node.inputs[1:], node)
@@ -241,7 +241,7 @@ class ControlFlow:
                 stack.append(waiting[0])
         return known[value.node]
 
-    def _known(self, refs: Sequence[Ref]) -> Any:
+    def _find_constant(self, refs: Sequence[Ref]) -> Any:
         """Return the value of a constant predicate or index, None if it is no constant."""
         for ref in refs:
             node = self._work.nodes[self._work.source(ref).node]

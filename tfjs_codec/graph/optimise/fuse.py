@@ -93,7 +93,7 @@ def fuse(graph: Graph) -> Graph:
             weights = graph.nodes[node.inputs[1].node]
             if not uses.only(weights.name):
                 continue  # rather than to store them twice
-            turned = _transposed(names.fresh(f"{node.name}/weights"), weights)
+            turned = _transpose(names.fresh(f"{node.name}/weights"), weights)
             nodes[turned.name] = turned
             attrs = {**node.attrs, "transpose_b": False}
             inputs = (node.inputs[0], Ref(turned.name))
@@ -114,7 +114,7 @@ def _channels(graph: Graph, node: Node) -> int:
     return prod(channel_shape(node, weights.value.shape) or (0,))
 
 
-def _transposed(name: str, weights: Node) -> Node:
+def _transpose(name: str, weights: Node) -> Node:
     shape = weights.value.shape[::-1]
     tensor: LazyTensor = map_float32(weights.value, shape, np.transpose)
     return Node(name, "Const", (), {**weights.attrs, "value": tensor})

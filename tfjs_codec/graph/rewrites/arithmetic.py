@@ -46,7 +46,7 @@ def divide_no_nan(build: Build, node: Node) -> list[Ref] | None:
     x, y = node.inputs
     if max(build.rank(ref) or 0 for ref in node.inputs) <= 4:
         return None
-    return _but_zero(build, y, build.op("RealDiv", x, y))
+    return _zero_where(build, y, build.op("RealDiv", x, y))
 
 
 @op("Erfc", because=LACKS)
@@ -87,7 +87,7 @@ def truncate_remainder(build: Build, node: Node) -> list[Ref]:
 def multiply_no_nan(build: Build, node: Node) -> list[Ref]:
     """``x · y``, and 0 where y is 0, whatever x is."""
     x, y = node.inputs
-    return _but_zero(build, y, build.op("Mul", x, y))
+    return _zero_where(build, y, build.op("Mul", x, y))
 
 
 @op("Pow", because=wrong_on("webgpu"))
@@ -119,7 +119,7 @@ def softsign(build: Build, node: Node) -> list[Ref]:
 def xdivy(build: Build, node: Node) -> list[Ref]:
     """``x / y``, and 0 where x is 0, whatever y is."""
     x, y = node.inputs
-    return _but_zero(build, x, build.op("RealDiv", x, y))
+    return _zero_where(build, x, build.op("RealDiv", x, y))
 
 
 @op("Xlogy", "Xlog1py", because=LACKS)
@@ -131,7 +131,7 @@ def xlogy(build: Build, node: Node) -> list[Ref]:
     return build.same("SelectV2", zero, build.op("Mul", x, build.number(0)), product)
 
 
-def _but_zero(build: Build, where: Ref, x: Ref) -> list[Ref]:
+def _zero_where(build: Build, where: Ref, x: Ref) -> list[Ref]:
     zero = build.number(0)
     none = build.op("Equal", where, zero, incompatible_shape_error=True)
     return build.same("SelectV2", none, zero, x)

@@ -29,7 +29,7 @@ def combine_bits(build: Build, node: Node) -> list[Ref] | None:
         different = build.op("Sub", ours, theirs, **_WHOLE)
         made = build.op("Mul", different, different, **_WHOLE)
     made = _number(build, made)
-    made = _shaped(build, made, x)
+    made = _reshape(build, made, x)
     return [made if kind == "int32" else build.cast(made, "int32", kind)]
 
 
@@ -43,7 +43,7 @@ def count_bits(build: Build, node: Node) -> list[Ref]:
     x = _whole(build, x)
     bits = build.op("Mul", _digits(build, x), build.const(weights, "int32"), **_WHOLE)
     made = build.op("Sum", bits, build.ints(1), keep_dims=False, Tidx="int32", **_WHOLE)
-    return [build.cast(_shaped(build, made, x), "int32", "uint8")]
+    return [build.cast(_reshape(build, made, x), "int32", "uint8")]
 
 
 @op("LeftShift", "RightShift", because=LACKS)
@@ -99,6 +99,6 @@ def _number(build: Build, digits: Ref) -> Ref:
     return build.op("AddV2", high, halves[0], **_WHOLE)
 
 
-def _shaped(build: Build, flat: Ref, x: Ref) -> Ref:
+def _reshape(build: Build, flat: Ref, x: Ref) -> Ref:
     shape = build.op("Shape", x, out_type="int32", **_WHOLE)
     return build.op("Reshape", flat, shape, Tshape="int32", **_WHOLE)

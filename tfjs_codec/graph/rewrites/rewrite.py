@@ -72,7 +72,7 @@ class _Rewriting:
     def _apply(self, origin: Node, name: str, used: frozenset[Rule]) -> Rule | None:
         """Return the rule that rewrites the node *name*, which was made for *origin*."""
         build = self.build
-        node = self._settled(name)
+        node = self._settle(name)
         for each in rewrites().get(node.op, ()):
             if each.rule in used:
                 continue
@@ -93,7 +93,7 @@ class _Rewriting:
                 return each.rule
         return None
 
-    def _settled(self, name: str) -> Node:
+    def _settle(self, name: str) -> Node:
         """Return the node *name* with the inputs that take the place of its own."""
         node = self.build.nodes[name]
         inputs = tuple(map(self._final, node.inputs))

@@ -210,7 +210,7 @@ def softmax(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> Tensor:
     axis = layer.config.get("axis", -1)
     if isinstance(x, list):
         raise Refusal("a softmax of several tensors")
-    keep = _kept(b, x)
+    keep = _keep(b, x)
     if keep is None:
         return over_axis(b, x, axis, "softmax")
     away = affine(b, keep, _FAR, -_FAR, part="away")  # what Keras adds to what is masked
@@ -218,7 +218,7 @@ def softmax(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> Tensor:
     return y if b.generation < 3 else b.add("Multiply", [y, keep])  # where all is masked
 
 
-def _kept(b: Scope, x: Tensor) -> Tensor | None:
+def _keep(b: Scope, x: Tensor) -> Tensor | None:
     """Return 1 where the mask of the call keeps a value, to broadcast against *x*, or None."""
     given = b.arguments.get("mask")
     if given is None:

@@ -62,7 +62,7 @@ def _all(b: Scope, parts: Sequence[Tensor]) -> Tensor | None:
     return b.add("Multiply", parts, part="keep")
 
 
-def _given(b: Scope, heads: int) -> list[Tensor | None]:
+def _find_mask(b: Scope, heads: int) -> list[Tensor | None]:
     """Return the call's attention mask for each head."""
     value = b.arguments.get("attention_mask")
     if value is None:
@@ -126,7 +126,7 @@ def _heads(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], shares: list[
     query, value, key = sources
     _, heads, width = layer.weights["query/kernel"].shape
     shared = layer.weights["key/kernel"].shape[1]
-    given = _given(b, heads)
+    given = _find_mask(b, heads)
     keep: Tensor | None = None
     results = []
     for head in range(heads):

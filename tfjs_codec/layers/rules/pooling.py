@@ -107,7 +107,7 @@ def global_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The same class; keepdims by a Reshape or RepeatVector."""
     rank = int(layer.class_name[-2])
     if rank == 1 and b.mask is not None:
-        return _masked(b, layer, x, b.mask)
+        return _pool_masked(b, layer, x, b.mask)
     first = layer.config.get("data_format") == "channels_first"
     data_format = "channels_first" if first else "channels_last"
     pooled = x
@@ -126,7 +126,7 @@ def _keepdims(b: Scope, layer: KerasLayer, pooled: Tensor, rank: int) -> Tensor:
     return reshape(b, pooled, (channels, *ones) if first else (*ones, channels))
 
 
-def _masked(b: Scope, layer: KerasLayer, x: Tensor, mask: Mask) -> Tensor:
+def _pool_masked(b: Scope, layer: KerasLayer, x: Tensor, mask: Mask) -> Tensor:
     """Pool over the steps that the mask keeps: Keras's average does, its maximum does not."""
     if layer.config.get("data_format") == "channels_first":
         x = permute(b, x, [2, 1])

@@ -124,14 +124,14 @@ def _run(
 ) -> list[Tensor]:
     """Return the outputs of *layer* for the mask of the call, in Keras's order of steps."""
     if b.mask is None:
-        return _unmasked(b, layer, x, states, part)
-    outputs = _masked(b, layer, x, states, part)
+        return _run_unmasked(b, layer, x, states, part)
+    outputs = _run_masked(b, layer, x, states, part)
     if layer.config.get("return_sequences") and layer.config.get("go_backwards"):
         outputs[0] = _reverse_time(b, outputs[0])
     return outputs
 
 
-def _unmasked(
+def _run_unmasked(
     b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor], part: str
 ) -> list[Tensor]:
     count = STEPS[layer.class_name].states
@@ -158,7 +158,7 @@ def _add(
     return outputs
 
 
-def _masked(
+def _run_masked(
     b: Scope, layer: KerasLayer, x: Tensor, states: list[Tensor], part: str
 ) -> list[Tensor]:
     """Return the outputs for the mask of the call, sequences in the order of *x*."""
@@ -179,7 +179,7 @@ def _masked(
             "its output before the first step that the mask keeps is zero, as in TensorFlow; "
             "with JAX, Keras shows the initial state there"
         )
-    y, *after = _unmasked(b, run, inner, states, part)
+    y, *after = _run_unmasked(b, run, inner, states, part)
     outputs = [kept.spread(y) if sequences else kept.final(y)]
     if wants_states:
         state = kept.final(y)
@@ -269,7 +269,7 @@ def _explicit(
     half = len(given) // 2
     if len(given) % 2:
         raise Refusal(f"{len(given)} initial states for two directions")
-    run = _unmasked if b.mask is None else _masked
+    run = _run_unmasked if b.mask is None else _run_masked
     first, *ahead = run(b, forward, x, given[:half], "forward")
     second, *behind = run(b, backward, x, given[half:], "backward")
     if b.mask is None and forward.config.get("return_sequences"):
@@ -337,7 +337,7 @@ def _stack(b: Scope, layer: KerasLayer, cells: list[KerasLayer], x: Tensor) -> l
             "go_backwards": backwards and number == 0 and not kept,
         }
         alias = KerasLayer(cell.name, class_name, cell.config | flags, weights=cell.weights)
-        x = _unmasked(b, alias, x, [], f"cell_{number}")[0]
+        x = _run_unmasked(b, alias, x, [], f"cell_{number}")[0]
     if kept is not None:
         x = kept.spread(x) if sequences else kept.final(x)
         x = _reverse_time(b, x) if sequences and backwards else x

@@ -46,7 +46,7 @@ def common_dtype(b: Builder, *operands: Operand) -> str:
     return result_dtype(*kinds)
 
 
-def promoted(b: Builder, *operands: Operand) -> list[Value]:
+def promote(b: Builder, *operands: Operand) -> list[Value]:
     """Return *operands* as values of their common dtype."""
     dtype = common_dtype(b, *operands)
     return [b.value(x, dtype) for x in operands]
@@ -80,7 +80,7 @@ def _sizes(op: str, x1: Value, x2: Value, y: Value) -> Value:
 
 def binary(b: Builder, op: str, x1: Operand, x2: Operand) -> Value:
     """Return TensorFlow's *op* of two operands, promoted to their common dtype."""
-    left, right = promoted(b, x1, x2)
+    left, right = promote(b, x1, x2)
     return _sizes(op, left, right, b.emit(op, left, right))
 
 
@@ -104,7 +104,7 @@ floor_divide = operation("floor_divide")(_binary("FloorDiv"))
 @operation()
 def bias_add(b: Builder, x: Operand, bias: Operand) -> Value:
     """Return ``x + bias``, the bias along the last axis."""
-    x, bias = promoted(b, x, bias)
+    x, bias = promote(b, x, bias)
     return b.emit("BiasAdd", x, bias, shape=x.shape, data_format=b"NHWC")
 
 
@@ -139,7 +139,7 @@ def power(b: Builder, x1: Operand, x2: Operand) -> Value:
     """Return *x1* to the power *x2*."""
     if isinstance(x2, int | float) and x2 == 2:
         return square(b, x1)
-    return b.emit("Pow", *promoted(b, x1, x2))
+    return b.emit("Pow", *promote(b, x1, x2))
 
 
 @operation()
@@ -167,7 +167,7 @@ def absolute(b: Builder, x: Operand) -> Value:
 @operation()
 def fmod(b: Builder, x1: Operand, x2: Operand) -> Value:
     """Return the remainder of the quotient rounded towards zero; it has the sign of *x1*."""
-    x1, x2 = promoted(b, x1, x2)
+    x1, x2 = promote(b, x1, x2)
     size = b.emit("FloorMod", absolute(b, x1), absolute(b, x2))
     return b.emit("Mul", b.emit("Sign", x1), size)
 
@@ -188,7 +188,7 @@ def clip(b: Builder, x: Operand, x_min: Operand, x_max: Operand) -> Value:
 @operation()
 def add_n(b: Builder, xs: Sequence[Operand]) -> Value:
     """Return the sum of several operands."""
-    values = promoted(b, *xs)
+    values = promote(b, *xs)
     if len(values) > 1 and len({x.shape for x in values}) == 1:
         return b.emit("AddN", *values)
     total = values[0]
@@ -231,7 +231,7 @@ def convert_to_tensor(b: Builder, x: Operand, dtype: str | None = None) -> Value
 
 def _comparison(op: str, **attrs: Any) -> Callable[[Builder, Operand, Operand], Value]:
     def function(b: Builder, x1: Operand, x2: Operand) -> Value:
-        return b.emit(op, *promoted(b, x1, x2), dtype="bool", **attrs)
+        return b.emit(op, *promote(b, x1, x2), dtype="bool", **attrs)
 
     return function
 
@@ -267,7 +267,7 @@ def where(b: Builder, condition: Operand, x1: Operand = None, x2: Operand = None
     """Return *x1* where the condition holds, else *x2*; NaN in the other one does not matter."""
     if x1 is None or x2 is None:
         raise Refusal("'where' with a condition alone, whose result has no fixed size")
-    x1, x2 = promoted(b, x1, x2)
+    x1, x2 = promote(b, x1, x2)
     condition = b.value(condition, "bool")
     shape = broadcast(condition.shape, x1.shape, x2.shape)
     return b.emit("SelectV2", condition, x1, x2, shape=shape, dtype=x1.dtype)

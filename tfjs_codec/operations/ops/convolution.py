@@ -95,7 +95,7 @@ def conv(
     if channels_first(x, data_format):
         y = conv(b, to_channels_last(b, x), kernel, strides, padding, None, dilations, groups)
         return to_channels_first(b, y)
-    kernel, dilations = _widened(b, kernel, strides, dilations, rank)
+    kernel, dilations = _dilate(b, kernel, strides, dilations, rank)
     size = [int(one or 0) for one in kernel.shape[:rank]]
     x, left = _padding(b, x, padding.lower(), size, strides, dilations)
     if rank == 1:
@@ -105,7 +105,7 @@ def conv(
     return _convolution(b, f"Conv{rank}D", x, kernel, strides, left, dilations)
 
 
-def _widened(
+def _dilate(
     b: Builder, kernel: Value, strides: list[int], dilations: list[int], rank: int
 ) -> tuple[Value, list[int]]:
     """Put the zeros of a dilation into the kernel where tfjs does not take it with strides."""
@@ -128,7 +128,7 @@ def _convolution(
 ) -> Value:  # fmt: skip
     rank = x.rank - 2
     size = [int(one or 0) for one in kernel.shape[:rank]]
-    spatial = _slid(x.shape[1:-1], size, strides, dilations, padding)
+    spatial = _slide(x.shape[1:-1], size, strides, dilations, padding)
     channels = kernel.shape[-1]
     if op == "DepthwiseConv2dNative":
         channels = (kernel.shape[-2] or 0) * (channels or 0)
@@ -140,7 +140,7 @@ def _convolution(
     )  # fmt: skip
 
 
-def _slid(
+def _slide(
     sizes: Dims, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int],
     padding: bytes,
 ) -> list[int | None]:  # fmt: skip
@@ -170,7 +170,7 @@ def depthwise_conv(
     if channels_first(x, data_format):
         y = depthwise_conv(b, to_channels_last(b, x), kernel, strides, padding, None, dilations)
         return to_channels_first(b, y)
-    kernel, dilations = _widened(b, kernel, strides, dilations, rank)
+    kernel, dilations = _dilate(b, kernel, strides, dilations, rank)
     size = [int(one or 0) for one in kernel.shape[:rank]]
     x, left = _padding(b, x, padding.lower(), size, strides, dilations)
     if rank == 1:
@@ -222,15 +222,15 @@ def conv_transpose(
         y = conv_transpose(b, last, kernel, strides, padding, output_padding, None, dilations)
         return to_channels_first(b, y)
     if max(dilations) > 1:
-        kernel, _ = _widened(b, kernel, [2] * rank, dilations, rank)
+        kernel, _ = _dilate(b, kernel, [2] * rank, dilations, rank)
     extra = [None] * rank if output_padding is None else per_axis(output_padding, rank)
     sizes = [int(one or 0) for one in kernel.shape[:rank]]
     if rank == 3:
-        return _stuffed_transpose(b, x, kernel, strides, padding, extra)
+        return _transpose_stuffed(b, x, kernel, strides, padding, extra)
     if rank == 1:
         x, kernel = expand_dims(b, x, 1), expand_dims(b, kernel, 0)
         sizes, strides, extra = [1, *sizes], [1, *strides], [None, *extra]
-    y = _transposed(b, x, kernel, sizes, strides, padding, extra)
+    y = _transpose(b, x, kernel, sizes, strides, padding, extra)
     return squeeze(b, y, 1) if rank == 1 else y
 
 
@@ -249,7 +249,7 @@ def transposed_window(
     return (max(full - wanted, 0) // 2 if same else 0), wanted
 
 
-def _transposed(
+def _transpose(
     b: Builder, x: Value, kernel: Value, sizes: list[int], strides: list[int], padding: str,
     extra: Sequence[int | None],
 ) -> Value:  # fmt: skip
@@ -299,7 +299,7 @@ def _backprop(
     )  # fmt: skip
 
 
-def _stuffed_transpose(
+def _transpose_stuffed(
     b: Builder, x: Value, kernel: Value, strides: list[int], padding: str,
     extra: Sequence[int | None],
 ) -> Value:  # fmt: skip
@@ -366,15 +366,15 @@ def _pool(
         x = _within_windows(b, x, size, steps)
     if rank == 1:
         image = expand_dims(b, x, 1)
-        return squeeze(b, _pooled(b, kind, image, [1, *size], [1, *steps], padding), 1)
-    return _pooled(b, kind, x, size, steps, padding)
+        return squeeze(b, _pool_windows(b, kind, image, [1, *size], [1, *steps], padding), 1)
+    return _pool_windows(b, kind, x, size, steps, padding)
 
 
-def _pooled(
+def _pool_windows(
     b: Builder, kind: str, x: Value, size: Sequence[int], strides: Sequence[int], padding: str
 ) -> Value:
     way = padding.upper().encode()
-    spatial = _slid(x.shape[1:-1], size, strides, [1] * len(size), way)
+    spatial = _slide(x.shape[1:-1], size, strides, [1] * len(size), way)
     op, layout = (f"{kind}Pool", b"NHWC") if len(size) == 2 else (f"{kind}Pool3D", b"NDHWC")
     return b.emit(
         op, x, shape=(x.shape[0], *spatial, x.shape[-1]), dtype=x.dtype, padding=way,

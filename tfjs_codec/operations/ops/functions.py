@@ -379,11 +379,11 @@ def hide(b: Builder, scores: Value, keep: Operand) -> Value:
 
     The smaller of the score and of a limit; a SelectV2 would repeat the condition first.
     """
-    limit = a.subtract(b, a.multiply(b, b.value(kept(b, keep), scores.dtype), 3e38), 1e9)
+    limit = a.subtract(b, a.multiply(b, b.value(as_mask(b, keep), scores.dtype), 3e38), 1e9)
     return a.minimum(b, scores, limit)
 
 
-def kept(b: Builder, mask: Operand) -> Value:
+def as_mask(b: Builder, mask: Operand) -> Value:
     """Return a mask of any dtype as bools: of numbers, those above one half are true."""
     keep = b.value(mask)
     if keep.dtype == "bool":

@@ -122,7 +122,7 @@ def _last(b: Builder, x: Value, axis: Any) -> tuple[Value, list[int] | None]:
     return transpose(b, x, order), [order.index(i) for i in range(x.rank)]
 
 
-def _ordered(b: Builder, x: Operand, axis: Any) -> list[Value]:
+def _sort(b: Builder, x: Operand, axis: Any) -> list[Value]:
     """Return the elements along *axis* from the smallest up, and their places."""
     x = b.value(x)
     if axis is None:
@@ -142,13 +142,13 @@ def _ordered(b: Builder, x: Operand, axis: Any) -> list[Value]:
 @operation("sort")
 def sort(b: Builder, x: Operand, axis: Any = -1) -> Value:
     """Return the elements from the smallest up."""
-    return _ordered(b, x, axis)[0]
+    return _sort(b, x, axis)[0]
 
 
 @operation("argsort")
 def argsort(b: Builder, x: Operand, axis: Any = -1) -> Value:
     """Return the places of the elements from the smallest up."""
-    return _ordered(b, x, axis)[1]
+    return _sort(b, x, axis)[1]
 
 
 @operation("searchsorted")

@@ -32,7 +32,7 @@ def matmul(
     b: Builder, x1: Operand, x2: Operand, transpose_a: Any = False, transpose_b: Any = False
 ) -> Value:
     """Return the product of matrices, or stacks of them."""
-    x, y = a.promoted(b, x1, x2)
+    x, y = a.promote(b, x1, x2)
     if not is_float(x.dtype):
         kind = "int32" if x.dtype == "bool" else x.dtype
         left, right = (b.value(one, "float32") for one in (x, y))
@@ -67,7 +67,7 @@ def _product(
 @operation("dot")
 def dot(b: Builder, x1: Operand, x2: Operand) -> Value:
     """Return the product over the last axis and the one before the last of the second operand."""
-    x, y = a.promoted(b, x1, x2)
+    x, y = a.promote(b, x1, x2)
     if not x.rank or not y.rank:
         return a.multiply(b, x, y)
     return tensordot(b, x, y, [[x.rank - 1], [max(y.rank - 2, 0)]])
@@ -76,7 +76,7 @@ def dot(b: Builder, x1: Operand, x2: Operand) -> Value:
 @operation("inner")
 def inner(b: Builder, x1: Operand, x2: Operand) -> Value:
     """Return the product over the last axes."""
-    x, y = a.promoted(b, x1, x2)
+    x, y = a.promote(b, x1, x2)
     return tensordot(b, x, y, [[x.rank - 1], [y.rank - 1]])
 
 
@@ -95,7 +95,7 @@ def outer(b: Builder, x1: Operand, x2: Operand) -> Value:
 @operation("tensordot")
 def tensordot(b: Builder, x1: Operand, x2: Operand, axes: Any = 2) -> Value:
     """Return the product over pairs of axes."""
-    x, y = a.promoted(b, x1, x2)
+    x, y = a.promote(b, x1, x2)
     if isinstance(axes, int):
         pairs = (list(range(x.rank - axes, x.rank)), list(range(axes)))
     else:
@@ -116,7 +116,7 @@ def cross(
     axis: int | None = None,
 ) -> Value:  # fmt: skip
     """Return the vectors orthogonal to pairs of vectors of three elements, or their length."""
-    x, y = a.promoted(b, x1, x2)
+    x, y = a.promote(b, x1, x2)
     first, second, out = (one if axis is None else axis for one in (axisa, axisb, axisc))
     u, v = unstack(b, x, axis=first), unstack(b, y, axis=second)
 
@@ -133,7 +133,7 @@ def cross(
 @operation("kron")
 def kron(b: Builder, x1: Operand, x2: Operand) -> Value:
     """Return the products of all pairs of elements, in blocks."""
-    x, y = a.promoted(b, x1, x2)
+    x, y = a.promote(b, x1, x2)
     rank = max(x.rank, y.rank)
     while x.rank < rank:
         x = expand_dims(b, x, 0)
@@ -151,13 +151,13 @@ def kron(b: Builder, x1: Operand, x2: Operand) -> Value:
 @operation("einsum")
 def einsum(b: Builder, subscripts: str, *operands: Operand) -> Value:
     """Return sums of products in Einstein's notation, two operands at a time."""
-    values = a.promoted(b, *operands)
+    values = a.promote(b, *operands)
     inputs, out = _letters(subscripts, values)
     if not is_float(values[0].dtype):
         kind = values[0].dtype
         wide = [b.value(one, "float32") for one in values]
         return b.value(einsum(b, f"{','.join(inputs)}->{out}", *wide), kind)
-    terms = [_summed(b, x, letters, [*inputs[:i], *inputs[i + 1 :], out])
+    terms = [_sum_letters(b, x, letters, [*inputs[:i], *inputs[i + 1 :], out])
              for i, (x, letters) in enumerate(zip(values, inputs, strict=True))]  # fmt: skip
     while len(terms) > 1:
         (x, left), (y, right), *rest = terms
@@ -191,13 +191,13 @@ def _letters(subscripts: str, values: Sequence[Value]) -> tuple[list[str], str]:
     return texts, out
 
 
-def _summed(b: Builder, x: Value, letters: str, others: Sequence[str]) -> tuple[Value, str]:
+def _sum_letters(b: Builder, x: Value, letters: str, others: Sequence[str]) -> tuple[Value, str]:
     """Sum over letters that stand nowhere else; take the diagonal of repeated ones."""
     if len(set(letters)) != len(letters):
         repeated = next(c for c in letters if letters.count(c) > 1)
         i, j = letters.index(repeated), letters.rindex(repeated)
         order = letters[:i] + letters[i + 1 : j] + letters[j + 1 :] + repeated
-        return _summed(b, diagonal(b, x, 0, i, j), order, others)
+        return _sum_letters(b, diagonal(b, x, 0, i, j), order, others)
     gone = [i for i, c in enumerate(letters) if not any(c in other for other in others)]
     left = "".join(c for i, c in enumerate(letters) if i not in gone)
     return (sum_(b, x, gone) if gone else x), left
@@ -225,7 +225,7 @@ def contract(b: Builder, x: Value, left: str, y: Value, right: str, out: str) ->
     first, flip_x = _matrix(b, x, left, shared, rows, summed, sizes)
     second, flip_y = _matrix(b, y, right, shared, summed, columns, sizes)
     made = _product(b, first, second, flip_x, flip_y)
-    full = reshape(b, made, [_known(b, sizes[c]) for c in [*shared, *rows, *columns]])
+    full = reshape(b, made, [_as_size(b, sizes[c]) for c in [*shared, *rows, *columns]])
     order = [*shared, *rows, *columns]
     return transpose(b, full, [order.index(c) for c in out])
 
@@ -248,12 +248,12 @@ def _matrix(
     moved = transpose(b, x, [letters.index(c) for c in order])
     if len(groups[0]) == 1 and len(groups[1]) == 1:
         return moved, flipped
-    lengths = [total_size(b, [_known(b, sizes[c]) for c in group]) for group in groups]
-    stack = [_known(b, sizes[c]) for c in shared]
+    lengths = [total_size(b, [_as_size(b, sizes[c]) for c in group]) for group in groups]
+    stack = [_as_size(b, sizes[c]) for c in shared]
     return reshape(b, moved, [*stack, *lengths]), flipped
 
 
-def _known(b: Builder, size: Any) -> Any:
+def _as_size(b: Builder, size: Any) -> Any:
     """Return a size as a number or a scalar."""
     if isinstance(size, tuple):
         return size_of(b, *size)

@@ -276,7 +276,7 @@ def broadcast_to(b: Builder, x: Operand, shape: Any) -> Value:
 @operation("concatenate")
 def concatenate(b: Builder, xs: Sequence[Operand], axis: int = 0) -> Value:
     """Join values along an axis."""
-    values = a.promoted(b, *xs)
+    values = a.promote(b, *xs)
     if len(values) == 1:
         return values[0]
     at = normalize_axis(values[0], axis)
@@ -297,7 +297,7 @@ def concatenate(b: Builder, xs: Sequence[Operand], axis: int = 0) -> Value:
 @operation("stack")
 def stack(b: Builder, x: Sequence[Operand], axis: int = 0) -> Value:
     """Join values along a new axis."""
-    values = a.promoted(b, *x)
+    values = a.promote(b, *x)
     if not values[0].rank:
         return b.value(list(values), values[0].dtype)
     at = normalize_axis(values[0], axis, 1)

@@ -104,7 +104,7 @@ def getitem(b: Builder, x: Operand, key: Any) -> Value:
         items[at : at + 1] = [slice(None)] * (x.rank - given)
     arrays = [i for i, item in enumerate(items) if _is_array(item)]
     if arrays:
-        return _advanced(b, x, items, arrays)
+        return _index_arrays(b, x, items, arrays)
     y = _basic(b, x, [item for item in items if item is not None])
     axis = 0
     for item in items:
@@ -140,7 +140,7 @@ def _basic(b: Builder, x: Value, items: Sequence[Any]) -> Value:
             begin_mask |= bit * (start is None)
             end_mask |= bit * (stop is None)
             strides.append(step)
-            shape.append(_sliced(size, start, stop, step))
+            shape.append(_count_slice(size, start, stop, step))
             trivial &= start in (None, 0) and stop is None and step == 1
             continue
         at: Any = bound(item)
@@ -164,7 +164,7 @@ def _basic(b: Builder, x: Value, items: Sequence[Any]) -> Value:
     return y
 
 
-def _sliced(size: int | None, start: Any, stop: Any, step: int) -> int | None:
+def _count_slice(size: int | None, start: Any, stop: Any, step: int) -> int | None:
     if isinstance(start, Value) or isinstance(stop, Value):
         return None
     if size is not None:
@@ -174,7 +174,7 @@ def _sliced(size: int | None, start: Any, stop: Any, step: int) -> int | None:
     return None
 
 
-def _advanced(b: Builder, x: Value, items: list[Any], arrays: list[int]) -> Value:
+def _index_arrays(b: Builder, x: Value, items: list[Any], arrays: list[int]) -> Value:
     """Take the places of one array of indices along its axis; the rest are whole slices."""
     plain = all(item == slice(None) for i, item in enumerate(items) if i not in arrays)
     if len(arrays) != 1 or not plain:

@@ -105,4 +105,4 @@ def softmax(b: Builder, layer: KerasLayer, x: Value | list[Value]) -> Value:
     y = f.softmax(b, f.hide(b, scores, mask), layer.config["axis"])
     if b.generation < 3:
         return y
-    return a.multiply(b, y, b.value(f.kept(b, mask), y.dtype))  # zeros where all is masked
+    return a.multiply(b, y, b.value(f.as_mask(b, mask), y.dtype))  # zeros where all is masked

@@ -46,9 +46,9 @@ def multi_head_attention(b: Builder, layer: KerasLayer, x: Value) -> list[Value]
     axes = list(range(1, query.rank - 1)) if axes is None else s.normalize_axes(query, axes)
     there = "".join(c.upper() if i in axes else c for i, c in enumerate(letters))
     looking, seen = (text[:-1] + "yz" for text in (letters, there))
-    queries = _projected(b, layer, "query", query, letters, 1 / np.sqrt(_width(layer)))
+    queries = _project(b, layer, "query", query, letters, 1 / np.sqrt(_width(layer)))
     keys, values = (
-        _projected(b, layer, role, each, there) for role, each in (("key", key), ("value", value))
+        _project(b, layer, role, each, there) for role, each in (("key", key), ("value", value))
     )
     times = (layer.weights["query/kernel"].shape[-2]) // (layer.weights["key/kernel"].shape[-2])
     if times > 1:
@@ -64,7 +64,7 @@ def multi_head_attention(b: Builder, layer: KerasLayer, x: Value) -> list[Value]
     shares = f.softmax(b, scores, list(range(scores.rank - len(axes), scores.rank)))
     found = einsum(b, f"{batch}y{steps}{places},{seen}->{looking}", shares, values)
     if layer.config.get("use_gate"):
-        found = a.multiply(b, found, f.sigmoid(b, _projected(b, layer, "gate", query, letters)))
+        found = a.multiply(b, found, f.sigmoid(b, _project(b, layer, "gate", query, letters)))
     kernel = b.weight(layer, "attention_output/kernel")
     out = "uvw"[: kernel.rank - 2]
     y = einsum(b, f"{looking},yz{out}->{looking[:-2]}{out}", found, kernel)
@@ -77,7 +77,7 @@ def _width(layer: KerasLayer) -> int:
     return layer.weights["query/kernel"].shape[-1]
 
 
-def _projected(
+def _project(
     b: Builder, layer: KerasLayer, role: str, x: Value, letters: str, scale: float = 1
 ) -> Value:
     """Return the heads' share of *x*; the scale goes into the weights."""

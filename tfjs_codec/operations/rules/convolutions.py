@@ -22,7 +22,7 @@ def _options(layer: KerasLayer) -> dict[str, Any]:
     }
 
 
-def _finished(b: Builder, layer: KerasLayer, x: Value, run: Any) -> Value:
+def _convolve(b: Builder, layer: KerasLayer, x: Value, run: Any) -> Value:
     """Convolve with the channels last, add the bias and activate."""
     first = c.channels_first(x, layer.config.get("data_format"))
     y = run(c.to_channels_last(b, x) if first else x)
@@ -40,21 +40,21 @@ def _finished(b: Builder, layer: KerasLayer, x: Value, run: Any) -> Value:
 def conv(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Conv2D or Conv3D, bias and activation."""
     kernel = b.weight(layer, "kernel")
-    return _finished(b, layer, x, lambda x: c.conv(b, x, kernel, **_options(layer)))
+    return _convolve(b, layer, x, lambda x: c.conv(b, x, kernel, **_options(layer)))
 
 
 @rule("DepthwiseConv1D", "DepthwiseConv2D")
 def depthwise_conv(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """DepthwiseConv2dNative, bias and activation."""
     kernel = b.weight(layer, "depthwise_kernel")
-    return _finished(b, layer, x, lambda x: c.depthwise_conv(b, x, kernel, **_options(layer)))
+    return _convolve(b, layer, x, lambda x: c.depthwise_conv(b, x, kernel, **_options(layer)))
 
 
 @rule("SeparableConv1D", "SeparableConv2D")
 def separable_conv(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """DepthwiseConv2dNative, Conv2D, bias and activation."""
     kernels = b.weight(layer, "depthwise_kernel"), b.weight(layer, "pointwise_kernel")
-    return _finished(b, layer, x, lambda x: c.separable_conv(b, x, *kernels, **_options(layer)))
+    return _convolve(b, layer, x, lambda x: c.separable_conv(b, x, *kernels, **_options(layer)))
 
 
 @rule("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
@@ -62,4 +62,4 @@ def conv_transpose(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Conv2DBackpropInput, or Conv3D of a stuffed input; bias and activation."""
     kernel, options = b.weight(layer, "kernel"), _options(layer)
     options["output_padding"] = layer.config.get("output_padding")
-    return _finished(b, layer, x, lambda x: c.conv_transpose(b, x, kernel, **options))
+    return _convolve(b, layer, x, lambda x: c.conv_transpose(b, x, kernel, **options))

@@ -27,7 +27,7 @@ def merge_masks(b: Builder, inputs: Sequence[Value]) -> Value | None:
     raise Refusal("a merge of inputs with different masks; Keras versions disagree on its mask")
 
 
-def _aligned(b: Builder, xs: Sequence[Value]) -> list[Value]:
+def _align(b: Builder, xs: Sequence[Value]) -> list[Value]:
     """Return inputs of one rank: Keras inserts axes after the batch."""
     rank = max(x.rank for x in xs)
     return [s.expand_dims(b, x, list(range(1, 1 + rank - x.rank))) if x.rank < rank else x
@@ -43,7 +43,7 @@ _MERGES: dict[str, Callable[..., Value]] = {
 @rule(*_MERGES)
 def elementwise(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
     """The operation of that name on all inputs."""
-    aligned = _aligned(b, [b.value(one) for one in x])
+    aligned = _align(b, [b.value(one) for one in x])
     y = reduce(lambda left, right: _MERGES[layer.class_name](b, left, right), aligned)
     if layer.class_name == "Average":
         y = a.divide(b, y, float(len(x)))
@@ -68,11 +68,11 @@ def concatenate(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
     if all(one.mask is None for one in values):
         return y
     if b.generation < 3 or all(one.mask is not None for one in values):
-        return replace(y, mask=_joined_mask(b, values, axis))
-    return replace(y, mask=_joined_mask(b, values, axis))
+        return replace(y, mask=_join_masks(b, values, axis))
+    return replace(y, mask=_join_masks(b, values, axis))
 
 
-def _joined_mask(b: Builder, values: Sequence[Value], axis: int) -> Value | None:
+def _join_masks(b: Builder, values: Sequence[Value], axis: int) -> Value | None:
     """Join the masks in time, or keep the steps that all inputs keep."""
     if axis == 1:
         masks = [

@@ -28,7 +28,7 @@ def augmentation(b: Builder, layer: KerasLayer, x: Value) -> Value:
     return x
 
 
-def _encoded(b: Builder, x: Value, depth: int, mode: str, weights: Value | None = None) -> Value:
+def _encode(b: Builder, x: Value, depth: int, mode: str, weights: Value | None = None) -> Value:
     """Return whole numbers in the output mode of a layer."""
     if mode == "int":
         return x
@@ -52,7 +52,7 @@ def category_encoding(b: Builder, layer: KerasLayer, x: Value) -> Value:
         raise Refusal("sparse output")
     weights = b.argument("count_weights")
     ids = b.value(x, "int32")
-    return _encoded(b, ids, layer.config["num_tokens"], layer.config["output_mode"], weights)
+    return _encode(b, ids, layer.config["num_tokens"], layer.config["output_mode"], weights)
 
 
 @rule("Discretization")
@@ -63,7 +63,7 @@ def discretization(b: Builder, layer: KerasLayer, x: Value) -> Value:
         raise Refusal("a Discretization without fixed bin_boundaries, or with sparse output")
     edges = np.asarray(bounds, np.float32)
     places = searchsorted(b, edges, b.value(x, "float32"), "right")
-    return _encoded(b, places, edges.size + 1, layer.config["output_mode"])
+    return _encode(b, places, edges.size + 1, layer.config["output_mode"])
 
 
 # -------------------------------------------------------------------------------------- tables
@@ -103,7 +103,7 @@ def lookup(b: Builder, layer: KerasLayer, x: Value) -> Value:
         keys, values = [mask, *words], [0, *numbers]
     ids = x if kind == "string" else b.value(x, "int32")
     found = _find(b, ids, keys, values, first - 1, kind, "int32")
-    return _encoded(b, found, first + len(words), config["output_mode"])
+    return _encode(b, found, first + len(words), config["output_mode"])
 
 
 def _find(
@@ -142,7 +142,7 @@ def hashing(b: Builder, layer: KerasLayer, x: Value) -> Value:
     y = b.emit("StringToHashBucketFast", x, dtype="int32", num_buckets=count)
     if mask is not None:
         y = a.where(b, a.equal(b, x, str(mask)), 0, a.add(b, y, 1))
-    return _encoded(b, y, bins, config["output_mode"])
+    return _encode(b, y, bins, config["output_mode"])
 
 
 _TEXT = "Prepare the text in JavaScript and start the model at the tokens or numbers."

@@ -94,7 +94,7 @@ _LSTM, _GRU = 4, 3  # gates
 # ------------------------------------------------------------------------------------ variables
 
 
-def _ordered(b: Builder, layer: KerasLayer, role: str) -> Value:
+def _reorder_gates(b: Builder, layer: KerasLayer, role: str) -> Value:
     """Return a variable with an LSTM's gates in the order i, f, o, c; Keras has i, f, c, o."""
     tensor = layer.weights.get(role)
     if tensor is None or _gates(layer) != _LSTM:
@@ -104,13 +104,13 @@ def _ordered(b: Builder, layer: KerasLayer, role: str) -> Value:
         i, g, c, o = np.split(values, 4, axis=-1)
         return np.concatenate([i, g, o, c], axis=-1)
 
-    return b.derived(tensor, "gates", tensor.shape, order)
+    return b.derive(tensor, "gates", tensor.shape, order)
 
 
 def _columns(b: Builder, layer: KerasLayer, role: str, start: int, stop: int) -> Value:
     tensor = layer.weights[role]
     shape = (*tensor.shape[:-1], stop - start)
-    return b.derived(tensor, f"{start}:{stop}", shape, lambda v: v[..., start:stop])
+    return b.derive(tensor, f"{start}:{stop}", shape, lambda v: v[..., start:stop])
 
 
 def _bias_row(b: Builder, layer: KerasLayer, row: int) -> Value | None:
@@ -119,8 +119,8 @@ def _bias_row(b: Builder, layer: KerasLayer, row: int) -> Value | None:
     if tensor is None:
         return None
     if len(tensor.shape) == 1:
-        return _ordered(b, layer, "bias") if row == 0 else None
-    return b.derived(tensor, f"row {row}", tensor.shape[1:], lambda v: v[row])
+        return _reorder_gates(b, layer, "bias") if row == 0 else None
+    return b.derive(tensor, f"row {row}", tensor.shape[1:], lambda v: v[row])
 
 
 def _recurrent_kernels(b: Builder, layer: KerasLayer) -> list[Value]:
@@ -129,13 +129,13 @@ def _recurrent_kernels(b: Builder, layer: KerasLayer) -> list[Value]:
         units = layer.config["units"]
         edges = ((0, 2 * units), (2 * units, 3 * units))
         return [_columns(b, layer, "recurrent_kernel", *edge) for edge in edges]
-    return [_ordered(b, layer, "recurrent_kernel")]
+    return [_reorder_gates(b, layer, "recurrent_kernel")]
 
 
 # ---------------------------------------------------------------------------------------- steps
 
 
-def _gated(b: Builder, x: Value, activation: Any, count: int) -> list[Value]:
+def _activate_gates(b: Builder, x: Value, activation: Any, count: int) -> list[Value]:
     """Return *count* gates side by side, each through *activation*."""
     if isinstance(activation, str) and activation not in _ALONG_AXIS:
         y = activate(b, x, activation)
@@ -165,10 +165,10 @@ def _lstm(b: Builder, cell: Cell) -> Callable[[list[Value], list[Value]], list[V
         total = a.add(b, inputs[0], cell.recur(h, 0))
         width = (total.shape[-1] or 0) // 4
         gates, fresh = split(b, total, [3 * width], -1)
-        i, g, o = _gated(b, gates, config["recurrent_activation"], 3)
-        (fresh,) = _gated(b, fresh, config["activation"], 1)
+        i, g, o = _activate_gates(b, gates, config["recurrent_activation"], 3)
+        (fresh,) = _activate_gates(b, fresh, config["activation"], 1)
         c = a.add(b, a.multiply(b, g, c), a.multiply(b, i, fresh))
-        (seen,) = _gated(b, c, config["activation"], 1)
+        (seen,) = _activate_gates(b, c, config["activation"], 1)
         return [a.multiply(b, o, seen), c]
 
     return step
@@ -186,9 +186,9 @@ def _gru(b: Builder, cell: Cell) -> Callable[[list[Value], list[Value]], list[Va
                 plus = a.bias_add if cell.bias.rank == 1 else a.add
                 past = plus(b, past, cell.bias)
             past, candidate = split(b, past, [2 * width], -1)
-        z, r = _gated(b, a.add(b, gates, past), config["recurrent_activation"], 2)
+        z, r = _activate_gates(b, a.add(b, gates, past), config["recurrent_activation"], 2)
         candidate = a.multiply(b, r, candidate) if after else cell.recur(a.multiply(b, r, h), 1)
-        (fresh,) = _gated(b, a.add(b, fresh, candidate), config["activation"], 1)
+        (fresh,) = _activate_gates(b, a.add(b, fresh, candidate), config["activation"], 1)
         return [a.add(b, fresh, a.multiply(b, z, a.subtract(b, h, fresh)))]
 
     return step
@@ -199,7 +199,7 @@ def _gru(b: Builder, cell: Cell) -> Callable[[list[Value], list[Value]], list[Va
 
 def _project(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Return what the gates get from all steps of *x* ``(batch, steps, …)`` at once."""
-    kernel, bias = _ordered(b, layer, "kernel"), _bias_row(b, layer, 0)
+    kernel, bias = _reorder_gates(b, layer, "kernel"), _bias_row(b, layer, 0)
     sizes = dynamic_shape(b, x)
     rows = reshape(b, x, [-1, *sizes[2:]])
     if _convolves(layer):
@@ -242,7 +242,7 @@ class Given:
     passed: Value | None = None
 
 
-def _called(b: Builder, layer: KerasLayer, x: Any) -> Given:
+def _read_call(b: Builder, layer: KerasLayer, x: Any) -> Given:
     """Return what the call of *layer* says; states also come as further inputs."""
     first, *states = list(x) if isinstance(x, list | tuple) else [x]
     value = f.real(b, b.value(first))
@@ -290,7 +290,7 @@ def _start(b: Builder, layer: KerasLayer, projected: Value) -> list[Value]:
     return [zero] * _state_count(layer)
 
 
-def _masked(
+def _mask_step(
     b: Builder, step: Callable[[list[Value], list[Value]], list[Value]], count: int
 ) -> Callable[[list[Value], list[Value]], list[Value]]:
     """Return *step* where the last input, a mask, is true; elsewhere states stay.
@@ -325,7 +325,7 @@ def _run(
         return scan(b, step, inputs, states, backwards=backwards, keep_all=keep_all)
     ones = list(range(2, inputs[0].rank))
     inputs = [*inputs, expand_dims(b, given.mask, ones)]
-    step = _masked(b, step, len(states))
+    step = _mask_step(b, step, len(states))
     extra = _start(b, layer, projected)[:1] if given.states else []
     made = scan(b, step, inputs, [*extra, *states], backwards=backwards, keep_all=keep_all)
     return made._replace(states=made.states[len(extra) :])
@@ -374,7 +374,7 @@ def _outputs(
 @rule("SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 def recurrent(b: Builder, layer: KerasLayer, x: Any) -> list[Value]:
     """One product for the inputs of all steps, then the steps: unrolled, or a loop."""
-    return _call(b, layer, _called(b, layer, x))
+    return _call(b, layer, _read_call(b, layer, x))
 
 
 def _call(b: Builder, layer: KerasLayer, given: Given) -> list[Value]:
@@ -415,7 +415,7 @@ def _frames(b: Builder, x: Value, turn: Callable[[Builder, Value], Value]) -> Va
 @rule("RNN")
 def rnn(b: Builder, layer: KerasLayer, x: Any) -> list[Value]:
     """The steps of its cell; stacked cells one after the other."""
-    return _over_cells(b, layer, _called(b, layer, x))
+    return _over_cells(b, layer, _read_call(b, layer, x))
 
 
 def _over_cells(b: Builder, layer: KerasLayer, given: Given) -> list[Value]:
@@ -460,7 +460,7 @@ def _over_cells(b: Builder, layer: KerasLayer, given: Given) -> list[Value]:
 @rule("Bidirectional")
 def bidirectional(b: Builder, layer: KerasLayer, x: Any) -> list[Value]:
     """Both directions, in step where they are of one kind."""
-    given = _called(b, layer, x)
+    given = _read_call(b, layer, x)
     forward, backward = layer.children["forward_layer"], layer.children["backward_layer"]
     for inner in (forward, backward):
         _check(b, inner, given.mask)
