@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tfjs_codec.limits import Limits
     from tfjs_codec.options import ConvertOptions
     from tfjs_codec.report import Report
+    from tfjs_codec.tracing.registry import local_rules
     from tfjs_codec.verification.verify import Verification
 
 __version__ = "0.1.0"
@@ -48,6 +49,7 @@ _HOMES = {
     "ir.keras": ("KerasLayer",),
     "layers.engine.builder": ("Scope",),
     "layers.engine.registry": ("register_rule",),
+    "tracing.registry": ("local_rules",),
     "layers.engine.symbolic": ("Tensor",),
     "limits": ("Limits",),
     "options": ("ConvertOptions",),
@@ -73,6 +75,7 @@ __all__ = [
     "errors",
     "inspect",
     "load",
+    "local_rules",
     "plan",
     "register_rule",
     "save",

@@ -7,8 +7,11 @@ quoted through :func:`quote`, which bounds it and makes control characters visib
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfjs_codec.ir.json_types import JsonObject
 
 _QUOTE_CHARS = 80
 _REASON_CHARS = 400
@@ -61,6 +64,19 @@ class TfjsCodecError(Exception):
         self.where = where
         self.hint = hint
         super().__init__(what)
+
+    def to_json(self) -> JsonObject:
+        """Return ``type``, ``path``, ``where``, ``what``, ``hint`` and, if there are, ``problems``.
+
+        Each problem has ``layer``, ``class_name``, ``reason``, ``hint`` and ``kind``.
+        """
+        described: JsonObject = {"type": type(self).__name__}
+        described |= {key: getattr(self, key) for key in ("path", "where", "what", "hint")}
+        problems = getattr(self, "problems", ())
+        return {
+            **described,
+            **({"problems": [asdict(one) for one in problems]} if problems else {}),
+        }
 
     def __str__(self) -> str:
         parts = [part for part in (self.path, self.where, self.what) if part]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypedDict
 
@@ -145,6 +145,9 @@ class ConvertOptions:
             if isinstance(given := getattr(self, name), str):
                 raise UsageError(f"{name} must be a list of strings", hint=f"Write [{given!r}].")
 
+    def __hash__(self) -> int:
+        return hash(tuple(_freeze(getattr(self, name)) for name in OPTIONS))
+
     @property
     def chosen(self) -> frozenset[str]:
         """The names of the options that are not what they are by default."""
@@ -176,6 +179,15 @@ def choose(
         if name not in known.__optional_keys__:  # type: ignore[attr-defined]
             raise no_effect(name, "this function")
     return replace(_NONE, **choices)
+
+
+def _freeze(value: object) -> Hashable:
+    """Return something hashable that is equal for equal values of options."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _freeze(one)) for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(_freeze, value))
+    return value if isinstance(value, Hashable) else id(value)
 
 
 def no_effect(name: str, noun: str) -> UsageError:

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from tfjs_codec.errors import count, visible
+from tfjs_codec.html import write_line, write_list, write_table
 
 _SHARD = re.compile(r"-shard\d+of")
 _LISTED = 8  # weight files of a group that the text lists one by one
@@ -57,6 +58,23 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Return the report as what JSON can express."""
         return {**asdict(self), "nbytes": self.nbytes}
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        goal = self.destination or "(nothing written)"
+        files = [("file", "bytes"), *((name, f"{nbytes:,}") for name, nbytes in self.files)]
+        lowered = [(name, kind, ", ".join(into)) for name, kind, into in self.lowered]
+        head = f"{self.source} ({self.format}) → {goal}"
+        return "".join(
+            [
+                f"<p>{write_line(head)}</p>",
+                write_table(files, 1),
+                write_table([("layer", "class", "became"), *lowered]) if lowered else "",
+                write_list("Renamed", (f"{old} to {new}" for old, new in self.renamed)),
+                write_list("Left out", self.dropped),
+                write_list("Warnings", self.warnings),
+            ]
+        )
 
     def __str__(self) -> str:
         goal = f" -> {self.destination}" if self.destination else " (nothing written)"

@@ -30,9 +30,11 @@ def test_the_keywords_are_the_options():
 
 
 def test_an_unknown_keyword_names_the_nearest(tmp_path):
-    with pytest.raises(UsageError, match=r"no option 'shard_size'. Did you mean shard_size_bytes"):
+    with pytest.raises(
+        UsageError, match=r"no option 'shard_size'. Did you mean 'shard_size_bytes'"
+    ):
         tfjs_codec.convert(dense_h5(), tmp_path / "out", shard_size=8)
-    with pytest.raises(UsageError, match=r"no option 'xyz'. There are: to,"):
+    with pytest.raises(UsageError, match=r"no option 'xyz'. There are: 'to',"):
         tfjs_codec.plan(dense_h5(), xyz=8)
 
 

@@ -23,8 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         gc.set_threshold(_COLLECT_AFTER)
         atexit.register(gc.freeze)  # or the interpreter, when it ends, looks at every object
 
+    given = sys.argv[1:] if argv is None else argv
+
     def work() -> int:
-        arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
+        arguments = _parser(given).parse_args(argv)
+        if getattr(arguments, "rules", None):
+            from tfjs_codec.cli.rules import load
+
+            load(arguments.rules)
         if not arguments.sandbox:
             code: int = arguments.run(arguments)
             return code
@@ -34,7 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         apart: int = run_apart(lambda: arguments.run(arguments), limits)
         return apart
 
-    return run_guarded("tfjs-codec", work)
+    def work_apart() -> int:
+        """Work with rules of its own, which end with it."""
+        from tfjs_codec.tracing.registry import local_rules
+
+        with local_rules():
+            return work()
+
+    has_rules = any(argument.partition("=")[0] == "--rules" for argument in given)
+    return run_guarded("tfjs-codec", work_apart if has_rules else work, as_json="--json" in given)
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

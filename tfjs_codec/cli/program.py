@@ -7,14 +7,25 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from tfjs_codec.errors import OutputError, TfjsCodecError, visible
 
+if TYPE_CHECKING:
+    from tfjs_codec.ir.json_types import JsonObject
 
-def run_guarded(name: str, work: Callable[[], int], spell: Callable[[str], str] = str) -> int:
+
+def run_guarded(
+    name: str,
+    work: Callable[[], int],
+    spell: Callable[[str], str] = str,
+    *,
+    as_json: bool = False,
+) -> int:
     """Run *work* of the program *name*; return its exit code, or that of the error it raises.
 
-    *spell* turns the message of an error into the words of the program.
+    *spell* turns the message of an error into the words of the program. With *as_json* standard
+    output gets ``{"error": …}``, too.
     """
     code = 0
     _prepare_streams()
@@ -25,11 +36,16 @@ def run_guarded(name: str, work: Callable[[], int], spell: Callable[[str], str] 
             _flush()
     except TfjsCodecError as error:
         _complain(name, spell(str(error)))
+        if as_json:
+            _say_error(error.to_json())
         return error.exit_code
     except KeyboardInterrupt:
         return 130
     except OSError as error:
         _complain(name, f"{error.filename or 'system'}: {error.strerror or error}")
+        if as_json:
+            _say_error({"type": type(error).__name__, "path": str(error.filename or ""),
+                        "what": str(error.strerror or error)})  # fmt: skip
         return 3
     except Exception as error:  # the last resort: one line, no traceback
         if os.environ.get("TFJS_CODEC_DEBUG"):
@@ -41,6 +57,13 @@ def run_guarded(name: str, work: Callable[[], int], spell: Callable[[str], str] 
         )
         return 1
     return code
+
+
+def _say_error(described: JsonObject) -> None:
+    import json
+
+    with suppress(OSError):  # nobody listens
+        print(json.dumps({"error": described}), flush=True)
 
 
 def say(text: str) -> None:

@@ -104,6 +104,8 @@ def add_changes(parser: argparse.ArgumentParser) -> None:
         help="give a layer another name")  # fmt: skip
     add("--replace", metavar="LAYER=FILE", action="append", default=[],
         help="a Keras model to put in the place of a layer (a Lambda, a custom layer)")  # fmt: skip
+    add("--rules", metavar="FILE", action="append", default=[],
+        help="a Python file that registers rules for custom layers; it is run")  # fmt: skip
 
 
 def show(result: Result, arguments: argparse.Namespace) -> None:

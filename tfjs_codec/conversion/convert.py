@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from tfjs_codec.writers.weights import Written
 
 
+_log = logging.getLogger(__name__)
+
+
 class FileWriter(Protocol):
     """What a module of ``writers`` that writes single files holds."""
 
@@ -72,7 +76,20 @@ def convert(
         target = options.to or target_of(destination)
         model = job.open(source, strict=True)
         output = next((row for row in FILES if row.name == target), None)
-        return _to_file(job, model, output) if output else _DIRECTORIES[target](job, model)
+        report = _to_file(job, model, output) if output else _DIRECTORIES[target](job, model)
+    _tell(report)
+    return report
+
+
+def _tell(report: Report) -> None:
+    """Log what was decided."""
+    for name, kind, into in report.lowered:
+        _log.info("layer %s: %s became %s", name, kind, ", ".join(into))
+    for old, new in report.renamed:
+        _log.info("layer %s was renamed to %s", old, new)
+    for what in (*report.dropped, *report.warnings):
+        _log.info("%s", what)
+    _log.info("%s: %d bytes in %d files", report.destination, report.nbytes, len(report.files))
 
 
 def target_of(destination: str | os.PathLike[str] | MemoryStage | None) -> str:

@@ -12,6 +12,7 @@ one, :func:`check`, raises them all.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -33,6 +34,8 @@ from tfjs_codec.graph.rewrites.rewrite import rewrite
 from tfjs_codec.graph.shapes import fold_shapes
 from tfjs_codec.ir.graph import Graph
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+
+_log = logging.getLogger(__name__)
 
 Pass = Callable[[Graph], Graph]
 
@@ -93,5 +96,7 @@ def simplify(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
 def _apply(passes: Iterable[Pass], graph: Graph, limits: Limits) -> Graph:
     graph = expand(replace(graph, limits=limits), limits)
     for one in passes:
-        graph = one(graph)
+        before, graph = graph, one(graph)
+        if graph is not before:
+            _log.debug("%s: %d nodes became %d", one.__name__, len(before.nodes), len(graph.nodes))
     return graph

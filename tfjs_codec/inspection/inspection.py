@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from tfjs_codec.errors import Problem, count, quote, visible
+from tfjs_codec.html import write_line, write_list, write_table
 
 Shape = tuple[int | None, ...]
 
@@ -103,6 +104,21 @@ class Inspection:
         """Return the inspection as what JSON can express."""
         totals = {"parameters": self.parameters, "frozen": self.frozen, "nbytes": self.nbytes}
         return {**asdict(self), "facts": dict(self.facts), **totals}
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        total = f"{count(self.parameters, 'parameter')}, {self.nbytes:,} bytes"
+        return "".join(
+            [
+                f"<p>{write_line(self.path)}: {write_line(self.format)}, {total}</p>",
+                write_table([("fact", "value"), *self.facts]) if self.facts else "",
+                write_table(_layer_rows(self.layers), 3) if self.layers else "",
+                write_table(_tensor_rows(self.tensors), 3) if self.tensors else "",
+                write_list("Left out", self.dropped),
+                write_list("Problems", map(str, self.problems)),
+                write_list("Warnings", self.warnings),
+            ]
+        )
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.format}"]

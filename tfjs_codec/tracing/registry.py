@@ -11,7 +11,9 @@ constants) bound to the names of the ``keras.ops`` function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -36,6 +38,20 @@ _REFUSED = {
 
 Rule = Callable[..., Any]
 R = TypeVar("R", bound=Rule)
+
+# Rules of users that hold inside a local_rules() block only, of each registry by its identity.
+_local: ContextVar[dict[int, dict[str, Entry]] | None] = ContextVar("local_rules", default=None)
+
+
+@contextmanager
+def local_rules() -> Iterator[None]:
+    """Let what is registered inside the block hold until its end, in this thread or task only."""
+    outer = _local.get()
+    token = _local.set({number: dict(rules) for number, rules in (outer or {}).items()})
+    try:
+        yield
+    finally:
+        _local.reset(token)
 
 
 class Entry(NamedTuple):
@@ -117,14 +133,16 @@ class Registry:
         """
 
         def register(function: R) -> R:
-            self.user[class_name] = Entry(function, None, mask, True, tuple(weights))
+            local = _local.get()
+            rules = self.user if local is None else local.setdefault(id(self), {})
+            rules[class_name] = Entry(function, None, mask, True, tuple(weights))
             return function
 
         return register
 
     def name_weights(self, graph: KerasGraph) -> KerasGraph:
         """Return *graph* with the names that users gave to variables that have only numbers."""
-        if not any(entry.weights for entry in self.user.values()):
+        if not any(entry.weights for entry in self._user_rules().values()):
             return graph
         graph = graph.copy()
         for layer in graph.walk():
@@ -133,8 +151,12 @@ class Registry:
             layer.weights = {names.get(key, key): one for key, one in layer.weights.items()}
         return graph
 
+    def _user_rules(self) -> Mapping[str, Entry]:
+        return self.user | (_local.get() or {}).get(id(self), {})
+
     def _of_user(self, layer: KerasLayer) -> Entry | None:
-        return self.user.get(layer.registered_name) or self.user.get(layer.class_name)
+        rules = self._user_rules()
+        return rules.get(layer.registered_name) or rules.get(layer.class_name)
 
     def find(self, layer: KerasLayer) -> Entry:
         """Return the rule for *layer*: the user's, an operation's or a layer class's.
