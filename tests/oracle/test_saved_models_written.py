@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
+import graph_fixtures
 import numpy as np
 import pytest
 from json_lines import JsonLines
 from layer_fixtures import keras_file
 from saved_models_exam import RUNS, exam
+
+import tfjs_codec
 
 WAYS = ("signature", "serve", "version_1", "revive", "layer")
 OLD, NEW = "tf_keras-2.19.h5", "keras-3.15.keras"
@@ -47,3 +50,24 @@ def test_all_loaders_predict_what_keras_recorded(name, file, runs, tmp_path):
     found = exam(case.source, tmp_path / "recorded.npz", ways, runs, tmp_path / "saved")
     assert {way: gap for way, gap in found.items() if not isinstance(gap, float)} == {}
     assert max(found.values()) < 1e-5
+
+
+GRAPHS = (
+    "graph_activations", "graph_control", "graph_conv_bn", "graph_integers", "graph_keras2_words",
+    "graph_keras3_attention", "graph_keras3_recurrent", "graph_mapped", "graph_tables",
+    "graph_v1_loops",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graph_models_of_tfjs_go_back_to_tensorflow(name, runs, tmp_path):
+    web = graph_fixtures.convert(name, tmp_path)
+    tfjs_codec.convert(web, tmp_path / "saved", to="savedmodel")
+    for number, (given, expected) in enumerate(graph_fixtures.runs(name)):
+        io = tmp_path / f"{number}.npz"
+        arrays = {f"in.{key}": array for key, array in given.items()}
+        np.savez(io, **arrays, **{f"out.{key}": array for key, array in expected.items()})
+        request = {"path": str(tmp_path / "saved"), "io": str(io), "inputs": []}
+        found = runs.ask({**request, "ways": ["signature", "version_1"]})
+        assert {way: gap for way, gap in found.items() if not isinstance(gap, float)} == {}
+        assert max(found.values()) < 1e-5

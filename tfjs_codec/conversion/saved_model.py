@@ -10,7 +10,7 @@ from tfjs_codec.conversion.destinations import Files, publish
 from tfjs_codec.conversion.expression import express_keras
 from tfjs_codec.conversion.job import KERAS_GRAPH, Job
 from tfjs_codec.conversion.replacements import rename_layers, replace_layers
-from tfjs_codec.errors import UnsupportedModelError
+from tfjs_codec.errors import UnsupportedModelError, quote
 from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.graph.keep_variables import keep_variables
 from tfjs_codec.graph.tensorflow import restore
@@ -46,8 +46,14 @@ def write_saved_model(job: Job, model: Loaded) -> Report:
     job.check_heeded("a SavedModel", *heeded, "shard_size_bytes")
     match model:
         case TfjsGraph():
-            planned = _plan_graph(parse(model), job.options)
-            report = Report(model.path, "", model.format)
+            graph = _name_outputs(parse(model), model)
+            planned = _plan_graph(graph, job.options)
+            optional = tuple(
+                f"input {quote(key)} has a default value in tfjs; a signature must be given it"
+                for key, tensor in graph.inputs.items()
+                if graph.nodes[tensor.ref.node].op == "PlaceholderWithDefault"
+            )
+            report = Report(model.path, "", model.format, warnings=optional)
         case KerasModel() | TfjsLayers():
             planned, report = _plan_model(model, job)
         case TensorFlowGraph():
@@ -60,6 +66,14 @@ def write_saved_model(job: Job, model: Loaded) -> Report:
 
     report = publish(job, report, planned.files, write, saved_model.saved_model_files)
     return replace(report, weights=planned.weights)
+
+
+def _name_outputs(graph: Graph, model: TfjsGraph) -> Graph:
+    """Return *graph* with the outputs called by the keys of the map that ``predict`` returns."""
+    keys = (model.metadata or {}).get("structuredOutputKeys")
+    if not isinstance(keys, list) or len(set(map(str, keys))) != len(graph.outputs):
+        return graph
+    return replace(graph, outputs=dict(zip(map(str, keys), graph.outputs.values(), strict=True)))
 
 
 def _plan_model(model: KerasModel | TfjsLayers, job: Job) -> tuple[Plan, Report]:

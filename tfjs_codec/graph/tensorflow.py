@@ -6,14 +6,16 @@ tfjs                            TensorFlow
 fused operations                the linear operation, ``BiasAdd``, the activation
 ``Prelu``                       ``relu(x) - alpha · relu(-x)``
 ``ClipByValue``                 ``Minimum`` and ``Maximum``, which TFLite has, too
+``ConcatV2`` of one tensor      that tensor
 values from outside a loop      enter it, in each of the loops around it, as constants
 attributes that tfjs ignores    inferred from the inputs
+whole numbers of 32 bits only   casts where 32 and 64 bits meet
 ==============================  =================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +25,7 @@ from tfjs_codec.graph.importing.loops import frames
 from tfjs_codec.graph.optimise.fuse import FUSED
 from tfjs_codec.graph.shapes import Known
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, fresh_names, prune, redirect, sort_nodes
-from tfjs_codec.tfjs.graph_ops import op_def
+from tfjs_codec.tfjs.graph_ops import Arg, op_def
 
 _LINEAR = {fused: op for op, fused in FUSED.items()}
 _PLAIN = frozenset(("Elu", "Relu", "Relu6", "Sigmoid", "Tanh", "Softplus", "Selu"))
@@ -48,6 +50,8 @@ def _split(graph: Graph) -> Graph:
         if rule is not None:
             build.begin(node)
             moved[Ref(node.name)] = rule(build, node, graph.path)
+        elif node.op == "ConcatV2" and len(node.inputs) == 2:
+            moved[Ref(node.name)] = node.inputs[0]
     if not moved:
         return graph
     return prune(redirect(replace(graph, nodes=build.nodes), moved))
@@ -105,39 +109,82 @@ def _complete(graph: Graph) -> Graph:
 
     Those that follow from the types of the inputs are what these are: tfjs does not read them.
     """
-    dtypes: dict[Ref, str] = {tensor.ref: tensor.dtype for tensor in graph.inputs.values()}
-    nodes: dict[str, Node] = {}
+    work = _Types(graph)
     for node in sort_nodes(graph.nodes, path=graph.path):
-        nodes[node.name] = made = _with_types(node, dtypes)
-        definition = op_def(made.op)
-        for number, dtype in enumerate(definition.output_dtypes(made.attrs) if definition else ()):
-            dtypes.setdefault(Ref(made.name, number), dtype)
-    return replace(graph, nodes=nodes)
+        work.add(node)
+    return replace(graph, nodes=work.nodes)
 
 
-def _with_types(node: Node, dtypes: Mapping[Ref, str]) -> Node:
-    definition = op_def(node.op)
-    if definition is None:
-        return node
-    attrs = {**definition.defaults, **node.attrs}
-    if node.op == "Placeholder":
-        attrs["dtype"] = dtypes.get(Ref(node.name), attrs.get("dtype"))
-        attrs.setdefault("shape", Shape())
-    given: Sequence[str] = [dtypes.get(ref, "") for ref in node.inputs]
-    rest = len(definition.inputs)
-    for arg in definition.inputs:
+class _Types:
+    """The nodes so far, and the types of their results."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._names = fresh_names(graph)
+        self._dtypes = {tensor.ref: tensor.dtype for tensor in graph.inputs.values()}
+
+    def add(self, node: Node) -> None:
+        """Add *node*, whose inputs were added before, but for those of a Merge in a loop."""
+        definition = op_def(node.op)
+        if definition is None:
+            self.nodes[node.name] = node
+            return
+        attrs = {**definition.defaults, **node.attrs}
+        if node.op == "Placeholder":
+            attrs["dtype"] = self._dtypes.get(Ref(node.name), attrs.get("dtype"))
+            attrs.setdefault("shape", Shape())
+        inputs = list[Ref]()
+        arguments = list(_by_argument(definition.inputs, node.inputs))
+        attrs.update(self._types(arguments))
+        for arg, refs in arguments:
+            if arg.number_attr:
+                attrs.setdefault(arg.number_attr, len(refs))
+            wanted = arg.dtype or attrs.get(arg.type_attr)
+            inputs += refs if wanted is None else [self._cast(ref, wanted) for ref in refs]
+        attrs = {key: value for key, value in attrs.items() if value is not None}
+        self.nodes[node.name] = replace(node, inputs=tuple(inputs), attrs=attrs)
+        for number, dtype in enumerate(definition.output_dtypes(attrs)):
+            self._dtypes.setdefault(Ref(node.name, number), dtype)
+
+    def _types(self, arguments: Sequence[tuple[Arg, Sequence[Ref]]]) -> dict[str, Any]:
+        """Return the attributes that the types of the inputs tell."""
+        found: dict[str, Any] = {}
+        kinds: dict[str, list[str]] = {}
+        for arg, refs in arguments:
+            known = [self._dtypes[ref] for ref in refs if ref in self._dtypes]
+            if arg.list_attr and len(known) == len(refs):
+                found[arg.list_attr] = tuple(known)
+            elif arg.type_attr and known:
+                kinds.setdefault(arg.type_attr, []).extend(known)
+        for attr, several in kinds.items():
+            found[attr] = "int32" if set(several) >= _WHOLE else several[0]
+        return found
+
+    def _cast(self, ref: Ref, wanted: str) -> Ref:
+        given = self._dtypes.get(ref, wanted)
+        if given == wanted or given not in _WHOLE or wanted not in _WHOLE:
+            return ref
+        attrs = {"SrcT": given, "DstT": wanted, "Truncate": False}
+        cast = Node(self._names.fresh(f"{ref.node}/Cast"), "Cast", (ref,), attrs)
+        self.nodes[cast.name] = cast
+        self._dtypes[Ref(cast.name)] = wanted
+        return Ref(cast.name)
+
+
+_WHOLE = frozenset(("int32", "int64"))
+
+
+def _by_argument(
+    arguments: Sequence[Arg], inputs: Sequence[Ref]
+) -> Iterator[tuple[Arg, Sequence[Ref]]]:
+    """Yield which of the *inputs* each of the *arguments* stands for."""
+    waiting, rest = list(inputs), len(arguments)
+    for arg in arguments:
         rest -= 1
         several = arg.number_attr or arg.list_attr
-        count = len(given) - rest if several else 1
-        mine, given = given[:count], given[count:]
-        if arg.number_attr:
-            attrs.setdefault(arg.number_attr, count)
-        known = [dtype for dtype in mine if dtype]
-        if arg.list_attr and len(known) == len(mine):
-            attrs[arg.list_attr] = tuple(mine)
-        elif arg.type_attr and known:
-            attrs[arg.type_attr] = known[0]
-    return replace(node, attrs={key: value for key, value in attrs.items() if value is not None})
+        count = max(0, len(waiting) - rest) if several else 1
+        yield arg, waiting[:count]
+        waiting = waiting[count:]
 
 
 # ------------------------------------------------------------------------------------- loops

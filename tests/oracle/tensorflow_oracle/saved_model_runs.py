@@ -27,43 +27,59 @@ class Case:
     """A SavedModel, and what it must predict."""
 
     def __init__(self, path: str, io: str, inputs: Sequence[str]) -> None:
-        self.path, self.keys = path, list(inputs)
+        self.path = path
         with np.load(io, allow_pickle=False) as file:
-            self.given = [file[f"in{i}"] for i in range(len(file.files)) if f"in{i}" in file]
-            self.expected = [file[f"out{i}"] for i in range(len(file.files)) if f"out{i}" in file]
+            arrays = {name: file[name] for name in file.files}
+        self.named = any(name.startswith("out.") for name in arrays)
+        if self.named:
+            self.keys = [name[3:] for name in arrays if name.startswith("in.")]
+            self.given = [arrays[f"in.{key}"] for key in self.keys]
+            outputs = sorted(name for name in arrays if name.startswith("out."))
+            self.expected = [arrays[name] for name in outputs]
+            return
+        count = range(len(arrays))
+        self.keys = list(inputs)
+        self.given = [arrays[f"in{i}"] for i in count if f"in{i}" in arrays]
+        self.expected = [arrays[f"out{i}"] for i in count if f"out{i}" in arrays]
 
     def feed(self, dtypes: dict[str, Any]) -> dict[str, Any]:
-        return {key: x.astype(dtypes[key]) for key, x in zip(self.keys, self.given, strict=True)}
+        pairs = zip(self.keys, self.given, strict=True)
+        return {key: x if x.dtype.kind in "OSU" else x.astype(dtypes[key]) for key, x in pairs}
+
+    def in_order(self, results: dict[str, Any]) -> list[Any]:
+        """``output_10`` comes after ``output_9``; the keys of a dict are sorted."""
+        numbered = all(key.removeprefix("output_").isdecimal() for key in results)
+        order = sorted(results)
+        if numbered and not self.named:
+            order.sort(key=lambda key: int(key[7:]))
+        return [results[key] for key in order]
 
     def compare(self, found: Iterable[Any]) -> float:
         found = [np.asarray(one) for one in found]
         assert len(found) == len(self.expected), f"{len(found)} outputs"
-        worst = 0.0
-        for ours, theirs in zip(found, self.expected, strict=True):
-            assert ours.shape == theirs.shape, f"{ours.shape} instead of {theirs.shape}"
-            if not ours.size:
-                continue
-            one, other = ours.astype(np.float64), theirs.astype(np.float64)
-            same = (one == other) | (np.isnan(one) & np.isnan(other))
-            gap = np.where(same, 0.0, np.abs(one - other)) / max(
-                1.0, np.abs(other[np.isfinite(other)]).max(initial=0)
-            )
-            worst = max(worst, float(np.where(np.isfinite(gap), gap, np.inf).max()))
-        return worst
+        return max(map(self._gap, found, self.expected), default=0.0)
 
-
-def in_order(results: dict[str, Any]) -> list[Any]:
-    """``output_10`` comes after ``output_9``; the keys of a dict are sorted."""
-    numbered = all(key.removeprefix("output_").isdecimal() for key in results)
-    order = sorted(results, key=lambda key: int(key[7:])) if numbered else sorted(results)
-    return [results[key] for key in order]
+    @staticmethod
+    def _gap(ours: np.ndarray, theirs: np.ndarray) -> float:
+        assert ours.shape == theirs.shape, f"{ours.shape} instead of {theirs.shape}"
+        if ours.dtype.kind in "OSU":
+            same = np.char.encode(theirs.astype("U")) == ours.astype("S")
+            return 0.0 if same.all() else float("inf")
+        if not ours.size:
+            return 0.0
+        wide = np.complex128 if ours.dtype.kind == "c" else np.float64
+        one, other = ours.astype(wide), theirs.astype(wide)
+        same = (one == other) | (np.isnan(one) & np.isnan(other))
+        largest = max(1.0, np.abs(other[np.isfinite(other)]).max(initial=0))
+        gap = np.where(same, 0.0, np.abs(one - other) / largest)
+        return float(np.where(np.isfinite(gap), gap, np.inf).max())
 
 
 def signature(case: Case) -> float:
     run = tf.saved_model.load(case.path).signatures["serving_default"]
     specs = run.structured_input_signature[1]
     given = case.feed({key: spec.dtype.as_numpy_dtype for key, spec in specs.items()})
-    return case.compare(in_order(run(**{key: tf.constant(x) for key, x in given.items()})))
+    return case.compare(case.in_order(run(**{key: tf.constant(x) for key, x in given.items()})))
 
 
 def serve(case: Case) -> float:
@@ -89,7 +105,7 @@ def version_1(case: Case) -> float:
         given = case.feed(dtypes)
         feed = {described.inputs[key].name: x for key, x in given.items()}
         fetch = {key: info.name for key, info in described.outputs.items()}
-        return case.compare(in_order(session.run(fetch, feed)))
+        return case.compare(case.in_order(session.run(fetch, feed)))
 
 
 def lite(case: Case) -> float:
@@ -98,7 +114,7 @@ def lite(case: Case) -> float:
     runner = interpreter.get_signature_runner("serving_default")
     details = runner.get_input_details()
     given = case.feed({key: one["dtype"] for key, one in details.items()})
-    return case.compare(in_order(runner(**given)))
+    return case.compare(case.in_order(runner(**given)))
 
 
 def revive(case: Case) -> float:
