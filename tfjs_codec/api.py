@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tfjs_codec.ir.json_types import JsonObject
     from tfjs_codec.ir.loaded import Loaded
     from tfjs_codec.ir.tensors import LazyTensor
-    from tfjs_codec.prediction import Inputs, Outputs, Predictor
+    from tfjs_codec.prediction.predictor import Inputs, Outputs, Predictor
     from tfjs_codec.readers.live_keras import LiveModel
     from tfjs_codec.report import Report
     from tfjs_codec.verification.verify import Verification
@@ -257,17 +257,29 @@ class LoadedModel:
             UnsupportedModelError: There are only weights, or layers or operations that numpy
                 cannot compute; ``problems`` lists them.
         """
+        return self._runnable().predict(inputs)
+
+    @property
+    def input_names(self) -> list[str]:
+        """What the inputs of :meth:`predict` are called, in order; raises as it does."""
+        return list(self._runnable().program.graph.inputs)
+
+    @property
+    def output_names(self) -> list[str]:
+        """What the outputs of :meth:`predict` are called, in order; raises as it does."""
+        return list(self._runnable().program.graph.outputs)
+
+    def _runnable(self) -> Predictor:
         if self._closed:
             from tfjs_codec.errors import UsageError
 
             raise UsageError("the model is closed", hint="Predict before close().")
         if self._predictor is None:
             from tfjs_codec.conversion.job import Job
-            from tfjs_codec.prediction import Predictor
+            from tfjs_codec.prediction.predictor import Predictor
 
-            job = Job(self.options.begin(), self._stack)
-            self._predictor = Predictor(self._model, job)
-        return self._predictor.predict(inputs)
+            self._predictor = Predictor(self._model, Job(self.options.begin(), self._stack))
+        return self._predictor
 
     def close(self) -> None:
         """Close the source; weights that were not read are gone."""

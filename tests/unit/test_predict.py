@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tracemalloc
 
@@ -11,7 +12,9 @@ from keras_files import dense_h5, entry, functional, h5_model, input_entry
 from tfjs_files import manifest_model
 
 import tfjs_codec
+from tfjs_codec.cli import main as cli
 from tfjs_codec.errors import TfjsCodecError, UnsupportedModelError, UsageError
+from tfjs_codec.prediction.files import as_json
 
 
 def two_in_two_out(outputs):
@@ -40,6 +43,7 @@ def model():
 @pytest.mark.parametrize("inputs", [[A, B], (A, B), {"b": B, "a": A}, [A.tolist(), B.tolist()]])
 def test_inputs_are_a_list_or_a_dict_and_outputs_a_list(model, inputs):
     low, high = model.predict(inputs)
+    assert (model.input_names, model.output_names) == (["a", "b"], ["low", "high"])
     np.testing.assert_array_equal(low, LOW)
     np.testing.assert_array_equal(high, HIGH)
 
@@ -205,3 +209,59 @@ def test_functions_of_a_graph_of_the_official_converter(tmp_path):
     (tmp_path / "model.json").write_text(json.dumps(content))
     with pytest.raises(TfjsCodecError):
         tfjs_codec.load(tmp_path / "model.json").predict(np.int32(3))
+
+
+# --- The command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A model of two inputs and two outputs, and its inputs in both formats."""
+    (tmp_path / "m.h5").write_bytes(two_in_two_out(LISTED))
+    (tmp_path / "x.json").write_text(json.dumps({"a": A.tolist(), "b": B.tolist()}))
+    np.savez(tmp_path / "x.npz", a=A, b=B)
+    return tmp_path
+
+
+@pytest.mark.parametrize("inputs", ["x.json", "x.npz"])
+def test_the_command_prints_json(files, capsys, inputs):
+    assert cli.main(["predict", str(files / "m.h5"), str(files / inputs)]) == 0
+    assert json.loads(capsys.readouterr().out) == [LOW.tolist(), HIGH.tolist()]
+
+
+def test_the_command_writes_npz(files, capsys):
+    command = ["predict", str(files / "m.h5"), str(files / "x.json"), str(files / "y.npz")]
+    assert cli.main(command) == 0
+    assert "low float32 [1, 2], high float32 [1, 2]" in capsys.readouterr().out
+    with np.load(files / "y.npz") as found:
+        np.testing.assert_array_equal(found["low"], LOW)
+        np.testing.assert_array_equal(found["high"], HIGH)
+    (files / "notes.txt").write_text("mine")
+    assert cli.main([*command[:3], str(files / "notes.txt")]) != 0
+    assert (files / "notes.txt").read_text() == "mine"
+
+
+def test_the_command_reads_standard_input(files, monkeypatch, capsys):
+    class Pipe:
+        buffer = io.BytesIO((files / "x.npz").read_bytes())
+
+        def readable(self):
+            return True
+
+    monkeypatch.setattr("sys.stdin", Pipe())
+    assert cli.main(["predict", str(files / "m.h5"), "-"]) == 0
+    assert json.loads(capsys.readouterr().out) == [LOW.tolist(), HIGH.tolist()]
+    assert cli.main(["predict", "-", "-"]) == 2
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 and nothing", b"{", b"\x00\x01"])
+def test_inputs_that_are_no_inputs(files, content):
+    (files / "x.bin").write_bytes(content)
+    assert cli.main(["predict", str(files / "m.h5"), str(files / "x.bin")]) == 3
+
+
+def test_values_that_json_lacks():
+    values = np.array([np.nan, np.inf, -np.inf, 1.5])
+    assert as_json(values) == ["NaN", "Infinity", "-Infinity", 1.5]
+    assert as_json(np.array([1 + 2j])) == [[1.0, 2.0]]
+    assert as_json({"t": np.array([b"a"], object)}) == {"t": ["a"]}

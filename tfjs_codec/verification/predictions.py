@@ -11,7 +11,7 @@ from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import TfjsCodecError, UnsupportedModelError, UsageError, quote
 from tfjs_codec.ir.loaded import Loaded, TensorFlowGraph
 from tfjs_codec.ir.tensors import Array
-from tfjs_codec.prediction import Predictor
+from tfjs_codec.prediction.predictor import Predictor
 from tfjs_codec.verification.outputs import compare_outputs
 from tfjs_codec.verification.samples import Sampler
 
