@@ -1,8 +1,8 @@
 """Small Keras models of all layers and operations predict what Keras predicted, by both targets.
 
-The models are those of ``fixtures/make/layer_programs.py``, and of ``graph_programs.py`` what
-only graphs can express. Layers and graph run in numpy interpreters that share nothing with the
-rules: each translation checks the other.
+The models are those of ``fixtures/make/layer_programs.py``, and of ``graph_programs.py`` and
+``text_programs.py`` what only graphs can express. Layers and graph run in numpy interpreters that
+share nothing with the rules: each translation checks the other.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tfjs_codec.errors import UnsupportedModelError
 
 PROGRAMS = Programs()
 GRAPHS = Programs("graph_programs.zip")
+TEXTS = Programs("text_programs.zip")
 
 # What tfjs's Layers cannot say; all others must be taken.
 NOT_AS_LAYERS = frozenset(
@@ -119,3 +120,8 @@ def test_as_graph(name, tmp_path):
 @pytest.mark.parametrize("name", sorted(GRAPHS.how))
 def test_only_as_graph(name, tmp_path):
     check_graph(GRAPHS.get(name, tmp_path), tmp_path / "web")
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS.how))
+def test_texts_as_graph(name, tmp_path):
+    check_graph(TEXTS.get(name, tmp_path), tmp_path / "web")

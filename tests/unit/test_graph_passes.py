@@ -641,3 +641,28 @@ def test_truncated_archive(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CorruptFileError, match="tar archive"):
         tfjs_codec.convert(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rewrite", "written"),
+    [
+        (b"[A-Z]x", b"-", (rb"[\x41-\x5a]x", b"-")),
+        (rb"\S\d", b"", (rb"[^\s]\d", b"")),
+        (b"(a)", rb"\1$\0", (b"(a)", b"$1$$$&")),
+        (b"a", b"b", (b"a", b"b")),
+    ],
+)
+def test_patterns_are_spelled_as_tfjs_takes_them(pattern, rewrite, written):
+    attrs = {"pattern": pattern, "rewrite": rewrite, "replace_global": True}
+    text = node("t", "Placeholder", dtype="string", shape=Shape((None,)))
+    made = run(graph(text, node("y", "StaticRegexReplace", "t", **attrs)))
+    found = made.nodes[made.outputs["y"].ref.node].attrs
+    assert (found["pattern"], found["rewrite"]) == written
+
+
+@pytest.mark.parametrize(("pattern", "rewrite"), [(rb"[\S]", b""), (rb"\B", b""), (b"a", b"A")])
+def test_patterns_that_tfjs_would_take_in_lower_case(pattern, rewrite):
+    attrs = {"pattern": pattern, "rewrite": rewrite, "replace_global": True}
+    text = node("t", "Placeholder", dtype="string", shape=Shape((None,)))
+    with pytest.raises(UnsupportedModelError, match="lower case"):
+        run(graph(text, node("y", "StaticRegexReplace", "t", **attrs)))

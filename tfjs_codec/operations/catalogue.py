@@ -33,6 +33,7 @@ from tfjs_codec.operations.rules import (  # noqa: F401 - the same
     recurrent,
     spatial,
     spectrograms,
+    text,
     wrappers,
 )
 

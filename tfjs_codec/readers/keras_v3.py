@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError, count, quote
@@ -53,6 +54,7 @@ class Store:
     where: str
     vars: dict[str, dict[str, LazyTensor]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    asset: Callable[[str], bytes | None] = lambda _: None
 
     def add(self, tensors: Iterator[tuple[str, LazyTensor]]) -> None:
         for name, tensor in tensors:
@@ -97,7 +99,7 @@ def read(
     warnings = list(found.warnings)
     if metadata is None:
         warnings.append("the file has no metadata.json")
-    store = Store(path, _WEIGHTS)
+    store = Store(path, _WEIGHTS, asset=partial(_read_asset, folder, path, limits))
     for file in _weight_files(folder, path, limits):
         store.add(open_h5(file).root.walk())
     warnings += load_tree(found, store)
@@ -154,6 +156,13 @@ def read_shards(
         path, "keras-v3-weights", found.graph, generation=found.generation, keras_version=version,
         warnings=tuple(warnings),
     )  # fmt: skip
+
+
+def _read_asset(folder: Folder, path: str, limits: Limits, name: str) -> bytes | None:
+    name = f"assets/{name}"
+    if name not in folder:
+        return None
+    return folder.find(name, path=path, limits=limits).read("json_bytes", limits)
 
 
 def _read_json(folder: Folder, name: str, path: str, limits: Limits) -> Json:
@@ -269,11 +278,30 @@ class _Loader:
             by_path.setdefault(variable.path, []).append(variable)
         if layer.is_op:
             return
+        if "vocabulary" in layer.config and not layer.config["vocabulary"]:
+            self._vocabulary(layer, path)
         for sub, variables in by_path.items():
             self._variables(layer, self._sub_path(path, sub), variables)
         self.store.used.update((path, f"{path}/cell"))
         for key, child in layer.children.items():
             self.layer(child, f"{path}/{self._child_name(layer, key, child)}")
+
+    def _vocabulary(self, layer: KerasLayer, path: str) -> None:
+        """Put what an adapted layer learned into its config: its words, one a line, and weights."""
+        text = self.store.asset(f"{path}/vocabulary.txt")
+        if text is None:
+            return
+        words: list[Any] = text.decode("utf-8", "replace").split("\n")
+        if layer.class_name == "IntegerLookup":
+            if not all(word.strip().removeprefix("-").isdecimal() for word in words):
+                raise self.store.error(path, "the vocabulary holds words that are no whole numbers")
+            words = [int(word) for word in words]
+        layer.config["vocabulary"] = words
+        for home in (path, f"{path}/_lookup_layer"):
+            weights = self.store.vars.get(home, {}).get("idf_weights")
+            if weights is not None:
+                layer.config["idf_weights"] = weights.numpy().ravel().tolist()
+                self.store.used.update((path, home))
 
     def _child_name(self, layer: KerasLayer, key: str, child: KerasLayer) -> str:
         """StackedRNNCells keep their cells in a list, named as layers are."""

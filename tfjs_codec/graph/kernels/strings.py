@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfjs_codec.graph.kernels.core import Kernel
+from tfjs_codec.graph.kernels.core import Kernel, KernelError, numpy_dtype
 from tfjs_codec.ir.graph import Attrs
 from tfjs_codec.ir.tensors import Array
 
@@ -21,11 +22,22 @@ def _map(function: Callable[[bytes], Any], texts: Array, dtype: type) -> Array:
 
 
 def _replace(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
-    r"""Replace what a regular expression finds; ``\1`` is the first group, ``\0`` all of it."""
+    r"""Replace what a regular expression finds.
+
+    The first group is ``\1`` in TensorFlow and ``$1`` in JavaScript, the whole ``\0`` and ``$&``.
+    """
     pattern = re.compile(attrs["pattern"])
-    rewrite = re.sub(rb"\\(\d)", rb"\\g<\1>", attrs["rewrite"])
+    parts = re.split(rb"[\\$](\$|&|\d)", attrs["rewrite"])
     count = 0 if attrs["replace_global"] else 1
-    return [_map(lambda text: pattern.sub(rewrite, text, count=count), inputs[0], np.object_)]
+
+    def text(found: re.Match[bytes]) -> bytes:
+        pieces = list(parts)
+        for at in range(1, len(parts), 2):
+            mark = parts[at]
+            pieces[at] = mark if mark == b"$" else found[0 if mark == b"&" else int(mark)] or b""
+        return b"".join(pieces)
+
+    return [_map(lambda one: pattern.sub(text, one, count=count), inputs[0], np.object_)]
 
 
 def _bucket(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
@@ -54,6 +66,25 @@ def _split(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
         values,
         np.array([len(rows), longest], np.int64),
     ]
+
+
+def _ngrams(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+    """Return the runs of neighbours in each row, of each width, and where each row's end."""
+    texts, splits = inputs[0].tolist(), inputs[1].tolist()
+    if attrs["pad_width"] or attrs["left_pad"] or attrs["right_pad"]:
+        raise KernelError("padding")
+    if attrs["preserve_short_sequences"]:
+        raise KernelError("short sequences")
+    made: list[bytes] = []
+    ends = [0]
+    for start, stop in itertools.pairwise(splits):
+        for width in attrs["ngram_widths"]:
+            runs = range(start, stop - width + 1)
+            made += [attrs["separator"].join(texts[at : at + width]) for at in runs]
+        ends.append(len(made))
+    values = np.empty(len(made), np.object_)
+    values[:] = made
+    return [values, np.array(ends, numpy_dtype(attrs, "Tsplits"))]
 
 
 # --- FarmHash's Fingerprint64 ---------------------------------------------------------------------
@@ -165,6 +196,7 @@ def _round(
 
 KERNELS: dict[str, Kernel] = {
     "StaticRegexReplace": _replace,
+    "StringNGrams": _ngrams,
     "StringSplit": _split,
     "StringToHashBucketFast": _bucket,
 }

@@ -7,6 +7,8 @@ LookupTableImportV2 passes on the table, so that a look-up waits for it.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from tfjs_codec.graph.build import Build
@@ -64,6 +66,56 @@ def move(build: Build, node: Node) -> list[Ref] | None:
         _look_up(build, table, Ref(moved.node, number), empty, "int32", "string")
         for number in range(count)
     ]
+
+
+_PART = re.compile(rb"(\\.|[A-Z]|\[|\])", re.DOTALL)
+_NEGATED = {rb"\S": rb"[^\s]", rb"\W": rb"[^\w]", rb"\D": rb"[^\d]"}
+
+
+@op("StaticRegexReplace", because=WRONG)
+def spell(build: Build, node: Node) -> list[Ref] | None:
+    r"""Write capitals by their codes, and groups as JavaScript does.
+
+    tfjs makes both texts lower case, so that ``A`` would find ``a``, and ``\S`` what ``\s`` finds.
+    """
+    pattern, rewrite = (bytes(node.attrs[key]) for key in ("pattern", "rewrite"))
+    spelled, inside = b"", False
+    for part in _PART.split(pattern):
+        if part in (b"[", b"]"):
+            inside = part == b"["
+        if len(part) == 1 and part.isupper():
+            spelled += rb"\x%02x" % part[0]
+        elif len(part) == 2 and part[:1] == b"\\" and part[1:].isupper():
+            if inside or part not in _NEGATED:
+                build.refuse(f"'{part.decode()}' in a pattern, which tfjs takes in lower case")
+                return None
+            spelled += _NEGATED[part]
+        else:
+            spelled += part
+    made = re.sub(rb"\$|\\(.)", _javascript, rewrite)
+    if made != made.lower():
+        build.refuse("capital letters in a replacement, which tfjs takes in lower case")
+        return None
+    if spelled == pattern and made == rewrite:
+        return None
+    return build.same(node.op, *node.inputs, **{**node.attrs, "pattern": spelled, "rewrite": made})
+
+
+def _javascript(found: re.Match[bytes]) -> bytes:
+    """Return a reference to a group, or a dollar, as JavaScript writes it in a replacement."""
+    text = found.group()
+    if text == b"$":
+        return b"$$"
+    return b"$&" if text == rb"\0" else b"$" + text[1:] if text[1:].isdigit() else text[1:]
+
+
+@op("StringNGrams", because=WRONG)
+def keep_case(build: Build, node: Node) -> list[Ref] | None:
+    """Refuse capitals in what joins words: tfjs takes it in lower case."""
+    texts = (node.attrs[key] for key in ("separator", "left_pad", "right_pad"))
+    if any(text != text.lower() for text in texts):
+        build.refuse("capital letters between words, which tfjs takes in lower case")
+    return None
 
 
 def _strings(build: Build, ref: Ref) -> np.ndarray:
