@@ -16,6 +16,7 @@ from tfjs_codec.options import (
     ReadingChoices,
     choose,
 )
+from tfjs_codec.view import TensorView
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,6 +208,8 @@ class LoadedModel:
         keras_version: The version of Keras that wrote it, if it says so.
         weights: Arrays by name; of tfjs models as tfjs computes with them, dequantised. They can
             be read as long as *weights* exists, also without the model.
+        tensors: The same as :class:`~tfjs_codec.view.TensorView`: shapes and dtypes without reading
+            values, and rows of big ones.
         topology: A tfjs model's ``modelTopology``.
         metadata: A tfjs model's ``userDefinedMetadata``.
         training_config: How the model was compiled, as its file says it.
@@ -226,7 +229,11 @@ class LoadedModel:
         self._closed = False
         self.format: str = found.format
         self.keras_version: str | None = found.keras_version
-        self.weights: Mapping[str, NDArray[np.generic]] = _Weights(found.named_weights(), stack)
+        named = found.named_weights()
+        self.weights: Mapping[str, NDArray[np.generic]] = _Weights(named, stack)
+        self.tensors: Mapping[str, TensorView] = {
+            name: TensorView(name, tensor) for name, tensor in named.items()
+        }
         self.training_config: JsonObject | None = found.training_config
         self.topology: JsonObject | None = None
         if isinstance(found, TfjsLayers | TfjsGraph):
@@ -342,7 +349,7 @@ def load(
 
 
 def inspect(
-    source: Source,
+    source: Source | LiveModel,
     *,
     options: ConvertOptions | None = None,
     **choices: Unpack[InspectChoices],
@@ -350,12 +357,12 @@ def inspect(
     """Return what *source* is and holds, without reading any values.
 
     Any format that is read will do: Keras files and SavedModels, checkpoints, mere weights, tfjs
-    models of every kind. For Keras models the result also says what a conversion would do; what
-    tfjs cannot express is listed in ``problems`` and is no error. For a ``model.json`` its text
-    alone is read.
+    models of every kind, live Keras models. The result also says what :func:`convert` would write
+    (``target``) and what it would do; what tfjs cannot express is listed in ``problems`` and is no
+    error. For a ``model.json`` its text alone is read.
 
     Args:
-        source: A path, bytes, or an open binary file.
+        source: As for :func:`convert`, or a live Keras model.
         options: All options at once, instead of *choices*.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
 

@@ -134,7 +134,7 @@ def test_a_checkpoint_is_no_model(tmp_path):
     path = model_of("checkpoint_dtypes")
     with pytest.raises(UnsupportedModelError, match="no architecture"):
         tfjs_codec.convert(path / "ckpt-7", tmp_path / "out")
-    with pytest.raises(UnknownFormatError, match="prefix of its files: ckpt-7"):
+    with pytest.raises(UnknownFormatError, match="by its prefix: ckpt-7"):
         tfjs_codec.load(path)
     with pytest.raises(UsageError, match=r"PREFIX\.index"):
         tfjs_codec.load((path / "ckpt-7.index").read_bytes())

@@ -113,3 +113,39 @@ def test_notebooks_show_tables_without_markup_from_files(tmp_path):
         assert "<table>" in shown
         assert "<script>" not in shown
     assert "&lt;script&gt;" in tfjs_codec.inspect(tmp_path / "m.h5")._repr_html_()
+
+
+def test_shapes_without_reading_and_rows_of_big_tensors(fixtures_dir):
+    with tfjs_codec.load(fixtures_dir / "digits" / "digits.keras") as model:
+        for name, view in model.tensors.items():
+            whole = model.weights[name]
+            assert (view.shape, view.dtype, len(view)) == (whole.shape, whole.dtype, len(whole))
+            np.testing.assert_array_equal(view[...], whole)
+            np.testing.assert_array_equal(view[1:3], whole[1:3])
+            np.testing.assert_array_equal(view[-1], whole[-1])
+            assert view[2:2].shape == whole[2:2].shape
+        with pytest.raises(IndexError):
+            view[len(view)]
+        with pytest.raises(tfjs_codec.errors.UsageError, match="step"):
+            view[::2]
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("digits/digits.h5", "layers"),
+        ("savedmodel_tf2.19_module/model", "graph"),
+        ("savedmodel_tf2.15_nested/model", "layers"),
+    ],
+)
+def test_inspect_says_what_convert_writes(fixtures_dir, source, target):
+    found = tfjs_codec.inspect(fixtures_dir / source)
+    written = json.loads(tfjs_codec.to_files(fixtures_dir / source)["model.json"])["format"]
+    assert (found.target, found.problems) == (target, ())
+    assert written == f"{target}-model"
+
+
+def test_inspect_says_what_convert_refuses(gained):
+    found = tfjs_codec.inspect(gained)
+    assert found.target == ""
+    assert [problem.layer for problem in found.problems] == ["mine"]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
+from tfjs_codec.conversion.expression import express_graph
+from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import Problem, UnsupportedModelError, UsageError, quote
 from tfjs_codec.graph.passes import run
 from tfjs_codec.inspection.inspection import Inspection
@@ -29,10 +32,28 @@ def describe(model: TensorFlowGraph, options: ConvertOptions) -> Inspection:
             found = replace(describe_weights(model.weights()), problems=problems)
         except UnsupportedModelError:
             return _describe_operations(model, options)
+    if found.problems:
+        found = _explain_graph(found, model, options)
     try:
         return replace(found, facts=(*found.facts, *model.facts()))
     except UnsupportedModelError:  # which MetaGraph? The problems tell
         return found
+
+
+def _explain_graph(
+    found: Inspection, model: TensorFlowGraph, options: ConvertOptions
+) -> Inspection:
+    """Return *found*, a model without exact layers, with what ``convert`` makes of its graph."""
+    with ExitStack() as stack:
+        try:
+            express_graph(model, Job(options, stack))
+        except UsageError as error:  # it does not say what it returns
+            return replace(found, warnings=(*found.warnings, f"{error.what}. {error.hint}"))
+        except UnsupportedModelError as error:
+            alone = (Problem(model.path, "graph", error.what, error.hint),)
+            return replace(found, problems=(*found.problems, *(error.problems or alone)))
+    why = f"it becomes a graph model, not a Layers model: {found.problems[0]}"
+    return replace(found, problems=(), target="graph", warnings=(*found.warnings, why))
 
 
 def _describe_operations(model: TensorFlowGraph, options: ConvertOptions) -> Inspection:
@@ -54,7 +75,7 @@ def _describe_operations(model: TensorFlowGraph, options: ConvertOptions) -> Ins
         run(graph, options.limits)
     except UnsupportedModelError as error:
         return replace(found, problems=error.problems)
-    return found
+    return replace(found, target="graph")
 
 
 def _facts(graph: Graph) -> Iterator[tuple[str, str]]:

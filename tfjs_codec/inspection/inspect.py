@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import TYPE_CHECKING, cast
 
 from tfjs_codec.errors import Problem, UnsupportedModelError
-from tfjs_codec.files.source import AnySource, Source, open_source, sniff
+from tfjs_codec.files.source import AnySource, open_source, sniff
 from tfjs_codec.inspection.inspection import Inspection
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.readers import open_index
+from tfjs_codec.readers import is_in_memory, open_index
+
+if TYPE_CHECKING:
+    from tfjs_codec.readers.live_keras import LiveModel
 
 
-def inspect(source: AnySource, options: ConvertOptions) -> Inspection:
+def inspect(source: AnySource | LiveModel, options: ConvertOptions) -> Inspection:
     """Return what *source* holds; see :func:`tfjs_codec.inspect`."""
-    opened = open_source(source)
+    if is_in_memory(source):
+        return _describe(source, options)
+    opened = open_source(cast("AnySource", source))
     kind = sniff(opened)
     with ExitStack() as stack:
         if (index := open_index(opened, options, stack)) is not None:
@@ -27,7 +33,7 @@ def inspect(source: AnySource, options: ConvertOptions) -> Inspection:
         return Inspection(opened.path, kind, problems=error.problems or (problem,))
 
 
-def _describe(source: Source, options: ConvertOptions) -> Inspection:
+def _describe(source: AnySource | LiveModel, options: ConvertOptions) -> Inspection:
     from tfjs_codec.inspection import graph, keras
     from tfjs_codec.ir.loaded import KerasModel, TensorFlowGraph, Weights
     from tfjs_codec.readers import open_model

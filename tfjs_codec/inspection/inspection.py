@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 from tfjs_codec.errors import Problem, count, quote, visible
 from tfjs_codec.html import write_line, write_list, write_table
 
 Shape = tuple[int | None, ...]
+Target = Literal["layers", "graph", "weights", ""]
+_TARGETS = {
+    "layers": "a Layers model (tf.loadLayersModel)",
+    "graph": "a graph model (tf.loadGraphModel)",
+    "weights": "a weight manifest without a model",
+}
 
 _NAME_CHARS = 60  # of a name in the text; JSON has all of it
 _FACT_CHARS = 2000
@@ -68,10 +74,12 @@ class Inspection:
     Attributes:
         path: The source as it was named.
         format: What it is: ``keras-h5``, ``tfjs-layers``, ``tfjs-graph``, ….
+        target: What ``convert`` makes of it by default: ``layers``, ``graph`` or ``weights``; ""
+            if it refuses it, or if it is a tfjs model already.
         facts: ``(what, value)`` that the file says of itself: versions, signatures, metadata.
         layers: The architecture; empty for mere weights.
         tensors: All tensors, in the file's order.
-        problems: Why tfjs cannot express the model as a Layers model; empty if it can.
+        problems: Why ``convert`` refuses the model; empty if it does not.
         dropped: State needed only for training that a conversion leaves out.
         warnings: What the reader should know.
     """
@@ -84,6 +92,7 @@ class Inspection:
     problems: tuple[Problem, ...] = ()
     dropped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    target: Target = ""
 
     @property
     def parameters(self) -> int:
@@ -129,6 +138,7 @@ class Inspection:
         lines += ["", f"{total}, {count(len(self.tensors), 'tensor')}, {self.nbytes:,} bytes"]
         lines += [f"  {_cut(name)} ({kind}) becomes {', '.join(into)}"
                   for name, kind, into in _lowered_layers(self.layers)]  # fmt: skip
+        lines += [f"  convert writes {_TARGETS[self.target]}"] if self.target else []
         lines += [f"  left out: {text}" for text in self.dropped]
         lines += [f"  problem: {problem}" for problem in self.problems]
         lines += [f"  warning: {text}" for text in self.warnings]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
+from tfjs_codec.conversion.expression import has_graph
+from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import Problem, UnsupportedModelError
 from tfjs_codec.files.bundle_tensors import BundleTensor
 from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo
@@ -19,7 +22,7 @@ from tfjs_codec.options import ConvertOptions
 
 def describe_model(model: KerasModel, options: ConvertOptions) -> Inspection:
     """Return what is in *model*, and what a conversion to a Layers model does to it."""
-    log, problems = LoweringLog(), tuple[Problem, ...]()
+    log, problems, hints = LoweringLog(), tuple[Problem, ...](), list[str]()
     try:
         lower(
             model,
@@ -30,6 +33,9 @@ def describe_model(model: KerasModel, options: ConvertOptions) -> Inspection:
         )
     except UnsupportedModelError as error:
         problems = error.problems
+        with ExitStack() as stack:
+            if has_graph(model, Job(options, stack)):
+                hints.append("it can become a graph model: --to graph")
     return Inspection(
         model.path,
         model.format,
@@ -38,7 +44,8 @@ def describe_model(model: KerasModel, options: ConvertOptions) -> Inspection:
         tuple(tensor_info(name, tensor) for name, tensor in model.named_weights().items()),
         problems,
         tuple(log.dropped),
-        tuple(dict.fromkeys(log.warnings)),
+        tuple(dict.fromkeys((*log.warnings, *hints))),
+        "" if problems else "layers",
     )
 
 
@@ -50,6 +57,7 @@ def describe_weights(model: Weights) -> Inspection:
         (("keras version", model.keras_version),) if model.keras_version else (),
         tensors=tuple(tensor_info(one.name, one.tensor) for one in model.weights),
         warnings=model.warnings,
+        target="" if model.named_by == "checkpoint" else "weights",
     )
 
 

@@ -260,6 +260,11 @@ def open_model(
         yield reader.read(opened, options, stack)
 
 
+def is_in_memory(source: AnySource | LiveModel) -> bool:
+    """Tell whether *source* is a live model or arrays, which are no files."""
+    return hasattr(source, "to_json") or _holds_arrays(source)
+
+
 def _holds_arrays(
     source: AnySource | LiveModel,
 ) -> TypeGuard[Mapping[str, NDArray[np.generic]]]:
