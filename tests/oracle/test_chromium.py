@@ -46,8 +46,6 @@ LACKING = {
     "graph_texts": "StringToHashBucketFast",
     "graph_vocabulary": "StringToHashBucketFast",
 }
-# To be empty: Layers models that webgpu gets wrong.
-WRONG_ON_WEBGPU = {"normalizing_more"}
 NEWEST = {case: file for case, file in sorted(FILES) if not file.endswith(WEIGHTS_ONLY)}
 
 # Paints a small image over the whole sheet of fixtures/digits/index.html and asks the page.
@@ -176,7 +174,7 @@ def test_layers_compute_in_shaders_what_keras_computed(case, tfjs, tmp_path):
     tfjs_codec.convert(tmp_path / NEWEST[case], tmp_path / "web")
     inputs = [value for key, value in recorded.items() if key.startswith("in")]
     wanted = [recorded[key] for key in recorded if key.startswith(f"{writer}/")]
-    for backend in BACKENDS[: 1 if case in WRONG_ON_WEBGPU else None]:
+    for backend in BACKENDS:
         got = tfjs.predict(tmp_path / "web", inputs, backend)
         assert_close(got, wanted, atol=1e-4, rtol=1e-3)
 

@@ -29,8 +29,18 @@ def number(value: Any) -> Any:
     return short(array).tolist() if array.size else array.tolist()
 
 
+_MOST_AXES = 4  # to which webgpu adds a vector
+
+
 def affine(b: Scope, x: Tensor, scale: Any = 1, offset: Any = 0, *, part: str = "") -> Tensor:
-    """Return ``x * scale + offset``; arrays broadcast from the last axis and may not outgrow x."""
+    """Return ``x * scale + offset``; arrays broadcast from the last axis and may not outgrow x.
+
+    A vector gets a second axis if x has five or more: webgpu cannot compile the program for it.
+    """
+    if x.rank > _MOST_AXES:
+        scale, offset = (
+            np.atleast_2d(each) if np.ndim(each) == 1 else each for each in (scale, offset)
+        )
     b.pay(_JSON_RATIO * (np.size(scale) + np.size(offset) - 2))
     config = {"scale": number(scale), "offset": number(offset)}
     return b.add("Rescaling", x, config, part=part)
