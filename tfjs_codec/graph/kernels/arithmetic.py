@@ -199,6 +199,7 @@ KERNELS: dict[str, Kernel] = {
     "Exp": _unary(np.exp),
     "Expm1": _unary(np.expm1),
     "Floor": _unary(np.floor),
+    "Invert": _unary(np.invert),
     "IsFinite": _unary(np.isfinite, np.bool_),
     "IsInf": _unary(np.isinf, np.bool_),
     "IsNan": _unary(np.isnan, np.bool_),

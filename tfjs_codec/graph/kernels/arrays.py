@@ -444,7 +444,6 @@ KERNELS: dict[str, Kernel] = {
     "OneHot": _one_hot,
     "Range": _range,
     "BatchToSpaceND": _batch_to_space,
-    "Cholesky": lambda _, inputs: [np.linalg.cholesky(inputs[0])],
     "DepthToSpace": in_both_formats(_depth_to_space),
     "ListDiff": _list_diff,
     "LowerBound": _bound("left"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,39 @@ def _suppress(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
     return [np.array(chosen, np.int32), count]
 
 
+def _suppress_softly(_: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+    """The same, but scores of boxes that overlap better ones fall with the overlap."""
+    boxes, scores, most, overlap, least, sigma = inputs
+    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
+    area = np.prod(high - low, 1)
+    decays = float(sigma) > 0
+    scale = -0.5 / float(sigma) if decays else 0.0
+    # the best is the first; each is compared once with every box that was chosen before
+    waiting = [(-score, index, 0) for index, score in enumerate(scores.tolist()) if score > least]
+    heapify(waiting)
+    chosen: list[int] = []
+    kept: list[float] = []
+    while waiting and len(chosen) < int(most.item()):
+        negative, box, compared = heappop(waiting)
+        score = -negative
+        for other in chosen[: compared - 1 if compared else None : -1]:
+            sides = np.minimum(high[box], high[other]) - np.maximum(low[box], low[other])
+            shared = float(np.prod(np.maximum(sides, 0)))
+            union = float(area[box] + area[other]) - shared
+            common = shared / union if area[box] > 0 and area[other] > 0 else 0.0
+            stays = decays or common <= overlap
+            score = score * np.exp(scale * common * common) if stays else 0.0
+            if score <= least:
+                break
+        if score == -negative:
+            chosen.append(box)
+            kept.append(score)
+        elif score > least:
+            heappush(waiting, (-float(score), box, len(chosen)))
+    count = np.array(len(chosen), np.int32)
+    return [np.array(chosen, np.int32), np.array(kept, scores.dtype), count]
+
+
 KERNELS: dict[str, Kernel] = {
     "CropAndResize": _crop_and_resize,
     "NonMaxSuppressionV2": lambda attrs, inputs: _suppress(
@@ -116,6 +150,7 @@ KERNELS: dict[str, Kernel] = {
     )[:1],
     "NonMaxSuppressionV3": lambda attrs, inputs: _suppress(attrs, inputs)[:1],
     "NonMaxSuppressionV4": _suppress,
+    "NonMaxSuppressionV5": _suppress_softly,
     "ResizeBilinear": _resize_bilinear,
     "ResizeNearestNeighbor": _resize_nearest,
 }

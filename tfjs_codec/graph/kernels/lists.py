@@ -189,9 +189,10 @@ def _array_split(_: Attrs, inputs: Sequence[Any]) -> Sequence[Any]:
 
 
 def _fill(_: Attrs, inputs: Sequence[Any]) -> Sequence[Any]:
+    """Return the table, which in tfjs passes through: what looks it up waits for its content."""
     table, keys, values = inputs
-    table.values.update(zip(keys.reshape(-1).tolist(), values.reshape(-1), strict=True))
-    return []
+    table.values = dict(zip(keys.reshape(-1).tolist(), values.reshape(-1), strict=True))
+    return [table]
 
 
 def _find(_: Attrs, inputs: Sequence[Any]) -> Sequence[Any]:

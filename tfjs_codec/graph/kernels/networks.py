@@ -177,6 +177,17 @@ def _einsum(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
     return [np.asarray(np.einsum(equation, *inputs, optimize=True), inputs[0].dtype)]
 
 
+def _solve(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+    matrix, right = inputs
+    matrix = np.conj(matrix).swapaxes(-1, -2) if attrs["adjoint"] else matrix
+    return [np.linalg.solve(matrix, right)]
+
+
+def _invert(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
+    inverse = np.linalg.inv(inputs[0])
+    return [np.conj(inverse).swapaxes(-1, -2) if attrs["adjoint"] else inverse]
+
+
 # --- Normalisation --------------------------------------------------------------------------------
 
 
@@ -252,6 +263,7 @@ KERNELS: dict[str, Kernel] = {
     "AvgPool3D": in_both_formats(_pool_average),
     "BatchMatMul": _batch_mat_mul,
     "BatchMatMulV2": _batch_mat_mul,
+    "Cholesky": lambda _, inputs: [np.linalg.cholesky(inputs[0])],
     "Conv2D": _CONVOLVE,
     "Conv2DBackpropInput": in_both_formats(_backpropagate, 2),
     "Conv3DBackpropInputV2": in_both_formats(_backpropagate, 2),
@@ -267,7 +279,11 @@ KERNELS: dict[str, Kernel] = {
     "FusedDepthwiseConv2dNative": _fuse(_convolve_depthwise),
     "LRN": _normalise_response,
     "LogSoftmax": _log_softmax,
+    "LogMatrixDeterminant": lambda _, inputs: np.linalg.slogdet(inputs[0]),
     "MatMul": _mat_mul,
+    "MatrixDeterminant": lambda _, inputs: [np.asarray(np.linalg.det(inputs[0]))],
+    "MatrixInverse": _invert,
+    "MatrixSolve": _solve,
     "MaxPool": in_both_formats(_pool_max),
     "MaxPool3D": in_both_formats(_pool_max),
     "Softmax": _softmax,
