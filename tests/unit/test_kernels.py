@@ -90,7 +90,7 @@ OLD = {"HashTable", "InitializeTable", "LookupTableFind", "LookupTableImport", "
 NOT_IN_NUMPY = {
     "Multinomial", "RandomStandardNormal", "RandomUniform", "RandomUniformInt", "TruncatedNormal",
     "FakeQuantWithMinMaxVars", "ImageProjectiveTransformV3", "MaxPoolWithArgmax",
-    "SparseFillEmptyRows", "SparseReshape", "SparseSegmentMean", "SparseSegmentSum", "StringNGrams",
+    "SparseFillEmptyRows", "SparseReshape", "SparseSegmentMean", "SparseSegmentSum",
 }  # fmt: skip
 # Lowered before a graph is run.
 CONTROL = {"If", "StatelessIf", "StatelessWhile", "While"}
