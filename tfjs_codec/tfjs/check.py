@@ -15,9 +15,10 @@ from tfjs_codec.errors import quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import LayersGraph, scopes
-from tfjs_codec.tfjs.classes import TFJS_CLASSES, Shape, missing_keys
+from tfjs_codec.tfjs.classes import TFJS_CLASSES, missing_keys
 from tfjs_codec.tfjs.inference import calls_in_order, infer
 from tfjs_codec.tfjs.names import target_name
+from tfjs_codec.tfjs.shapes import Shape
 from tfjs_codec.tfjs.topology import MODELS, read_topology
 
 _DTYPES = ("float32", "int32", "bool", "complex64", "string")

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.layers import Config, LayersGraph, TensorRef, TfjsLayer
-from tfjs_codec.tfjs.classes import DEFAULTS, TFJS_CLASSES, Shape
+from tfjs_codec.tfjs.classes import DEFAULTS, TFJS_CLASSES
+from tfjs_codec.tfjs.shapes import Shape
 
 _WINDOWS = ("kernel_size", "strides", "pool_size", "dilation_rate", "size")
 _COUNTS = ("filters", "units", "n", "depth_multiplier", "input_dim", "output_dim")

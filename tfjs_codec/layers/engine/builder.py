@@ -18,13 +18,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from tfjs_codec.errors import CorruptFileError, LimitExceededError
-from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
+from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer, layer_weights
 from tfjs_codec.ir.tensors import LazyTensor, as_float32
 from tfjs_codec.layers.engine import constants, masks
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
-from tfjs_codec.tfjs.classes import TFJS_CLASSES, Config, Shape, ShapeError, missing_keys
+from tfjs_codec.tfjs.classes import TFJS_CLASSES, missing_keys
+from tfjs_codec.tfjs.shapes import Shape, ShapeError
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 T = TypeVar("T")

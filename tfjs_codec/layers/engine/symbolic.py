@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from tfjs_codec.ir.keras import Config
 from tfjs_codec.ir.layers import TfjsLayer
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.tfjs.classes import Config, Shape
+from tfjs_codec.tfjs.shapes import Shape
 
 
 class Mask(NamedTuple):

@@ -15,8 +15,8 @@ from tfjs_codec.layers.engine.builder import GraphBuilder, Nested, Scope
 from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.engine.trained import lost_options
-from tfjs_codec.tfjs.classes import Shape, ShapeError
 from tfjs_codec.tfjs.names import legal
+from tfjs_codec.tfjs.shapes import Shape, ShapeError
 from tfjs_codec.tracing.refusal import Refusal, ShapeRefusal
 from tfjs_codec.tracing.registry import Entry, Registry
 from tfjs_codec.tracing.tracer import Tracer, bind

@@ -19,7 +19,7 @@ from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import op
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import affine, clip, constant, filled, matrix_on_axis, negate
-from tfjs_codec.tfjs.classes import broadcast
+from tfjs_codec.tfjs.shapes import broadcast
 from tfjs_codec.tracing.refusal import Refusal
 
 

@@ -14,7 +14,8 @@ from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import affine, dense, reshape, slice_axis
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.layers.rules.kept import first_step
-from tfjs_codec.tfjs.classes import TFJS_CLASSES, Shape
+from tfjs_codec.tfjs.classes import TFJS_CLASSES
+from tfjs_codec.tfjs.shapes import Shape
 from tfjs_codec.tracing.refusal import Refusal
 
 FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful")
