@@ -381,6 +381,7 @@ def diff(
     tolerance: float = 0.0,
     options: ConvertOptions | None = None,
     replace: Mapping[str, Source] | None = None,
+    progress: Progress | None = None,
     **choices: Unpack[CompareChoices],
 ) -> Diff:
     """Compare the layers and the weights of two models of any formats.
@@ -396,6 +397,7 @@ def diff(
         tolerance: Tensors whose values differ by no more than this count as equal.
         options: All options at once, instead of *choices*, as for :func:`convert`.
         replace: Models in the place of layers, as for :func:`convert`, where one is converted.
+        progress: Called with the weight bytes compared and to compare.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`, for both.
 
     Raises:
@@ -406,7 +408,7 @@ def diff(
     chosen = choose(options, choices, CompareChoices)
     if "allow_approximate" not in choices:
         chosen = change(chosen, allow_approximate=True)
-    return compare(a, b, chosen.begin(), replace or {}, tolerance)
+    return compare(a, b, chosen.begin(), replace or {}, tolerance, progress)
 
 
 def verify(
@@ -421,6 +423,7 @@ def verify(
     tolerance: float = 1e-4,
     options: ConvertOptions | None = None,
     replace: Mapping[str, Source] | None = None,
+    progress: Progress | None = None,
     **choices: Unpack[CompareChoices],
 ) -> Verification:
     """Check a tfjs model, and return what was checked.
@@ -445,6 +448,7 @@ def verify(
         tolerance: How much predictions may differ, relative to the largest.
         options: All options at once, instead of *choices*, as for :func:`convert`.
         replace: Models in the place of layers of *against*, as for :func:`convert`.
+        progress: Called with the weight bytes compared and to compare.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions` for *against*.
 
     Raises:
@@ -461,4 +465,4 @@ def verify(
     if "allow_approximate" not in choices:
         chosen = change(chosen, allow_approximate=True)
     sampling = Sampling(samples, seed, tolerance) if samples > 0 else None
-    return check(web, against, chosen.begin(), replace or {}, predicting, sampling)
+    return check(web, against, chosen.begin(), replace or {}, predicting, sampling, progress)

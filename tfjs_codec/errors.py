@@ -181,3 +181,7 @@ class VerificationError(TfjsCodecError):
     def __init__(self, what: str, *, failures: tuple[str, ...] = (), **place: Any) -> None:
         super().__init__(what, **place)
         self.failures = failures or (what,)
+
+    def to_json(self) -> JsonObject:
+        """Return also ``failures``."""
+        return {**super().to_json(), "failures": list(self.failures)}

@@ -93,8 +93,8 @@ def test_weights_only():
     assert found.format == "keras-h5-weights"
     assert found.layers == ()
     assert [(t.name, t.shape) for t in found.tensors] == [
-        ("d/d/kernel:0", (4, 3)),
-        ("d/d/bias:0", (3,)),
+        ("d/kernel", (4, 3)),
+        ("d/bias", (3,)),
     ]
     assert "no architecture" in str(found)
 

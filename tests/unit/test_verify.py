@@ -236,7 +236,7 @@ def test_the_command_line(web, tmp_path, capsys):
 def test_failures_as_json(web, tmp_path, capsys):
     (tmp_path / "m.h5").write_bytes(dense_h5("other"))
     assert cli.main(["verify", str(web), "--against", str(tmp_path / "m.h5"), "--json"]) == 7
-    failures = json.loads(capsys.readouterr().out)["failures"]
+    failures = json.loads(capsys.readouterr().out)["error"]["failures"]
     assert "the weight 'other/kernel' is missing" in failures
     assert "the source has no weight 'd/kernel'" in failures
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from tfjs_codec.cli import shared
 
@@ -11,8 +10,18 @@ NAME = "convert"
 WHAT = "convert a Keras model to tfjs, or a tfjs model to Keras"
 
 
+_EXAMPLES = """examples:
+  tfjs-codec convert model.keras web/                     a Layers model for tf.loadLayersModel
+  tfjs-codec convert model.keras web/ --to graph          a graph model for tf.loadGraphModel
+  tfjs-codec convert saved_model/ web/ --quantize-uint8   a quarter of the size
+  tfjs-codec convert web/ back.keras                      back to Keras
+  tfjs-codec convert web/ served/ --to savedmodel         for TensorFlow Serving and TFLite
+"""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments and options of the command."""
+    parser.epilog = f"{_EXAMPLES}\n{shared.EPILOG}"
     from tfjs_codec.outputs import TARGETS
 
     add = parser.add_argument
@@ -105,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         report = api.plan(source, arguments.destination, options=options, replace=replace)
     else:
-        progress = shared.Progress() if sys.stderr.isatty() and not arguments.quiet else None
+        progress = shared.progress("writing", arguments)
         report = api.convert(
             source, arguments.destination, options=options, replace=replace, progress=progress
         )

@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         rename=dict(shared.pairs(arguments.rename)),
         replace=dict(shared.pairs(arguments.replace)),
         limits=shared.limits(arguments.limit),
+        progress=shared.progress("comparing", arguments),
     )
     shared.show(found, arguments)
     return 0 if found.equal else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
 
     def work() -> int:
+        if "_ARGCOMPLETE" in os.environ:  # the shell asks what may follow
+            import argcomplete
+
+            argcomplete.autocomplete(_parser([command.NAME for command in _COMMANDS]))
         arguments = _parser(given).parse_args(argv)
         if getattr(arguments, "rules", None):
             from tfjs_codec.cli.rules import load

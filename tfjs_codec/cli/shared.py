@@ -170,15 +170,25 @@ def limits(items: Sequence[str]) -> Limits:
 
 
 class Progress:
-    """A line on standard error, for work that takes a while."""
+    """A line on standard error, for work that takes a while: bytes, speed and time left."""
 
-    def __init__(self) -> None:
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
         self._start = self._last = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self._start < QUIET_S or (done < total and now - self._last < 0.1):
+        spent = now - self._start
+        if spent < QUIET_S or (done < total and now - self._last < 0.1):
             return
         self._last = now
+        left = spent * (total - done) / max(done, 1)
+        text = f"{self._verb} {done >> 20} of {total >> 20} MiB, {done / spent / 2**20:.0f} MiB/s"
+        text += f", {left:.0f} s left" if done < total else " " * 12
         end = "\n" if done >= total else ""
-        print(f"\rwriting {done >> 20} of {total >> 20} MiB", end=end, file=sys.stderr, flush=True)
+        print(f"\r{text}", end=end, file=sys.stderr, flush=True)
+
+
+def progress(verb: str, arguments: argparse.Namespace) -> Progress | None:
+    """Return what shows progress, if somebody looks."""
+    return Progress(verb) if sys.stderr.isatty() and not arguments.quiet else None

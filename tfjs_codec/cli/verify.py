@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
 from tfjs_codec.cli import shared
-from tfjs_codec.cli.program import say
-from tfjs_codec.errors import UsageError, VerificationError
+from tfjs_codec.errors import UsageError
 
 if TYPE_CHECKING:
     from tfjs_codec.verification.verify import Verification
@@ -42,16 +40,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Verify, and print what was checked, or with ``--json`` what failed."""
+    """Verify, and print what was checked."""
     if not arguments.node and (arguments.inputs or arguments.node_modules):
         raise UsageError("--inputs and --node-modules need --node")
-    try:
-        found = _verify(arguments)
-    except VerificationError as error:
-        if arguments.json:
-            say(json.dumps({"path": arguments.web, "failures": error.failures}))
-        raise
-    shared.show(found, arguments)
+    shared.show(_verify(arguments), arguments)
     return 0
 
 
@@ -75,4 +67,5 @@ def _verify(arguments: argparse.Namespace) -> Verification:
         rename=dict(shared.pairs(arguments.rename)),
         replace=dict(shared.pairs(arguments.replace)),
         limits=shared.limits(arguments.limit),
+        progress=shared.progress("comparing", arguments),
     )

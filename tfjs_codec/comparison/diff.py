@@ -9,7 +9,7 @@ from typing import Any
 
 from tfjs_codec.comparison.compare import compare
 from tfjs_codec.comparison.sides import Described, Side, two_sides
-from tfjs_codec.conversion.job import Job
+from tfjs_codec.conversion.job import Job, Progress
 from tfjs_codec.errors import UsageError, count, quote, visible
 from tfjs_codec.files.source import AnySource
 from tfjs_codec.options import ConvertOptions
@@ -111,19 +111,20 @@ def diff(
     options: ConvertOptions,
     replacements: Mapping[str, AnySource],
     tolerance: float,
+    progress: Progress | None = None,
 ) -> Diff:
     """Compare *a* and *b*; see :func:`tfjs_codec.diff`."""
     if not tolerance >= 0:
         raise UsageError(f"tolerance must not be negative, as {tolerance} is")
     with ExitStack() as stack:
-        job = Job(options, stack, replacements)
+        job = Job(options, stack, replacements, progress=progress)
         left, right = two_sides(job.open(a), job.open(b), job)
         return Diff(
             (left.path, left.format),
             (right.path, right.format),
             left.level,
             tuple(_layer_changes(left, right)),
-            tuple(_tensor_changes(left, right, tolerance)),
+            tuple(_tensor_changes(left, right, tolerance, job)),
             (
                 len(left.layers.keys() & right.layers.keys()),
                 len(left.tensors.keys() & right.tensors.keys()),
@@ -157,7 +158,8 @@ def _details(a: Described, b: Described, *, same: bool) -> Iterator[str]:
         yield f"called on {quote(a.inputs)} and {quote(b.inputs)}"
 
 
-def _tensor_changes(a: Side, b: Side, tolerance: float) -> Iterator[TensorChange]:
+def _tensor_changes(a: Side, b: Side, tolerance: float, job: Job) -> Iterator[TensorChange]:
+    meter = job.measure(one.nbytes for one in a.tensors.values())
     for name, one in a.tensors.items():
         two = b.tensors.get(name)
         if two is None:
@@ -169,6 +171,7 @@ def _tensor_changes(a: Side, b: Side, tolerance: float) -> Iterator[TensorChange
             if found.max > tolerance:
                 shapes = one.shape, two.shape
                 yield TensorChange(name, "values", shapes, found.count, found.max, found.mean)
+        next(meter, None)
     for name, two in b.tensors.items():
         if name not in a.tensors:
             yield TensorChange(name, "added", (None, two.shape))

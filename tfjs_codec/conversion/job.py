@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,16 @@ class Job:
     destination: Path | MemoryStage | None = None  # None if only the plan is wanted
     progress: Progress | None = None
     check_sources: Callable[[], None] = lambda: None
+
+    def measure(self, sizes: Iterable[int]) -> Iterator[None]:
+        """Return what tells, each time it is advanced, that the next of *sizes* bytes are done."""
+        listed = list(sizes)
+        done, total = 0, sum(listed)
+        for size in listed:
+            done += size
+            if self.progress is not None:
+                self.progress(done, total)
+            yield
 
     def open(self, source: AnySource | LiveModel, *, strict: bool = False) -> Loaded:
         """Read *source*; its tensors stay readable until the job is done."""

@@ -7,12 +7,15 @@ layout of Keras 3 (``.weights.h5``), which :mod:`tfjs_codec.readers.keras_v3` re
 
 from __future__ import annotations
 
+import re
+
 from tfjs_codec.errors import CorruptFileError, TfjsCodecError, count
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.hdf5 import H5File
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import KerasModel, Weights
+from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import NO_ARCHITECTURE, read_architecture
 from tfjs_codec.readers.h5_weights import flip_kernels, group_tensors, layer_names, load_weights
@@ -26,11 +29,13 @@ def read(file: H5File, limits: Limits, architecture: Json = None) -> KerasModel 
     if config is not None or architecture is not None:
         return _whole(file, limits, config, architecture)
     if root.attr("layer_names") is not None:
-        loose = {
-            f"{name}/{weight}": tensor
-            for name in layer_names(root)
-            for weight, tensor in group_tensors(root, name)
-        }
+        loose = _name_weights(
+            [
+                (name, weight, tensor)
+                for name in layer_names(root)
+                for weight, tensor in group_tensors(root, name)
+            ]
+        )
         kind = "keras-h5-weights"
     else:
         loose = dict(root.walk())
@@ -48,6 +53,17 @@ def read(file: H5File, limits: Limits, architecture: Json = None) -> KerasModel 
         keras_version=_text(file, "keras_version"),
         warnings=(NO_ARCHITECTURE.format(tensors=count(len(loose), "tensor")),),
     )
+
+
+def _name_weights(found: list[tuple[str, str, LazyTensor]]) -> dict[str, LazyTensor]:
+    """Return tensors as the official converter names them, ``layer/kernel``.
+
+    Where two would be called the same, all have the name of their layer's group before theirs.
+    """
+    short = {re.sub(r":\d+$", "", weight): tensor for _, weight, tensor in found}
+    if len(short) == len(found):
+        return short
+    return {f"{name}/{weight}": tensor for name, weight, tensor in found}
 
 
 def _text(file: H5File, name: str) -> str | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tfjs_codec.comparison.compare import compare
 from tfjs_codec.conversion.expression import express_graph, express_layers
-from tfjs_codec.conversion.job import Job
+from tfjs_codec.conversion.job import Job, Progress
 from tfjs_codec.errors import InputError, UsageError, VerificationError, count, quote, visible
 from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.source import AnySource, open_source
@@ -78,12 +78,13 @@ def verify(
     replacements: Mapping[str, AnySource],
     predicting: node.Predicting | None,
     sampling: Sampling | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Check the tfjs model *web*; see :func:`tfjs_codec.verify`."""
     found = _Findings([], [], [])
     path = os.fspath(web)
     with ExitStack() as stack:
-        job = Job(options, stack, replacements)
+        job = Job(options, stack, replacements, progress=progress)
         try:
             model = stack.enter_context(open_model(path, job.options))
         except InputError as error:
@@ -104,7 +105,7 @@ def verify(
         variables = _check_variables(model, weights, found)
         if against is not None:
             source = job.open(against)
-            _check_values(weights, _expected_weights(model, source, job), variables, found)
+            _check_values(weights, _expected_weights(model, source, job), variables, found, job)
             if sampling is None:
                 found.notes.append("predictions: none were asked for")
             elif not found.failures:
@@ -205,6 +206,7 @@ def _check_values(
     expected: Mapping[str, LazyTensor],
     variables: Collection[str],
     found: _Findings,
+    job: Job,
 ) -> None:
     """Compare every value: equal, or within the step that its quantisation has."""
     expected = {target_name(name, variables) or name: one for name, one in expected.items()}
@@ -212,6 +214,7 @@ def _check_values(
     known = set(names)
     missing = [name for name in expected if name not in known]
     found.failures += [f"the weight {quote(name)} is missing" for name in missing]
+    meter = job.measure(weight.tensor.nbytes for weight in weights)
     for name, weight in zip(names, weights, strict=True):
         source = expected.get(name)
         if source is None:
@@ -222,6 +225,7 @@ def _check_values(
         else:
             failure = _value_failure(weight, source)
             found.failures += [failure] if failure else []
+        next(meter, None)
     found.checks.append(f"the values of {count(len(weights), 'weight')} match the source")
 
 
