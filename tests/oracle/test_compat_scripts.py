@@ -26,8 +26,10 @@ for path in sys.argv[1:]:
 sys.exit(failed)
 """
 # What each leaves behind, where that is a tfjs model.
+# fmt: off
 WRITTEN = ("train_and_save", "quantised", "quantised16", "from_h5_file", "command_line",
-           "saved_model", "frozen", "load_back", "export_callback/0", "export_callback/1")  # fmt: skip
+           "saved_model", "frozen", "load_back", "export_callback/0", "export_callback/1")
+# fmt: on
 
 
 def test_scripts_run_unmodified(tensorflow, tmp_path):
