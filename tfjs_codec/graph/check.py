@@ -17,8 +17,8 @@ _INPUT_DTYPES = frozenset(
 _NAMED = 3  # nodes of an op that a message names
 # What to do about ops people meet; the rest get no advice but the general one.
 _HINTS = {
-    "XlaCallModule": "JAX exported the model as StableHLO, which tfjs lacks: convert the .keras file of "
-    "the Keras model, or export it with the TensorFlow backend.",
+    "XlaCallModule": "JAX exported the model as StableHLO, which tfjs lacks: convert the .keras "
+    "file of the Keras model, or export it with the TensorFlow backend.",
     "Cholesky": "Compute it outside of the model.",
     "PyFunc": "Python code is not in the file: express it in TensorFlow operations.",
     "EagerPyFunc": "Python code is not in the file: express it in TensorFlow operations.",
