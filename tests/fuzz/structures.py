@@ -77,7 +77,7 @@ def seed(tree: Any, source: Any) -> Seed:
 
 def choose(rng: random.Random, seeds: Sequence[Any]) -> Any:
     """Return one of *seeds*, which begin with the small ones: mostly one of these."""
-    return seeds[int(len(seeds) * rng.random() ** 2)]
+    return seeds[int(len(seeds) * rng.random() ** 3)]
 
 
 def recorded_models(fixtures: Path) -> list[Seed]:

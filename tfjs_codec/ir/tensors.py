@@ -99,7 +99,7 @@ class DerivedTensor(LazyTensor):
 
 
 class FormulaTensor(LazyTensor):
-    """A float32 tensor given by its shape and by a formula for its elements.
+    """A tensor, by default of float32, given by its shape and by a formula for its elements.
 
     The formula takes an array of indices for each axis, which broadcast, and returns the elements
     there. It is made by *prepare* for each read, so that it may hold what it needs while it is
@@ -107,16 +107,20 @@ class FormulaTensor(LazyTensor):
     """
 
     def __init__(
-        self, name: str, shape: tuple[int, ...], prepare: Callable[[], Callable[..., Any]]
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        prepare: Callable[[], Callable[..., Any]],
+        dtype: str = "float32",
     ) -> None:
         self.name = name
         self.shape = shape
-        self.dtype = np.dtype(np.float32)
+        self.dtype = np.dtype(dtype)
         self._prepare = prepare
 
     def numpy(self) -> Array:
         pieces = list(self.chunks(_PIECE_BYTES))
-        flat = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+        flat = np.concatenate(pieces) if pieces else np.zeros(0, self.dtype)
         return flat.reshape(self.shape)
 
     def chunks(self, max_bytes: int) -> Iterator[Array]:
@@ -133,7 +137,7 @@ class FormulaTensor(LazyTensor):
             else:
                 places = np.unravel_index(np.arange(start, stop), self.shape)
             with np.errstate(all="ignore"):
-                values = np.asarray(element(*places), np.float32)
+                values = np.asarray(element(*places), self.dtype)
             shape = np.broadcast_shapes(*(place.shape for place in places))
             yield np.broadcast_to(values, shape).reshape(-1)
 
@@ -161,9 +165,11 @@ def as_float32(tensor: LazyTensor) -> LazyTensor:
     return tensor if tensor.dtype == np.float32 else Float32Tensor(tensor)
 
 
-def formula(shape: tuple[int, ...], element: Callable[..., Any]) -> LazyTensor:
+def formula(
+    shape: tuple[int, ...], element: Callable[..., Any], dtype: str = "float32"
+) -> LazyTensor:
     """Return the constant of *shape* whose elements are ``element(i, j, …)``."""
-    return FormulaTensor("constant", shape, lambda: element)
+    return FormulaTensor("constant", shape, lambda: element, dtype)
 
 
 def map_float32(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,12 +19,13 @@ from tfjs_codec.errors import CorruptFileError, LimitExceededError
 from tfjs_codec.ir.graph import Names, Node, Ref, Shape, Tensor
 from tfjs_codec.ir.keras import Call, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
-from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32, map_float32
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32, formula, map_float32
 from tfjs_codec.limits import Limits
 from tfjs_codec.operations.values import Dims, Operand, Value, broadcast, graph_dtype
 from tfjs_codec.tfjs.graph_ops import Arg, op_def
 from tfjs_codec.tracing.refusal import Refusal
 
+_HELD_BYTES = 8 << 20  # of a constant that is no formula: computing it takes several times as much
 _SHARED = 256  # elements of a constant that is made once, whoever asks for it
 
 
@@ -199,6 +201,34 @@ class Builder:
             value = replace(value, constant=array, sizes=sizes)
             self._constants[key] = value
         return value
+
+    def formula(
+        self, shape: tuple[int, ...], element: Callable[..., Any], dtype: str = "float32"
+    ) -> Value:
+        """Return the constant whose elements are ``element(i, j, …)``; large ones stay formulas.
+
+        Raises:
+            Refusal: All constants together would be too large.
+        """
+        return self.computed(formula(shape, element, graph_dtype(dtype)), dtype)
+
+    def computed(self, tensor: LazyTensor, dtype: str = "float32") -> Value:
+        """Return a constant that the rules compute, after it is paid for."""
+        if tensor.size <= _SHARED:
+            return self.constant(tensor.numpy(), dtype)
+        self._pay("derived_bytes", tensor.nbytes, "the size in bytes of the constants it needs")
+        return self.lazy(tensor, dtype)
+
+    def hold(self, *shape: int | None) -> None:
+        """Pay for a constant of *shape* that is made in memory; call it before that.
+
+        Raises:
+            Refusal: It would be too large, or all constants together.
+        """
+        nbytes = 4 * prod(size or 0 for size in shape)
+        if nbytes > _HELD_BYTES:
+            raise Refusal(f"it would need a constant of {nbytes:,} bytes", "Use smaller sizes.")
+        self._pay("derived_bytes", max(nbytes, 0), "the size in bytes of the constants it needs")
 
     def check_nodes(self, count: int) -> None:
         """Refuse to plan *count* nodes or more if that is more than a graph may have."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfjs_codec.errors import CorruptFileError, UsageError, quote, suggest
-from tfjs_codec.ir.graph import Graph, Shape, Tensor
+from tfjs_codec.ir.graph import Graph, Names, Shape, Tensor
 from tfjs_codec.ir.graph import Ref as NodeRef
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
@@ -98,14 +98,10 @@ def _name_outputs(keras: KerasGraph, results: Sequence[Value]) -> dict[str, Valu
     """Name the outputs by their keys or after their layers; several of one layer are numbered."""
     if keras.output_keys:
         return dict(zip(keras.output_keys, results, strict=True))
-    named: dict[str, Value] = {}
-    for ref, value in zip(keras.outputs, results, strict=True):
-        name, number = ref.layer, 0
-        while name in named:
-            number += 1
-            name = f"{ref.layer}_{number}"
-        named[name] = value
-    return named
+    names = Names(())
+    return {
+        names.fresh(ref.layer): value for ref, value in zip(keras.outputs, results, strict=True)
+    }
 
 
 def _shape(shape: Dims) -> Shape:

@@ -25,7 +25,7 @@ from tfjs_codec.ir.graph import (
     redirect,
     sort_nodes,
 )
-from tfjs_codec.ir.tensors import Array, LazyTensor
+from tfjs_codec.ir.tensors import Array, FormulaTensor, LazyTensor
 
 # Bytes read and written may be this, and so many times what the constants have: real models stay
 # below twice their weights, but a small file can ask for any number of operations on a large one.
@@ -33,6 +33,8 @@ _WORK_BYTES, _WORK_RATIO = 256 << 20, 8
 
 # What is made is held in memory: some bytes for shapes, and twice what the constants have.
 _MADE_BYTES, _MADE_RATIO = 16 << 20, 2
+
+_FORMULA_BYTES = 1 << 20  # a formula below this is computed, to be folded
 
 # Operands that change nothing: Keras's swish is x · sigmoid(1 · x).
 _NEUTRAL = {"Add": 0, "AddV2": 0, "Mul": 1, "RealDiv": 1, "Sub": 0}
@@ -46,7 +48,9 @@ def fold(graph: Graph) -> Graph:
     """Return *graph* with all that can be computed now as Consts, of the dtypes it had."""
     names = fresh_names(graph)
     nodes = dict(graph.nodes)
-    constants = {name: node for name, node in nodes.items() if node.op == "Const"}
+    constants = {
+        name: node for name, node in nodes.items() if node.op == "Const" and not _is_large(node)
+    }
     nbytes = sum(node.value.nbytes for node in constants.values())
     budget, room = _WORK_BYTES + _WORK_RATIO * nbytes, _MADE_BYTES + _MADE_RATIO * nbytes
     moved: dict[Ref, Ref] = {}
@@ -70,6 +74,11 @@ def fold(graph: Graph) -> Graph:
             if each.name != node.name:
                 moved[Ref(node.name, index)] = Ref(each.name)
     return prune(redirect(replace(graph, nodes=nodes), moved))
+
+
+def _is_large(node: Node) -> bool:
+    """Whether a constant is a formula, so that all of its values take no memory."""
+    return isinstance(node.value, FormulaTensor) and node.value.nbytes > _FORMULA_BYTES
 
 
 def _neutral(node: Node, constants: Mapping[str, Node]) -> Ref | None:

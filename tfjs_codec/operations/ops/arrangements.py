@@ -42,6 +42,7 @@ def linspace(
     steps = int(num) - bool(endpoint)
     rank = max(first.rank, last.rank)
     at = int(axis) % (rank + 1)
+    b.hold(num)
     shares = np.arange(num, dtype=np.float32) / max(steps, 1)
     shares = shares.reshape([-1] + [1] * (rank - at)).astype(np.float32)
     low, high = (expand_dims(b, each, at - (rank - each.rank)) if each.rank else each
@@ -81,9 +82,10 @@ def vander(b: Builder, x: Operand, N: int | None = None, increasing: Any = False
     count = N if N is not None else x.shape[0]
     if count is None:
         raise StaticShapeNeeded("powers up to an unknown number")
-    powers = np.arange(count) if increasing else np.arange(count)[::-1]
+    b.check_nodes(count)
+    powers = range(count) if increasing else range(count - 1, -1, -1)
     column = expand_dims(b, x, -1)
-    columns = [a.power(b, column, int(p)) for p in powers]
+    columns = [a.power(b, column, p) for p in powers]
     return concatenate(b, columns, -1)
 
 
@@ -117,7 +119,7 @@ def diagflat(b: Builder, x: Operand, k: int = 0) -> Value:
                        dtype="int32", Tidx="int32")  # fmt: skip
         unit = a.equal(b, expand_dims(b, place, 1), place)
     else:
-        unit = b.constant(np.eye(size, dtype=bool))
+        unit = b.formula((size, size), lambda i, j: i == j, "bool")
     square = a.where(b, unit, row, b.value(0, row.dtype))
     return pad(b, square, [(max(-k, 0), max(k, 0)), (max(k, 0), max(-k, 0))]) if k else square
 

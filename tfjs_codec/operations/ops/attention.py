@@ -15,15 +15,14 @@ from tfjs_codec.operations.ops.shapes import arange, expand_dims, size_of
 from tfjs_codec.operations.ops.slicing import repeat
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value
-from tfjs_codec.tracing.refusal import Refusal, check_constant
+from tfjs_codec.tracing.refusal import Refusal
 
 
 def causal_mask(b: Builder, query: Value, key: Value) -> Value:
     """Return ``(1, steps, places)``: true where a step may see a place, itself or before."""
     steps, places = query.shape[1], key.shape[1]
     if steps is not None and places is not None:
-        check_constant(steps, places)
-        return b.constant(np.tri(steps, places, dtype=bool)[None])
+        return b.formula((1, steps, places), lambda _, i, j: j <= i, "bool")
     rows = arange(b, 0, size_of(b, query, 1), dtype="int32")
     columns = arange(b, 0, size_of(b, key, 1), dtype="int32")
     return a.greater_equal(b, expand_dims(b, rows, [0, 2]), columns)

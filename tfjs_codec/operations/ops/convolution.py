@@ -23,7 +23,7 @@ from tfjs_codec.operations.ops.shapes import (
     total_size,
     transpose,
 )
-from tfjs_codec.operations.ops.slicing import flip, getitem, pad, slice_axis, take
+from tfjs_codec.operations.ops.slicing import flip, gather, getitem, pad, slice_axis
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Dims, Operand, Value
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
@@ -415,8 +415,13 @@ def _as_theano(
             raise Refusal("Theano's 'same' pooling of an unknown size")
         before = window - 2 if window > 2 and window % 2 else window - 1
         reach = (-(-length // stride) - 1) * stride + window
-        x = take(b, x, np.clip(np.arange(reach) - before, 0, length - 1), axis)
+        x = gather(b, x, _clipped(b, reach, before, length), axis)
     return x
+
+
+def _clipped(b: Builder, count: int, before: int, size: int) -> Value:
+    """Return *count* positions from *-before* on, moved into an axis of *size*."""
+    return b.formula((count,), lambda i: np.clip(i - before, 0, size - 1), "int32")
 
 
 @operation("adaptive_max_pool")

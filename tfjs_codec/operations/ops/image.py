@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfjs_codec.ir.tensors import Array
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import functions as f
@@ -31,7 +32,7 @@ from tfjs_codec.operations.ops.shapes import (
 from tfjs_codec.operations.ops.slicing import getitem, pad, unstack
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value, is_float
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 from tfjs_codec.tracing.resampling import resize_matrix, rounded_by
 from tfjs_codec.tracing.sizes import per_axis
 
@@ -74,13 +75,12 @@ def _kernel(b: Builder, op: str, x: Value, size: list[Any], known: tuple[int | N
     )  # fmt: skip
 
 
-def _matrix(b: Builder, size: int, target: int, method: str, antialias: bool) -> Any:
-    check_constant(size, target)
+def _matrix(b: Builder, size: int, target: int, method: str, antialias: bool) -> Value:
     if method != "bicubic" or antialias:
-        return resize_matrix(size, target, method, antialias=antialias).numpy()
+        return b.computed(resize_matrix(size, target, method, antialias=antialias))
     if b.generation == 3 and rounded_by(size, target, 1024) > 1e-5:
         b.approximate("TensorFlow rounds the positions of bicubic resizing, JAX does not")
-    return resize_matrix(size, target, method, grid=1024).numpy()
+    return b.computed(resize_matrix(size, target, method, grid=1024))
 
 
 def over_images(
@@ -253,9 +253,20 @@ def extract_patches(
     if channels is None:
         raise StaticShapeNeeded("patches of an unknown number of channels")
     count = int(np.prod(window)) * channels
-    check_constant(count, count)
-    kernel = np.eye(count, dtype=np.float32).reshape([*window, channels, count])
-    y = conv(b, x, kernel, strides or window, padding, data_format, dilation_rate)
+    wide = (*window, channels)
+
+    def unit(*at: Array) -> Array:
+        return np.asarray(np.ravel_multi_index(np.broadcast_arrays(*at[:-1]), wide) == at[-1])
+
+    y = conv(
+        b,
+        x,
+        b.formula((*wide, count), unit),
+        strides or window,
+        padding,
+        data_format,
+        dilation_rate,
+    )
     return squeeze(b, y, 0) if single else y
 
 
@@ -291,7 +302,7 @@ def fold(
     inputs = x.shape[1]
     if inputs is None:
         raise StaticShapeNeeded("windows of an unknown number of channels")
-    check_constant(inputs, inputs)
+    b.hold(inputs, inputs)
     channels = inputs // (window[0] * window[1])
     units = np.eye(inputs, dtype=np.float32).reshape(channels, *window, inputs)
     columns = transpose(b, x, [0, 2, 1])
@@ -361,6 +372,7 @@ def gaussian_blur(
         raise Refusal("a sigma computed at run time")
     sides = []
     for size, width in zip(per_axis(kernel_size, 2), np.ravel(sigma), strict=True):
+        b.hold(size, size)
         bell = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / width) ** 2)
         sides.append(bell / bell.sum())
     kernel = np.outer(sides[1], sides[0])

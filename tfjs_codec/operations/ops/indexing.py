@@ -27,7 +27,7 @@ from tfjs_codec.operations.ops.shapes import (
 from tfjs_codec.operations.ops.slicing import from_start, gather, pad
 from tfjs_codec.operations.registry import operation, refuse
 from tfjs_codec.operations.values import Operand, Value, broadcast, is_float
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 
 @operation()
@@ -68,9 +68,8 @@ def one_hot(
     if isinstance(num_classes, Value):
         raise Refusal("a number of classes computed at run time")
     at = normalize_axis(x, axis, 1)
-    check_constant(num_classes)
     kind = "float32" if is_float(x.dtype) else "int32"  # fractions are in no class
-    classes = np.arange(num_classes, dtype=kind).reshape([-1] + [1] * (x.rank - at))
+    classes = b.formula((num_classes, *[1] * (x.rank - at)), lambda i, *_: i, kind)
     hit = a.equal(b, expand_dims(b, b.value(x, kind), at), classes)
     if (on_value, off_value) != (1, 0):
         return a.where(b, hit, b.value(on_value, dtype), b.value(off_value, dtype))
@@ -258,7 +257,7 @@ def sparsemax(b: Builder, x: Operand, axis: int = -1) -> Value:
     if size is None:
         raise Refusal("sparsemax over an axis of unknown size")
     ordered = a.negative(b, sort(b, a.negative(b, x), axis))
-    ranks = np.arange(1, size + 1, dtype=np.float32).reshape([-1] + [1] * (x.rank - 1 - axis))
+    ranks = b.formula((size, *[1] * (x.rank - 1 - axis)), lambda i, *_: i + 1)
     totals = cumsum(b, ordered, axis)
     support = a.greater(b, a.add(b, a.multiply(b, ordered, ranks), 1.0), totals)
     count = sum_(b, b.value(support, "float32"), axis, True)

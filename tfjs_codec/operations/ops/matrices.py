@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import functions as f
@@ -79,7 +77,7 @@ def cholesky_inverse(b: Builder, x: Operand, upper: Any = False) -> Value:
     """Return the inverses of the matrices whose triangular roots are *x*."""
     root = swapaxes(b, x, -1, -2) if upper else f.real(b, x)
     size = root.shape[-1] or 0
-    unit = b.constant(np.eye(size, dtype=np.float32))
+    unit = b.formula((size, size), lambda i, j: i == j)
     unit = broadcast_to(b, unit, [*dynamic_shape(b, root)[:-2], size, size])
     half = solve_triangular(b, root, unit, lower=True)
     return matmul(b, swapaxes(b, half, -1, -2), half)

@@ -30,7 +30,7 @@ from tfjs_codec.operations.ops.shapes import (
 from tfjs_codec.operations.ops.slicing import gather, unstack
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 from tfjs_codec.tracing.resampling import KERNELS
 
 _ORDERS = {"nearest": 0, "bilinear": 1}
@@ -128,7 +128,7 @@ def _pixels(
     batch, *sizes, channels = dynamic_shape(b, x)
     if isinstance(batch, int):
         first: Operand = a.multiply(
-            b, np.arange(batch, dtype=np.int32)[:, None, None], total_size(b, sizes)
+            b, b.formula((batch, 1, 1), lambda i, *_: i, "int32"), total_size(b, sizes)
         )
     else:
         numbers = b.emit("Range", *(b.value(one, "int32") for one in (0, batch, 1)),
@@ -140,11 +140,11 @@ def _pixels(
     return y if y.dtype == x.dtype else b.value(f.round_(b, y), x.dtype)
 
 
-def _grid(x: Value) -> tuple[Array, Array]:
+def _grid(b: Builder, x: Value) -> tuple[Array, Array]:
     height, width = x.shape[1:3]
     if height is None or width is None:
         raise StaticShapeNeeded("a transformation of images of an unknown size")
-    check_constant(height, width)
+    b.hold(height, width)
     down, right = np.indices((height, width)).astype(np.float32)
     return down[None], right[None]
 
@@ -163,7 +163,7 @@ def affine_transform(
     a0, a1, a2, b0, b1, b2 = (each[:, None, None] for each in matrix[:, :6].T)
 
     def compute(x: Value) -> Value:
-        down, right = _grid(x)
+        down, right = _grid(b, x)
         places = down * b1 + right * b0 + b2, down * a1 + right * a0 + a2
         return _pixels(b, x, places, _ORDERS[interpolation], fill_mode, fill_value)
 
@@ -189,7 +189,7 @@ def perspective_transform(
     h = [each[:, None, None] for each in found.T]
 
     def compute(x: Value) -> Value:
-        down, right = _grid(x)
+        down, right = _grid(b, x)
         under = h[6] * right + h[7] * down + 1
         places = ((h[3] * right + h[4] * down + h[5]) / under,
                   (h[0] * right + h[1] * down + h[2]) / under)  # fmt: skip
@@ -198,9 +198,11 @@ def perspective_transform(
     return over_images(b, images, data_format, compute)
 
 
-def _scaled(size: int, target: int, scale: float, shift: float, kernel: Any, smooth: bool) -> Array:
+def _scaled(
+    b: Builder, size: int, target: int, scale: float, shift: float, kernel: Any, smooth: bool
+) -> Array:
     """Return the matrix ``[size, target]`` of ``jax.image.scale_and_translate``."""
-    check_constant(size, target)
+    b.hold(size, target)
     position = (np.arange(target) + 0.5) / scale - shift / scale - 0.5
     wide = max(1 / scale, 1) if smooth else 1
     weights = kernel(np.abs(position - np.arange(size)[:, None]) / wide)
@@ -227,7 +229,7 @@ def scale_and_translate(
         size = x.shape[at]
         if size is None:
             raise StaticShapeNeeded("scaling an axis of unknown size")
-        matrix = _scaled(size, int(output_shape[at]), float(by), float(shift), kernel,
+        matrix = _scaled(b, size, int(output_shape[at]), float(by), float(shift), kernel,
                          bool(antialias))  # fmt: skip
         x = einsum(b, f"{letters},{letters[at]}z->{letters.replace(letters[at], 'z')}", x, matrix)
     return x

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
+from math import ceil, prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -401,7 +401,9 @@ def arange(
         start, stop = 0, start
     step = 1 if step is None else step
     if not any(isinstance(each, Value) for each in (start, stop, step)):
-        return b.constant(np.arange(start, stop, step), dtype or "")
+        kind = dtype or ("int32" if all(isinstance(n, int) for n in (start, stop, step)) else "")
+        count = max(0, ceil((stop - start) / step))
+        return b.formula((count,), lambda i: start + i * step, kind or "float32")
     kind = dtype or a.common_dtype(b, start, stop, step)
     ends = [b.value(each, kind) for each in (start, stop, step)]
     known = [each.sizes[0] if each.sizes else None for each in ends]

@@ -29,7 +29,7 @@ from tfjs_codec.operations.ops.shapes import (
 from tfjs_codec.operations.ops.slicing import gather, pad, slice_axis, unstack
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_constant
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 # ---------------------------------------------------------------------------- complex numbers
 
@@ -107,15 +107,23 @@ _LARGEST = 2048  # sizes of the largest matrix: 16 MB each
 Parts = tuple[Value, "Value | None"]  # real and imaginary; None where that is zero
 
 
-def _roots(rows: Any, columns: Any, size: int, sign: int) -> Array:
-    """Return exp(sign · 2πi · rows · columns / size)."""
-    return np.exp(sign * 2j * np.pi / size * (np.outer(rows, columns) % size))
+def _roots(
+    b: Builder, rows: int, columns: int, size: int, sign: int, weigh: Any = lambda _: 1
+) -> tuple[Value, Value]:
+    """Return both parts of weigh(i) · exp(sign · 2πi · i · j / size) for all rows and columns."""
+
+    def angle(i: Array, j: Array) -> Array:
+        return np.asarray(sign * 2 * np.pi / size * (i * j % size))
+
+    return (
+        b.formula((rows, columns), lambda i, j: weigh(i) * np.cos(angle(i, j))),
+        b.formula((rows, columns), lambda i, j: weigh(i) * np.sin(angle(i, j))),
+    )
 
 
-def _times(b: Builder, x: Parts, matrix: Array, combine: Any) -> Parts:
-    """Return x · matrix of complex numbers; *combine* is a product."""
-    re, im = (np.ascontiguousarray(part, np.float32) for part in (matrix.real, matrix.imag))
-    cos, sin = b.constant(re, "float32", name="cos"), b.constant(im, "float32", name="sin")
+def _times(b: Builder, x: Parts, roots: tuple[Value, Value], combine: Any) -> Parts:
+    """Return the product of complex numbers and roots; *combine* is that of real ones."""
+    cos, sin = roots
     given, other = x
     if other is None:
         return combine(b, given, cos), combine(b, given, sin)
@@ -136,16 +144,16 @@ def transform(b: Builder, x: Parts, size: int, bins: int, sign: int = -1) -> Par
     if size <= _DIRECT or split == 1:
         if size > _LARGEST:
             raise Refusal(f"a Fourier transform of the size {size}", "Use a power of 2.")
-        return _times(b, x, _roots(np.arange(size), np.arange(bins), size, sign), matmul)
+        return _times(b, x, _roots(b, size, bins, size, sign), matmul)
     if rest > _LARGEST:
         raise Refusal(f"a Fourier transform of the size {size}", "Use a power of 2.")
     outer = dynamic_shape(b, x[0])[:-1]
     y = _each(lambda part: reshape(b, part, [*outer, split, rest]), x)
     y = _each(lambda part: swapaxes(b, part, -1, -2), y)
-    y = _times(b, y, _roots(np.arange(split), np.arange(split), split, sign), matmul)
-    y = _times(b, y, _roots(np.arange(rest), np.arange(split), size, sign), a.multiply)
+    y = _times(b, y, _roots(b, split, split, split, sign), matmul)
+    y = _times(b, y, _roots(b, rest, split, size, sign), a.multiply)
     y = _each(lambda part: swapaxes(b, part, -1, -2), y)
-    y = _times(b, y, _roots(np.arange(rest), np.arange(rest), rest, sign), matmul)
+    y = _times(b, y, _roots(b, rest, rest, rest, sign), matmul)
     y = _each(lambda part: swapaxes(b, part, -1, -2), y)
     y = _each(lambda part: reshape(b, part, [*outer, size]), y)
     return y if bins == size else _each(lambda p: slice_axis(b, p, p.rank - 1, 0, bins), y)
@@ -222,14 +230,12 @@ def irfft(b: Builder, x: Any, fft_length: Any = None) -> Value:
     given, other = _pair(b, x)
     size = 2 * (_known(given) - 1) if fft_length is None else int(fft_length)
     given, other = (_fit(b, part, size // 2 + 1) for part in (given, other))
+
     # Each bin but the first, and that in the middle of an even length, stands for two.
-    weight = np.full(size // 2 + 1, 2.0)
-    weight[0] = 1
-    if size % 2 == 0:
-        weight[-1] = 1
-    check_constant(len(weight), size)
-    roots = _roots(np.arange(len(weight)), np.arange(size), size, 1) * weight[:, None] / size
-    cos, sin = (b.constant(each.astype(np.float32)) for each in (roots.real, roots.imag))
+    def weigh(i: Array) -> Array:
+        return np.where((i == 0) | (2 * i == size), 1, 2) / size
+
+    cos, sin = _roots(b, size // 2 + 1, size, size, 1, weigh)
     return a.subtract(b, matmul(b, given, cos), matmul(b, other, sin))
 
 
@@ -241,19 +247,22 @@ def extract_sequences(b: Builder, x: Operand, sequence_length: int, sequence_str
     """Return frames of the last axis, which may overlap."""
     x = b.value(x)
     size, last = x.shape[-1], x.rank - 1
-    offsets = np.arange(sequence_length, dtype=np.int32)
     if size is not None:
         count = max(0, 1 + (size - sequence_length) // sequence_stride)
-        starts = np.arange(count, dtype=np.int32) * sequence_stride
-        return gather(b, x, b.constant(starts[:, None] + offsets), last)
+        shape = (count, sequence_length)
+        places = b.formula(shape, lambda i, j: i * sequence_stride + j, "int32")
+        return gather(b, x, places, last)
+    offsets = b.formula((sequence_length,), lambda i: i, "int32")
     rest = a.subtract(b, size_of(b, x, last), sequence_length - sequence_stride)
     number = a.floor_divide(b, rest, sequence_stride)
     first = a.multiply(b, arange_(b, 0, number, 1, "int32"), sequence_stride)
     return gather(b, x, a.add(b, expand_dims(b, first, 1), offsets), last)
 
 
-def _window(window: Any, size: int, fft_length: int) -> Array:
+def _window(b: Builder, window: Any, size: int, fft_length: int) -> Array:
     """Return the weights of a frame of *fft_length*, with *size* of them in the middle."""
+    b.hold(fft_length)
+    b.hold(size)
     if window is None:
         return np.ones(fft_length)
     if isinstance(window, str):
@@ -280,7 +289,7 @@ def stft(
         half = fft_length // 2
         x = pad(b, x, [(0, 0)] * (x.rank - 1) + [(half, half)], "reflect")
     frames = extract_sequences(b, x, fft_length, sequence_stride)
-    weights = _window(window, sequence_length, fft_length).astype(np.float32)
+    weights = _window(b, window, sequence_length, fft_length).astype(np.float32)
     return rfft(b, a.multiply(b, frames, weights) if window is not None else frames)
 
 
@@ -293,7 +302,7 @@ def istft(
     if window is None or isinstance(window, Value):
         raise Refusal("istft without a window: backends of Keras scale it differently")
     frames = irfft(b, x, fft_length)
-    weights = _window(window, sequence_length, fft_length)
+    weights = _window(b, window, sequence_length, fft_length)
     count = frames.shape[-2]
     if count is None:
         raise StaticShapeNeeded("istft of an unknown number of frames")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from tfjs_codec.ir.tensors import Array
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops.shapes import (
@@ -30,7 +31,7 @@ from tfjs_codec.operations.ops.shapes import (
 )
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value
-from tfjs_codec.tracing.refusal import Refusal, check_constant
+from tfjs_codec.tracing.refusal import Refusal
 
 # ------------------------------------------------------------------------------------ slicing
 
@@ -69,6 +70,7 @@ def array_split(b: Builder, x: Operand, indices_or_sections: Any, axis: int = 0)
     if isinstance(cuts, int):
         if size is None:
             raise Refusal("nearly equal parts of an axis of unknown size")
+        b.check_nodes(cuts)
         large = size % cuts
         sizes = [size // cuts + (i < large) for i in range(cuts)]
         cuts = np.cumsum(sizes)[:-1].tolist()
@@ -227,7 +229,14 @@ def repeat(b: Builder, x: Operand, repeats: Any, axis: int | None = None) -> Val
     if isinstance(repeats, list | tuple | np.ndarray) and np.size(repeats) == 1:
         repeats = int(np.ravel(repeats)[0])
     if isinstance(repeats, list | tuple | np.ndarray):
-        return take(b, x, np.repeat(np.arange(len(repeats)), repeats), at)
+        counts = [int(count) for count in repeats]
+        if min(counts, default=0) < 0:
+            raise ValueError("a negative number of repetitions")
+
+        def place(i: Array) -> Array:
+            return np.searchsorted(np.cumsum(counts), i, side="right")
+
+        return gather(b, x, b.formula((sum(counts),), place, "int32"), at)
     if isinstance(repeats, Value):
         raise Refusal("a repetition whose number is computed at run time")
     sizes = dynamic_shape(b, x)
@@ -265,6 +274,8 @@ def pad(
     if widths.ndim < 2 or len(widths) == 1:
         widths = np.broadcast_to(widths, (x.rank, 2))
     pairs = [[int(before), int(after)] for before, after in widths.tolist()]
+    if any(amount < 0 for pair in pairs for amount in pair):
+        raise ValueError("a negative amount of padding")
     if not any(map(any, pairs)):
         return x
     shape = tuple(
@@ -288,13 +299,22 @@ def pad(
         if not any(pair):
             continue
         if size is not None:
-            x = take(b, x, np.pad(np.arange(size), pair, mode), at)  # type: ignore[call-overload]
+            x = gather(b, x, _padded(b, size, *pair, wrap=mode == "wrap"), at)
             continue
         count = size_of(b, x, at)
         places = arange(b, -pair[0], a.add(b, count, pair[1]), dtype="int32")
         inside = a.clip(b, places, 0, a.subtract(b, count, 1))
         x = gather(b, x, inside if mode == "edge" else a.mod(b, places, count), at)
     return x
+
+
+def _padded(b: Builder, size: int, before: int, after: int, *, wrap: bool) -> Value:
+    """Return the positions along an axis of *size* of what stands there once it is padded."""
+
+    def place(i: Array) -> Array:
+        return (i - before) % size if wrap else np.clip(i - before, 0, size - 1)
+
+    return b.formula((before + size + after,), place, "int32")
 
 
 @operation("tril")
@@ -309,16 +329,19 @@ def triu(b: Builder, x: Operand, k: int = 0) -> Value:
     return _triangle(b, b.value(x), k, a.greater_equal)
 
 
-def _triangle(b: Builder, x: Value, k: int, keep: Any) -> Value:
+def _triangle(
+    b: Builder, x: Value, k: int, keep: Callable[[Builder, Operand, Operand], Value]
+) -> Value:
     height, width = x.shape[-2:]
     if height is None or width is None:
         down, right = (arange(b, 0, size_of(b, x, axis), dtype="int32") for axis in (-2, -1))
         return a.where(
             b, keep(b, right, a.add(b, expand_dims(b, down, 1), k)), x, b.value(0, x.dtype)
         )
-    check_constant(height, width)
-    rows, columns = np.arange(height)[:, None], np.arange(width)  # the passes fold small ones
-    return a.where(b, keep(b, columns, rows + k), x, b.value(0, x.dtype))
+    k = max(-height, min(k, width))
+    rows = b.formula((height, 1), lambda i, _: i + k, "int32")  # the passes fold small ones
+    columns = b.formula((width,), lambda i: i, "int32")
+    return a.where(b, keep(b, columns, rows), x, b.value(0, x.dtype))
 
 
 @operation("diagonal")
@@ -332,9 +355,9 @@ def diagonal(b: Builder, x: Operand, offset: int = 0, axis1: int = 0, axis2: int
     down, right = max(-offset, 0), max(offset, 0)
     flat = reshape(b, x, [*outer, total_size(b, [rows, columns])])
     if isinstance(rows, int) and isinstance(columns, int):
-        numbers = np.arange(max(min(rows - down, columns - right), 0))
-        return gather(b, flat, b.constant((numbers + down) * columns + numbers + right, "int32"),
-                      len(outer))  # fmt: skip
+        size, step, start = min(rows - down, columns - right), columns + 1, down * columns + right
+        places = b.formula((max(size, 0),), lambda i: i * step + start, "int32")
+        return gather(b, flat, places, len(outer))
     count = a.minimum(b, a.subtract(b, rows, down), a.subtract(b, columns, right))
     row = arange(b, 0, a.maximum(b, count, 0), dtype="int32")
     places = a.add(b, a.multiply(b, a.add(b, row, down), columns), a.add(b, row, right))
