@@ -46,7 +46,7 @@ def raise_layer(graph: KerasGraph, layer: KerasLayer, log: RaisingLog) -> None:
 
 def _activation_layer(graph: KerasGraph, layer: KerasLayer, log: RaisingLog) -> None:
     value = layer.config["activation"]
-    if isinstance(value, dict) and value["class_name"] in CLASSES:
+    if isinstance(value, dict) and _is_layer(value):
         base: Config = {key: layer.config[key] for key in _BASE if key in layer.config}
         layer.class_name = value["class_name"]
         layer.config = {**value["config"], **base}
@@ -58,6 +58,10 @@ def _activation_layer(graph: KerasGraph, layer: KerasLayer, log: RaisingLog) -> 
         layer.config |= {"scale": _SLOPE, "offset": _OFFSET}
         clip = KerasLayer(f"{layer.name}_clip", "ReLU", dict(_UP_TO_1["config"]))
         insert_after(graph, layer, clip)
+
+
+def _is_layer(entry: Config) -> bool:
+    return is_a(entry["class_name"], "activation") and isinstance(entry.get("config"), dict)
 
 
 def _replace_own(layer: KerasLayer, log: RaisingLog) -> None:

@@ -16,6 +16,8 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from tfjs_codec.graph.check import check
 from tfjs_codec.graph.emptiness import guard_reductions, warn_of_emptiness
 from tfjs_codec.graph.importing.control_v1 import gate_merges
@@ -95,8 +97,10 @@ def simplify(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
 
 def _apply(passes: Iterable[Pass], graph: Graph, limits: Limits) -> Graph:
     graph = expand(replace(graph, limits=limits), limits)
-    for one in passes:
-        before, graph = graph, one(graph)
-        if graph is not before:
-            _log.debug("%s: %d nodes became %d", one.__name__, len(before.nodes), len(graph.nodes))
+    with np.errstate(all="ignore"):  # constants may have any values
+        for one in passes:
+            before, graph = graph, one(graph)
+            if graph is not before:
+                sizes = len(before.nodes), len(graph.nodes)
+                _log.debug("%s: %d nodes became %d", one.__name__, *sizes)
     return graph

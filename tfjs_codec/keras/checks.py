@@ -78,9 +78,10 @@ def anything(place: Place, value: object) -> Any:
 CHECKS: dict[str, Check] = {
     **dict.fromkeys(
         ("units", "filters", "output_dim", "input_dim", "n", "depth_multiplier", "num_heads",
-         "key_dim", "head_dim", "num_query_heads", "num_key_value_heads"), _size),
+         "key_dim", "head_dim", "num_query_heads", "num_key_value_heads", "height", "width",
+         "num_tokens"), _size),
     **dict.fromkeys(("kernel_size", "dilation_rate", "size"), sizes),
-    **dict.fromkeys(("strides", "pool_size", "value_dim"), optional(sizes)),
+    **dict.fromkeys(("strides", "pool_size", "value_dim", "num_bins"), optional(sizes)),
     **dict.fromkeys(("axis", "axes", "shared_axes"), optional(_axes)),
     **dict.fromkeys(
         ("use_bias", "return_sequences", "return_state", "go_backwards", "stateful", "unroll",

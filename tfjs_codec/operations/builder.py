@@ -232,8 +232,15 @@ class Builder:
 
     def check_nodes(self, count: int) -> None:
         """Refuse to plan *count* nodes or more if that is more than a graph may have."""
+        self._check("graph_nodes", count, "the number of nodes that it becomes")
+
+    def check_references(self, count: int) -> None:
+        """Refuse to plan *count* tensors or more if that is more than a graph may have."""
+        self._check("references", count, "the number of tensors that its nodes take and give")
+
+    def _check(self, limit: str, amount: int, what: str) -> None:
         try:
-            self._limits.check("graph_nodes", count, "the number of nodes that it becomes")
+            self._limits.check(limit, amount, what)
         except LimitExceededError as error:
             raise Refusal(error.what, error.hint) from None
 

@@ -22,7 +22,7 @@ def time_distributed(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     if b.mask is not None and not stepwise:
         raise Refusal("a mask over TimeDistributed")
     if stepwise:  # the same for every step, so no wrapper is needed
-        result = REGISTRY.layers[inner.class_name].function(b, inner, x)
+        result = REGISTRY.find(inner).function(b, inner, x)
         assert isinstance(result, Tensor)
         return result
     step = (x.shape[0], *x.shape[2:])
@@ -37,6 +37,6 @@ def time_distributed(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 def spectral_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The wrapped layer with its stored kernel."""
     inner = layer.children["layer"]
-    result = REGISTRY.layers[inner.class_name].function(b, inner, x)
+    result = REGISTRY.find(inner).function(b, inner, x)
     assert isinstance(result, Tensor)
     return result

@@ -253,7 +253,12 @@ def _logical(op: str) -> Callable[[Builder, Operand, Operand], Value]:
 
 logical_and = operation("logical_and")(_logical("LogicalAnd"))
 logical_or = operation("logical_or")(_logical("LogicalOr"))
-logical_xor = operation("logical_xor")(_logical("LogicalXor"))
+
+
+@operation()
+def logical_xor(b: Builder, x1: Operand, x2: Operand) -> Value:
+    """Return True where one of both is, and not the other."""
+    return not_equal(b, b.value(x1, "bool"), b.value(x2, "bool"))
 
 
 @operation()

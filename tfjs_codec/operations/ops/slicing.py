@@ -47,6 +47,7 @@ def split(b: Builder, x: Operand, indices_or_sections: Any, axis: int = 0) -> li
             raise ValueError(f"an axis of size {size} in {cuts} equal parts")
         part = None if size is None else size // cuts
         shape = (*x.shape[:at], part, *x.shape[at + 1 :])
+        b.check_references(cuts)
         where = b.constant(at, "int32")
         results = [(shape, x.dtype)] * cuts
         return b.emit_many("Split", where, x, results=results, num_split=cuts)
@@ -85,6 +86,7 @@ def unstack(b: Builder, x: Operand, num: int | None = None, axis: int = 0) -> li
     count = x.shape[at] if x.shape[at] is not None else num
     if count is None:
         raise Refusal("slices along an axis of unknown size")
+    b.check_references(count)
     shape = (*x.shape[:at], *x.shape[at + 1 :])
     return b.emit_many("Unpack", x, results=[(shape, x.dtype)] * count, num=count, axis=at)
 
