@@ -6,6 +6,9 @@ nearly always an attack or damaged. All can be raised: ``limits=Limits(tensor_by
 ``--limit tensor_bytes=…`` on the command line. Pairs ``*_floor_bytes`` and ``*_ratio`` belong
 together: both must be exceeded, because an honest array of zeros compresses more than 1000-fold.
 
+What a file describes one by one takes bytes: large ones may have more layers, nodes and references,
+see :meth:`Limits.earn`.
+
 Whatever a small file can ask for many times is paid for before it is done, from one budget for the
 whole conversion: :meth:`Limits.spend` adds up once :meth:`Limits.budget` has begun one.
 """
@@ -20,6 +23,12 @@ from tfjs_codec.errors import LimitExceededError
 Where = str | Callable[[], str]  # a place in a file; a function, where making it up costs time
 
 
+# Of a part of a model that a file describes; those of real models take more.
+_PART_BYTES = {"layers": 200, "graph_nodes": 50, "references": 20}
+_FREE_BYTES = 1 << 20  # of a file, whose parts the limits allow anyway
+_MOST_EARNED_BYTES = 64 << 20  # the rest of a file is values of weights
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Caps on the input; sizes in bytes, the rest are counts or factors."""
@@ -29,7 +38,7 @@ class Limits:
     json_string_chars: int = 16 << 20  # one string; whole vocabularies come as one joined string
     json_values: int = 2_000_000  # an empty list is 2 bytes of text and 64 of memory
     attr_bytes: int = 64 << 20  # one HDF5 attribute, its numbered parts together (model_config)
-    layers: int = 10_000  # the deepest published networks have a few thousand
+    layers: int = 10_000  # the deepest published networks have a few thousand; see earn()
     weights: int = 100_000  # tensors in a model; the largest Keras applications have 2,000
     rank: int = 32  # dimensions of a tensor; numpy 1 stops here, tfjs earlier
     tensor_bytes: int = 8 << 30  # one tensor; a browser tab cannot hold one of 4 GiB
@@ -44,8 +53,8 @@ class Limits:
     h5_depth: int = 64  # nested groups; a layer inside nested models needs about 3 per level
     pb_bytes: int = (2 << 30) - 1  # the protobuf wire format ends here
     pbtxt_bytes: int = 2 << 20  # protobuf as text is parsed in Python, a MiB a second
-    graph_nodes: int = 20_000  # nodes, or layers for tfjs; the largest real graphs have some 10,000
-    references: int = 250_000  # inputs and results of all layers and nodes; real graphs: 50,000
+    graph_nodes: int = 20_000  # nodes, or layers for tfjs, also those that are made; see earn()
+    references: int = 250_000  # inputs and results of all layers and nodes; see earn()
     index_bytes: int = 64 << 20  # variables.index; a tensor's entry takes about 100 bytes
     key_bytes: int = 16 << 20  # keys of variables.index, which stores only where they differ
     strings: int = 1_000_000  # in vocabularies and tensors; each takes about 50 bytes of memory
@@ -65,7 +74,7 @@ class Limits:
 
         *what* is a noun such as ``"the tensor's size in bytes"``.
         """
-        cap: int = getattr(self, name)
+        cap = self.cap(name)
         if value > cap:
             text = f"{what} is {value:,}, more than the limit {name} = {cap:,}"
             raise limit_error(name, text, path=path, where=where)
@@ -96,6 +105,14 @@ class Limits:
         """
         self.check(name, amount, what, path=path, where=where)
 
+    def cap(self, name: str) -> int:
+        """Return the present value of cap *name*."""
+        value: int = getattr(self, name)
+        return value
+
+    def earn(self, nbytes: int) -> None:
+        """Let a model that is described in *nbytes* bytes have more parts, in this conversion."""
+
     def budget(self) -> Limits:
         """Return the same caps for one conversion, which adds up what is spent."""
         return Budget(self)
@@ -104,12 +121,22 @@ class Limits:
 class Budget(Limits):
     """Limits with a memory: what is spent under one name adds up."""
 
-    __slots__ = ("_spent",)
+    __slots__ = ("_earned", "_spent")
     _spent: dict[str, int]
+    _earned: int  # bytes
 
     def __init__(self, caps: Limits) -> None:
         super().__init__(**{each.name: getattr(caps, each.name) for each in fields(Limits)})
         object.__setattr__(self, "_spent", {})
+        object.__setattr__(self, "_earned", 0)
+
+    def cap(self, name: str) -> int:
+        size = _PART_BYTES.get(name)
+        return super().cap(name) + (self._earned // size if size else 0)
+
+    def earn(self, nbytes: int) -> None:
+        earned = min(nbytes, _MOST_EARNED_BYTES) - _FREE_BYTES
+        object.__setattr__(self, "_earned", max(self._earned, earned))
 
     def spend(
         self, name: str, amount: int, what: str, *, path: object = "", where: Where = ""

@@ -143,6 +143,7 @@ def _read_message(path: Path, limits: Limits) -> tuple[Path, Any]:
             what = f"{source.size:,} bytes, more than the 2 GiB that a protobuf message can have"
             raise CorruptFileError(what, path=binary)
         limits.check("pb_bytes", source.size, "the file's size in bytes", path=binary)
+        limits.earn(source.size)
         with source.open() as file:
             _check_fields(file, source.size, binary)
         return binary, pb.parse("SavedModel", source.read("pb_bytes", limits), path=binary)

@@ -25,6 +25,7 @@ class Build:
 
     def __init__(self, graph: Graph) -> None:
         self.path = graph.path
+        self._limits = graph.limits
         self.nodes = dict(graph.nodes)
         self.initializer: dict[str, Node] = {}
         self.problems: list[Problem] = []
@@ -162,6 +163,8 @@ class Build:
         self._known.learn(node)
 
     def _add(self, node: Node) -> Ref:
+        what = "the number of nodes that operations become"
+        self._limits.spend("graph_nodes", 1, what, path=self.path)
         self.nodes[node.name] = node
         self.made.append(node.name)
         self._known.learn(node)

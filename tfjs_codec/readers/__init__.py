@@ -256,6 +256,7 @@ def open_model(
         raise unknown_format(opened)
     if strict:
         _check_options(reader.noun, options, reader.options)
+    options.limits.earn(opened.size)
     with ExitStack() as stack:
         yield reader.read(opened, options, stack)
 

@@ -358,7 +358,8 @@ def space_to_depth(
 def _filtered(b: Builder, x: Value, kernel: Any) -> Value:
     """Convolve each channel with *kernel*; zeros lie around the image."""
     channels = int(x.shape[-1] or 0)
-    filters = np.repeat(np.asarray(kernel, np.float32)[:, :, None, None], channels, 2)
+    shape = (*kernel.shape, channels, 1)
+    filters = b.formula(shape, lambda i, j, *_: kernel[i, j])
     return depthwise_conv(b, x, filters, 1, "same")
 
 

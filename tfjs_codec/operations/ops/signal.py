@@ -10,6 +10,7 @@ from math import isqrt
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.operations.builder import Builder
@@ -112,7 +113,7 @@ def _roots(
 ) -> tuple[Value, Value]:
     """Return both parts of weigh(i) · exp(sign · 2πi · i · j / size) for all rows and columns."""
 
-    def angle(i: Array, j: Array) -> Array:
+    def angle(i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.asarray(sign * 2 * np.pi / size * (i * j % size))
 
     return (
