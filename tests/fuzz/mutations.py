@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -56,11 +57,11 @@ def mutated_json(rng: random.Random, tree: Any) -> Any:
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         places = list(_places(tree))
         if not places:
-            return rng.choice(VALUES)
+            return copy.deepcopy(rng.choice(VALUES))
         owner, key = rng.choice(places)
         kind = rng.randrange(7)
         if kind <= 2:
-            owner[key] = rng.choice(VALUES)
+            owner[key] = copy.deepcopy(rng.choice(VALUES))
         elif kind == 3:
             source, other = rng.choice(places)
             owner[key] = json.loads(json.dumps(source[other]))

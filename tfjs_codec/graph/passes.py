@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tfjs_codec.errors import NONSENSE, CorruptFileError, TfjsCodecError
 from tfjs_codec.graph.check import check
 from tfjs_codec.graph.emptiness import guard_reductions, warn_of_emptiness
 from tfjs_codec.graph.importing.control_v1 import gate_merges
@@ -97,10 +98,16 @@ def simplify(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
 
 def _apply(passes: Iterable[Pass], graph: Graph, limits: Limits) -> Graph:
     graph = expand(replace(graph, limits=limits), limits)
-    with np.errstate(all="ignore"):  # constants may have any values
-        for one in passes:
-            before, graph = graph, one(graph)
-            if graph is not before:
-                sizes = len(before.nodes), len(graph.nodes)
-                _log.debug("%s: %d nodes became %d", one.__name__, *sizes)
+    try:
+        with np.errstate(all="ignore"):  # constants may have any values
+            for one in passes:
+                before, graph = graph, one(graph)
+                if graph is not before:
+                    sizes = len(before.nodes), len(graph.nodes)
+                    _log.debug("%s: %d nodes became %d", one.__name__, *sizes)
+    except TfjsCodecError:
+        raise
+    except NONSENSE as error:
+        text = f"the graph makes no sense ({type(error).__name__}: {error})"
+        raise CorruptFileError(text, path=graph.path) from error
     return graph

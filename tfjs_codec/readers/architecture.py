@@ -289,7 +289,7 @@ class _Reader:
         elif class_name in TF_OP_CLASSES or (self.generation == 3 and is_op(entry)):
             layer.is_op = True
             layer.class_name = op_name(python_name, config, place)
-            layer.config = op_config(class_name, plain(config))
+            layer.config = op_config(class_name, place.at("config").mapping(plain(config)))
         else:
             self._fill(layer, config, place)
         nodes = place.at("inbound_nodes").items(entry.get("inbound_nodes") or [])

@@ -154,11 +154,12 @@ def apply_activation_layer(registry: Registry, b: Builder, x: object, activation
         Refusal: It is no layer, or its rule refuses it.
     """
     kind = activation.get("class_name") if isinstance(activation, Mapping) else None
-    if not isinstance(activation, Mapping) or kind not in registry.layers:
+    row = CLASSES.get(kind) if isinstance(kind, str) and kind in registry.layers else None
+    if not isinstance(activation, Mapping) or row is None or row.layers:
         raise Refusal("the activation is a custom function", "Use one of Keras's own activations.")
     config = activation.get("config")
     options = Record(config if isinstance(config, Mapping) else {})
-    layer = KerasLayer(b.layer.name, str(kind), options)
+    layer = KerasLayer(b.layer.name, row.name, options)
     result: object = registry.layers[layer.class_name].function(b, layer, x)
     check_config(layer)
     return result

@@ -184,8 +184,9 @@ class _Writer:
         if not key.endswith("_initializer"):
             return value
         name = str(value.get("class_name"))
-        config = value.get("config") or {}
-        known = {key: config[key] for key in _INITIALIZER_KEYS if key in config}
+        config = value.get("config")
+        given = config if isinstance(config, dict) else {}
+        known = {key: given[key] for key in _INITIALIZER_KEYS if key in given}
         return {**value, "class_name": _INITIALIZERS.get(name, name), "config": known}
 
 

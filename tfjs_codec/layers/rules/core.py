@@ -165,7 +165,7 @@ def masking(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 def dropout(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The same class: identity when predicting."""
     _not_training(b)
-    config: dict[str, Any] = {"rate": layer.config["rate"]}
+    config: dict[str, Any] = {"rate": layer.config.get("rate", 0.0)}
     if layer.class_name == "SpatialDropout1D" and x.rank != 3:
         return x
     return b.add(layer.class_name, x, config)
@@ -175,7 +175,7 @@ def dropout(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 def gaussian_noise(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """GaussianNoise: identity when predicting."""
     _not_training(b)
-    return b.add("GaussianNoise", x, {"stddev": layer.config["stddev"]})
+    return b.add("GaussianNoise", x, {"stddev": layer.config.get("stddev", 0.0)})
 
 
 @rule("LayerScale")
