@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,7 +17,9 @@ SPELLINGS = {
     "alpha": ("alpha", "alphas"),
     "gamma": ("gamma", "variable", "Variable"),
 }
-_QUANTISED = ("int8_from_", "int4_from_")
+_QUANTISED = ("int8_from_", "int4_from_", "int4/")
+# Blocks of rows with a scale and a zero each: "int4/128_from_float32". With -1 there are none.
+_IN_BLOCKS = re.compile(r"int4/\d")
 
 
 def own_variables(layer: KerasLayer, generation: int = 3) -> list[Variable] | None:
@@ -36,12 +39,13 @@ def own_variables(layer: KerasLayer, generation: int = 3) -> list[Variable] | No
     found = [variable for variable in CLASSES[kind].variables if variable.is_in(layer.config)]
     policy = layer.config.get("dtype")
     if isinstance(policy, str) and policy.startswith(_QUANTISED) and kind in _QUANTISABLE:
-        found.append(Variable(_QUANTISABLE[kind], trainable=False))
+        role = _QUANTISABLE[kind]
+        in_blocks = (f"{role}_zero", "g_idx") if _IN_BLOCKS.match(policy) else ()
+        found += [Variable(each, trainable=False) for each in (f"{role}_scale", *in_blocks)]
     return found
 
 
-_QUANTISABLE = {"Dense": "kernel_scale", "EinsumDense": "kernel_scale",
-                "Embedding": "embeddings_scale"}  # fmt: skip
+_QUANTISABLE = {"Dense": "kernel", "EinsumDense": "kernel", "Embedding": "embeddings"}
 
 
 class Slot(NamedTuple):

@@ -77,6 +77,8 @@ def add(b: Scope, x1: Any, x2: Any) -> Tensor:
         x1, x2 = x2, x1
     x2 = operand(b, x1, x2)
     if isinstance(x2, Tensor):
+        if x1.dtype == x2.dtype == "bool":
+            raise Refusal("a sum of booleans, which is boolean")
         return _merge("Add")(b, x1, x2)
     x1, offset = with_constant(b, x1, x2)
     return affine(b, x1, 1, offset)

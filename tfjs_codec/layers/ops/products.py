@@ -113,6 +113,8 @@ def _kernels(constant: LazyTensor, letters: str, groups: Sequence[list[str]]) ->
 @rule("EinsumDense")
 def einsum_dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Permute, Dense, Permute; a Dense for each value of an axis that kernel and output share."""
+    if "kernel_scale" in layer.weights:
+        raise Refusal("int8 weights of an EinsumDense", "Pass --to graph.")
     left, right, out = _letters(layer.config["equation"], x.rank)
     y = contract(b, x, left, layer.weights["kernel"], right, out)
     bias = layer.weights.get("bias")
@@ -161,6 +163,8 @@ def _matmul(
     """Dot of two tensors, one for each pair of matrices; Dense for a constant matrix."""
     if not isinstance(x1, Tensor):
         raise Refusal("a product whose first operand is a constant")
+    if x1.dtype == "bool":
+        raise Refusal("a product of booleans, which is boolean")
     if not isinstance(x2, Tensor):
         matrix = np.asarray(x2, np.float32)
         if matrix.ndim == 1:

@@ -288,7 +288,9 @@ def _pad(
     constant_values: Any = None,
 ) -> Tensor:  # fmt: skip
     """ZeroPadding2D for each axis; reflections by a selection matrix."""
-    mode, widths = mode.lower(), np.asarray(pad_width).tolist()
+    mode, given = mode.lower(), np.asarray(pad_width)
+    one_for_all = given.ndim < 2 or len(given) == 1
+    widths = (np.broadcast_to(given, (x.rank, 2)) if one_for_all else given).tolist()
     if mode not in ("constant", "reflect", "symmetric", "edge", "wrap"):
         raise Refusal(f"padding by '{mode}', which computes new values")
     if len(widths) != x.rank or any(widths[0]) or constant_values not in (None, 0, 0.0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.keras.merging import replaces_masked
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
@@ -26,6 +27,10 @@ def merge_masks(b: Scope, inputs: list[Tensor]) -> Mask | None:
 @rule("Add", "Multiply", "Average", "Maximum", "Minimum")
 def elementwise(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
     """The same class."""
+    if replaces_masked(layer.class_name, b.version) and any(
+        tensor.mask is not None for tensor in x
+    ):
+        raise Refusal("a merge in which Keras replaces masked steps", "Pass --to graph.")
     return replace(b.add(layer.class_name, x), mask=merge_masks(b, x))
 
 

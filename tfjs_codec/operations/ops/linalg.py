@@ -34,9 +34,8 @@ def matmul(
     """Return the product of matrices, or stacks of them."""
     x, y = a.promote(b, x1, x2)
     if not is_float(x.dtype):
-        kind = "int32" if x.dtype == "bool" else x.dtype
         left, right = (b.value(one, "float32") for one in (x, y))
-        return b.value(matmul(b, left, right, transpose_a, transpose_b), kind)
+        return b.value(matmul(b, left, right, transpose_a, transpose_b), x.dtype)
     if x.rank == 1 and y.rank == 1:
         return squeeze(b, _product(b, expand_dims(b, x, 0), expand_dims(b, y, 1)), [0, 1])
     if x.rank == 1:

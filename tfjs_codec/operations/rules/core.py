@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.tensors import Array
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import functions as f
@@ -43,21 +44,30 @@ def dense(b: Builder, layer: KerasLayer, x: Value) -> Value:
 
 def kernel(b: Builder, layer: KerasLayer, role: str) -> Value:
     """Return a variable that int8 quantisation may have replaced by steps and their size."""
-    if f"{role}_scale" not in layer.weights:
+    scale = steps(b, layer, role)
+    if scale is None:
         return b.weight(layer, role)
+    return a.divide(b, b.weight(layer, role), scale if role == "kernel" else scale[:, None])
+
+
+def steps(b: Builder, layer: KerasLayer, role: str) -> Array | None:
+    """Return how many int8 steps are 1, None if the variable is not quantised."""
+    if f"{role}_scale" not in layer.weights:
+        return None
     if str(layer.config.get("dtype")).startswith("int4"):
         raise Refusal("packed 4-bit weights", "Save the model before it is quantised.")
-    scale = layer.weights[f"{role}_scale"].numpy().astype(np.float32)
-    scale = scale if role == "kernel" else scale[:, None]
     if role == "kernel":
         b.approximate("Keras rounds the inputs of an int8 layer too, this does not")
-    return a.divide(b, b.weight(layer, role), scale)
+    return layer.weights[f"{role}_scale"].numpy().astype(np.float32)
 
 
 @rule("EinsumDense")
 def einsum_dense(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """One product of matrices, bias and activation."""
-    y = einsum(b, layer.config["equation"], x, kernel(b, layer, "kernel"))
+    y = einsum(b, layer.config["equation"], x, b.weight(layer, "kernel"))
+    scale = steps(b, layer, "kernel")
+    if scale is not None:  # it has the axes of the result
+        y = a.divide(b, y, scale)
     if "bias" in layer.weights:
         y = a.add(b, y, b.weight(layer, "bias"))
     return activate(b, y, layer.config.get("activation"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.keras.merging import replaces_masked
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import shapes as s
@@ -44,10 +45,40 @@ _MERGES: dict[str, Callable[..., Value]] = {
 def elementwise(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
     """The operation of that name on all inputs."""
     aligned = _align(b, [b.value(one) for one in x])
-    y = reduce(lambda left, right: _MERGES[layer.class_name](b, left, right), aligned)
+    merge = partial(_MERGES[layer.class_name], b)
+    masks = [one.mask if isinstance(one, Value) else None for one in x]
+    if replaces_masked(layer.class_name, b.version) and any(mask is not None for mask in masks):
+        return _merge_kept(b, layer.class_name, merge, aligned, masks)
+    y = reduce(merge, aligned)
     if layer.class_name == "Average":
         y = a.divide(b, y, float(len(x)))
     return replace(y, mask=merge_masks(b, [one for one in x if isinstance(one, Value)]))
+
+
+def _merge_kept(
+    b: Builder, class_name: str, merge: Callable[..., Value], xs: Sequence[Value],
+    masks: Sequence[Value | None],
+) -> Value:  # fmt: skip
+    """Merge the steps that masks keep: 1 or, of extrema, the other value stands for masked ones."""
+    if any(mask is not None and x.rank != 3 for x, mask in zip(xs, masks, strict=True)):
+        raise Refusal("a merge of masked inputs that are not (batch, time, features)")
+    kept = [None if mask is None else s.expand_dims(b, mask, -1) for mask in masks]
+    if class_name == "Multiply":
+        y = reduce(merge, [a.where(b, keep, x, 1.0) if keep is not None else x
+                           for x, keep in zip(xs, kept, strict=True)])  # fmt: skip
+        some = reduce(partial(_either, b), kept)
+        y = y if some is None else a.where(b, some, y, 0.0)
+    else:
+        y, some = xs[0], kept[0]
+        for x, keep in zip(xs[1:], kept[1:], strict=True):
+            right = x if keep is None else a.where(b, keep, x, y)
+            left = y if some is None else a.where(b, some, y, right)
+            y, some = merge(left, right), _either(b, some, keep)
+    return replace(y, mask=None if some is None else s.squeeze(b, some, [2]))
+
+
+def _either(b: Builder, left: Value | None, right: Value | None) -> Value | None:
+    return None if left is None or right is None else a.logical_or(b, left, right)
 
 
 @rule("CustomScaleLayer")
