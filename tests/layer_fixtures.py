@@ -42,7 +42,7 @@ class Recorded:
     files with nothing but weights need.
     """
 
-    source: Path
+    source: Path | bytes
     inputs: list[np.ndarray]
     outputs: list[np.ndarray]
     tolerance: Mapping[str, float] = field(default_factory=dict)
@@ -93,20 +93,15 @@ class Programs:
     def __init__(self, archive_name: str = "programs.zip") -> None:
         with zipfile.ZipFile(FIXTURES / archive_name) as archive:
             self.how: dict[str, dict[str, Any]] = json.loads(archive.read("programs.json"))
-            with np.load(io.BytesIO(archive.read("io.npz"))) as arrays:
-                self._arrays = dict(arrays)
             self._files = {name: archive.read(f"{name}.keras") for name in self.how}
+            self._arrays: dict[str, dict[str, list[np.ndarray]]] = {}
+            with np.load(io.BytesIO(archive.read("io.npz"))) as arrays:
+                for key, value in arrays.items():
+                    name, place = key.split("/")
+                    kinds = self._arrays.setdefault(name, {"in": [], "out": []})
+                    kinds[place.rstrip("0123456789")].append(value)
 
-    def get(self, name: str, directory: Path) -> Recorded:
-        """Write the model called *name* into *directory*."""
-        source = directory / f"{name}.keras"
-        source.write_bytes(self._files[name])
-        inputs, outputs = (
-            [
-                value
-                for key, value in self._arrays.items()
-                if re.fullmatch(rf"{name}/{kind}\d+", key)
-            ]
-            for kind in ("in", "out")
-        )
-        return Recorded(source, inputs, outputs)
+    def get(self, name: str) -> Recorded:
+        """Return the model called *name*."""
+        arrays = self._arrays[name]
+        return Recorded(self._files[name], arrays["in"], arrays["out"])

@@ -74,10 +74,10 @@ class Layer:
 class Weights:
     """The tensors of a weights manifest; each is taken at most once."""
 
-    def __init__(self, folder: Path, manifest: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, files: Mapping[str, bytes], manifest: Sequence[Mapping[str, Any]]) -> None:
         self._left: dict[str, Array] = {}
         for group in manifest:
-            data = b"".join((folder / path).read_bytes() for path in group["paths"])
+            data = b"".join(files[path] for path in group["paths"])
             for entry in group["weights"]:
                 assert entry["name"] not in self._left, f"two weights {entry['name']}"
                 self._left[entry["name"]], data = _read_weight(entry, data)
@@ -205,10 +205,12 @@ def _sorted(fetches: Sequence[Symbol], fed: set[Symbol]) -> list[Symbol]:
     return list(order)
 
 
-def load(folder: Path) -> Model:
-    """Return the model in *folder*; every weight belongs to a layer."""
-    described = json.loads((folder / "model.json").read_text())
-    weights = Weights(folder, described["weightsManifest"])
+def load(source: Path | Mapping[str, bytes]) -> Model:
+    """Return the model in a directory, or in files by name; every weight belongs to a layer."""
+    if isinstance(source, Path):
+        source = {path.name: path.read_bytes() for path in source.iterdir()}
+    described = json.loads(source["model.json"])
+    weights = Weights(source, described["weightsManifest"])
     topology = described["modelTopology"]
     model = make(topology.get("model_config", topology), weights)
     assert isinstance(model, Model)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from tfjs_codec.readers import open_model
 from tfjs_codec.tracing.refusal import Refusal
 from tfjs_codec.tracing.tracer import bind
 
-PROGRAMS = Programs()
+RECORDED = tuple(Programs(f"{kind}programs.zip") for kind in ("", "graph_", "text_"))
 IMAGE = (6, 6, 3)
 VOCABULARY = {"vocabulary": ["a", "b"], "mask_token": None}
 # Classes without a recorded model of their own: shape and dtype of the input, and its options.
@@ -86,12 +85,14 @@ def make(name: str) -> KerasModel:
 
 
 @contextmanager
-def example(name: str, directory: Path) -> Iterator[KerasModel]:
+def example(name: str) -> Iterator[KerasModel]:
     """Open a model with a layer of class *name*."""
     if name in MADE:
         yield make(name)
         return
-    recorded = PROGRAMS.get(name, directory)
+    recorded = next(
+        each.get(key) for each in RECORDED for key in each.how if key.partition("_")[0] == name
+    )
     with open_model(recorded.source) as model:
         assert isinstance(model, KerasModel)
         yield model
@@ -123,9 +124,9 @@ def reasons(translate: Callable[[KerasModel], object], model: KerasModel) -> lis
 
 
 @pytest.mark.parametrize(("name", "where"), CASES)
-def test_what_a_rule_does_not_know_is_refused(name: str, where: str, tmp_path: Path) -> None:
+def test_what_a_rule_does_not_know_is_refused(name: str, where: str) -> None:
     what = "the option 'odd' of" if where == "config" else "the argument 'odd'"
-    with example(name, tmp_path) as model:
+    with example(name) as model:
         called = {layer.class_name for layer in model.graph.walk() if layer.calls}
         if where == "call" and name not in called:
             assert CLASSES[name].family == "cell"  # nobody calls it by itself
