@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import graph_fixtures
 import numpy as np
@@ -17,6 +20,7 @@ from saved_models_exam import RUNS, exam
 
 import tfjs_codec
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 WAYS = ("signature", "serve", "version_1", "revive", "layer")
 OLD, NEW = "tf_keras-2.19.h5", "keras-3.15.keras"
 # Also trained, or made a TFLite model.
@@ -71,3 +75,25 @@ def test_graph_models_of_tfjs_go_back_to_tensorflow(name, runs, tmp_path):
         found = runs.ask({**request, "ways": ["signature", "version_1"]})
         assert {way: gap for way, gap in found.items() if not isinstance(gap, float)} == {}
         assert max(found.values()) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["masked", "recurrent", "sequential"])
+def test_models_trained_in_tfjs(name, runs, tmp_path):
+    web = FIXTURES / "tfjs_trained" / name
+    recorded = json.loads((web / "io.json").read_text())
+    arrays = {
+        f"{kind}{number}": np.array(one["values"], one["dtype"]).reshape(one["shape"])
+        for kind, role in (("in", "inputs"), ("out", "outputs"))
+        for number, one in enumerate(recorded[role])
+    }
+    np.savez(tmp_path / "recorded.npz", **arrays)
+    source = web / "model.json"
+    if name == "sequential":  # as Teachable Machine hands models out
+        source = tmp_path / "model.zip"
+        with zipfile.ZipFile(source, "w") as archive:
+            for file in ("model.json", "weights.bin"):
+                archive.write(web / file, f"tm-my-image-model/{file}")
+            archive.writestr("tm-my-image-model/metadata.json", "{}")
+    found = exam(source, tmp_path / "recorded.npz", (*WAYS, "fit"), runs, tmp_path / "saved")
+    assert {way: gap for way, gap in found.items() if not isinstance(gap, float)} == {}
+    assert max(found.values()) < 1e-5

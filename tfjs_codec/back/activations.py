@@ -30,7 +30,7 @@ def raise_layer(graph: KerasGraph, layer: KerasLayer, log: RaisingLog) -> None:
     if layer.class_name == "Activation":
         _activation_layer(graph, layer, log)
     if layer.class_name == "ThresholdedReLU":
-        theta = layer.config["theta"]
+        theta = layer.config.pop("theta")
         layer.class_name = "ReLU"
         layer.config |= {"threshold": theta, "negative_slope": 0.0, "max_value": None}
     _replace_own(layer, log)

@@ -22,6 +22,7 @@ from tfjs_codec.ir.loaded import (
     TfjsLayers,
     Weights,
 )
+from tfjs_codec.ir.references import refs_in
 from tfjs_codec.keras.variables import graph_slots
 from tfjs_codec.operations.target import trace
 from tfjs_codec.report import Report
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tfjs_codec.writers.saved_model import Plan
 
 _SAID = 3  # problems that a warning repeats
+_LARGEST = 3.4e38  # of float32
 _CONSTANTS = "_constants"  # the attribute of the root that holds variables that no layer has
 
 
@@ -77,52 +79,70 @@ def _name_outputs(graph: Graph, model: TfjsGraph) -> Graph:
 
 
 def _plan_model(model: KerasModel | TfjsLayers, job: Job) -> tuple[Plan, Report]:
-    """Plan the SavedModel of a model with layers."""
-    try:
-        keras, report = express_keras(model, job)
-        return _plan_keras(keras, job.options, layers=True)[0], report
-    except UnsupportedModelError as error:
-        refusal = error
-    keras = model if isinstance(model, KerasModel) else job.read_back(model)
-    keras = replace_layers(rename_layers(keras, job.options.rename), job)
-    planned, graph = _plan_keras(keras, job.options, layers=False)
-    reasons = "; ".join([refusal.what, *map(str, refusal.problems[:_SAID])])
-    warning = f"without Keras layers, so that it can be run but not trained: {reasons}"
-    return planned, Report(model.path, "", model.format, warnings=(warning, *graph.warnings))
-
-
-def _plan_keras(keras: KerasModel, options: ConvertOptions, *, layers: bool) -> tuple[Plan, Graph]:
-    """Plan the SavedModel of *keras*; return the graph, too, for its warnings.
+    """Plan the SavedModel of a model with layers.
 
     Signatures are those of Keras's ``model.export()``: inputs are called as their layers, outputs
     ``output_0``, …, or both by the keys of a dict.
 
-    Args:
-        keras: The model.
-        options: Those of the conversion.
-        layers: Add what tf_keras makes the layers of again, which must all be in Keras 2.
-
     Raises:
         UnsupportedModelError: TensorFlow's operations cannot express it.
     """
-    traced = trace(
-        keras, outputs=options.outputs or (), allow_approximate=options.allow_approximate,
-        limits=options.limits,
-    )  # fmt: skip
-    named = (bool(keras.graph.input_keys), bool(keras.graph.output_keys or options.outputs))
+    keras = model if isinstance(model, KerasModel) else job.read_back(model)
+    keras = replace_layers(rename_layers(keras, job.options.rename), job)
+    traced = _trace(keras, job.options)
+    named = (bool(keras.graph.input_keys), bool(keras.graph.output_keys or job.options.outputs))
     if not named[1]:
         outputs = {f"output_{i}": one for i, one in enumerate(traced.graph.outputs.values())}
         traced = traced._replace(graph=replace(traced.graph, outputs=outputs))
-    graph = keep_variables(restore(traced.graph), traced.weights)
-    if layers:
-        objects, metadata, numbers = add_model(keras.graph, traced.shapes)
-    else:
+    report = Report(model.path, "", model.format, warnings=traced.graph.warnings)
+    try:
+        layers, said = express_keras(model, job)
+        _check_scales(layers)
+        shapes = _trace(layers, replace(job.options, outputs=None)).shapes
+        objects, metadata, numbers = add_model(layers.graph, shapes)
+        report = replace(said, warnings=(*said.warnings, *traced.graph.warnings))
+    except UnsupportedModelError as error:
+        reasons = "; ".join([error.what, *map(str, error.problems[:_SAID])])
+        warning = f"without Keras layers, so that it can be run but not trained: {reasons}"
+        report = replace(report, warnings=(warning, *report.warnings))
         objects, metadata = Objects(), None
         numbers = _add_weights(objects, keras, traced)
-    captured = _capture(graph, objects, {
-        name: numbers[id(tensor)] for name, tensor in traced.weights.items()
-    })  # fmt: skip
-    return _plan(graph, objects, captured, options, named, metadata), graph
+    graph = keep_variables(restore(traced.graph), traced.weights)
+    weights = {
+        name: numbers[id(tensor)]
+        for name, tensor in traced.weights.items()
+        if id(tensor) in numbers
+    }
+    captured = _capture(graph, objects, weights)
+    return _plan(graph, objects, captured, job.options, named, metadata), report
+
+
+def _trace(keras: KerasModel, options: ConvertOptions) -> Traced:
+    return trace(
+        keras, outputs=options.outputs or (), allow_approximate=options.allow_approximate,
+        limits=options.limits,
+    )  # fmt: skip
+
+
+def _check_scales(keras: KerasModel) -> None:
+    """Refuse layers that scale twice, beyond float32 if both are joined, as TensorFlow does.
+
+    Comparisons are lowered so, which tfjs computes one after the other.
+    """
+    for graph in keras.graph.graphs():
+        scales = {
+            layer.name: abs(float(layer.config["scale"]))
+            for layer in graph.layers
+            if layer.class_name == "Rescaling"
+        }
+        for layer in graph.layers:
+            for ref in refs_in([call.args for call in layer.calls]):
+                product = scales.get(layer.name, 0.0) * scales.get(ref.layer, 0.0)
+                if product > _LARGEST:
+                    raise UnsupportedModelError(
+                        f"layer {quote(layer.name)} compares numbers in a way that TensorFlow "
+                        "would optimise into another result", path=keras.path,
+                    )  # fmt: skip
 
 
 def _plan_graph(graph: Graph, options: ConvertOptions) -> Plan:

@@ -163,6 +163,15 @@ def _places(function: Function) -> dict[str, int]:
     return {ref.node: place for place, ref in reversed(list(enumerate(calls[0].inputs)))}
 
 
+def _place(result: int, key: str) -> tuple[int, int]:
+    """Return where output *key*, which is *result* of its function, comes among the outputs.
+
+    Those of a list are sorted by the names that they get: ``output_10`` before ``output_2``.
+    """
+    number = key.removeprefix("output_")
+    return (int(number) if number.isdecimal() and number.isascii() else result, result)
+
+
 def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> Graph:
     """Return the graph of a signature that names tensors of the main graph (TensorFlow 1)."""
     signature = model.meta_graph.signature_def[name]
@@ -298,7 +307,7 @@ class _Captures:
             numbered[int(number), key] = info
         return {
             key: Tensor(function.returns[n], dtype_name(info.dtype), shape_of(info.tensor_shape))
-            for (n, key), info in sorted(numbered.items(), key=lambda item: item[0])
+            for (n, key), info in sorted(numbered.items(), key=lambda item: _place(*item[0]))
         }
 
     def _capture(self, arg: str, number: int) -> None:

@@ -1,0 +1,125 @@
+"""SavedModels that we write, read back by ourselves; tests/oracle asks TensorFlow and Keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import graph_fixtures
+import numpy as np
+import pytest
+from keras_files import dense_h5
+from layer_fixtures import keras_file
+
+import tfjs_codec
+from tfjs_codec import pb
+from tfjs_codec.errors import UsageError
+from tfjs_codec.files.saved_model import open_saved_model, signatures
+from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, open_bundle
+
+FILES = [
+    ("activations", "keras-3.15.keras"), ("attention", "tf_keras-2.19.h5"),
+    ("bidirectional", "keras-3.15.keras"), ("dict_input_output", "keras-3.15.keras"),
+    ("multi_input_output", "tf_keras-2.19.h5"), ("nested_twice", "keras-3.15.keras"),
+    ("odd_names", "keras-3.15.keras"), ("slashed_names", "tf_keras-2.19.h5"),
+]  # fmt: skip
+GRAPHS = ["graph_control", "graph_conv_bn", "graph_tables", "graph_v1_loops", "graph_einsums"]
+
+
+def written(source: Path, tmp_path: Path, **options: object) -> tuple[Path, tfjs_codec.Report]:
+    report = tfjs_codec.convert(source, tmp_path / "saved", to="savedmodel", **options)
+    return tmp_path / "saved", report
+
+
+def predict(path: Path, inputs: object) -> list[np.ndarray]:
+    with tfjs_codec.load(path) as model:
+        found = model.predict(inputs)
+    if isinstance(found, dict):
+        return list(found.values())
+    return found if isinstance(found, list) else [found]
+
+
+@pytest.mark.parametrize(("name", "file"), FILES, ids="-".join)
+def test_our_own_reader_predicts_what_keras_predicted(name, file, tmp_path):
+    case = keras_file(name, file, tmp_path)
+    saved, report = written(case.source, tmp_path)
+    assert not any("without Keras layers" in warning for warning in report.warnings)
+    for ours, theirs in zip(predict(saved, case.inputs), case.outputs, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=1e-5)
+    with tfjs_codec.load(saved) as model:
+        assert model.format == "keras-savedmodel"
+        assert len(model.weights) <= report.weights
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graph_models_of_tfjs(name, tmp_path):
+    web = graph_fixtures.convert(name, tmp_path)
+    saved, _ = written(web, tmp_path)
+    for given, expected in graph_fixtures.runs(name):
+        with tfjs_codec.load(saved) as model:
+            found = model.predict(given)
+        named = found if isinstance(found, dict) else dict.fromkeys(expected, found)
+        assert named.keys() == expected.keys()
+        for key, value in named.items():
+            np.testing.assert_allclose(value, expected[key], atol=1e-5, rtol=1e-5)
+
+
+def test_the_signature_is_that_of_model_export(tmp_path):
+    case = keras_file("multi_input_output", "keras-3.15.keras", tmp_path)
+    saved, _ = written(case.source, tmp_path)
+    (signature,) = signatures(open_saved_model(saved))
+    assert signature.name == "serving_default"
+    count = len(case.outputs)
+    assert [spec.name for spec in signature.outputs] == [f"output_{i}" for i in range(count)]
+
+
+def test_both_trees_of_objects_number_alike(tmp_path):
+    (tmp_path / "model.h5").write_bytes(dense_h5())
+    saved, _ = written(tmp_path / "model.h5", tmp_path)
+    model = open_saved_model(saved)
+    data = open_bundle(saved / "variables" / "variables")[OBJECT_GRAPH_KEY].numpy().item()
+    stored = pb.parse("TrackableObjectGraph", data, path=saved).nodes
+    for number, node in enumerate(stored):
+        assert node.children == model.nodes[number].children[: len(node.children)]
+        assert bool(node.attributes) == model.nodes[number].HasField("variable")
+    assert all(each.metadata for each in model.keras.values())
+
+
+def test_the_size_of_files_is_the_callers(tmp_path):
+    (tmp_path / "model.h5").write_bytes(dense_h5())
+    _, report = written(tmp_path / "model.h5", tmp_path, shard_size_bytes=16)
+    names = [name for name, _ in report.files]
+    assert "variables/variables.data-00000-of-00003" in names
+    assert (
+        report.files[:3]
+        == tfjs_codec.plan(tmp_path / "model.h5", to="savedmodel", shard_size_bytes=16).files
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("lstm_activations", "its cell is a model"),
+        ("comparisons", "TensorFlow would optimise into another result"),
+    ],
+)
+def test_what_keras_2_would_compute_otherwise_is_written_without_layers(name, reason, tmp_path):
+    case = keras_file(name, "keras-3.15.keras", tmp_path)
+    saved, report = written(case.source, tmp_path)
+    (warning,) = [each for each in report.warnings if "without Keras layers" in each]
+    assert reason in warning
+    assert not (saved / "keras_metadata.pb").exists()
+    for ours, theirs in zip(predict(saved, case.inputs), case.outputs, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_options_that_mean_nothing(tmp_path):
+    (tmp_path / "model.h5").write_bytes(dense_h5())
+    with pytest.raises(UsageError, match="quantize has no effect on a SavedModel"):
+        written(tmp_path / "model.h5", tmp_path, quantize={"uint8": True})
+
+
+def test_a_tfjs_model_in_the_way_is_not_replaced(tmp_path):
+    (tmp_path / "model.h5").write_bytes(dense_h5())
+    tfjs_codec.convert(tmp_path / "model.h5", tmp_path / "saved")
+    with pytest.raises(UsageError, match="is not empty and holds no"):
+        written(tmp_path / "model.h5", tmp_path)
