@@ -90,7 +90,9 @@ def convert(
     def work() -> JsonObject:
         return run(source, destination, chosen, replace or {}, progress).to_json()
 
-    return Report.from_json(run_apart(work, chosen.limits))
+    report = run_apart(work, chosen.limits)
+    assert isinstance(report, dict)  # noqa: S101  what work() returns
+    return Report.from_json(report)
 
 
 def to_files(

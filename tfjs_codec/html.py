@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from itertools import islice
 
 from tfjs_codec.errors import visible
@@ -37,4 +36,6 @@ def write_list(head: str, items: Iterable[str]) -> str:
 
 def write_line(text: str) -> str:
     """Return *text* as HTML, on one line."""
+    from html import escape  # noqa: PLC0415  its tables take a millisecond, and few need them
+
     return escape(visible(text))

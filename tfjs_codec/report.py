@@ -10,6 +10,7 @@ from typing import Any
 
 from tfjs_codec.errors import count, visible
 from tfjs_codec.html import write_line, write_list, write_table
+from tfjs_codec.ir.json_types import JsonObject
 
 _SHARD = re.compile(r"-shard\d+of")
 _LISTED = 8  # weight files of a group that the text lists one by one
@@ -50,12 +51,12 @@ class Report:
         return sum(nbytes for _, nbytes in self.files)
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Report:
+    def from_json(cls, content: JsonObject) -> Report:
         """Return the report that :meth:`to_json` gave *content* of."""
         known = {key: _tuples(content[key]) for key in cls.__dataclass_fields__}
         return cls(**known)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the report as what JSON can express."""
         return {**asdict(self), "nbytes": self.nbytes}
 

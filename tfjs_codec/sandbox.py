@@ -15,16 +15,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any
 
 from tfjs_codec import errors
 from tfjs_codec.errors import Problem, TfjsCodecError, UnsafeFileError, UsageError
+from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.limits import Limits
 
 _ANSWER_BYTES = 64 << 20  # far more than any report
 
 
-def run_apart(work: Callable[[], Any], limits: Limits) -> Any:
+def run_apart(work: Callable[[], Json], limits: Limits) -> Json:
     """Return what *work* returns, as JSON has it, after running it in a child process.
 
     The limits are ``sandbox_memory_bytes`` beyond what this process has, ``sandbox_seconds`` of the
@@ -57,12 +57,12 @@ def run_apart(work: Callable[[], Any], limits: Limits) -> Any:
     return _result(text, os.waitstatus_to_exitcode(status))
 
 
-def _answer(work: Callable[[], Any], limits: Limits, writer: int) -> None:
+def _answer(work: Callable[[], Json], limits: Limits, writer: int) -> None:
     """Run *work* in the child, write what came of it to *writer*, and end the process."""
     code = 0
     try:
         _restrain(limits)
-        answer: dict[str, Any] = {"result": work()}
+        answer: JsonObject = {"result": work()}
     except TfjsCodecError as error:
         fields = {key: getattr(error, key) for key in ("what", "path", "where", "hint")}
         listed = [astuple(problem) for problem in getattr(error, "problems", ())]
@@ -102,7 +102,7 @@ def _restrain(limits: Limits) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails instead
 
 
-def _result(text: bytes, code: int) -> Any:
+def _result(text: bytes, code: int) -> Json:
     if code == 130:
         raise KeyboardInterrupt
     hint = "Do not trust the file; the limits are raised with --limit sandbox_…=…."
@@ -118,7 +118,8 @@ def _result(text: bytes, code: int) -> Any:
     if "crash" in answer:
         raise UnsafeFileError(f"reading it failed ({answer['crash']})", hint=hint)
     if "error" not in answer:
-        return answer["result"]
+        result: Json = answer["result"]
+        return result
     kind = getattr(errors, answer["error"])
     fields = {key: answer[key] for key in ("path", "where", "hint")}
     if answer["problems"]:

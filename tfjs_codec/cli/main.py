@@ -37,13 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             load(arguments.rules)
         if not arguments.sandbox:
-            code: int = arguments.run(arguments)
-            return code
+            result: int = arguments.run(arguments)
+            return result
         from tfjs_codec.sandbox import run_apart
 
         limits = shared.limits(arguments.limit)
-        apart: int = run_apart(lambda: arguments.run(arguments), limits)
-        return apart
+        code = run_apart(lambda: arguments.run(arguments), limits)
+        assert isinstance(code, int)  # noqa: S101  what run() returns
+        return code
 
     def work_apart() -> int:
         """Work with rules of its own, which end with it."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from tfjs_codec.comparison.compare import compare
 from tfjs_codec.comparison.sides import Described, Side, two_sides
 from tfjs_codec.conversion.job import Job, Progress
 from tfjs_codec.errors import UsageError, count, quote, visible
 from tfjs_codec.files.source import AnySource
+from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.options import ConvertOptions
 
 
@@ -65,7 +65,7 @@ class Diff:
         """Whether nothing differs."""
         return not self.layers and not self.tensors
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the comparison as what JSON can express; infinity is null."""
         content = {**asdict(self), "equal": self.equal}
         for tensor in content["tensors"]:

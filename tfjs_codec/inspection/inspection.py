@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Literal
 
 from tfjs_codec.errors import Problem, count, quote, visible
 from tfjs_codec.html import write_line, write_list, write_table
+from tfjs_codec.ir.json_types import JsonObject
 
 Shape = tuple[int | None, ...]
 Target = Literal["layers", "graph", "weights", ""]
@@ -109,7 +110,7 @@ class Inspection:
         """Bytes of all tensors in the file; without strings, whose size only their values tell."""
         return sum(tensor.nbytes or 0 for tensor in self.tensors)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the inspection as what JSON can express."""
         totals = {"parameters": self.parameters, "frozen": self.frozen, "nbytes": self.nbytes}
         return {**asdict(self), "facts": dict(self.facts), **totals}

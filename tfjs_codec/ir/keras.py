@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+from tfjs_codec.ir import json_types
 from tfjs_codec.ir.tensors import LazyTensor
 
-Config = dict[str, Any]  # the config of a layer: JSON, with a meaning that its class gives it
+Config: TypeAlias = json_types.Config
 
 
 class Ref(NamedTuple):

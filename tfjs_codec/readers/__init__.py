@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tfjs_codec.errors import UsageError
 from tfjs_codec.files.source import (
@@ -241,7 +241,7 @@ def open_model(
 
         if strict:
             _check_options("a model in memory", options, frozenset())
-        yield live_keras.read(source, options.limits)
+        yield live_keras.read(cast("LiveModel", source), options.limits)
         return
     if _holds_arrays(source):
         from tfjs_codec.readers import arrays

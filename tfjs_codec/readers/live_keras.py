@@ -8,8 +8,9 @@ its own ``numpy()``, or as an array.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from math import prod
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -32,10 +33,39 @@ class LiveModel(Protocol):
         ...
 
 
+class Variable(Protocol):
+    """A variable of any Keras; it may also have ``numpy()``, and in Keras 3 ``path``."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> Sequence[int]: ...
+    @property
+    def dtype(self) -> object: ...
+
+
+class LiveLayer(Protocol):
+    """A layer of any Keras."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def trainable_weights(self) -> Sequence[Variable]: ...
+    @property
+    def non_trainable_weights(self) -> Sequence[Variable]: ...
+
+
+class BuiltModel(LiveModel, Protocol):
+    """A model that was found to be one."""
+
+    @property
+    def layers(self) -> Sequence[LiveLayer]: ...
+
+
 class LiveTensor(LazyTensor):
     """A variable of a model, read when asked for: later changes are seen."""
 
-    def __init__(self, name: str, variable: Any) -> None:
+    def __init__(self, name: str, variable: Variable) -> None:
         self.name = name
         self.shape = tuple(int(size) for size in variable.shape)
         self._variable = variable
@@ -50,7 +80,7 @@ class LiveTensor(LazyTensor):
         return np.ascontiguousarray(array.astype(self.dtype, copy=False).reshape(self.shape))
 
 
-def read(model: Any, limits: Limits) -> KerasModel:
+def read(model: LiveModel, limits: Limits) -> KerasModel:
     """Return the live Keras *model*; its variables are read when they are written.
 
     Raises:
@@ -76,7 +106,7 @@ def read(model: Any, limits: Limits) -> KerasModel:
     config = strict_json.load_config(text, path=path, limits=limits)
     version = _version(model)
     found = read_architecture(config, path=path, keras_version=version, limits=limits, whole=True)
-    live = {layer.name: layer for layer in model.layers}
+    live = {layer.name: layer for layer in cast("BuiltModel", model).layers}
     for layer in found.graph.layers:
         one = live.get(layer.name)
         variables = [] if one is None else [*one.trainable_weights, *one.non_trainable_weights]
@@ -98,12 +128,12 @@ def read(model: Any, limits: Limits) -> KerasModel:
     )
 
 
-def _name(variable: Any) -> str:
+def _name(variable: Variable) -> str:
     """Return the name under which HDF5 files keep *variable*: Keras 3 calls it the path."""
     return str(getattr(variable, "path", None) or variable.name)
 
 
-def _version(model: Any) -> str | None:
+def _version(model: object) -> str | None:
     """Return the version of the package that a class of *model* comes from."""
     for kind in type(model).__mro__:
         package = kind.__module__.partition(".")[0]

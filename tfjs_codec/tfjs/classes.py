@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tfjs_codec.ir.keras import Config
+from tfjs_codec.ir.json_types import Config
 from tfjs_codec.tfjs import shapes, variables
 from tfjs_codec.tfjs.shapes import ShapeRule
 from tfjs_codec.tfjs.variables import WeightRule

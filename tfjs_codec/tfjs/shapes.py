@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import prod
 
-from tfjs_codec.ir.keras import Config
+from tfjs_codec.ir.json_types import Config
 
 Shape = tuple[int | None, ...]
 ShapeRule = Callable[[Config, Sequence[Shape]], list[Shape]]

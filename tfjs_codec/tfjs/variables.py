@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tfjs_codec.ir.keras import Config
+from tfjs_codec.ir.json_types import Config
 from tfjs_codec.tfjs.shapes import Shape, ShapeError, channels, last
 
 WeightRule = Callable[[Config, Sequence[Shape]], dict[str, Shape]]

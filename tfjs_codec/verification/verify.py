@@ -18,6 +18,7 @@ from tfjs_codec.conversion.job import Job, Progress
 from tfjs_codec.errors import InputError, UsageError, VerificationError, count, quote, visible
 from tfjs_codec.files.paths import existing_child
 from tfjs_codec.files.source import AnySource, open_source
+from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
 from tfjs_codec.ir.tensors import LazyTensor
@@ -53,7 +54,7 @@ class Verification:
     checks: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the verification as what JSON can express."""
         return asdict(self)
 

@@ -25,7 +25,7 @@ from tfjs_codec.keras.classes import CLASSES, KerasClass, is_a
 from tfjs_codec.keras.classes.row import training_keys
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
 
-Json = dict[str, Any]
+Entry = dict[str, Any]  # of a layer or model, as Keras writes it
 
 
 # Keys that not every Keras 2 and Keras 3 takes, or that tfjs does not have.
@@ -75,14 +75,14 @@ def model_config(graph: KerasGraph, dialect: int) -> str:
     return json.dumps(model_entry(graph, dialect), allow_nan=False, separators=(",", ":"))
 
 
-def model_entry(graph: KerasGraph, dialect: int) -> Json:
+def model_entry(graph: KerasGraph, dialect: int) -> Entry:
     """Return class name and config of *graph*, as :func:`model_config` does."""
     return _Writer(dialect).model(graph, graph.name)
 
 
-def layer_config(layer: KerasLayer, dialect: int) -> Json:
+def layer_config(layer: KerasLayer, dialect: int) -> Entry:
     """Return the config of *layer*, whose class and keys must be in :data:`KEYS`."""
-    config: Json = _Writer(dialect).layer(layer)["config"]
+    config: Entry = _Writer(dialect).layer(layer)["config"]
     return config
 
 
@@ -90,11 +90,11 @@ def layer_config(layer: KerasLayer, dialect: int) -> Json:
 class _Writer:
     dialect: int
 
-    def model(self, graph: KerasGraph, name: str, *, in_chain: bool = False) -> Json:
+    def model(self, graph: KerasGraph, name: str, *, in_chain: bool = False) -> Entry:
         """Return the entry of a model; *in_chain* tells that a Sequential holds it."""
         if graph.sequential:
             layers = [self.layer(one, in_chain=True) for one in graph.layers]
-            config: Json = {"name": name, "layers": layers}
+            config: Entry = {"name": name, "layers": layers}
             return self._model_entry("Sequential", config)
         by_name = {layer.name: layer for layer in graph.layers}
         config = {
@@ -115,7 +115,7 @@ class _Writer:
             config["output_layers"] = config["output_layers"][0]
         return self._model_entry("Functional", config)
 
-    def _model_entry(self, class_name: str, config: Json) -> Json:
+    def _model_entry(self, class_name: str, config: Entry) -> Entry:
         """Return the entry of a model; Keras 2 and 3 know its class by no common module."""
         if self.dialect == 2:
             return {"class_name": class_name, "config": config}
@@ -140,12 +140,12 @@ class _Writer:
             number += 1
         return [ref.layer, number, ref.tensor]
 
-    def layer(self, layer: KerasLayer, *, in_chain: bool = False) -> Json:
+    def layer(self, layer: KerasLayer, *, in_chain: bool = False) -> Entry:
         """Return the entry of *layer* and the layers inside, without its calls."""
         if layer.graph is not None:
             return self.model(layer.graph, layer.name, in_chain=in_chain)
         kind, given = layer.class_name, layer.config
-        config: Json = {"name": layer.name}
+        config: Entry = {"name": layer.name}
         if kind != "InputLayer":
             config["dtype"] = "float32"
         if not layer.trainable and layer.weights:  # some classes of Keras 3 do not take the key
@@ -167,7 +167,7 @@ class _Writer:
                 config[key] = self._wrap(child)
         return _entry("keras.layers", kind, config)
 
-    def _wrap(self, layer: KerasLayer) -> Json:
+    def _wrap(self, layer: KerasLayer) -> Entry:
         """Return the entry of a layer that TimeDistributed or RNN holds."""
         entry = self.layer(layer, in_chain=True)
         if layer.graph is not None and self.dialect == 2:  # here both need a module
@@ -190,11 +190,11 @@ class _Writer:
         return {**value, "class_name": _INITIALIZERS.get(name, name), "config": known}
 
 
-def _entry(module: str, class_name: str, config: Json) -> Json:
+def _entry(module: str, class_name: str, config: Entry) -> Entry:
     return {"module": module, "class_name": class_name, "config": config, "registered_name": None}
 
 
-def _keras3_node(layer: KerasLayer, refs: list[Ref]) -> Json:
+def _keras3_node(layer: KerasLayer, refs: list[Ref]) -> Entry:
     """Return a call in Keras 3's form; it looks at nothing but the history of the tensors."""
     tensors = [
         {
