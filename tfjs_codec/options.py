@@ -65,6 +65,7 @@ class ConvertChoices(InspectChoices, total=False):
     outputs: Names | None
     rename: Mapping[str, str]
     checksums: bool
+    with_page: bool
     force: bool
 
 
@@ -97,6 +98,7 @@ class ConvertOptions:
             of the model's own. A layer of a model inside is ``model/layer``.
         rename: New names of layers by their old ones; weights follow their layers.
         checksums: Write down the SHA-256 of each weight file, in ``userDefinedMetadata``.
+        with_page: Write an ``index.html`` beside a tfjs model that loads it and predicts.
         verify_checksums: Compare the values of a SavedModel with the checksums in it.
         allow_approximate: Accept lowerings that are only nearly exact; the report names them.
         force: Write into a directory that holds other things than a tfjs model.
@@ -122,6 +124,7 @@ class ConvertOptions:
     outputs: Names | None = None
     rename: Mapping[str, str] = field(default_factory=dict)
     checksums: bool = False
+    with_page: bool = False
     verify_checksums: bool = True
     allow_approximate: bool = False
     force: bool = False

@@ -118,6 +118,34 @@ def page(chromium) -> Iterator[Page]:
     assert not errors
 
 
+@pytest.mark.parametrize("to", [None, "graph"])
+def test_the_page_beside_a_model_runs_it(chromium, fixtures_dir, tmp_path, to):
+    """``--with-page``: any server will do, the model and the page lie side by side."""
+    source = fixtures_dir / "digits" / "digits.keras"
+    labels = {"labels": [f"<b>digit {n}</b>" for n in range(10)]}
+    tfjs_codec.convert(source, tmp_path / "web", to=to, with_page=True, metadata=labels)
+    assert len((tmp_path / "web" / "index.html").read_text().splitlines()) <= 20
+    tfjs_codec.convert(source, tmp_path / "web", to=to, with_page=True)  # over our own page
+    tfjs_codec.convert(source, tmp_path / "web", to=to, with_page=True, metadata=labels)
+    handler = functools.partial(_Quiet, directory=str(tmp_path / "web"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = chromium.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.route("https://**/tf.min.js", lambda route: route.fulfill(path=TFJS))
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.wait_for_function("document.getElementById('out').textContent.includes('best')")
+        assert "best: <b>digit" in page.text_content("#out")
+        page.unroute("https://**/tf.min.js")
+        page.route("https://**/tf.min.js", lambda route: route.abort())
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.wait_for_function("document.getElementById('out').textContent.includes('did not')")
+        page.close()
+        server.shutdown()
+    assert len(errors) == 1  # the last
+
+
 @pytest.fixture(scope="module")
 def recorded(fixtures_dir: Path):
     with np.load(fixtures_dir / "digits" / "io.npz") as arrays:

@@ -66,6 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--outputs", metavar="NAMES", help="the layers whose outputs a graph model returns")
     shared.add_changes(parser)
+    add("--with-page", action="store_true", help="write an index.html that runs the model")
     add("--checksums", action="store_true", help="record the SHA-256 of the weight files")
     add("--no-checksums", action="store_true", help="do not verify the checksums of a SavedModel")
     add("--training-config", action="store_true", help="keep optimizer, loss and metrics")
@@ -104,6 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         outputs=shared.split_names(arguments.outputs),
         rename=dict(shared.pairs(arguments.rename)),
         checksums=arguments.checksums,
+        with_page=arguments.with_page,
         verify_checksums=not arguments.no_checksums,
         allow_approximate=arguments.allow_approximate,
         force=arguments.force,

@@ -64,9 +64,12 @@ def publish_directory(
     def fill(stage: Stage) -> Files:
         nonlocal written
         written = write(stage)
+        if job.options.with_page:
+            written.files.append(_write_page(job, stage))
         return written.files
 
     files = [(shard.name, shard.nbytes) for shard in planned.shards]
+    files += [("index.html", 0)] if job.options.with_page else []
     return replace(
         publish(job, report, files, fill, model_files),
         weights=len(planned.entries),
@@ -76,6 +79,20 @@ def publish_directory(
             for loss in (written.losses if written else ())
         ),
     )
+
+
+def _write_page(job: Job, stage: Stage) -> tuple[str, int]:
+    """Write a page that runs the model of *stage* beside it; return its name and size."""
+    from tfjs_codec.snippet import PAGE, write_page
+
+    with stage.open(INDEX) as file:
+        page = write_page({INDEX: file.read()}, job.options).encode()
+    target = stage.create(PAGE)
+    try:
+        target.write(page)
+    finally:
+        target.close()
+    return PAGE, len(page)
 
 
 def publish(

@@ -36,6 +36,7 @@ OLD_GRAPHS = ("tensorflowjs_model.pb", "web_model.pb")
 OLD_MANIFEST = "weights_manifest.json"
 KERAS_CONFIG = "config.json"  # of .keras files and directories
 _KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+PAGE_MARK = "<!-- written by tfjs_codec -->"  # in pages that may be replaced
 INDEX = "model.json"  # of tfjs models; its appearance makes a directory one
 _SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

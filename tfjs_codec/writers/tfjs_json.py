@@ -19,7 +19,7 @@ from typing import TypeAlias
 from tfjs_codec import __version__
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files.sink import Stage
-from tfjs_codec.files.source import INDEX
+from tfjs_codec.files.source import INDEX, PAGE_MARK
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import TfjsGraph, TfjsLayers, Weights
@@ -34,6 +34,7 @@ from tfjs_codec.writers.weights import (
 )
 
 _MAX_INDEX_BYTES = 64 << 20
+_PAGE, _PAGE_HEAD_BYTES = "index.html", 100
 
 Model: TypeAlias = TfjsLayers | TfjsGraph | Weights
 
@@ -114,7 +115,16 @@ def model_files(directory: Path) -> frozenset[str] | None:
         return None
     if not isinstance(content, dict) or not {"modelTopology", "weightsManifest"} & content.keys():
         return None
-    return frozenset({INDEX, *_weight_files(content.get("weightsManifest"))})
+    files = {INDEX, *_weight_files(content.get("weightsManifest"))}
+    return frozenset(files | ({_PAGE} if _is_our_page(directory / _PAGE) else set()))
+
+
+def _is_our_page(page: Path) -> bool:
+    try:
+        with page.open("rb") as file:
+            return PAGE_MARK.encode() in file.read(_PAGE_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def _weight_files(manifest: object) -> Iterator[str]:

@@ -1,0 +1,30 @@
+"""``tfjs-codec snippet``."""
+
+from __future__ import annotations
+
+import argparse
+
+from tfjs_codec.cli import shared
+from tfjs_codec.cli.program import say
+
+NAME = "snippet"
+WHAT = "print a page of a few lines that loads a tfjs model and predicts"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments and options of the command."""
+    add = parser.add_argument
+    add("web", metavar="WEB", help="the directory of the tfjs model, or its model.json")
+    add("--url", metavar="URL", default="model.json",
+        help="where the page finds the model (default model.json, beside it)")  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the page."""
+    from tfjs_codec.options import ConvertOptions
+    from tfjs_codec.snippet import write_page
+
+    options = ConvertOptions(limits=shared.limits(arguments.limit)).begin()
+    source = shared.source(arguments.web, options.limits)
+    say(write_page(source, options, model=arguments.url).rstrip())
+    return 0
