@@ -1,4 +1,4 @@
-"""Every option of every layer class, one at a time: what Keras 3 makes of it, and what we do.
+"""Every option of every layer class, one at a time: what Keras makes of it, and what we do.
 
 Each class has a small base model. An option (a config key or a call argument) gets values other
 than its default; a value that Keras refuses is left out. The models run in the tests' numpy
@@ -87,7 +87,7 @@ FILTERS = {"filters": 4, "kernel_size": 3}
 
 
 def bases() -> dict[str, Base]:
-    """Return a base for each class that Keras 3 on JAX can run."""
+    """Return a base for each class that Keras 3 on JAX, or tf_keras, can run."""
     found: dict[str, Base] = {
         "Dense": Base([[3, 4]], UNITS),
         "EinsumDense": Base([[3, 4]], {"equation": "abc,cd->abd", "output_shape": [None, 5],
@@ -222,7 +222,9 @@ def constant(array: np.ndarray) -> dict[str, Any]:
     return {"array": array.tolist(), "dtype": str(array.dtype)}
 
 
-def arguments_of(name: str, base: Base) -> Iterator[tuple[str, Any]]:  # noqa: C901  a table
+def arguments_of(  # noqa: C901  a table
+    name: str, base: Base, generation: int
+) -> Iterator[tuple[str, Any]]:
     """Return arguments for the call of a layer of class *name* with values."""
     rng = np.random.default_rng(5)
 
@@ -236,7 +238,7 @@ def arguments_of(name: str, base: Base) -> Iterator[tuple[str, Any]]:  # noqa: C
 
     steps = base.shapes[0][0]
     other = base.shapes[-1][0]
-    for key in CLASSES[name].call_in(3)[1:]:
+    for key in CLASSES[name].call_in(generation)[1:]:
         if key in ("mask", "query_mask", "value_mask", "key_mask"):
             if base.listed:
                 yield key, [mask(steps), mask(other)]
@@ -247,7 +249,7 @@ def arguments_of(name: str, base: Base) -> Iterator[tuple[str, Any]]:  # noqa: C
             yield key, mask(steps, other)
         elif key == "initial_state":
             size = base.config.get("units", 3)
-            for count in (1, 2, 4) if name == "Bidirectional" else (1, 2):
+            for count in (1, 2, 3, 4):
                 yield key, [state(size)] * count
             if "ConvLSTM" in name:
                 yield key, [state(*[3] * (len(base.shapes[0]) - 2), 4)] * 2
@@ -279,11 +281,13 @@ class Outcome(NamedTuple):
     graph: str
 
 
-def trials(keras: KerasServer) -> list[Trial]:
-    """Return all trials, class by class."""
+def trials(keras: KerasServer, generation: int = 3) -> list[Trial]:
+    """Return all trials of a generation's classes, class by class."""
     found = []
     for name, base in bases().items():
         row = CLASSES[name]
+        if not row.generations[0] <= generation <= row.generations[1]:
+            continue
         keys = dict.fromkeys((*row.config, *row.layers, *row.inert, *keras.options(name)))
         keys.update(dict.fromkeys(sorted(COMMON_KEYS)))
         keys.pop("batch_input_shape", None)
@@ -291,7 +295,9 @@ def trials(keras: KerasServer) -> list[Trial]:
             Trial(name, "config", key, value)
             for key in keys for value in values_of(key) if base.config.get(key) != value
         ]  # fmt: skip
-        found += [Trial(name, "call", key, value) for key, value in arguments_of(name, base)]
+        found += [
+            Trial(name, "call", key, value) for key, value in arguments_of(name, base, generation)
+        ]
         if base.within is None and base.shapes[0] == SEQUENCE and not base.shown:
             found += [
                 Trial(name, "config, masked", key, value)
@@ -301,11 +307,12 @@ def trials(keras: KerasServer) -> list[Trial]:
 
 
 class Audit:
-    """Makes trials."""
+    """Makes trials, with files called *name*."""
 
-    def __init__(self, keras: KerasServer, directory: Path) -> None:
+    def __init__(self, keras: KerasServer, directory: Path, name: str = "model.keras") -> None:
         self._keras = keras
         self._directory = directory
+        self._source = directory / name
         self._bases = bases()
         self._plain: dict[str, list[np.ndarray]] = {}
 
@@ -319,8 +326,7 @@ class Audit:
             elif trial.name == "Bidirectional":
                 sequences = {"layer": inner("LSTM", units=3, return_sequences=True)}
             base = replace(base, config={**base.config, **sequences}, masked=True)
-        source = self._directory / "model.keras"
-        inputs = base.inputs()
+        source, inputs = self._source, base.inputs()
         request = base.build(trial.name, {}, {})
         try:
             if repr(request) not in self._plain:

@@ -1,7 +1,7 @@
-"""Ask Keras 3 (on JAX, in an environment of its own) to build, save and predict.
+"""Ask Keras 3 (on JAX, in an environment of its own), or tf_keras, to build, save and predict.
 
-``TFJS_CODEC_KERAS_PYTHON`` names that environment's Python; ``.ci/run`` makes it. What a request
-may say is documented in ``keras_oracle/server.py``.
+``TFJS_CODEC_KERAS_PYTHON`` and ``TFJS_CODEC_TF_PYTHON`` name the environments' Pythons; ``.ci/run``
+makes them. What a request may say is documented in ``keras_oracle/server.py``.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ class KerasError(Exception):
 class KerasServer(JsonLines):
     """The Keras process, started at the first request."""
 
-    def __init__(self, timeout_s: float = 300.0) -> None:
-        python = os.environ.get("TFJS_CODEC_KERAS_PYTHON")
+    def __init__(self, timeout_s: float = 300.0, *, module: str = "keras") -> None:
+        which = "KERAS" if module == "keras" else "TF"
+        python = os.environ.get(f"TFJS_CODEC_{which}_PYTHON")
         if not python:
+            oracle = "keras_oracle" if module == "keras" else "tensorflow_oracle"
             raise FileNotFoundError(
-                "set TFJS_CODEC_KERAS_PYTHON to a Python that has installed "
-                "tests/oracle/keras_oracle/requirements.txt"
+                f"set TFJS_CODEC_{which}_PYTHON to a Python that has installed "
+                f"tests/oracle/{oracle}/requirements.txt"
             )
         env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        env["KERAS_MODULE"] = module
         super().__init__([python, str(SERVER)], timeout_s, env)
 
     def make(

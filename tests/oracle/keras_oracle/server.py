@@ -1,4 +1,6 @@
-"""Keras 3 as a server: builds small models, gives them random weights, saves and predicts.
+"""Keras as a server: builds small models, gives them random weights, saves and predicts.
+
+``KERAS_MODULE`` names it: ``keras`` (3, the default) or ``tf_keras``.
 
 One JSON request per line on stdin, one JSON reply per line on stdout. Runs in an environment of
 its own (``requirements.txt``), so it shares only ``json_lines`` with the tests.
@@ -22,6 +24,7 @@ The request ``{"options": class}`` asks for the names of the arguments that make
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import logging
@@ -35,9 +38,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import keras
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import numpy as np
 from json_lines import decode, encode
+
+keras: Any = importlib.import_module(os.environ.get("KERAS_MODULE", "keras"))
 
 
 def build(program: dict[str, Any]) -> keras.Model:
@@ -103,9 +109,10 @@ def randomise(model: keras.Model, seed: int) -> None:
     """Give every weight values of an ordinary size; variances and the like stay positive."""
     rng = np.random.default_rng(seed)
     for variable in model.variables:
-        if not str(variable.dtype).startswith(("float", "bfloat")):
+        dtype = getattr(variable.dtype, "name", variable.dtype)
+        if not str(dtype).startswith(("float", "bfloat")):
             continue
-        shape, name = variable.shape, variable.name
+        shape, name = tuple(variable.shape), variable.name.rpartition("/")[2].partition(":")[0]
         if "variance" in name or name in ("gamma", "scale"):
             values = rng.uniform(0.5, 1.5, shape)
         else:
@@ -128,7 +135,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Return the reply to *request*."""
     if "options" in request:
         return {"options": options(request["options"])}
-    keras.utils.clear_session()
+    keras.backend.clear_session()
     try:
         model = build(request["program"])
         randomise(model, request["seed"])
@@ -136,8 +143,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             model.quantize(request["program"]["quantize"])
         inputs = [decode(value) for value in request["inputs"]]
         outputs = model(inputs, training=False)
-        flat = keras.tree.flatten(outputs)
-        reply = {"outputs": [encode(np.asarray(value)) for value in flat]}
+        listed = outputs if isinstance(outputs, list | tuple) else [outputs]
+        reply = {"outputs": [encode(np.asarray(value)) for value in listed]}
         model.save(request["path"])
     except Exception as error:  # noqa: BLE001  whatever Keras raises, the test decides
         return {"error": f"{type(error).__name__}: {error}"[:2000]}
