@@ -118,7 +118,9 @@ class GraphTarget:
         self, model: KerasModel, limits: Limits, *, allow_approximate: bool = False
     ) -> None:
         self.builder = Builder(model, self, limits, allow_approximate=allow_approximate)
-        self.tracer = Tracer(REGISTRY, model.path, model.generation, Value, _stand_in)
+        self.tracer = Tracer(
+            REGISTRY, model.path, model.generation, model.version, Value, _stand_in
+        )
         self._calls: dict[str, int] = {}
         self._results: dict[str, list[Value]] = {}
         self.given: dict[str, Any] = {}

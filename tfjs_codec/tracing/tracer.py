@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from tfjs_codec.errors import (
     NONSENSE,
@@ -22,6 +23,7 @@ from tfjs_codec.errors import (
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import calls_in_order, map_call
 from tfjs_codec.tracing.accounting import check_call, check_cast, check_config, name_arguments
+from tfjs_codec.tracing.lost_masks import REMOVES_MASKS, lost_masks
 from tfjs_codec.tracing.refusal import LAYER, Refusal, ShapeRefusal
 from tfjs_codec.tracing.registry import Entry, Registry
 
@@ -34,6 +36,8 @@ class Value(Protocol):
 
     @property
     def dtype(self) -> str: ...
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # one of them is the mask
 
 
 V = TypeVar("V", bound=Value)
@@ -50,6 +54,7 @@ class Tracer(Generic[V]):
         registry: The target's rules.
         path: The model's file, for messages.
         generation: The generation of Keras whose model it is.
+        version: The first two numbers of its version.
         kind: The class of the target's tensors.
         stand_in: Makes the tensor that stands for the output of a refused call, from the
             call's inputs, so that later layers are looked at, too.
@@ -58,6 +63,7 @@ class Tracer(Generic[V]):
     registry: Registry
     path: str
     generation: int
+    version: tuple[int, int]
     kind: type[V]
     stand_in: Callable[[Sequence[V]], V]
     problems: list[Problem] = field(default_factory=list)
@@ -90,8 +96,14 @@ class Tracer(Generic[V]):
                 where=f"layer '{ref.layer}'",
             )
 
+        lost = lost_masks(graph) if self.version >= REMOVES_MASKS else {}
+
+        def seen(ref: Ref, hidden: Collection[Ref]) -> V:
+            return replace(value(ref), mask=None) if ref in hidden else value(ref)
+
         for layer, number in calls_in_order(graph):
-            call = map_call(layer.calls[number], value)
+            hidden = lost.get((layer.name, number), ())
+            call = map_call(layer.calls[number], partial(seen, hidden=hidden))
             values[layer.name, number] = self.call(layer, call, apply)
         return [value(ref) for ref in graph.outputs]
 

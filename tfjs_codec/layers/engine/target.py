@@ -27,7 +27,9 @@ class LayersTarget:
 
     def __init__(self, session: Session, registry: Registry) -> None:
         self.session = session
-        self.tracer = Tracer(registry, session.path, session.generation, Tensor, _stand_in)
+        self.tracer = Tracer(
+            registry, session.path, session.generation, session.version, Tensor, _stand_in
+        )
 
     def model(self, keras: KerasGraph) -> LayersGraph:
         """Trace *keras* into a model of its own."""

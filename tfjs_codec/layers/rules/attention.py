@@ -181,7 +181,8 @@ def _sources(b: Scope, x: Tensor) -> list[Tensor]:
     if value is None:
         raise Refusal("attention without a value")
     value, key = b.tensor(value), b.arguments.get("key")
-    sources = {"query": b.tensor(x), "value": value, "key": value if key is None else b.tensor(key)}
+    key = replace(value, mask=None) if key is None else b.tensor(key)
+    sources = {"query": b.tensor(x), "value": value, "key": key}
     for role, tensor in sources.items():
         if role == "query" and b.layer.class_name == "MultiHeadAttention":
             continue  # Keras 3.15 overwrites the argument: it is left unread, which refuses it

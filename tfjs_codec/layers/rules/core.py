@@ -214,6 +214,13 @@ def nested(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor
     """A nested model of the same kind."""
     given = [b.concrete(t) for t in ([x] if isinstance(x, Tensor) else x)]
     check_inputs(layer, given)
+    passed = b.arguments.get("mask")
+    if passed is not None:
+        listed = passed if isinstance(passed, list) else [passed]
+        given = [
+            tensor if mask is None else replace(tensor, mask=b.mask_from(mask))
+            for tensor, mask in zip(given, listed, strict=True)
+        ]
     flags = [None if t.mask is None else masks.compute(b, t.mask) for t in given]
     seen = [
         replace(t, mask=None if keep is None else Mask("flags", (keep,)))

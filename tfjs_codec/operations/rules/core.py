@@ -178,6 +178,13 @@ def nested(b: Builder, layer: KerasLayer, x: Any) -> list[Value]:
     """The layers of the model inside."""
     assert layer.graph is not None
     given = list(x.values()) if isinstance(x, dict) else x if isinstance(x, list) else [x]
+    masks = b.argument("mask")
+    if masks is not None:
+        listed = masks if isinstance(masks, list) else [masks]
+        given = [
+            value if mask is None else replace(value, mask=b.value(b.value(mask), "bool"))
+            for value, mask in zip(given, listed, strict=True)
+        ]
     return b.caller.nested(layer, given)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial, reduce
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.keras.merging import replaces_masked
+from tfjs_codec.keras.merging import ors_masks, replaces_masked
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import shapes as s
@@ -19,13 +19,13 @@ from tfjs_codec.tracing.refusal import Refusal
 
 
 def merge_masks(b: Builder, inputs: Sequence[Value]) -> Value | None:
-    """Return the mask Keras gives to an element-wise merge of *inputs*."""
+    """Return the mask Keras gives to a merge of *inputs*."""
     found = {x.mask.ref: x.mask for x in inputs if x.mask is not None}
-    if not found or (b.generation == 3 and any(x.mask is None for x in inputs)):
+    newer = ors_masks(b.version)
+    if not found or (newer and any(x.mask is None for x in inputs)):
         return None
-    if len(found) == 1:
-        return next(iter(found.values()))
-    raise Refusal("a merge of inputs with different masks; Keras versions disagree on its mask")
+    join = partial(a.logical_or if newer else a.logical_and, b)
+    return reduce(join, found.values())
 
 
 def _align(b: Builder, xs: Sequence[Value]) -> list[Value]:
@@ -52,7 +52,7 @@ def elementwise(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
     y = reduce(merge, aligned)
     if layer.class_name == "Average":
         y = a.divide(b, y, float(len(x)))
-    return replace(y, mask=merge_masks(b, [one for one in x if isinstance(one, Value)]))
+    return replace(y, mask=merge_masks(b, aligned))
 
 
 def _merge_kept(
@@ -96,26 +96,14 @@ def concatenate(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
     values = [b.value(one) for one in x]
     axis = s.normalize_axis(values[0], layer.config["axis"])
     y = s.concatenate(b, values, axis)
-    if all(one.mask is None for one in values):
-        return y
-    if b.generation < 3 or all(one.mask is not None for one in values):
-        return replace(y, mask=_join_masks(b, values, axis))
-    return replace(y, mask=_join_masks(b, values, axis))
-
-
-def _join_masks(b: Builder, values: Sequence[Value], axis: int) -> Value | None:
-    """Join the masks in time, or keep the steps that all inputs keep."""
-    if axis == 1:
-        masks = [
-            x.mask if x.mask is not None
-            else s.broadcast_to(b, b.constant(True), s.dynamic_shape(b, x)[:2])
-            for x in values
-        ]  # fmt: skip
-        return s.concatenate(b, masks, 1)
-    found = [x.mask for x in values if x.mask is not None]
-    if b.generation == 3 and len(found) < len(values):
-        return None
-    return reduce(lambda left, right: a.logical_and(b, left, right), found)
+    if axis != 1 or all(one.mask is None for one in values):
+        return replace(y, mask=merge_masks(b, values))
+    masks = [
+        one.mask if one.mask is not None
+        else s.broadcast_to(b, b.constant(True), s.dynamic_shape(b, one)[:2])
+        for one in values
+    ]  # fmt: skip
+    return replace(y, mask=s.concatenate(b, masks, 1))
 
 
 @rule("Dot")

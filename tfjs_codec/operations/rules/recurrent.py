@@ -251,6 +251,8 @@ def _read_call(b: Builder, layer: KerasLayer, x: Any) -> Given:
         listed = list(given) if isinstance(given, list | tuple) else [given]
         states = [f.real(b, b.value(each)) for each in listed]
     mask = b.seen_mask(value)
+    if mask is not None and mask.rank != 2:
+        raise Refusal(f"a mask of shape {list(mask.shape)}, not (batch, time)")
     if mask is not None and states and b.generation > 2:
         b.warn(
             "outputs before the first step that is not masked are zeros, as Keras computes them "
