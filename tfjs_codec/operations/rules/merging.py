@@ -44,15 +44,16 @@ _MERGES: dict[str, Callable[..., Value]] = {
 @rule(*_MERGES)
 def elementwise(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
     """The operation of that name on all inputs."""
-    aligned = _align(b, [b.value(one) for one in x])
+    values = [b.value(one) for one in x]
+    aligned = _align(b, values)
     merge = partial(_MERGES[layer.class_name], b)
-    masks = [one.mask if isinstance(one, Value) else None for one in x]
+    masks = [one.mask for one in values]
     if replaces_masked(layer.class_name, b.version) and any(mask is not None for mask in masks):
         return _merge_kept(b, layer.class_name, merge, aligned, masks)
     y = reduce(merge, aligned)
     if layer.class_name == "Average":
         y = a.divide(b, y, float(len(x)))
-    return replace(y, mask=merge_masks(b, aligned))
+    return replace(y, mask=merge_masks(b, values))
 
 
 def _merge_kept(
