@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tfjs_codec.conversion.destinations import Files, publish
 from tfjs_codec.conversion.expression import express_keras
 from tfjs_codec.conversion.job import KERAS_GRAPH, Job
@@ -131,7 +133,7 @@ def _check_scales(keras: KerasModel) -> None:
     """
     for graph in keras.graph.graphs():
         scales = {
-            layer.name: abs(float(layer.config["scale"]))
+            layer.name: float(np.abs(layer.config["scale"]).max(initial=0))
             for layer in graph.layers
             if layer.class_name == "Rescaling"
         }
