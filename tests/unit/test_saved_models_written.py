@@ -20,7 +20,8 @@ FILES = [
     ("activations", "keras-3.15.keras"), ("attention", "tf_keras-2.19.h5"),
     ("bidirectional", "keras-3.15.keras"), ("dict_input_output", "keras-3.15.keras"),
     ("multi_input_output", "tf_keras-2.19.h5"), ("nested_twice", "keras-3.15.keras"),
-    ("normalizing", "keras-3.15.keras"), ("odd_names", "keras-3.15.keras"), ("slashed_names", "tf_keras-2.19.h5"),
+    ("normalizing", "keras-3.15.keras"),
+    ("odd_names", "keras-3.15.keras"), ("slashed_names", "tf_keras-2.19.h5"),
 ]  # fmt: skip
 GRAPHS = ["graph_control", "graph_conv_bn", "graph_tables", "graph_v1_loops", "graph_einsums"]
 
