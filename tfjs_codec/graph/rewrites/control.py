@@ -9,13 +9,37 @@ from tfjs_codec.ir.graph import Node, Ref, Shape
 
 @op("TensorListConcatV2", because=WRONG)
 def concat_list(build: Build, node: Node) -> list[Ref] | None:
-    """Write the shape of the elements as an attribute; tfjs does not return their lengths."""
+    """Join the elements, which tfjs gives one shape, without the lengths, which it lacks."""
     sizes = build.numbers(node.inputs[1])
     if build.uses(node, 1):
         build.refuse("tfjs does not return the lengths of the elements it joins")
-    shape = Shape(None if sizes is None or sizes == [-1] else tuple(sizes))
-    kind = node.attrs["element_dtype"]
-    return build.same("TensorListConcat", node.inputs[0], element_dtype=kind, element_shape=shape)
+    kind, items = str(node.attrs["element_dtype"]), _items(build, node.inputs[0])
+    if len(items) > 1:
+        joined = {"N": len(items), "Tidx": "int32", "T": kind}
+        return build.same("ConcatV2", *items, build.scalar(0), **joined)
+    if sizes is not None and sizes != [-1]:
+        attrs = {"element_dtype": kind, "element_shape": Shape(tuple(sizes))}
+        return build.same("TensorListConcat", node.inputs[0], **attrs)
+    attrs = {"element_dtype": kind, "num_elements": -1}
+    stack = build.op("TensorListStack", node.inputs[0], build.scalar(-1), **attrs)
+    shape = build.op("Shape", stack, T=kind, out_type="int32")
+    rest = build.strided_slice(shape, build.ints(2), build.ints(0), build.ints(1), end_mask=1)
+    target = build.concat(build.ints(-1), rest)
+    return build.same("Reshape", stack, target, T=kind, Tshape="int32")
+
+
+def _items(build: Build, handle: Ref) -> list[Ref]:
+    """Return all elements of a list if each was set before, at a constant place."""
+    made, found = build.nodes[handle.node], dict[int, Ref]()
+    while made.op == "TensorListSetItem":
+        place = build.numbers(made.inputs[1])
+        if place is None:
+            return []
+        found.setdefault(place[0], made.inputs[2])
+        made = build.nodes[made.inputs[0].node]
+    count = build.numbers(made.inputs[1]) if made.op == "TensorListReserve" else None
+    whole = count is not None and sorted(found) == list(range(count[0]))
+    return [found[place] for place in sorted(found)] if whole else []
 
 
 @op("TensorListSplit", because=WRONG)

@@ -138,9 +138,9 @@ def reduce_segments(build: Build, node: Node) -> list[Ref] | None:
     mask = build.expand_dims(here, 2, "bool")
     chosen = build.op("SelectV2", mask, build.expand_dims(rows, 0, build.dtype), neutral)
     made = build.op(name, chosen, build.ints(1), keep_dims=False, Tidx="int32")
-    if not number and name != "Prod":  # a segment without rows
+    if name != "Prod":  # a segment without rows; webgl knows no extreme beyond 1e20
         some = build.op("Any", here, build.ints(1), keep_dims=True, Tidx="int32")
-        made = build.op("SelectV2", some, made, build.number(0))
+        made = build.op("SelectV2", some, made, neutral if number else build.number(0))
     rest = [build.sizes(x, 1, rank - 1)] if rank > 1 else []
     target = build.concat(count, *rest) if rest else count
     return build.same("Reshape", made, target, Tshape="int32")

@@ -34,12 +34,12 @@ def compare(build: Build, node: Node) -> list[Ref] | None:
 
 @op(
     *("BatchToSpaceND", "BroadcastTo", "GatherNd", "GatherV2", "ReverseV2", "Roll", "SelectV2"),
-    *("SpaceToBatchND", "Split", "SplitV", "Tile", "Transpose", "Unpack"),
+    *("SpaceToBatchND", "Split", "SplitV", "StridedSlice", "Tile", "Transpose", "Unpack"),
     because=WRONG,
 )
 def move(build: Build, node: Node) -> list[Ref] | None:
     """Move the numbers of strings."""
-    if build.dtype != "string":
+    if build.dtype != "string" or (node.op == "StridedSlice" and _is_plain(build, node)):
         return None
     inputs, start, texts = list(node.inputs), build.scalar(0), []
     for place, x in enumerate(node.inputs):
@@ -66,6 +66,12 @@ def move(build: Build, node: Node) -> list[Ref] | None:
         _look_up(build, table, Ref(moved.node, number), empty, "int32", "string")
         for number in range(count)
     ]
+
+
+def _is_plain(build: Build, node: Node) -> bool:
+    """Tell whether a slice takes all strings between its bounds."""
+    strides = build.numbers(node.inputs[3])
+    return strides is not None and set(strides) <= {1}
 
 
 _PART = re.compile(rb"(\\.|[A-Z]|\[|\])", re.DOTALL)
