@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import layers_interpreter
 import numpy as np
 from compare import assert_close
 from keras_server import KerasServer
@@ -80,11 +81,14 @@ class Checker:
         suffix: str = ".keras",
         backend: str = "wasm",
         atol: float = 1e-5,
+        in_numpy: bool = False,
         **choices: Any,
     ) -> tfjs_codec.Report:
         """Fail unless *model* predicts in tfjs what it predicts in Keras, as layers and as a graph.
 
-        *choices* are options of the conversion to layers, which is then the only one.
+        With *in_numpy* so must its file, and its Layers model in the interpreter of Layers; that
+        and the translation to graphs share nothing, and check each other. *choices* are options
+        of the conversion to layers, which is then the only one.
 
         Raises:
             KerasError: Keras takes no such model.
@@ -93,12 +97,26 @@ class Checker:
         name = hashlib.sha256(json.dumps(model).encode()).hexdigest()[:16]
         source = self._directory / f"{name}{suffix}"
         want = self._keras.make(model, inputs, source)
-        if not choices:
+        if in_numpy:
+            with suppress(UnsupportedModelError):
+                assert_close(_predict(source, inputs), want, atol=atol)
             with suppress(UnsupportedModelError):
                 web = self._directory / f"{name}_graph"
                 tfjs_codec.convert(source, web, to="graph")
                 assert_close(self._tfjs.predict(web, inputs, backend), want, atol=atol)
-        report = tfjs_codec.convert(source, self._directory / name, **choices)
+        web = self._directory / name
+        report = tfjs_codec.convert(source, web, **choices)
         source.unlink()
-        assert_close(self._tfjs.predict(self._directory / name, inputs, backend), want, atol=atol)
+        assert_close(self._tfjs.predict(web, inputs, backend), want, atol=atol)
+        if in_numpy:
+            assert_close(layers_interpreter.load(web).predict(inputs), want, atol=atol)
+            assert_close(_predict(web, inputs), want, atol=atol)
         return report
+
+
+def _predict(source: Path, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    with tfjs_codec.load(source) as model:
+        found = model.predict(inputs)
+    if isinstance(found, dict):
+        return list(found.values())
+    return found if isinstance(found, list) else [found]

@@ -25,6 +25,9 @@ inner = keras.Sequential([L.InputLayer((6,)), L.Dense(5, activation="relu"), L.D
 model = keras.Model(words, L.Dense(2)(inner(L.BatchNormalization()(x))))
 fed = np.arange(12, dtype="int32").reshape(2, 6) % 10
 tfjs_codec.save_keras_model(model, "web", quantize={"uint8": []})
+tfjs_codec.save_keras_model(model, "graph", to="graph")
+ours = tfjs_codec.load(model).predict(fed)
+np.testing.assert_allclose(ours, model.predict(fed, verbose=0), rtol=1e-4, atol=1e-5)
 np.savez("io.npz", fed, model.predict(fed, verbose=0))
 """
 
@@ -67,4 +70,5 @@ def test_a_live_model_predicts_the_same(script, module, backend, tensorflow, tfj
     subprocess.run([*command, "-c", script, module], check=True, cwd=tmp_path)
     with np.load(tmp_path / "io.npz") as recorded:
         fed, expected = (recorded[name] for name in recorded.files)
-    assert_close(tfjs.predict(tmp_path / "web", [fed]), [expected])
+    for target in ("web", "graph")[: 2 if script is SCRIPT else 1]:
+        assert_close(tfjs.predict(tmp_path / target, [fed]), [expected])

@@ -63,7 +63,26 @@ class TfjsNode(JsonLines):
         fed = {key: encode(value) for key, value in inputs.items()}
         return self._predict(model_dir, backend, inputs=fed, outputs=list(outputs))
 
+    def call(
+        self, model_dir: str | Path, inputs: Mapping[str, np.ndarray], form: str
+    ) -> list[np.ndarray] | dict[str, np.ndarray]:
+        """Call ``predict`` of the graph model in *model_dir*, as a page does.
+
+        *form* is that of the argument: ``tensor``, ``array`` or ``map``.
+
+        Raises:
+            TfjsError: as :meth:`predict`.
+        """
+        fed = {key: encode(value) for key, value in inputs.items()}
+        reply = self._answer(model_dir, "wasm", inputs=fed, form=form)
+        outputs = [decode(value) for value in reply["outputs"]]
+        return dict(zip(reply["keys"], outputs, strict=True)) if "keys" in reply else outputs
+
     def _predict(self, model_dir: str | Path, backend: str, **request: Any) -> list[np.ndarray]:
+        reply = self._answer(model_dir, backend, **request)
+        return [decode(value) for value in reply["outputs"]]
+
+    def _answer(self, model_dir: str | Path, backend: str, **request: Any) -> dict[str, Any]:
         request |= {"model": str(Path(model_dir).resolve()), "backend": backend}
         try:
             reply = self.ask(request)
@@ -71,4 +90,4 @@ class TfjsNode(JsonLines):
             raise TfjsError("load", str(error)) from None
         if "error" in reply:
             raise TfjsError(reply["stage"], reply["error"])
-        return [decode(value) for value in reply["outputs"]]
+        return reply

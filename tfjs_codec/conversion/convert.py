@@ -138,9 +138,12 @@ def _to_graph(job: Job, model: Loaded) -> Report:
     if isinstance(model, TfjsGraph):
         return _write_layers(job, model)
     heeded = ("signature_name",) if isinstance(model, TensorFlowGraph) else KERAS_GRAPH
+    source = model.weights if isinstance(model, TfjsLayers) else ()
+    if any(weight.quantized for weight in source):
+        heeded = (*heeded, "dequantize")
     job.check_heeded("a graph model", *SHARDS, "structured_outputs", *heeded)
     graph = express_graph(model, job)
-    planned = tfjs_graph.plan(graph, job.options)
+    planned = tfjs_graph.plan(graph, job.options, source)
 
     def write(stage: Stage) -> Written:
         return tfjs_graph.write(graph, planned, stage, job.options, job.progress)

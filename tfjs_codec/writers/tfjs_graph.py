@@ -38,13 +38,18 @@ _PRODUCER = 1882  # GraphDef version of TensorFlow 2.19; tfjs wants one, and rea
 _STRUCTURE = "structuredOutputKeys"
 
 
-def plan(graph: Graph, options: ConvertOptions) -> Plan:
+def plan(graph: Graph, options: ConvertOptions, source: Iterable[Weight] = ()) -> Plan:
     """Decide which weight goes where, from names, shapes and dtypes alone.
+
+    Quantised weights of *source* that are constants of *graph* stay as they are stored.
 
     Raises:
         UsageError: The quantisation options contradict each other.
     """
-    weights = [Weight(name, tensor) for name, tensor in constants(graph).items()]
+    stored = {id(weight.tensor): weight.quantized for weight in source}
+    weights = [
+        Weight(name, tensor, stored.get(id(tensor))) for name, tensor in constants(graph).items()
+    ]
     groups: list[list[Weight]]
     if options.split_weights_by_layer:
         scopes: dict[str, list[Weight]] = {}

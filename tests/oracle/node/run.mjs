@@ -2,8 +2,9 @@
 // line on stdout. It lives as long as its stdin, so that hundreds of small models take seconds.
 //
 // Request  {"model": directory of model.json, "backend": "cpu" | "wasm", "inputs": [tensor, …]};
-//          of a graph model also "inputs": {signature key: tensor}, "outputs": [signature key, …]
-// Reply    {"outputs": [tensor, …]} or {"stage": "load" | "predict", "error": text}
+//          of a graph model also "inputs": {signature key: tensor}, "outputs": [signature key, …];
+//          "form": "tensor", "array" or "map" calls model.predict on one, and it may return a map
+// Reply    {"outputs": [tensor, …], "keys": [key, …] of a map} or {"stage": "load" | "predict", "error": text}
 // tensor   {"dtype": "float32" | "int32" | "bool", "shape": [...], "data": base64 of its bytes}
 //          {"dtype": "string", "shape": [...], "data": [text, …]}
 import readline from 'node:readline';
@@ -49,7 +50,17 @@ function executeGraph(model, inputs, outputs) {
   }
 }
 
-async function answer({model: directory, backend, inputs, outputs}) {
+function predictGraph(model, inputs, form) {
+  const fed = Object.values(inputs).map(decode);
+  const forms = {
+    tensor: () => fed[0],
+    array: () => fed,
+    map: () => Object.fromEntries(Object.keys(inputs).map((key, i) => [key, fed[i]])),
+  };
+  return model.predict(forms[form]());
+}
+
+async function answer({model: directory, backend, inputs, outputs, form}) {
   let stage = 'load', model;
   tf.engine().startScope();
   try {
@@ -57,8 +68,12 @@ async function answer({model: directory, backend, inputs, outputs}) {
     const graph = await isGraph(directory);
     model = await (graph ? tf.loadGraphModel : tf.loadLayersModel)(fromDirectory(directory));
     stage = 'predict';
-    const result = await (graph ? executeGraph : predictLayers)(model, inputs, outputs);
-    return {outputs: await Promise.all([result].flat().map(encode))};
+    const result = await (form ? predictGraph(model, inputs, form) :
+        (graph ? executeGraph : predictLayers)(model, inputs, outputs));
+    const isMap = !Array.isArray(result) && !(result instanceof tf.Tensor);
+    const tensors = isMap ? Object.values(result) : [result].flat();
+    const encoded = await Promise.all(tensors.map(encode));
+    return isMap ? {outputs: encoded, keys: Object.keys(result)} : {outputs: encoded};
   } catch (error) {
     return {stage, error: String(error?.message ?? error).slice(0, 2000)};
   } finally {
