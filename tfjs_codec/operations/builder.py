@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
+from itertools import count, islice
 from math import prod
 from typing import Any, Protocol
 
@@ -258,8 +258,7 @@ class Builder:
         self.shapes[Ref(name)] = tuple(tensor.shape)
         return Value(Ref(name), tuple(tensor.shape), dtype)
 
-    def weight(self, layer: KerasLayer, role: str) -> Value:
-        """Return the variable *role* of *layer*; it is one constant, however often it is used."""
+    def _tensor(self, layer: KerasLayer, role: str) -> LazyTensor:
         tensor = layer.weights.get(role)
         if tensor is None:
             raise CorruptFileError(
@@ -267,6 +266,17 @@ class Builder:
                 path=self.model.path,
                 where=f"layer '{layer.name}'",
             )
+        return tensor
+
+    def content(self, layer: KerasLayer, role: str) -> Array:
+        """Return the values of a small variable as float32, for constants computed of them."""
+        tensor = self._tensor(layer, role)
+        self._pay("derived_bytes", 4 * prod(tensor.shape), "the size in bytes of its constants")
+        return as_float32(tensor).numpy()
+
+    def weight(self, layer: KerasLayer, role: str) -> Value:
+        """Return the variable *role* of *layer*; it is one constant, however often it is used."""
+        tensor = self._tensor(layer, role)
         if id(tensor) not in self._weights:
             made = self._weights[id(tensor)] = self.lazy(as_float32(tensor), name=role)
             self.weights[made.ref.node] = tensor
@@ -344,7 +354,7 @@ class Builder:
         It must be one of those made after *since* nodes were there, and have no layer's name yet.
         """
         old, first = results[0].ref.node, results[0].ref
-        recent = list(self.nodes)[since:]
+        recent = list(islice(reversed(self.nodes), len(self.nodes) - since))[::-1]
         fixed = old not in recent or self.nodes[old].op in ("Const", "Placeholder")
         if fixed or first.output or old in self._layers or name in self.nodes:
             return results

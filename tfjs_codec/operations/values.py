@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 from tfjs_codec.ir.graph import Ref
@@ -89,6 +90,7 @@ def _reach(dtype: str) -> set[str]:
     return found
 
 
+@cache
 def result_dtype(*dtypes: str) -> str:
     """Return the dtype that Keras gives to arithmetic on *dtypes*."""
     if "string" in dtypes:

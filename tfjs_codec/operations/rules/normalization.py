@@ -32,10 +32,16 @@ def batch_normalization(b: Builder, layer: KerasLayer, x: Value) -> Value:
     axis, *more = s.normalize_axes(x, layer.config["axis"])
     if more:
         raise Refusal("a batch normalisation over several axes")
-    return c.batch_normalization(
-        b, x, b.weight(layer, "moving_mean"), b.weight(layer, "moving_variance"), axis,
-        _optional(b, layer, "beta"), _optional(b, layer, "gamma"), layer.config["epsilon"],
-    )  # fmt: skip
+    factor = 1 / np.sqrt(b.content(layer, "moving_variance") + np.float32(layer.config["epsilon"]))
+    if "gamma" in layer.weights:
+        factor = factor * b.content(layer, "gamma")
+    shift = -(b.content(layer, "moving_mean") * factor)
+    if "beta" in layer.weights:
+        shift = b.content(layer, "beta") + shift
+    x = f.real(b, x)
+    scale, offset = b.constant(factor, name="scale"), b.constant(shift, name="offset")
+    y = a.multiply(b, x, c.along(b, scale, x, [axis]))
+    return a.add(b, y, c.along(b, offset, x, [axis]))
 
 
 @rule("LayerNormalization")
