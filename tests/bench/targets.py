@@ -13,7 +13,9 @@ wall-clock time on webgl in a headless Chromium. A form that does not convert or
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,21 +33,17 @@ ROUNDS = 13  # the first two are not counted
 def convert(source: Path, official: str | None) -> dict[str, Path]:
     """Return the directories of the forms of ``source.keras`` that there are."""
     found = {form: source.parent / f"{source.stem} as {form}" for form in FORMS}
-    plans = {
-        FORMS[0]: (source, "layers"),
-        FORMS[1]: (source, "graph"),
-        FORMS[2]: (source.with_suffix(""), "graph"),
-    }
-    for form, (given, target) in plans.items():
-        try:
+    for form, given, target in (
+        (FORMS[0], source, "layers"),
+        (FORMS[1], source, "graph"),
+        (FORMS[2], source.with_suffix(""), "graph"),
+    ):
+        with contextlib.suppress(TfjsCodecError):
             tfjs_codec.convert(given, found[form], to=target, force=True)
-        except TfjsCodecError as error:
-            print(f"{source.stem}, {form}: {error}", file=sys.stderr)
-            del found[form]
     made = [official, "--input_format=tf_saved_model", source.with_suffix(""), found[FORMS[3]]]
     if official is None or subprocess.run(made, check=False, capture_output=True).returncode:
-        del found[FORMS[3]]
-    return found
+        shutil.rmtree(found[FORMS[3]], ignore_errors=True)
+    return {form: folder for form, folder in found.items() if folder.exists()}
 
 
 def in_node(forms: dict[str, Path], backend: str) -> list[Any]:
