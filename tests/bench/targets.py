@@ -18,6 +18,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,14 @@ def convert(source: Path, official: str | None) -> dict[str, Path]:
     ):
         with contextlib.suppress(TfjsCodecError):
             tfjs_codec.convert(given, found[form], to=target, force=True)
-    made = [official, "--input_format=tf_saved_model", source.with_suffix(""), found[FORMS[3]]]
-    if official is None or subprocess.run(made, check=False, capture_output=True).returncode:
-        shutil.rmtree(found[FORMS[3]], ignore_errors=True)
+    shutil.rmtree(found[FORMS[3]], ignore_errors=True)
+    if official is not None:
+        with tempfile.TemporaryDirectory() as scratch:  # the program takes no spaces in paths
+            given, made = Path(scratch, "given"), Path(scratch, "made")
+            given.symlink_to(source.with_suffix("").resolve())
+            command = [official, "--input_format=tf_saved_model", given, made]
+            if not subprocess.run(command, check=False, capture_output=True).returncode:
+                shutil.move(made, found[FORMS[3]])
     return {form: folder for form, folder in found.items() if folder.exists()}
 
 
