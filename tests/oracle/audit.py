@@ -201,7 +201,8 @@ VALUES: dict[str, list[Any]] = {
     "backward_layer": [inner("LSTM", units=3, go_backwards=True, activation="relu")],
     "activity_regularizer": ["l2"], "power_iterations": [2], "implementation": [1],
     "factor": [0.5], "value_range": [[0, 1]], "mode": ["horizontal", "log"], "l1": [0.1],
-    "l2": [0.1], "name": ["other"], "batch_size": [2], "input_shape": [[5, 4]],
+    "l2": [0.1], "causal": [],  # tf_keras does not write it
+    "name": ["other"], "batch_size": [2], "input_shape": [[5, 4]],
 }  # fmt: skip
 KINDS: dict[str, list[Any]] = {
     "initializer": ["ones"], "regularizer": ["l2"], "constraint": ["non_neg", "max_norm"],

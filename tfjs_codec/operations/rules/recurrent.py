@@ -275,7 +275,7 @@ def _check(b: Builder, layer: KerasLayer, mask: Value | None) -> None:
         raise Refusal(
             "it is called with training=True and stays random", "Build the model without it."
         )
-    if config.get("time_major") and mask is not None:
+    if _time_major(layer) and mask is not None:
         raise Refusal("a mask in a time_major layer")
     if zero_masked and not config["return_sequences"]:
         raise Refusal("zero_output_for_mask with a mask, for the last step alone")
@@ -383,7 +383,7 @@ def _call(b: Builder, layer: KerasLayer, given: Given) -> list[Value]:
     config = layer.config
     _check(b, layer, given.mask)
     keep_all, backwards = bool(config.get("return_sequences")), bool(config.get("go_backwards"))
-    if config.get("time_major"):
+    if _time_major(layer):
         given = replace(given, x=_swap(b, given.x))
     first = config.get("data_format") == "channels_first" and given.x.rank > 3
     if first:
@@ -395,7 +395,7 @@ def _call(b: Builder, layer: KerasLayer, given: Given) -> list[Value]:
         mask = y.mask
         y = _frames(b, y, to_channels_first) if keep_all else to_channels_first(b, y)
         y, states = replace(y, mask=mask), [to_channels_first(b, each) for each in states]
-    if config.get("time_major") and keep_all:
+    if _time_major(layer) and keep_all:
         y = _swap(b, y)
     return [y, *states]
 
@@ -499,7 +499,9 @@ _MERGES: dict[str, Callable[[Builder, Value, Value], Value]] = {
 
 
 def _time_major(layer: KerasLayer) -> bool:
-    return bool(layer.config.get("time_major"))
+    """Tell whether time comes before the batch; ConvLSTMs of Keras 2 say so and ignore it."""
+    convolves = layer.class_name in CLASSES and _convolves(layer)
+    return bool(layer.config.get("time_major")) and not convolves
 
 
 def _in_step(forward: KerasLayer, backward: KerasLayer) -> bool:
