@@ -1,7 +1,7 @@
 """Convert in child processes whose system calls fail or kill them.
 
 Reads requests from standard input, one JSON object a line, and answers each with one:
-``source``, ``destination``, ``action``, ``number``, ``call``, ``exchange``. The *action* is what
+``source``, ``destination``, ``to``, ``action``, ``number``, ``call``, ``exchange``. The *action* is what
 happens at the *number*-th (from 1) system call that changes the disk, or the *number*-th *call* if
 that is not empty: ``kill`` (the process is gone, as by SIGKILL) or the name of an error such as
 ``ENOSPC``. Without *exchange* directories cannot be swapped, as on other systems than Linux.
@@ -71,8 +71,10 @@ def convert(request: dict[str, Any]) -> None:
     error = None
     try:
         sharded = not Path(request["destination"]).suffix
-        size = {"shard_size_bytes": SHARD_BYTES} if sharded else {}
-        tfjs_codec.convert(request["source"], request["destination"], force=True, **size)
+        options = {"to": request.get("to")}
+        if sharded and options["to"] != "savedmodel":
+            options["shard_size_bytes"] = SHARD_BYTES
+        tfjs_codec.convert(request["source"], request["destination"], force=True, **options)
     except Exception as caught:  # noqa: BLE001  the test says which are allowed
         error = f"{type(caught).__name__}: {caught}"
     faults.answer(error)

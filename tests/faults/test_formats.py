@@ -13,8 +13,13 @@ import pytest
 from keras_files import dense_h5
 from test_costs import FLOAT, X, constant, graph, node, tensor
 
+from tfjs_codec.outputs import FILES, TARGETS
+
 FAULTY = Path(__file__).with_name("faulty.py")
-NAMES = ("back.h5", "back.keras", "back.weights.h5", "back.npz", "graph")
+# Every row of the tables of outputs: files by their suffixes, and directories by their targets.
+NAMES = (*(f"back{row.suffixes[0]}" for row in FILES), "web.zip",
+         *(target for target in TARGETS if target not in (*(row.name for row in FILES), "auto")),
+         )  # fmt: skip
 
 
 class Runner:
@@ -34,9 +39,11 @@ class Runner:
         )
 
     def __call__(self, age: str, destination: Path, action: str = "", number: int = 0):
-        source = self.sources[age][destination.name == "graph"]
+        name = destination.name
+        source = self.sources[age][name == "graph"]
         request = {"source": str(source), "destination": str(destination), "action": action,
-                   "number": number, "call": "", "exchange": True}  # fmt: skip
+                   "number": number, "call": "", "exchange": True,
+                   "to": name if name in TARGETS else None}  # fmt: skip
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
@@ -54,7 +61,8 @@ def convert(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 def held(path: Path) -> object:
     if path.is_dir():
-        return {each.name: each.read_bytes() for each in path.iterdir()}
+        files = (each for each in path.rglob("*") if each.is_file())
+        return {str(each.relative_to(path)): each.read_bytes() for each in files}
     return path.read_bytes() if path.exists() else None
 
 
@@ -66,6 +74,7 @@ def put(path: Path, content: object) -> None:
     else:
         path.mkdir(parents=True)
         for name, data in content.items():
+            (path / name).parent.mkdir(exist_ok=True)
             (path / name).write_bytes(data)
 
 
