@@ -1,10 +1,10 @@
 """Convert in child processes whose system calls fail or kill them.
 
 Reads requests from standard input, one JSON object a line, and answers each with one:
-``source``, ``destination``, ``to``, ``action``, ``number``, ``call``, ``exchange``. The *action* is what
-happens at the *number*-th (from 1) system call that changes the disk, or the *number*-th *call* if
-that is not empty: ``kill`` (the process is gone, as by SIGKILL) or the name of an error such as
-``ENOSPC``. Without *exchange* directories cannot be swapped, as on other systems than Linux.
+``source``, ``destination``, ``to``, ``action``, ``number``, ``call``, ``exchange``. The *action*
+is what happens at the *number*-th (from 1) system call that changes the disk, or the *number*-th
+*call* if that is not empty: ``kill`` (the process is gone, as by SIGKILL) or the name of an error
+such as ``ENOSPC``. Without *exchange* directories cannot be swapped, as elsewhere than on Linux.
 
 The answer has the ``calls`` that were made, in order, and ``error``: class and text of what was
 raised, None if nothing was or the child is gone.

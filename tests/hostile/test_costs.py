@@ -37,7 +37,9 @@ Maker = Callable[[Path], Path | None]
 CASES: dict[str, tuple[Maker, dict[str, Any], str | None, str]] = {}
 
 
-def case(name: str, error: str | None, text: str = "", **request: Any) -> Callable[[Maker], Maker]:
+def case(
+    name: str, error: str | None, text: str = "", /, **request: Any
+) -> Callable[[Maker], Maker]:
     def add(make: Maker) -> Maker:
         CASES[name] = (make, request, error, text)
         return make
@@ -414,6 +416,42 @@ for _output in ([["a", 0, 1]], [["a", 0, 9]], [["a", 3, 0]], [["b", 0, 0]], [["a
 for _number in (1e308, -1e308, 1e39, [1e308] * 3, [[1e308]]):
     sequential(f"scale_{_number}", [3], [layer("Rescaling", "r", scale=_number, offset=0)], {},
                REFUSED, "beyond what float32 holds")  # fmt: skip
+
+
+# --- damaged models ------------------------------------------------------------------------------
+
+INNER = {"class_name": "Sequential", "name": "s", "config": {"name": "s", "layers": [
+    layer("Dense", "d", units=2, batch_input_shape=[None, 3])]}}  # fmt: skip
+EMPTY = {"class_name": "Functional", "config": functional([], [], [])["config"]}
+ON_ANOTHER = functional(
+    [input_entry("x", [None, 4]), {**INNER, "inbound_nodes": [[["x", 0, 0, {}]]]}],
+    [["x", 0, 0]], [["s", 0, 0]],
+)  # fmt: skip
+WEIGHTS = {"s": [("d/kernel:0", np.ones((3, 2))), ("d/bias:0", np.ones(2))]}
+
+
+def tfjs(config: dict[str, Any], weights: dict[str, np.ndarray]) -> Maker:
+    def write(path: Path) -> Path:
+        write_model(path, weights)
+        index = json.loads((path / "model.json").read_text())
+        index |= {"format": "layers-model", "modelTopology": {"model_config": config}}
+        (path / "model.json").write_text(json.dumps(index))
+        return path
+
+    return write
+
+
+DENSE = {"d/kernel": np.ones((3, 2), np.float32), "d/bias": np.ones(2, np.float32)}
+for _target in ({}, {"to": "graph"}, {"to": "layers"}):
+    file(f"empty_{_target.get('to')}.h5", lambda: h5_model(EMPTY, {}),
+         "CorruptFileError", "the model has no layers", options=_target)  # fmt: skip
+    file(f"another_shape_{_target.get('to')}.h5", lambda: h5_model(ON_ANOTHER, WEIGHTS),
+         REFUSED, "its input 0 has shape [None, 3]", options=_target)  # fmt: skip
+for _name in ("web", "back.keras", "back.h5"):
+    case(f"empty_tfjs_{_name}", REFUSED, "the model has no layers", name=_name)(tfjs(EMPTY, {}))
+    case(f"another_shape_tfjs_{_name}", REFUSED, "'d/kernel' has shape [3, 2]", name=_name)(
+        tfjs(ON_ANOTHER, DENSE)
+    )
 
 
 # --- the test ----------------------------------------------------------------------------------

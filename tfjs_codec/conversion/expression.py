@@ -131,6 +131,7 @@ def express_keras(model: Loaded, job: Job) -> tuple[KerasModel, Report]:
             hint="Its weights can be written as .npz." if is_graph else _ARCHITECTURE,
         )  # fmt: skip
     if isinstance(model, TfjsLayers) and not job.replacements:
+        _check_topology(model)
         keras, report = job.read_back(model), Report(model.path, "", model.format)
         keras = rename_layers(keras, job.options.rename)
         if model.training_config is not None:

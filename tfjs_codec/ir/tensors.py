@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tfjs_codec.errors import NONSENSE, CorruptFileError, TfjsCodecError
+
 Array = NDArray[np.generic]
 _PIECE_BYTES = 1 << 20  # of a formula's values at a time; their indices take four times as much
 
@@ -91,8 +93,14 @@ class DerivedTensor(LazyTensor):
         self._compute = compute
 
     def numpy(self) -> Array:
-        with np.errstate(all="ignore"):  # the values may be any
-            array = np.asarray(self._compute(), dtype=np.float32, order="C")
+        try:
+            with np.errstate(all="ignore"):  # the values may be any
+                array = np.asarray(self._compute(), dtype=np.float32, order="C")
+        except TfjsCodecError:
+            raise
+        except NONSENSE as error:
+            text = f"the values do not fit its layer ({type(error).__name__}: {error})"
+            raise CorruptFileError(text, where=self.name) from error
         if array.shape != self.shape:
             raise AssertionError(f"{self.name}: computed {array.shape}, declared {self.shape}")
         return array

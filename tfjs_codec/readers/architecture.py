@@ -79,6 +79,8 @@ def read_architecture(
     generation, warnings = detect_generation(entry, keras_version)
     reader = _Reader(generation, limits, list(names), whole and generation > 1)
     graph = reader.model(entry, place)
+    if not graph.layers:
+        raise place.error("the model has no layers")
     return Architecture(graph, generation, reader.python_class, reader.shared_ids, warnings)
 
 

@@ -58,6 +58,8 @@ def check_layers_model(topology: JsonObject, weights: Mapping[str, Shape], path:
     entry = topology.get("model_config", topology)
     found.failures += _model(entry) if isinstance(entry, dict) else []
     graph = read_topology(topology, Place(path, "modelTopology"))
+    if not graph.layers:
+        found.failures.append("the model has no layers")
     if not graph.sequential:
         calls = sum(max(1, len(layer.calls)) for layer in graph.layers)
         if len(list(calls_in_order(graph))) != calls:
