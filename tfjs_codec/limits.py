@@ -59,6 +59,7 @@ class Limits:
     key_bytes: int = 16 << 20  # keys of variables.index, which stores only where they differ
     strings: int = 1_000_000  # in vocabularies and tensors; each takes about 50 bytes of memory
     steps: int = 1_000_000  # elements of compressed text, decoded one by one
+    loop_steps: int = 100_000  # iterations of a prediction in numpy; a step takes a millisecond
     derived_bytes: int = 256 << 20  # constants that layers and operations become in tfjs
     sandbox_memory_bytes: int = 2 << 30  # of the child process, beyond that of its parent
     sandbox_seconds: int = 600  # of its processor; a gigabyte takes about one

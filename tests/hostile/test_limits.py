@@ -104,6 +104,7 @@ CASES: dict[str, tuple[str, Maker]] = {
 }  # fmt: skip
 ELSEWHERE = {
     "stdin_bytes": "tests/faults/test_publishing.py",
+    "loop_steps": "tests/unit/test_interpreter.py",
     **dict.fromkeys(
         ("sandbox_memory_bytes", "sandbox_seconds", "sandbox_file_bytes"),
         "tests/faults/test_sandbox.py",

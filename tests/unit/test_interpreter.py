@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, UsageError
+from tfjs_codec.errors import (
+    CorruptFileError,
+    LimitExceededError,
+    UnsupportedModelError,
+    UsageError,
+)
 from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.graph.interpreter import run
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, const
 from tfjs_codec.ir.loaded import TfjsGraph
+from tfjs_codec.limits import Limits
 
 
 def graph(nodes, outputs, inputs=("x",), shape=()) -> Graph:
@@ -53,6 +60,15 @@ def test_a_loop_takes_what_is_outside():
     ]
     assert run(graph(nodes, ["a/exit"]), {"x": 1.5})["a/exit"] == 11.5
     assert run(graph(nodes, ["a/exit"]), {"x": 20})["a/exit"] == 20
+
+
+def test_a_loop_without_end_is_stopped():
+    body = node("y", "Mul", ("a/switch", 1), ("a/switch", 1))
+    nodes = [const("ten", np.float32(10)), *loop("a", "x", "ten", body)]
+    endless = replace(graph(nodes, ["a/exit"]), limits=Limits(loop_steps=50))
+    with pytest.raises(LimitExceededError, match="loop_steps = 50"):
+        run(endless, {"x": 1})
+    assert run(endless, {"x": 2})["a/exit"] == 16
 
 
 def test_a_loop_in_a_loop():

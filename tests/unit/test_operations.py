@@ -75,6 +75,43 @@ def test_the_output_of_a_layer_can_be_asked_for(model, tmp_path):
         tfjs_codec.convert(model, tmp_path / "web", outputs=["hidden"])
 
 
+def nested(tmp_path):
+    """``outer`` is called on ``in``, and has ``inner`` with the layer ``hidden``."""
+    kernel = np.arange(6).reshape(3, 2) - 2.0
+    hidden = [
+        input_entry("x", [None, 3]),
+        entry("Dense", "hidden", [[["x", 0, 0, {}]]], units=2, activation="relu"),
+    ]
+    inner = functional(hidden, [["x", 0, 0]], [["hidden", 0, 0]], "inner")
+    middle = [
+        input_entry("y", [None, 3]),
+        {**inner, "name": "inner", "inbound_nodes": [[["y", 0, 0, {}]]]},
+    ]
+    outer = functional(middle, [["y", 0, 0]], [["inner", 1, 0]], "outer")
+    layers = [
+        input_entry("in", [None, 3]),
+        {**outer, "name": "outer", "inbound_nodes": [[["in", 0, 0, {}]]]},
+        entry("Activation", "top", [[["outer", 1, 0, {}]]], activation="tanh"),
+    ]
+    weights = [("hidden/kernel:0", kernel), ("hidden/bias:0", np.zeros(2))]
+    file = tmp_path / "nested.h5"
+    config = functional(layers, [["in", 0, 0]], [["top", 0, 0]])
+    file.write_bytes(h5_model(config, {"outer": weights}))
+    return file
+
+
+@pytest.mark.parametrize("name", ["outer", "outer/inner", "outer/inner/hidden"])
+def test_the_output_of_an_inner_layer_is_asked_for_by_its_path(tmp_path, name):
+    web = tmp_path / "web"
+    tfjs_codec.convert(nested(tmp_path), web, to="graph", outputs=[name, "top"])
+    found = predict(web, X)
+    assert list(found) == [name, "top"]
+    np.testing.assert_allclose(found[name], HIDDEN)
+    np.testing.assert_allclose(found["top"], np.tanh(HIDDEN), rtol=1e-6)
+    with pytest.raises(UsageError, match="no layer 'hidden'"):
+        tfjs_codec.convert(nested(tmp_path), tmp_path / "other", to="graph", outputs=["hidden"])
+
+
 def logarithm(tmp_path):
     layers = [
         input_entry("in", [None, 3]),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from tfjs_codec.graph.kernels.core import KernelError
 from tfjs_codec.graph.kernels.lists import Table
 from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, sort_nodes
 from tfjs_codec.ir.tensors import Array
+from tfjs_codec.limits import Limits
 
 Values = dict[Ref, Any]
 
@@ -56,10 +57,11 @@ class Program:
                 "cannot be run in numpy", path=graph.path, problems=problems
             )
         self.graph = graph
-        self._tables: dict[str, Table] = {}
+        context = _Context(graph.path, graph.limits)
+        self._tables = context.tables
         everything = [Ref(name) for name in graph.initializer]
         filling = _plan(graph.initializer, (), _frames(graph.initializer), everything)
-        _run_steps(filling, {}, self._tables, graph.path)
+        _run_steps(filling, {}, context)
         wanted = [tensor.ref for tensor in graph.outputs.values()]
         self._plan = _plan(graph.nodes, (), _frames(graph.nodes), wanted)
 
@@ -69,6 +71,7 @@ class Program:
         Raises:
             UsageError: An input is missing, unknown, or of another shape or type.
             UnsupportedModelError: An operation cannot be computed for these inputs.
+            LimitExceededError: ``loop_steps``.
         """
         graph, values = self.graph, Values()
         for key in inputs.keys() - graph.inputs.keys():
@@ -78,7 +81,7 @@ class Program:
                 values[tensor.ref] = feed(key, tensor, inputs[key])
             elif graph.nodes[tensor.ref.node].op == "Placeholder":
                 raise UsageError(f"input {quote(key)} is missing")
-        _run_steps(self._plan, values, self._tables, graph.path)
+        _run_steps(self._plan, values, _Context(graph.path, graph.limits, self._tables))
         return {key: values[tensor.ref] for key, tensor in graph.outputs.items()}
 
 
@@ -287,13 +290,28 @@ def _loop(
 # --- Execution ------------------------------------------------------------------------------------
 
 
-def _run_steps(plan: _Plan, values: Values, tables: dict[str, Table], path: str) -> None:
+@dataclass(slots=True)
+class _Context:
+    """What all steps of a run share; ``iterations`` are those of all loops so far."""
+
+    path: str
+    limits: Limits
+    tables: dict[str, Table] = field(default_factory=dict)
+    iterations: int = 0
+
+    def iterate(self) -> None:
+        self.iterations += 1
+        what = "the number of iterations of all loops"
+        self.limits.check("loop_steps", self.iterations, what, path=self.path)
+
+
+def _run_steps(plan: _Plan, values: Values, context: _Context) -> None:
     """Add to *values* what the steps compute, and remove what is dropped."""
     for step, dropped in zip(plan.steps, plan.dropped, strict=True):
         if isinstance(step, _Loop):
-            _run_loop(step, values, tables, path)
+            _run_loop(step, values, context)
         elif Ref(step.name) not in values:  # else it is fed
-            for number, value in enumerate(_execute(step, values, tables, path)):
+            for number, value in enumerate(_execute(step, values, context)):
                 ref = Ref(step.name, number)
                 if value is not None and ref in plan.needed:
                     values[ref] = value
@@ -301,21 +319,22 @@ def _run_steps(plan: _Plan, values: Values, tables: dict[str, Table], path: str)
             values.pop(ref, None)
 
 
-def _run_loop(loop: _Loop, outside: Values, tables: dict[str, Table], path: str) -> None:
+def _run_loop(loop: _Loop, outside: Values, context: _Context) -> None:
     fixed = {ref: outside[ref] for ref in loop.captured if ref in outside}
     fixed |= {ref: outside[source] for ref, source in loop.enters.items() if source in outside}
     state = {name: fixed.get(first) for name, (first, _) in loop.carried.items()}
     while True:
         values = dict(fixed)
         values.update({Ref(name): value for name, value in state.items() if value is not None})
-        _run_steps(loop.plan, values, tables, path)
+        context.iterate()
+        _run_steps(loop.plan, values, context)
         if not values.get(loop.condition, False):
             break
         state = {name: values.get(back) for name, (_, back) in loop.carried.items()}
     outside.update({ref: values[ref] for ref in loop.results if ref in values})
 
 
-def _execute(node: Node, values: Values, tables: dict[str, Table], path: str) -> Sequence[Any]:
+def _execute(node: Node, values: Values, context: _Context) -> Sequence[Any]:
     """Return the outputs of *node*: None for those, if any, that are on a branch not taken."""
     inputs = [values.get(ref) for ref in node.inputs]
     if node.op == "Merge":
@@ -333,7 +352,7 @@ def _execute(node: Node, values: Values, tables: dict[str, Table], path: str) ->
     if node.op in _SAME:
         return inputs
     if node.op in TABLES:
-        return [tables.setdefault(node.name, Table())]
+        return [context.tables.setdefault(node.name, Table())]
     if node.op in _NOTHING:
         return []
     try:
@@ -341,5 +360,5 @@ def _execute(node: Node, values: Values, tables: dict[str, Table], path: str) ->
     except KernelError as error:
         problem = Problem(node.name, node.op, str(error), kind="node")
         raise UnsupportedModelError(
-            "cannot be run in numpy", path=path, problems=(problem,)
+            "cannot be run in numpy", path=context.path, problems=(problem,)
         ) from error
