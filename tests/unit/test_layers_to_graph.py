@@ -12,7 +12,6 @@ from tfjs_codec.errors import UsageError
 
 KEPT = ["conv2d/bias", "conv2d/kernel", "conv2d_1/bias", "conv2d_1/kernel", "dense/bias",
         "dense/kernel"]  # fmt: skip
-MADE = ["batch_normalization/AddV2_1", "batch_normalization/Mul"]  # of the moments
 
 
 @pytest.fixture
@@ -38,7 +37,8 @@ def test_quantised_weights_stay_quantised(digits, tmp_path, dtype):
     tfjs_codec.convert(tmp_path / "layers", tmp_path / "graph", to="graph")
     found = stored(tmp_path / "graph")
     assert sorted(name for name, how in found.items() if how == dtype) == KEPT
-    assert sorted(name for name, how in found.items() if how == "float32") == MADE
+    made = [name for name, how in found.items() if how == "float32"]  # of the moments
+    assert {name.partition("/")[0] for name in made} == {"batch_normalization"}
     layers, graph = (tfjs_codec.load(tmp_path / name) for name in ("layers", "graph"))
     for name in KEPT:
         np.testing.assert_array_equal(layers.weights[name], graph.weights[name])
