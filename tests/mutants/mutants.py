@@ -3,8 +3,8 @@
     python tests/mutants/mutants.py                 # all, one after the other
     python tests/mutants/mutants.py gru einsum      # those whose names contain a word
 
-A mutant is the package with one text replaced. It is killed by ``FIRST``, which takes seconds, or
-by the whole fast suite (``--all`` to try that for those that survive). A mutant whose text is not
+A mutant is the package with one text replaced. It is killed by the tests in ``FIRST``, or by the
+whole fast suite (``--all`` to try that for those that survive). A mutant whose text is not
 in the package, or there more than once, is an error: the table then no longer says what it should.
 Not part of the suite itself, because it runs the suite; ``tests/unit/test_mutants.py`` checks that
 the table fits the code.
@@ -23,8 +23,15 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 FAST = "not node and not oracle and not chromium and not tensorflow"
-FIRST = ("tests/contract/test_predictions.py", "tests/property/test_quantize.py",
-         "tests/unit/test_kernels.py", "tests/unit/test_quirks.py")  # fmt: skip
+# By the folder of the file, the tests that take seconds and probably fail.
+PROGRAMS, PREDICTIONS = "tests/contract/test_programs.py", "tests/contract/test_predictions.py"
+FIRST = {
+    "layers": (PROGRAMS, PREDICTIONS),
+    "operations": (PROGRAMS, PREDICTIONS),
+    "graph": ("tests/unit/test_kernels.py", "tests/unit/test_quirks.py",
+              "tests/contract/test_graph_questions.py", PREDICTIONS),
+    "writers": ("tests/property/test_quantize.py", PREDICTIONS),
+}  # fmt: skip
 
 
 class Mutant(NamedTuple):
@@ -61,6 +68,18 @@ MUTANTS = (
     Mutant("layout_permutation", "graph/rewrites/layout.py", "whole.transpose(np.argsort(perm))", "whole.transpose(perm)"),
     Mutant("division_rounds", "graph/kernels/arithmetic.py", "(x < 0) != (y < 0)", "(x < 0) == (y < 0)"),
     Mutant("running_sum_exclusive", "graph/kernels/reductions.py", "moved[:-1]])", "moved[1:]])"),
+    Mutant("kernel_padding", "graph/kernels/networks.py", "(total // 2, total - total // 2)", "(total - total // 2, total // 2)"),
+    Mutant("kernel_overlap", "graph/kernels/images.py", "shared / union, 0) <= overlap", "shared / union, 0) < overlap"),
+    Mutant("kernel_shrink", "graph/kernels/arrays.py", 'masked("shrink_axis_mask", i)', 'masked("new_axis_mask", i)'),
+    # Rules and operations of graphs
+    Mutant("graph_gru_sign", "operations/rules/recurrent.py", "a.subtract(b, h, fresh)", "a.subtract(b, fresh, h)"),
+    Mutant("graph_lstm_gates", "operations/rules/recurrent.py", "i, g, o = _activate", "g, i, o = _activate"),
+    Mutant("graph_group_norm_epsilon", "operations/rules/normalization.py", 'a.add(b, variance, float(layer.config["epsilon"]))', 'a.add(b, variance, 2 * float(layer.config["epsilon"]))'),
+    Mutant("graph_masked_factor", "operations/rules/merging.py", "a.where(b, keep, x, 1.0)", "a.where(b, keep, x, 0.0)"),
+    Mutant("graph_volume_not_flipped", "operations/ops/convolution.py", "flip(b, kernel, [0, 1, 2])", "flip(b, kernel, [0, 1])"),
+    Mutant("graph_product_transposed", "operations/ops/linalg.py", '"adj_y": transpose_y', '"adj_y": not transpose_y'),
+    Mutant("graph_shift_sign", "operations/ops/convolution.py", "shift = a.negative(b, a.multiply(b, mean, factor))", "shift = a.multiply(b, mean, factor)"),
+    Mutant("graph_norm_axes", "operations/ops/convolution.py", "x.shape[i] if i in axes else 1", "x.shape[i] if i not in axes else 1"),
     # Writers
     Mutant("quantised_to_one_level_less", "writers/quantize.py", "scale = (high - low) / levels", "scale = (high - low) / (levels + 1)"),
     Mutant("output_numbers", "writers/tfjs_graph.py", 'f"{tensor.ref.node}:{tensor.ref.output}"', 'f"{tensor.ref.node}:0"'),
@@ -103,7 +122,8 @@ def main() -> None:
     for mutant in MUTANTS:
         if options.words and not any(word in mutant.name for word in options.words):
             continue
-        tries = [FIRST, ("tests",)] if options.all else [FIRST]
+        first = FIRST[mutant.file.partition("/")[0]]
+        tries = [first, ("tests",)] if options.all else [first]
         for tests in tries:
             with tempfile.TemporaryDirectory() as folder:
                 lives = survives(mutant, Path(folder), tests)

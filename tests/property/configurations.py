@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,9 +21,36 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 _TIMES = int(os.environ.get("TFJS_CODEC_EXAMPLES", "1"))
 
 
-def examples(number: int) -> Callable[[Test], Test]:
-    """Run a property test on *number* examples, always the same ones."""
-    return settings(
+# Whether each example of the running test was taken.
+_TAKEN: list[bool] = []
+
+
+def took(*, taken: bool) -> None:
+    """Note whether the code under test took an example, for :func:`at_least`."""
+    _TAKEN.append(taken)
+
+
+def at_least(share: float) -> Callable[[Test], Test]:
+    """Fail a property test in which less than *share* of the examples were taken."""
+
+    def decorate(test: Test) -> Test:
+        @wraps(test)
+        def counted(*args: Any, **kwargs: Any) -> None:
+            _TAKEN.clear()
+            test(*args, **kwargs)
+            assert sum(_TAKEN) >= share * len(_TAKEN) > 0, f"{sum(_TAKEN)} of {len(_TAKEN)} taken"
+
+        return counted  # type: ignore[return-value]
+
+    return decorate
+
+
+def examples(number: int, taken: float = 0.25) -> Callable[[Test], Test]:
+    """Run a property test on *number* examples, always the same ones.
+
+    At least the share *taken* must become Layers models: a rule that refuses all is no good.
+    """
+    chosen = settings(
         max_examples=number * _TIMES,
         derandomize=_TIMES == 1,
         deadline=None,
@@ -30,19 +58,21 @@ def examples(number: int) -> Callable[[Test], Test]:
         print_blob=False,
         suppress_health_check=list(HealthCheck),
     )
+    return lambda test: at_least(taken)(chosen(test))
 
 
 def equal_or_refused(
     exact: Checker, model: Program, inputs: Sequence[np.ndarray], **options: Any
-) -> bool:
-    """Check *model*; return whether we took it. Ends the example if Keras does not take it."""
+) -> None:
+    """Check *model*; note whether we took it. Ends the example if Keras does not take it."""
     try:
         exact(model, inputs, **options)
     except KerasError:
         assume(condition=False)
     except UnsupportedModelError:
-        return False
-    return True
+        took(taken=False)
+    else:
+        took(taken=True)
 
 
 def either(*values: Any) -> st.SearchStrategy[Any]:
