@@ -13,6 +13,7 @@ from tfjs_files import dense_topology, write_model
 import tfjs_codec
 from tfjs_codec.cli import main as cli
 from tfjs_codec.comparison.compare import compare
+from tfjs_codec.comparison.diff import _are_alike
 from tfjs_codec.errors import UsageError
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor
 
@@ -269,6 +270,18 @@ def test_the_way_back_makes_no_difference(name, tmp_path):
     assert found.layers == found.tensors == ()
     assert found.level == "layers"
     assert found.compared == (3, 6)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "alike"),
+    [
+        (3e38, 3.0000000054977558e38, True), (0.1, 0.10000000149011612, True), (1.0, 1, True),
+        (0.1, 0.1001, False), ([0.1, 2], [0.10000000149011612, 2], True), ([1], [1, 1], False),
+        ("a", "b", False), (None, 0.5, False),
+    ],
+)  # fmt: skip
+def test_options_are_compared_as_float32_has_them(one, two, alike):
+    assert _are_alike(one, two) is alike
 
 
 def test_another_input_shape_is_a_difference(tmp_path):

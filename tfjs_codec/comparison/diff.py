@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -152,10 +153,19 @@ def _details(a: Described, b: Described, *, same: bool) -> Iterator[str]:
     keys = a.config.keys() | b.config.keys() if same else a.config.keys() & b.config.keys()
     for key in sorted(keys):
         one, two = a.config.get(key), b.config.get(key)
-        if one != two:
+        if not _are_alike(one, two):
             yield f"{quote(key)} {quote(one)} and {quote(two)}"
     if a.inputs != b.inputs:
         yield f"called on {quote(a.inputs)} and {quote(b.inputs)}"
+
+
+def _are_alike(one: object, two: object) -> bool:
+    """Tell whether two values of an option are the same, numbers as float32 has them."""
+    if isinstance(one, list) and isinstance(two, list):
+        return len(one) == len(two) and all(map(_are_alike, one, two))
+    if isinstance(one, float) and isinstance(two, float | int):
+        return math.isclose(one, two, rel_tol=1e-7)
+    return one == two
 
 
 def _tensor_changes(a: Side, b: Side, tolerance: float, job: Job) -> Iterator[TensorChange]:
