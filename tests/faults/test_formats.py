@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,3 +112,43 @@ def test_every_write_point(convert, tmp_path, name, replaces, actions):
         assert convert("new", target)["error"] is None
         assert held(target) == new
         assert left(target) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_file_system(convert, name):
+    """Memory is a file system of its own, apart from those of the source and of /tmp."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        target = Path(directory) / "out" / name
+        for age in ("old", "new", "new"):
+            assert convert(age, target)["error"] is None
+        calls = convert("new", target)["calls"]
+        new = held(target)
+        for action in ("ENOSPC", "kill"):
+            convert("old", target, action, len(calls) // 2)
+            assert held(target) == new
+        assert convert("old", target)["error"] is None
+        assert held(target) != new
+        assert left(target) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_writers_at_once(convert, tmp_path, name):
+    """Each ends well or says that the other one writes; the result is wholly one of them."""
+    target, expected = tmp_path / "0" / name, []
+    for age in ("old", "new"):
+        assert convert(age, target)["error"] is None
+        expected.append(held(target))
+    sources = [convert.sources[age][name == "graph"] for age in ("old", "new")]
+    option = ["--to", name] if name in TARGETS else []
+    size = ["--weight-shard-size", "60"] if not Path(name).suffix and name != "savedmodel" else []
+    line = [sys.executable, "-m", "tfjs_codec", "convert", "--force", *option, *size]
+    runs = [
+        subprocess.Popen([*line, str(source), str(target)], stderr=subprocess.PIPE, text=True,
+                         stdout=subprocess.DEVNULL)
+        for source in sources * 2
+    ]  # fmt: skip
+    said = [(run.communicate()[1], run.returncode) for run in runs]
+    assert any(code == 0 for _, code in said), said
+    assert all(code == 0 or "written" in text for text, code in said), said
+    assert held(target) in expected
+    assert left(target) == []
