@@ -47,9 +47,12 @@ def old(fixtures_dir: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["", "web_model.pb"])
-def test_becomes_what_the_frozen_graph_becomes(old: Path, tmp_path: Path, name: str) -> None:
-    tfjs_codec.convert(old / name, tmp_path / "web", to="graph", output_node_names=OUTPUTS)
+@pytest.mark.parametrize("called", ["web_model.pb", "tensorflowjs_model.pb"])
+@pytest.mark.parametrize("by", ["folder", "file"])
+def test_becomes_what_the_frozen_graph_becomes(old: Path, tmp_path: Path, called: str, by: str):
+    file = (old / "web_model.pb").rename(old / called)
+    source = old if by == "folder" else file
+    tfjs_codec.convert(source, tmp_path / "web", to="graph", output_node_names=OUTPUTS)
     for file in (tmp_path / "as_json").iterdir():
         assert (tmp_path / "web" / file.name).read_bytes() == file.read_bytes()
 
