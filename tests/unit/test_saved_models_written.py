@@ -113,6 +113,20 @@ def test_what_keras_2_would_compute_otherwise_is_written_without_layers(name, re
         np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("name", "file"), [("masked_embedding", "tf_keras-2.19.h5"), ("unet", "keras-3.15.keras")]
+)
+def test_layers_stay_as_they_are_where_keras_2_computes_the_same(name, file, tmp_path):
+    case = keras_file(name, file, tmp_path)
+    saved, report = written(case.source, tmp_path)
+    assert report.lowered == ()
+    classes = [
+        [layer.class_name for layer in tfjs_codec.inspect(path).layers]
+        for path in (case.source, saved)
+    ]
+    assert classes[0] == classes[1]
+
+
 def test_options_that_mean_nothing(tmp_path):
     (tmp_path / "model.h5").write_bytes(dense_h5())
     with pytest.raises(UsageError, match="quantize has no effect on a SavedModel"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -29,18 +29,24 @@ from tfjs_codec.keras.variables import graph_slots
 from tfjs_codec.operations.target import trace
 from tfjs_codec.report import Report
 from tfjs_codec.writers import saved_model
+from tfjs_codec.writers.keras_config import Writer
 from tfjs_codec.writers.keras_objects import add_model
 from tfjs_codec.writers.object_graph import Objects
+from tfjs_codec.writers.tf_keras_config import TfKerasWriter, check_layers
 
 if TYPE_CHECKING:
     from tfjs_codec.files.sink import Stage
     from tfjs_codec.ir.graph import Graph
+    from tfjs_codec.ir.tensors import LazyTensor
     from tfjs_codec.operations.target import Traced
     from tfjs_codec.options import ConvertOptions
     from tfjs_codec.writers.saved_model import Plan
 
 _SAID = 3  # problems that a warning repeats
 _LARGEST = 3.4e38  # of float32
+_KERAS_2 = "2.15.0"  # the last version, and tf_keras
+_COMPARED = 1 << 16  # elements of constants whose values are compared
+Parts: TypeAlias = "tuple[Objects, Any, dict[int, int]]"  # objects, metadata, numbers of variables
 _CONSTANTS = "_constants"  # the attribute of the root that holds variables that no layer has
 
 
@@ -97,12 +103,13 @@ def _plan_model(model: KerasModel | TfjsLayers, job: Job) -> tuple[Plan, Report]
         outputs = {f"output_{i}": one for i, one in enumerate(traced.graph.outputs.values())}
         traced = traced._replace(graph=replace(traced.graph, outputs=outputs))
     report = Report(model.path, "", model.format, warnings=traced.graph.warnings)
+    found = _as_keras_2(keras, traced, job.options)
     try:
-        layers, said = express_keras(model, job)
-        _check_scales(layers)
-        shapes = _trace(layers, replace(job.options, outputs=None)).shapes
-        objects, metadata, numbers = add_model(layers.graph, shapes)
-        report = replace(said, warnings=(*said.warnings, *traced.graph.warnings))
+        if found is None:
+            found, said = _as_layers(model, job)
+            warnings = dict.fromkeys((*said.warnings, *traced.graph.warnings))
+            report = replace(said, warnings=tuple(warnings))
+        objects, metadata, numbers = found
     except UnsupportedModelError as error:
         reasons = "; ".join([error.what, *map(str, error.problems[:_SAID])])
         warning = f"without Keras layers, so that it can be run but not trained: {reasons}"
@@ -117,6 +124,58 @@ def _plan_model(model: KerasModel | TfjsLayers, job: Job) -> tuple[Plan, Report]
     }
     captured = _capture(graph, objects, weights)
     return _plan(graph, objects, captured, job.options, named, metadata), report
+
+
+def _as_keras_2(keras: KerasModel, traced: Traced, options: ConvertOptions) -> Parts | None:
+    """Return the objects of *keras* with every layer as it is; None if Keras 2 has not all of them.
+
+    Whether Keras 2 computes the same tells the graph that it would become then.
+    """
+    try:
+        check_layers(keras)
+        older = _trace(
+            replace(keras, generation=2, keras_version=_KERAS_2, warnings=()), options.begin()
+        )
+    except UnsupportedModelError:
+        return None
+    if not _is_same(older.graph, traced.graph):
+        return None
+    return add_model(keras.graph, traced.shapes, TfKerasWriter())
+
+
+def _is_same(one: Graph, other: Graph) -> bool:
+    """Tell whether two graphs have the same nodes; large constants are compared by their shapes."""
+    if one.nodes.keys() != other.nodes.keys():
+        return False
+    for name, node in one.nodes.items():
+        twin = other.nodes[name]
+        if (node.op, node.inputs, node.attrs.keys()) != (twin.op, twin.inputs, twin.attrs.keys()):
+            return False
+        if node.op != "Const" and node.attrs != twin.attrs:
+            return False
+        if node.op == "Const" and not _is_same_value(node.value, twin.value):
+            return False
+    return True
+
+
+def _is_same_value(one: LazyTensor, other: LazyTensor) -> bool:
+    if (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    if one is other or one.size > _COMPARED:
+        return True
+    return bool(np.array_equal(one.numpy(), other.numpy(), equal_nan=one.dtype.kind == "f"))
+
+
+def _as_layers(model: KerasModel | TfjsLayers, job: Job) -> tuple[Parts, Report]:
+    """Return the objects of *model* in layers of tfjs.
+
+    Raises:
+        UnsupportedModelError: It has none, or TensorFlow would compute otherwise.
+    """
+    layers, report = express_keras(model, job)
+    _check_scales(layers)
+    shapes = _trace(layers, replace(job.options, outputs=None).begin()).shapes
+    return add_model(layers.graph, shapes, Writer(2)), report
 
 
 def _trace(keras: KerasModel, options: ConvertOptions) -> Traced:

@@ -16,6 +16,7 @@ loader of Keras 2 configs gets wrong written another way:
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,17 +78,13 @@ def model_config(graph: KerasGraph, dialect: int) -> str:
 
 def model_entry(graph: KerasGraph, dialect: int) -> Entry:
     """Return class name and config of *graph*, as :func:`model_config` does."""
-    return _Writer(dialect).model(graph, graph.name)
-
-
-def layer_config(layer: KerasLayer, dialect: int) -> Entry:
-    """Return the config of *layer*, whose class and keys must be in :data:`KEYS`."""
-    config: Entry = _Writer(dialect).layer(layer)["config"]
-    return config
+    return Writer(dialect).model(graph, graph.name)
 
 
 @dataclass(frozen=True, slots=True)
-class _Writer:
+class Writer:
+    """Writes entries of models and layers in one dialect."""
+
     dialect: int
 
     def model(self, graph: KerasGraph, name: str, *, in_chain: bool = False) -> Entry:
@@ -140,6 +137,10 @@ class _Writer:
             number += 1
         return [ref.layer, number, ref.tensor]
 
+    def keys(self, layer: KerasLayer) -> Sequence[str]:
+        """Return the keys of *layer* that are written."""
+        return KEYS[layer.class_name]
+
     def layer(self, layer: KerasLayer, *, in_chain: bool = False) -> Entry:
         """Return the entry of *layer* and the layers inside, without its calls."""
         if layer.graph is not None:
@@ -150,7 +151,7 @@ class _Writer:
             config["dtype"] = "float32"
         if not layer.trainable and layer.weights:  # some classes of Keras 3 do not take the key
             config["trainable"] = False
-        for key in KEYS[kind]:
+        for key in self.keys(layer):
             if key in given:
                 spelling = _SPELLINGS.get((kind, key), key) if self.dialect == 2 else key
                 config[spelling] = self._value(key, given[key])

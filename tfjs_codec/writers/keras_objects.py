@@ -18,7 +18,7 @@ from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import as_float32
 from tfjs_codec.keras.classes import is_a
 from tfjs_codec.keras.variables import own_variables
-from tfjs_codec.writers.keras_config import layer_config, model_entry
+from tfjs_codec.writers.keras_config import Writer
 from tfjs_codec.writers.object_graph import Objects
 
 Shapes = Mapping[str, Any]  # by the path of a layer: a shape, or a list of these
@@ -28,18 +28,21 @@ _INPUT, _RECURRENT = "_tf_keras_input_layer", "_tf_keras_rnn_layer"
 _KERAS_VERSION = "2.15.0"
 
 
-def add_model(graph: KerasGraph, shapes: Shapes) -> tuple[Objects, Any, dict[int, int]]:
+def add_model(
+    graph: KerasGraph, shapes: Shapes, configs: Writer
+) -> tuple[Objects, Any, dict[int, int]]:
     """Return the objects of the model *graph*, whose classes Keras 2 has.
 
     Args:
         graph: The model.
         shapes: What its layers are called on.
+        configs: Writes the configs.
 
     Returns:
         The objects, the ``keras_metadata.pb``, and the numbers of the variables by the identity of
         their tensors.
     """
-    adding = _Adding(shapes, Objects(_identifier(graph)))
+    adding = _Adding(shapes, configs, Objects(_identifier(graph)))
     adding.model(graph, 0, "root", "")
     objects, numbers = adding.objects, list(adding.trainable)
     trained = [number for number in numbers if adding.trainable[number]]
@@ -50,7 +53,8 @@ def add_model(graph: KerasGraph, shapes: Shapes) -> tuple[Objects, Any, dict[int
 
 
 class _Adding:
-    def __init__(self, shapes: Shapes, objects: Objects) -> None:
+    def __init__(self, shapes: Shapes, configs: Writer, objects: Objects) -> None:
+        self._configs = configs
         self.objects = objects
         self.metadata = pb.message_class("SavedMetadata")()
         self.numbers: dict[int, int] = {}
@@ -60,7 +64,7 @@ class _Adding:
 
     def model(self, graph: KerasGraph, number: int, path: str, place: str) -> None:
         """Describe object *number* as the model *graph*, and add its layers."""
-        entry = model_entry(graph, 2)
+        entry = self._configs.model(graph, graph.name)
         described: JsonObject = {
             **entry, "name": graph.name, "trainable": graph.trainable, "is_graph_network": True,
             "model_config": entry, "keras_version": _KERAS_VERSION, "backend": "tensorflow",
@@ -91,7 +95,7 @@ class _Adding:
         number = self._known[id(layer)] = self.objects.user(identifier)
         described: JsonObject = {
             "name": layer.name, "class_name": kind, "trainable": layer.trainable and not frozen,
-            "config": layer_config(layer, 2),
+            "config": self._configs.layer(layer)["config"],
         }  # fmt: skip
         shape = self._shapes.get(f"{place}{layer.name}")
         if shape is not None:

@@ -1,0 +1,171 @@
+"""A Keras model's config for tf_keras alone, with every layer as it is.
+
+Unlike :mod:`tfjs_codec.writers.keras_config`, whose configs Keras 3 and tfjs share, it holds
+classes and keys that tfjs lacks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from tfjs_codec.errors import Problem, UnsupportedModelError
+from tfjs_codec.ir.keras import Call, KerasLayer, Ref
+from tfjs_codec.ir.loaded import KerasModel
+from tfjs_codec.ir.references import refs_in
+from tfjs_codec.keras.classes import CLASSES
+from tfjs_codec.keras.variables import own_variables
+from tfjs_codec.writers.keras_config import Writer
+
+# The keys that tf_keras 2.19 does not take, by class: only their defaults can be expressed.
+_LACKING: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("LocallyConnected1D", "LocallyConnected2D"), ("dilation_rate", "groups")),
+    "ZeroPadding1D": ("data_format",),
+    "Resizing": ("data_format", "pad_to_aspect_ratio", "fill_mode", "fill_value", "antialias"),
+    "CenterCrop": ("data_format",),
+    "BatchNormalization": ("mode",),
+    "LayerNormalization": ("rms_scaling",),
+    "StackedRNNCells": ("reverse_state_order",),
+    "MultiHeadAttention": ("use_gate", "sliding_window"),
+    **dict.fromkeys(("Attention", "AdditiveAttention"), ("causal",)),
+}
+_SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")  # tensorflow/python/framework/ops.py
+_HANDLED = frozenset(("dtype",))  # by the writer
+_ACTIVATIONS = frozenset((
+    "linear", "relu", "elu", "exponential", "gelu", "hard_sigmoid", "mish", "selu", "sigmoid",
+    "silu", "swish", "softmax", "softplus", "softsign", "tanh", None,
+))  # fmt: skip
+_TRAINING = ("_initializer", "_regularizer", "_constraint")
+_FAMILIES = frozenset((
+    "core", "activation", "merge", "convolution", "pooling", "reshaping", "normalization",
+    "recurrent", "cell", "wrapper", "attention",
+))  # fmt: skip
+# Not made of their config alone, or named otherwise in Keras 2.
+_OTHERS = frozenset((
+    "Normalization", "SpectralNormalization", "Lambda", "GroupedQueryAttention", "LayerScale",
+    "CustomScaleLayer", "StochasticDepth", "Addons>InstanceNormalization", "ConvLSTM1DCell",
+    "ConvLSTM2DCell", "ConvLSTM3DCell",
+))  # fmt: skip
+_FLOATS = (None, "float32")
+_ENTRY = ("class_name", "config")
+_TENSORS = frozenset(("value", "key"))  # arguments that are tensors
+Config = dict[str, Any]
+
+
+def check_layers(model: KerasModel) -> None:
+    """Raise UnsupportedModelError for layers that Keras 2 has not, or not by their config alone."""
+    problems = [
+        Problem(layer.name, layer.class_name, reason, "")
+        for layer in model.graph.walk()
+        if (reason := _reason(layer))
+    ]
+    if problems:
+        raise UnsupportedModelError(
+            "some layers are not of Keras 2", path=model.path, problems=tuple(problems)
+        )
+
+
+def _reason(layer: KerasLayer) -> str:
+    """Say why *layer* cannot be written; "" if it can."""
+    if any(not _is_plain(call) for call in layer.calls):
+        return "it is called with arguments"
+    if not _SCOPE.fullmatch(layer.name):
+        return "its name"
+    if layer.graph is not None:
+        return ""
+    row = CLASSES.get(layer.class_name)
+    if layer.is_op or row is None or row.family not in _FAMILIES or row.name in _OTHERS:
+        return "it is no layer that its config describes"
+    if not row.generations[0] <= 2 <= row.generations[1]:
+        return "Keras 2 has no such class"
+    if layer.config.get("dtype") not in _FLOATS and layer.class_name != "InputLayer":
+        return "its dtype"
+    if {variable.role for variable in own_variables(layer, 2) or ()} != set(layer.weights):
+        return "its variables"
+    forward, backward = (layer.children.get(f"{d}_layer") for d in ("forward", "backward"))
+    if forward and backward and _direction(forward) != _direction(backward):
+        return "its two directions differ"
+    defaults, lacking = _defaults(layer), _LACKING.get(layer.class_name, ())
+    for key, value in layer.config.items():
+        if key in lacking and value != defaults.get(key):
+            return f"its option {key}"
+        if key in _keys(layer) and not _is_known(key, value):
+            return f"its option {key}"
+    return ""
+
+
+def _direction(layer: KerasLayer) -> tuple[str, Config]:
+    config = {key: layer.config[key] for key in _keys(layer) if not key.endswith(_TRAINING)}
+    config.pop("go_backwards", None)
+    return layer.class_name, config
+
+
+def _is_plain(call: Call) -> bool:
+    """Tell whether a call has tensors only: first ones, and those called ``value`` and ``key``."""
+    if len(call.args) != 1:
+        return False
+    return all(
+        key in _TENSORS and isinstance(value, Ref)
+        for key, value in call.kwargs.items()
+        if value is not None and value is not False
+    )
+
+
+def _is_known(key: str, value: object) -> bool:
+    """Tell whether Keras 2 has *value*: no function of Keras 3 or of the user's."""
+    if key.endswith("activation"):
+        return value in _ACTIVATIONS if isinstance(value, str | None) else False
+    return not isinstance(value, dict) or ">" not in str(value.get("class_name"))
+
+
+def _defaults(layer: KerasLayer) -> Config:
+    row = CLASSES[layer.class_name]
+    return {**row.config, **row.older_defaults}
+
+
+def _keys(layer: KerasLayer) -> list[str]:
+    """Return the keys of *layer* to be written."""
+    row = CLASSES[layer.class_name]
+    lacking = _LACKING.get(layer.class_name, ())
+    return [
+        key
+        for key, value in layer.config.items()
+        if (key in row.config and key not in lacking and key not in _HANDLED)
+        or (key in row.inert and key.endswith(_TRAINING) and value is not None)
+    ]
+
+
+class TfKerasWriter(Writer):
+    """Writes entries of models and layers for tf_keras."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def keys(self, layer: KerasLayer) -> Sequence[str]:
+        """Return the keys of *layer* that are written."""
+        return _keys(layer)
+
+    def layer(self, layer: KerasLayer, *, in_chain: bool = False) -> Config:
+        """Return the entry of *layer* and the layers inside, without its calls."""
+        entry = super().layer(layer, in_chain=in_chain)
+        config = entry["config"]
+        for key, value in config.items() if layer.graph is None else ():
+            if key.endswith(_TRAINING) and isinstance(value, dict):
+                config[key] = {name: value[name] for name in _ENTRY if name in value}
+        return entry
+
+    def _nodes(self, layer: KerasLayer, by_name: dict[str, KerasLayer]) -> list[Any]:
+        nodes = []
+        for call in layer.calls:
+            given = {
+                key: self._end(value, by_name)
+                for key, value in call.kwargs.items()
+                if isinstance(value, Ref)
+            }
+            nodes.append([[*self._end(ref, by_name), given] for ref in refs_in(call.args[0])])
+        return nodes
+
+    def _end(self, ref: Ref, by_name: dict[str, KerasLayer]) -> list[Any]:
+        number = ref.call + (by_name[ref.layer].graph is not None)
+        return [ref.layer, number, ref.tensor]
