@@ -27,7 +27,6 @@ _LACKING: dict[str, tuple[str, ...]] = {
     "BatchNormalization": ("mode",),
     "LayerNormalization": ("rms_scaling",),
     "StackedRNNCells": ("reverse_state_order",),
-    "MultiHeadAttention": ("use_gate", "sliding_window"),
     **dict.fromkeys(("Attention", "AdditiveAttention"), ("causal",)),
 }
 _SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")  # tensorflow/python/framework/ops.py
@@ -44,12 +43,11 @@ _FAMILIES = frozenset((
 # Not made of their config alone, or named otherwise in Keras 2.
 _OTHERS = frozenset((
     "Normalization", "SpectralNormalization", "Lambda", "GroupedQueryAttention", "LayerScale",
-    "CustomScaleLayer", "StochasticDepth", "Addons>InstanceNormalization", "ConvLSTM1DCell",
-    "ConvLSTM2DCell", "ConvLSTM3DCell",
+    "MultiHeadAttention", "CustomScaleLayer", "StochasticDepth", "Addons>InstanceNormalization",
+    "ConvLSTM1DCell", "ConvLSTM2DCell", "ConvLSTM3DCell",
 ))  # fmt: skip
 _FLOATS = (None, "float32")
 _ENTRY = ("class_name", "config")
-_TENSORS = frozenset(("value", "key"))  # arguments that are tensors
 Config = dict[str, Any]
 
 
@@ -102,13 +100,9 @@ def _direction(layer: KerasLayer) -> tuple[str, Config]:
 
 
 def _is_plain(call: Call) -> bool:
-    """Tell whether a call has tensors only: first ones, and those called ``value`` and ``key``."""
-    if len(call.args) != 1:
-        return False
-    return all(
-        key in _TENSORS and isinstance(value, Ref)
-        for key, value in call.kwargs.items()
-        if value is not None and value is not False
+    """Tell whether a call has no arguments but the first."""
+    return len(call.args) == 1 and all(
+        value is None or value is False for value in call.kwargs.values()
     )
 
 
@@ -156,15 +150,8 @@ class TfKerasWriter(Writer):
         return entry
 
     def _nodes(self, layer: KerasLayer, by_name: dict[str, KerasLayer]) -> list[Any]:
-        nodes = []
-        for call in layer.calls:
-            given = {
-                key: self._end(value, by_name)
-                for key, value in call.kwargs.items()
-                if isinstance(value, Ref)
-            }
-            nodes.append([[*self._end(ref, by_name), given] for ref in refs_in(call.args[0])])
-        return nodes
+        calls = [refs_in(call.args[0]) for call in layer.calls]
+        return [[[*self._end(ref, by_name), {}] for ref in refs] for refs in calls]
 
     def _end(self, ref: Ref, by_name: dict[str, KerasLayer]) -> list[Any]:
         number = ref.call + (by_name[ref.layer].graph is not None)
