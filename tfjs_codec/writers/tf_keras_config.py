@@ -16,7 +16,7 @@ from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.references import refs_in
 from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.keras.variables import own_variables
-from tfjs_codec.writers.keras_config import Writer
+from tfjs_codec.writers.keras_config import KEYS, Writer
 
 # The keys that tf_keras 2.19 does not take, by class: only their defaults can be expressed.
 _LACKING: dict[str, tuple[str, ...]] = {
@@ -44,7 +44,7 @@ _FAMILIES = frozenset((
 _OTHERS = frozenset((
     "Normalization", "SpectralNormalization", "Lambda", "GroupedQueryAttention", "LayerScale",
     "MultiHeadAttention", "CustomScaleLayer", "StochasticDepth", "Addons>InstanceNormalization",
-    "ConvLSTM1DCell", "ConvLSTM2DCell", "ConvLSTM3DCell",
+    "ConvLSTM1DCell", "ConvLSTM2DCell", "ConvLSTM3DCell", "UpSampling1D",
 ))  # fmt: skip
 _FLOATS = (None, "float32")
 _ENTRY = ("class_name", "config")
@@ -126,6 +126,7 @@ def _keys(layer: KerasLayer) -> list[str]:
         key
         for key, value in layer.config.items()
         if (key in row.config and key not in lacking and key not in _HANDLED)
+        or key in KEYS.get(layer.class_name, ())
         or (key in row.inert and key.endswith(_TRAINING) and value is not None)
     ]
 
