@@ -23,7 +23,7 @@ _LACKING: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("LocallyConnected1D", "LocallyConnected2D"), ("dilation_rate", "groups")),
     "ZeroPadding1D": ("data_format",),
     "Resizing": ("data_format", "pad_to_aspect_ratio", "fill_mode", "fill_value", "antialias"),
-    "CenterCrop": ("data_format",),
+    **dict.fromkeys(("CenterCrop", "RandomCrop"), ("data_format",)),
     "BatchNormalization": ("mode",),
     "LayerNormalization": ("rms_scaling",),
     "StackedRNNCells": ("reverse_state_order",),
@@ -121,13 +121,12 @@ def _defaults(layer: KerasLayer) -> Config:
 def _keys(layer: KerasLayer) -> list[str]:
     """Return the keys of *layer* to be written."""
     row = CLASSES[layer.class_name]
-    lacking = _LACKING.get(layer.class_name, ())
+    known = {*row.config, *KEYS.get(layer.class_name, ())}
+    known -= {*_LACKING.get(layer.class_name, ()), *_HANDLED}
     return [
         key
         for key, value in layer.config.items()
-        if (key in row.config and key not in lacking and key not in _HANDLED)
-        or key in KEYS.get(layer.class_name, ())
-        or (key in row.inert and key.endswith(_TRAINING) and value is not None)
+        if key in known or (key in row.inert and key.endswith(_TRAINING) and value is not None)
     ]
 
 
