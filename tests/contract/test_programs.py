@@ -22,9 +22,8 @@ TEXTS = Programs("text_programs.zip")
 # What tfjs's Layers cannot say; all others must be taken.
 NOT_AS_LAYERS = frozenset(
     """
-    Add_4 CategoryEncoding_4 Concatenate_3 Concatenate_5 Concatenate_8 ConvLSTM3D Dense_19
-    Discretization_2 Discretization_3 EinsumDense_5 EinsumDense_6 Flatten_3 Maximum_4 Maximum_5
-    Maximum_6 Minimum_4 Minimum_5 Minimum_6 Multiply_4 Multiply_5 Multiply_6 abs_2
+    CategoryEncoding_4 Concatenate_5 Concatenate_8 ConvLSTM3D Dense_19
+    Discretization_2 Discretization_3 EinsumDense_5 EinsumDense_6 Flatten_3 abs_2
     adaptive_average_pool adaptive_average_pool_2 adaptive_average_pool_3 adaptive_max_pool
     adaptive_max_pool_2 adaptive_max_pool_3 add_5 add_6 all_4 any_4 append append_2 append_3
     arccos arccosh arcsin arcsinh arctan arctan2 arctan2_2 arctan2_3 arctan2_4 arctanh argmax_3
@@ -55,7 +54,7 @@ NOT_AS_LAYERS = frozenset(
     """.split()  # noqa: SIM905  shorter than a list
 )
 # Refused, whatever the target.
-NOT_AS_GRAPH = frozenset({"Add_4", "Dense_19"})
+NOT_AS_GRAPH = frozenset({"Dense_19"})
 # Keras's JAX computes cubic weights, TensorFlow looks them up.
 BICUBIC = "Resizing_6"
 
