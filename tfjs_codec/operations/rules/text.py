@@ -172,6 +172,8 @@ def text_vectorization(b: Builder, layer: KerasLayer, x: Value) -> Value:
     })  # fmt: skip
     words = _words(inner)
     standardize, cut = config.get("standardize"), config.get("split")
+    if standardize is not None or cut is not None:
+        b.warn("tfjs normalises text on cpu and webgl only, and splits it on these and on wasm")
     ngrams, length = config.get("ngrams"), config.get("output_sequence_length")
     if standardize not in (None, "lower", "strip_punctuation", "lower_and_strip_punctuation"):
         raise Refusal("its standardize is Python code", _HASH)
