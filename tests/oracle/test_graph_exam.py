@@ -17,7 +17,7 @@ from exam import ALL, GOOD, make_questions, run
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.node, pytest.mark.chromium]
 
-COUNT = 3  # every question once
+COUNT = 84  # every question once
 MOST_REFUSED = 9  # a converter that refuses everything is no good
 
 

