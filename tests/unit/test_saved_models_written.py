@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import graph_fixtures
@@ -62,6 +63,19 @@ def test_graph_models_of_tfjs(name, tmp_path):
         assert named.keys() == expected.keys()
         for key, value in named.items():
             np.testing.assert_allclose(value, expected[key], atol=1e-5, rtol=1e-5)
+
+
+def test_masks_are_those_of_tfjs(tmp_path):
+    """Tfjs and Keras 2 hand masks on differently."""
+    web = Path(__file__).parents[2] / "fixtures" / "tfjs_trained" / "masked"
+    recorded = json.loads((web / "io.json").read_text())
+    given, expected = (
+        [np.array(one["values"], one["dtype"]).reshape(one["shape"]) for one in recorded[role]]
+        for role in ("inputs", "outputs")
+    )
+    saved, _ = written(web, tmp_path)
+    for ours, theirs in zip(predict(saved, given), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
 def test_the_signature_is_that_of_model_export(tmp_path):

@@ -95,20 +95,24 @@ def _plan_model(model: KerasModel | TfjsLayers, job: Job) -> tuple[Plan, Report]
     Raises:
         UnsupportedModelError: TensorFlow's operations cannot express it.
     """
-    keras = model if isinstance(model, KerasModel) else job.read_back(model)
-    keras = replace_layers(rename_layers(keras, job.options.rename), job)
+    if isinstance(model, TfjsLayers):  # whose masks are those of tfjs
+        keras, report = express_keras(model, job)
+    else:
+        keras = replace_layers(rename_layers(model, job.options.rename), job)
+        report = Report(model.path, "", model.format)
     traced = _trace(keras, job.options)
     named = (bool(keras.graph.input_keys), bool(keras.graph.output_keys or job.options.outputs))
     if not named[1]:
         outputs = {f"output_{i}": one for i, one in enumerate(traced.graph.outputs.values())}
         traced = traced._replace(graph=replace(traced.graph, outputs=outputs))
-    report = Report(model.path, "", model.format, warnings=traced.graph.warnings)
+    said = dict.fromkeys((*report.warnings, *traced.graph.warnings))
+    report = replace(report, warnings=tuple(said))
     found = _as_keras_2(keras, traced, job.options)
     try:
         if found is None:
-            found, said = _as_layers(model, job)
-            warnings = dict.fromkeys((*said.warnings, *traced.graph.warnings))
-            report = replace(said, warnings=tuple(warnings))
+            found, lowered = _as_layers(model, job)
+            said = dict.fromkeys((*lowered.warnings, *traced.graph.warnings))
+            report = replace(lowered, warnings=tuple(said))
         objects, metadata, numbers = found
     except UnsupportedModelError as error:
         reasons = "; ".join([error.what, *map(str, error.problems[:_SAID])])
