@@ -71,8 +71,8 @@ def trace_graph(model: Loaded, job: Job) -> Graph:
         case TensorFlowGraph():
             return model.graph()
         case KerasModel() | TfjsLayers():
-            keras = model if isinstance(model, KerasModel) else job.read_back(model)
-            keras = replace_layers(rename_layers(keras, job.options.rename), job)
+            read = model if isinstance(model, KerasModel) else settle_masks(job.read_back(model))
+            keras = replace_layers(rename_layers(read, job.options.rename), job)
             return build_graph(
                 keras,
                 outputs=job.options.outputs or (),
@@ -111,6 +111,24 @@ def express_graph(model: Loaded, job: Job) -> Graph:
     from tfjs_codec.graph.passes import run
 
     return run(trace_graph(model, job), job.options.limits)
+
+
+def settle_masks(model: KerasModel) -> KerasModel:
+    """Return *model*, which was read from tfjs, with layers for masks that Keras sets otherwise.
+
+    Raises:
+        UnsupportedModelError: Keras has none for them.
+    """
+    from tfjs_codec.back.log import RaisingLog
+    from tfjs_codec.back.masks import settle
+
+    graph, log = model.graph.copy(), RaisingLog()
+    settle(graph, log)
+    if log.problems:
+        raise UnsupportedModelError(
+            "masks that Keras does not set", path=model.path, problems=tuple(log.problems)
+        )
+    return replace(model, graph=graph)
 
 
 def express_keras(model: Loaded, job: Job) -> tuple[KerasModel, Report]:
