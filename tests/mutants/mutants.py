@@ -28,9 +28,9 @@ PROGRAMS, PREDICTIONS = "tests/contract/test_programs.py", "tests/contract/test_
 FIRST = {
     "layers": (PROGRAMS, PREDICTIONS),
     "operations": (PROGRAMS, PREDICTIONS),
-    "graph": ("tests/unit/test_kernels.py", "tests/unit/test_quirks.py",
+    "graph": ("tests/unit/test_rewritten.py", "tests/unit/test_kernels.py", "tests/unit/test_quirks.py",
               "tests/contract/test_graph_questions.py", PREDICTIONS),
-    "writers": ("tests/property/test_quantize.py", PREDICTIONS),
+    "writers": ("tests/unit/test_rewritten.py", "tests/property/test_quantize.py", PREDICTIONS),
 }  # fmt: skip
 
 
