@@ -443,7 +443,7 @@ HUGE = {
     "repeat": lambda: operation("Repeat", [4], repeats=10**12, axis=1),
     "tile": lambda: operation("Tile", [4], repeats=[1, 10**12]),
     "tril": lambda: operation("Tril", [300_000, 300_000], k=0),
-    "resizing": lambda: image_layer("Resizing", height=10**10, width=4, interpolation="bilinear"),
+    "resizing": lambda: image_layer("Resizing", height=10**9, width=4, interpolation="bilinear"),
     "category_encoding": lambda: h5_model(
         sequential(
             entry(

@@ -60,7 +60,7 @@ def test_a_lambda_replaced_by_a_model(tfjs, tmp_path):
     ]
     submodel = functional(layers, [["v", 0, 0]], [["twice", 0, 0]], name="submodel")
     model = _model("Lambda", [], function=["4wEAAA==", None, None], function_type="lambda")
-    with pytest.raises(UnsupportedModelError, match="--replace NAME"):
+    with pytest.raises(UnsupportedModelError, match="--replace custom=FILE"):
         tfjs_codec.convert(model, tmp_path / "web")
     replace = {"custom": h5_model(submodel, {})}
     tfjs_codec.convert(model, tmp_path / "web", replace=replace)

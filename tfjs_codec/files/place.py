@@ -70,7 +70,7 @@ class Place(NamedTuple):
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MAX_DIM:
-            raise self.expect(f"an integer of at least {least}", value)
+            raise self.expect(f"an integer from {least} to {_MAX_DIM}", value)
         return value
 
     def number(self, value: object) -> float:

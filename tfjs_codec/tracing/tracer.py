@@ -17,6 +17,7 @@ from tfjs_codec.errors import (
     RuleError,
     TfjsCodecError,
     UnsupportedModelError,
+    brief,
     count,
     quote,
 )
@@ -211,7 +212,7 @@ class Tracer(Generic[V]):
     def refuse(self, layer: KerasLayer, refusal: Refusal) -> None:
         """Record that *layer* is refused."""
         class_name = layer.registered_name or layer.class_name
-        hint = refusal.hint.replace(LAYER, layer.name)
+        hint = refusal.hint.replace(LAYER, brief(layer.name))
         problem = Problem(self.place(layer), class_name, refusal.reason, hint)
         self.problems.append(problem)
 
