@@ -173,3 +173,20 @@ def test_a_budget_adds_up():
         budget.spend("steps", 5, "steps")
     budget.spend("steps", 4, "steps")
     Limits(steps=10).spend("steps", 10, "steps")
+
+
+def test_larger_files_may_have_more_parts():
+    """What a file really holds costs bytes; only what it makes needs a cap of its own."""
+    limits = Limits(layers=10, graph_nodes=10, references=10)
+    budget = limits.budget()
+    budget.earn(1 << 20)  # nothing beyond the first MiB
+    assert [budget.cap(name) for name in ("layers", "graph_nodes", "references")] == [10, 10, 10]
+    budget.earn((1 << 20) + 2000)
+    assert [budget.cap(name) for name in ("layers", "graph_nodes", "references")] == [20, 50, 110]
+    budget.earn(100)  # a second, smaller file takes nothing away
+    assert budget.cap("layers") == 20
+    budget.earn(1 << 40)
+    assert budget.cap("layers") == 10 + (63 << 20) // 200
+    assert budget.cap("steps") == limits.cap("steps")
+    limits.earn(1 << 30)  # the caps themselves do not change
+    assert limits.cap("layers") == 10

@@ -226,3 +226,16 @@ def test_bad_references_name_both_layers() -> None:
     cycle = broken(first, second, dense)
     assert "'a'" in cycle
     assert "'b'" in cycle
+
+
+@pytest.mark.parametrize("nodes", [7, "x", {"a": 1}, True])
+@pytest.mark.parametrize("trainable", [{}, {"trainable": True}])
+def test_calls_that_are_no_list(nodes: Any, trainable: Any) -> None:
+    """Also of what might be an operation: a Keras 3 entry without ``trainable``."""
+    config = {"name": "a", "units": 2, **trainable}
+    odd = {"class_name": "Dense", "name": "a", "config": config, "inbound_nodes": nodes}
+    model = functional(
+        [input_entry("x", [None, 2], "batch_shape"), odd], [["x", 0, 0]], [["a", 0, 0]]
+    )
+    with pytest.raises(CorruptFileError, match="inbound_nodes"):
+        graph_of(model, "3.5.0")

@@ -221,7 +221,8 @@ def is_op(entry: Config) -> bool:
         isinstance(config, dict)
         and not config.keys() & {"trainable", "layers", "batch_shape", "batch_input_shape"}
         and entry.get("class_name") not in _OWN_CONFIG
-        and any(isinstance(node, dict) for node in entry.get("inbound_nodes") or ())
+        and isinstance(nodes := entry.get("inbound_nodes"), list)
+        and any(isinstance(node, dict) for node in nodes)
     )
 
 
