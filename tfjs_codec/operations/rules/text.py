@@ -54,9 +54,11 @@ def _words(layer: KerasLayer) -> list[Any]:
         )
     mask, unknown = config.get("mask_token"), config.get("oov_token")
     masked = mask is not None and config["output_mode"] == "int"
-    special = [mask] * masked + [unknown] * int(config.get("num_oov_indices") or 0)
-    if special and words[: len(special)] == special:
-        return words[len(special) :]
+    special = masked + max(0, int(config.get("num_oov_indices") or 0))
+    if 0 < special <= len(words):  # before anything is as long as a number in the file
+        start = [mask] * masked + [unknown] * (special - masked)
+        if words[:special] == start:
+            return words[special:]
     if words[:1] in ([mask], [""]):  # tables of SavedModels
         return [word for word in words if word not in (mask, unknown)]
     return words
