@@ -78,8 +78,8 @@ MUTANTS = (
     Mutant("graph_masked_factor", "operations/rules/merging.py", "a.where(b, keep, x, 1.0)", "a.where(b, keep, x, 0.0)"),
     Mutant("graph_volume_not_flipped", "operations/ops/convolution.py", "flip(b, kernel, [0, 1, 2])", "flip(b, kernel, [0, 1])"),
     Mutant("graph_product_transposed", "operations/ops/linalg.py", '"adj_y": transpose_y', '"adj_y": not transpose_y'),
-    Mutant("graph_shift_sign", "operations/ops/convolution.py", "shift = a.negative(b, a.multiply(b, mean, factor))", "shift = a.multiply(b, mean, factor)"),
-    Mutant("graph_norm_axes", "operations/ops/convolution.py", "x.shape[i] if i in axes else 1", "x.shape[i] if i not in axes else 1"),
+    Mutant("graph_shift_sign", "operations/ops/normalization.py", "shift = a.negative(b, a.multiply(b, mean, factor))", "shift = a.multiply(b, mean, factor)"),
+    Mutant("graph_norm_axes", "operations/ops/normalization.py", "x.shape[i] if i in axes else 1", "x.shape[i] if i not in axes else 1"),
     # Writers
     Mutant("quantised_to_one_level_less", "writers/quantize.py", "scale = (high - low) / levels", "scale = (high - low) / (levels + 1)"),
     Mutant("output_numbers", "writers/tfjs_graph.py", 'f"{tensor.ref.node}:{tensor.ref.output}"', 'f"{tensor.ref.node}:0"'),

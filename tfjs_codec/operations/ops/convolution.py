@@ -1,4 +1,4 @@
-"""Convolutions, pooling and normalisation: the operations of ``keras.ops.nn``."""
+"""Convolutions: operations of ``keras.ops.nn``."""
 
 from __future__ import annotations
 
@@ -6,24 +6,17 @@ from collections.abc import Sequence
 from math import gcd
 from typing import Any
 
-import numpy as np
-
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
-from tfjs_codec.operations.ops import functions as f
-from tfjs_codec.operations.ops.reductions import max_, mean
 from tfjs_codec.operations.ops.shapes import (
-    concatenate,
     dynamic_shape,
     expand_dims,
-    normalize_axes,
-    normalize_axis,
     reshape,
     squeeze,
     total_size,
     transpose,
 )
-from tfjs_codec.operations.ops.slicing import flip, gather, getitem, pad, slice_axis
+from tfjs_codec.operations.ops.slicing import flip, getitem, pad, slice_axis
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Dims, Operand, Value
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
@@ -128,7 +121,7 @@ def _convolution(
 ) -> Value:  # fmt: skip
     rank = x.rank - 2
     size = [int(one or 0) for one in kernel.shape[:rank]]
-    spatial = _slide(x.shape[1:-1], size, strides, dilations, padding)
+    spatial = slide(x.shape[1:-1], size, strides, dilations, padding)
     channels = kernel.shape[-1]
     if op == "DepthwiseConv2dNative":
         channels = (kernel.shape[-2] or 0) * (channels or 0)
@@ -140,7 +133,7 @@ def _convolution(
     )  # fmt: skip
 
 
-def _slide(
+def slide(
     sizes: Dims, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int],
     padding: bytes,
 ) -> list[int | None]:  # fmt: skip
@@ -327,194 +320,3 @@ def _transpose_stuffed(
     x = pad(b, x, [(0, 0), *((max(p, 0), max(q, 0)) for p, q in pads), (0, 0)])
     filters = transpose(b, flip(b, kernel, [0, 1, 2]), [0, 1, 2, 4, 3])
     return _convolution(b, "Conv3D", x, filters, [1, 1, 1], b"VALID", [1, 1, 1])
-
-
-# ------------------------------------------------------------------------------------ pooling
-
-
-@operation("max_pool")
-def max_pool(
-    b: Builder, inputs: Operand, pool_size: Any, strides: Any = None, padding: str = "valid",
-    data_format: Any = None,
-) -> Value:  # fmt: skip
-    """Return the largest element of each window."""
-    return _pool(b, "Max", b.value(inputs), pool_size, strides, padding, data_format)
-
-
-@operation("average_pool")
-def average_pool(
-    b: Builder, inputs: Operand, pool_size: Any, strides: Any = None, padding: str = "valid",
-    data_format: Any = None,
-) -> Value:  # fmt: skip
-    """Return the mean of each window, without what was padded."""
-    return _pool(b, "Avg", f.real(b, inputs), pool_size, strides, padding, data_format)
-
-
-def _pool(
-    b: Builder, kind: str, x: Value, pool_size: Any, strides: Any, padding: str, data_format: Any
-) -> Value:
-    rank = x.rank - 2
-    size = per_axis(pool_size, rank)
-    steps = size if strides is None else per_axis(strides, rank)
-    if channels_first(x, data_format):
-        y = _pool(b, kind, to_channels_last(b, x), size, steps, padding, None)
-        return to_channels_first(b, y)
-    padding = padding.lower()
-    if b.model.backend == "theano" and padding == "same":
-        x, padding = _as_theano(b, kind, x, size, steps), "valid"
-    if padding == "same":
-        x = _within_windows(b, x, size, steps)
-    if rank == 1:
-        image = expand_dims(b, x, 1)
-        return squeeze(b, _pool_windows(b, kind, image, [1, *size], [1, *steps], padding), 1)
-    return _pool_windows(b, kind, x, size, steps, padding)
-
-
-def _pool_windows(
-    b: Builder, kind: str, x: Value, size: Sequence[int], strides: Sequence[int], padding: str
-) -> Value:
-    way = padding.upper().encode()
-    spatial = _slide(x.shape[1:-1], size, strides, [1] * len(size), way)
-    op, layout = (f"{kind}Pool", b"NHWC") if len(size) == 2 else (f"{kind}Pool3D", b"NDHWC")
-    return b.emit(
-        op, x, shape=(x.shape[0], *spatial, x.shape[-1]), dtype=x.dtype, padding=way,
-        ksize=(1, *size, 1), strides=(1, *strides, 1), data_format=layout,
-    )  # fmt: skip
-
-
-def _within_windows(b: Builder, x: Value, size: Sequence[int], strides: Sequence[int]) -> Value:
-    """Cut off what no window reaches: tfjs would start 'same' windows before it."""
-    for axis, (window, stride) in enumerate(zip(size, strides, strict=True), 1):
-        length = x.shape[axis]
-        if stride > window:
-            if length is None:
-                raise Refusal(
-                    "'same' pooling with strides larger than the window on an unknown size",
-                    "Fix the size in the model's Input(shape=...) and save the model again.",
-                )
-            reached = (-(-length // stride) - 1) * stride + window
-            x = slice_axis(b, x, axis, 0, min(length, reached))
-    return x
-
-
-def _as_theano(
-    b: Builder, kind: str, x: Value, size: Sequence[int], strides: Sequence[int]
-) -> Value:
-    """Pad *x* as Theano's 'same' pooling does.
-
-    Every window that reaches over an edge holds the edge, so that repeating it keeps the maximum.
-    """
-    if kind == "Avg":
-        raise Refusal(
-            "Theano averages what it pads",
-            "Load the model with TensorFlow, check its predictions and save it again.",
-        )
-    for axis, (window, stride) in enumerate(zip(size, strides, strict=True), 1):
-        length = x.shape[axis]
-        if length is None:
-            raise Refusal("Theano's 'same' pooling of an unknown size")
-        before = window - 2 if window > 2 and window % 2 else window - 1
-        reach = (-(-length // stride) - 1) * stride + window
-        x = gather(b, x, _clipped(b, reach, before, length), axis)
-    return x
-
-
-def _clipped(b: Builder, count: int, before: int, size: int) -> Value:
-    """Return *count* positions from *-before* on, moved into an axis of *size*."""
-    return b.formula((count,), lambda i: np.clip(i - before, 0, size - 1), "int32")
-
-
-@operation("adaptive_max_pool")
-def adaptive_max_pool(
-    b: Builder, inputs: Operand, output_size: Any, data_format: Any = None
-) -> Value:
-    """Return the largest element of each of a number of bins."""
-    return _adaptive(b, max_, b.value(inputs), output_size, data_format)
-
-
-@operation("adaptive_average_pool")
-def adaptive_average_pool(
-    b: Builder, inputs: Operand, output_size: Any, data_format: Any = None
-) -> Value:
-    """Return the mean of each of a number of bins."""
-    return _adaptive(b, mean, f.real(b, inputs), output_size, data_format)
-
-
-def _adaptive(b: Builder, reduce: Any, x: Value, output_size: Any, data_format: Any) -> Value:
-    if channels_first(x, data_format):
-        y = _adaptive(b, reduce, to_channels_last(b, x), output_size, None)
-        return to_channels_first(b, y)
-    for axis, count in enumerate(per_axis(output_size, x.rank - 2), 1):
-        size = x.shape[axis]
-        if size is None:
-            raise Refusal("adaptive pooling of an unknown size")
-        b.check_nodes(count)
-        bins = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
-        pieces = [reduce(b, slice_axis(b, x, axis, *edges), axis, True) for edges in bins]
-        x = concatenate(b, pieces, axis)
-    return x
-
-
-# ------------------------------------------------------------------------------ normalisation
-
-
-def along(b: Builder, values: Operand, x: Value, axes: Sequence[int]) -> Value:
-    """Return a vector, or a tensor of the sizes of *axes*, shaped to broadcast against *x*."""
-    values = b.value(values)
-    if list(axes) == list(range(x.rank - len(axes), x.rank)) and values.rank == len(axes):
-        return values
-    return reshape(b, values, [x.shape[i] if i in axes else 1 for i in range(x.rank)])
-
-
-@operation("batch_normalization")
-def batch_normalization(
-    b: Builder, x: Operand, mean: Operand, variance: Operand, axis: int, offset: Operand = None,
-    scale: Operand = None, epsilon: float = 1e-3,
-) -> Value:  # fmt: skip
-    """Return *x* less the mean, divided by the deviation, scaled and shifted."""
-    x = f.real(b, x)
-    at = normalize_axis(x, axis)
-    factor = f.rsqrt(b, a.add(b, variance, float(epsilon)))
-    if scale is not None:
-        factor = a.multiply(b, factor, scale)
-    shift = a.negative(b, a.multiply(b, mean, factor))
-    if offset is not None:
-        shift = a.add(b, offset, shift)
-    y = a.multiply(b, x, along(b, factor, x, [at]))
-    return a.add(b, y, along(b, shift, x, [at]))
-
-
-@operation("layer_normalization")
-def layer_normalization(
-    b: Builder, x: Operand, gamma: Operand = None, beta: Operand = None, axis: Any = -1,
-    epsilon: Any = None, rms_scaling: Any = False,
-) -> Value:  # fmt: skip
-    """Return *x* less its mean over axes, divided by its deviation, scaled and shifted."""
-    x = f.real(b, x)
-    if rms_scaling:
-        raise Refusal(
-            "rms_scaling, whose formula differs between Keras versions", "Use RMSNormalization."
-        )
-    axes = normalize_axes(x, axis)
-    centred = a.subtract(b, x, mean(b, x, axes, True))
-    variance = mean(b, a.square(b, centred), axes, True)
-    y = a.multiply(
-        b, centred, f.rsqrt(b, a.add(b, variance, float(1e-7 if epsilon is None else epsilon)))
-    )
-    if gamma is not None:
-        y = a.multiply(b, y, along(b, gamma, x, axes))
-    return y if beta is None else a.add(b, y, along(b, beta, x, axes))
-
-
-@operation("rms_normalization")
-def rms_normalization(
-    b: Builder, x: Operand, scale: Operand = None, axis: Any = -1, epsilon: Any = None
-) -> Value:
-    """Return *x* divided by the root of its mean square over axes, scaled."""
-    x = f.real(b, x)
-    axes = normalize_axes(x, axis)
-    square = mean(b, a.square(b, x), axes, True)
-    least = float(1e-7 if epsilon is None else epsilon)
-    y = a.multiply(b, x, f.rsqrt(b, a.add(b, square, least)))
-    # Keras broadcasts the scale from the last axis, whatever the axis.
-    return y if scale is None else a.multiply(b, y, scale)

@@ -7,8 +7,8 @@ import numpy as np
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
-from tfjs_codec.operations.ops import convolution as c
 from tfjs_codec.operations.ops import functions as f
+from tfjs_codec.operations.ops import normalization as n
 from tfjs_codec.operations.ops import reductions as r
 from tfjs_codec.operations.ops import shapes as s
 from tfjs_codec.operations.registry import rule
@@ -40,14 +40,14 @@ def batch_normalization(b: Builder, layer: KerasLayer, x: Value) -> Value:
         shift = b.content(layer, "beta") + shift
     x = f.real(b, x)
     scale, offset = b.constant(factor, name="scale"), b.constant(shift, name="offset")
-    y = a.multiply(b, x, c.along(b, scale, x, [axis]))
-    return a.add(b, y, c.along(b, offset, x, [axis]))
+    y = a.multiply(b, x, n.along(b, scale, x, [axis]))
+    return a.add(b, y, n.along(b, offset, x, [axis]))
 
 
 @rule("LayerNormalization")
 def layer_normalization(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Its formula."""
-    return c.layer_normalization(
+    return n.layer_normalization(
         b, x, _optional(b, layer, "gamma"), _optional(b, layer, "beta"), layer.config["axis"],
         layer.config["epsilon"], layer.config.get("rms_scaling"),
     )  # fmt: skip
@@ -57,7 +57,7 @@ def layer_normalization(b: Builder, layer: KerasLayer, x: Value) -> Value:
 def rms_normalization(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Its formula."""
     scale = _optional(b, layer, "scale")
-    return c.rms_normalization(b, x, scale, layer.config["axis"], layer.config["epsilon"])
+    return n.rms_normalization(b, x, scale, layer.config["axis"], layer.config["epsilon"])
 
 
 @rule("GroupNormalization", "Addons>InstanceNormalization")

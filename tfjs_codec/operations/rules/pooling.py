@@ -7,6 +7,7 @@ from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import convolution as c
 from tfjs_codec.operations.ops import functions as f
+from tfjs_codec.operations.ops import pooling as p
 from tfjs_codec.operations.ops import reductions as r
 from tfjs_codec.operations.ops import shapes as s
 from tfjs_codec.operations.registry import rule
@@ -16,7 +17,7 @@ from tfjs_codec.operations.values import Value
 @rule(*(f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))
 def pooling(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """MaxPool or AvgPool."""
-    pool = c.max_pool if layer.class_name.startswith("Max") else c.average_pool
+    pool = p.max_pool if layer.class_name.startswith("Max") else p.average_pool
     config = layer.config
     return pool(
         b, x, config["pool_size"], config.get("strides"), config["padding"],
@@ -45,5 +46,5 @@ def global_pooling(b: Builder, layer: KerasLayer, x: Value) -> Value:
 @rule(*(f"Adaptive{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))
 def adaptive_pooling(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Max or Mean of each bin, ConcatV2."""
-    pool = c.adaptive_max_pool if "Max" in layer.class_name else c.adaptive_average_pool
+    pool = p.adaptive_max_pool if "Max" in layer.class_name else p.adaptive_average_pool
     return pool(b, x, layer.config["output_size"], layer.config.get("data_format"))
