@@ -24,7 +24,6 @@ from tfjs_codec.readers import open_index
 from tfjs_codec.tfjs.topology import read_topology
 
 TFJS = "https://cdn.jsdelivr.net/npm/@tensorflow/tfjs@4.22.0/dist/tf.min.js"
-PAGE = "index.html"
 
 _ASYNC = frozenset(
     ("Switch", "Merge", "Enter", "Exit", "NextIteration", "StatelessIf", "StatelessWhile", "If",

@@ -17,8 +17,9 @@ with atheris.instrument_imports(include=["tfjs_codec"]):
     import tfjs_codec
     from tfjs_codec.errors import TfjsCodecError
     from tfjs_codec.files.archive import open_archive
+    from tfjs_codec.files.detection import sniff
     from tfjs_codec.files.snappy import decompress
-    from tfjs_codec.files.source import open_source, sniff
+    from tfjs_codec.files.source import open_source
 
 
 def one(data: bytes) -> None:

@@ -20,9 +20,10 @@ from typing import Any
 from tfjs_codec.errors import TfjsCodecError
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.archive import open_archive
+from tfjs_codec.files.detection import sniff, unknown_format
 from tfjs_codec.files.hdf5 import Group, open_hdf5
 from tfjs_codec.files.paths import existing_child
-from tfjs_codec.files.source import Source, open_source, sniff, unknown_format
+from tfjs_codec.files.source import Source, open_source
 from tfjs_codec.ir.loaded import TensorFlowGraph
 from tfjs_codec.limits import DEFAULT_LIMITS
 from tfjs_codec.readers import open_model, saved_model  # noqa: F401  it is imported late, which would look like a file that was opened

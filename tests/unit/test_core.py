@@ -11,7 +11,8 @@ from keras_files import dense_h5, v3_model
 
 import tfjs_codec
 from tfjs_codec.errors import UsageError
-from tfjs_codec.files.source import open_source, sniff
+from tfjs_codec.files.detection import sniff
+from tfjs_codec.files.source import open_source
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
 from tfjs_codec.ir.tensors import ArrayTensor, DerivedTensor, as_float32, map_float32
 from tfjs_codec.layers.training import training_config

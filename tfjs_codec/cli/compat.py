@@ -46,7 +46,7 @@ _DEFAULT_OUTPUT = {
 _INPUTS = tuple(_DEFAULT_OUTPUT)
 _H5 = (".h5", ".hdf5")
 _OUTPUTS = ("tfjs_layers_model", "tfjs_graph_model", "keras", "keras_keras", "keras_saved_model")
-# The formats that a file can be, by what files.source.sniff says of it; the first is its name here.
+# The formats that a file can be, by what files.detection.sniff says; the first is its name here.
 _FITTING = {
     "hdf5": ("keras",),
     "zip": ("keras_keras", _TFJS_INPUT),
@@ -206,7 +206,8 @@ def _formats(arguments: argparse.Namespace) -> tuple[str, Target]:
 
 
 def _find_format(given: str, path: str) -> str:
-    from tfjs_codec.files.source import open_source, sniff
+    from tfjs_codec.files.detection import sniff
+    from tfjs_codec.files.source import open_source
 
     fitting = _FITTING.get(sniff(open_source(path)), ())
     if given in fitting or not fitting:  # what is of no known format is refused when it is read

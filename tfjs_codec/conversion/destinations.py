@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import UsageError
-from tfjs_codec.files.source import INDEX, ZIP_MAGIC, check_no_url
+from tfjs_codec.files.source import INDEX, PAGE, ZIP_MAGIC, check_no_url
 from tfjs_codec.report import Report
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def publish_directory(
         return written.files
 
     files = [(shard.name, shard.nbytes) for shard in planned.shards]
-    files += [("index.html", 0)] if job.options.with_page else []
+    files += [(PAGE, 0)] if job.options.with_page else []
     return replace(
         publish(job, report, files, fill, model_files),
         weights=len(planned.entries),
@@ -83,15 +83,11 @@ def publish_directory(
 
 def _write_page(job: Job, stage: Stage) -> tuple[str, int]:
     """Write a page that runs the model of *stage* beside it; return its name and size."""
-    from tfjs_codec.snippet import PAGE, write_page
+    from tfjs_codec.snippet import write_page
 
     with stage.open(INDEX) as file:
         page = write_page({INDEX: file.read()}, job.options).encode()
-    target = stage.create(PAGE)
-    try:
-        target.write(page)
-    finally:
-        target.close()
+    stage.write(PAGE, page)
     return PAGE, len(page)
 
 

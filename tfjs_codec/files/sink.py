@@ -328,11 +328,7 @@ def write_file(destination: Path, data: bytes, *, executable: bool = False) -> N
         OutputError: Writing failed.
     """
     with staged_file(destination, (b"",), force=True) as stage:
-        file = stage.create(destination.name)
-        try:
-            file.write(data)
-        finally:
-            file.close()
+        stage.write(destination.name, data)
         if executable:
             stage.make_executable(destination.name)
 

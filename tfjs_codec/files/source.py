@@ -21,10 +21,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
 
-from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError, quote
-from tfjs_codec.files.guess import guess, guess_directory, several_models
+from tfjs_codec.errors import CorruptFileError, UsageError, quote
 from tfjs_codec.files.paths import check_name, existing_child
-from tfjs_codec.files.varint import read_varint
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -35,27 +33,17 @@ if TYPE_CHECKING:
 OLD_GRAPHS = ("tensorflowjs_model.pb", "web_model.pb")
 OLD_MANIFEST = "weights_manifest.json"
 KERAS_CONFIG = "config.json"  # of .keras files and directories
-_KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
-PAGE_MARK = "<!-- written by tfjs_codec -->"  # in pages that may be replaced
+PAGE = "index.html"  # beside a tfjs model, to run it; one with the mark may be replaced
+PAGE_MARK = "<!-- written by tfjs_codec -->"
 INDEX = "model.json"  # of tfjs models; its appearance makes a directory one
-_SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK"
-_ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-_ZIP_END = b"PK\x05\x06"
-_ZIP_TAIL_BYTES = 22 + 0xFFFF
-_GZIP = b"\x1f\x8b"
-_FIELDS_LOOKED_AT = 1000
 TABLE_MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")  # the end of a checkpoint's index
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISCHR, "a character device"),
     (stat.S_ISBLK, "a block device"),
     (stat.S_ISSOCK, "a socket"),
-)
-_LOOKED_FOR = (
-    "Looked for: HDF5 (.h5), zip (.keras), JSON (model.json), a checkpoint (.index), a directory "
-    "with saved_model.pb or model.json."
 )
 
 
@@ -367,107 +355,6 @@ def _file_source(file: BinaryIO) -> Source:
         _remember(path, lambda: os.fstat(number), os.fstat(number))
     lock = threading.Lock()
     return Source(path, size, lambda: cast("BinaryIO", Window(file, 0, size, path, lock)))
-
-
-def sniff(source: Source) -> str:
-    """Tell by content, never by name: the keys of ``readers.READERS`` or ``unknown``.
-
-    HDF5 files may begin with a user block of 512, 1024, … bytes (HDF5 format specification,
-    superblock). A zip is also known by its end, so that one with bytes before it is refused as
-    such, and a cut-off signature counts as that format, so that it is called truncated.
-    """
-    if source.is_dir and (folder := source.folder) is not None:
-        return _sniff_folder(folder)
-    with source.open() as file:
-        head = file.read(512)
-        if head.startswith(_GZIP) or head[257:262] == b"ustar":
-            return "tar"
-        if _is_graph_def(file, source.size):
-            return "graph_def"
-        if head[:8] == HDF5_MAGIC[: len(head)] and len(head) >= 4:
-            return "hdf5"
-        if head.startswith(_ZIP_MAGICS):
-            return "zip"
-        if head.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith((b"{", b"[")):
-            return "keras_shards" if b'"weight_map"' in head else "json"
-        offset = 512
-        while offset + 8 <= source.size:
-            file.seek(offset)
-            if file.read(8) == HDF5_MAGIC:
-                return "hdf5"
-            offset *= 2
-        file.seek(max(0, source.size - _ZIP_TAIL_BYTES))
-        tail = file.read(_ZIP_TAIL_BYTES)
-    if tail.endswith(TABLE_MAGIC):
-        return "checkpoint"
-    end = tail.rfind(_ZIP_END)
-    return "zip" if end >= 0 and len(tail) - end >= 22 else "unknown"
-
-
-def _sniff_folder(folder: Folder) -> str:
-    if any(name in folder for name in _SAVED_MODEL_FILES):
-        return "saved_model"
-    if INDEX in folder:
-        return "tfjs_directory"
-    if any(name in folder for name in OLD_GRAPHS):
-        return "old_tfjs_directory"
-    if KERAS_CONFIG in folder:
-        return "keras_directory"
-    return "folder" if len(model_files(folder)) == 1 else "unknown"
-
-
-def model_files(folder: Folder) -> list[str]:
-    """Return the names of the Keras files in *folder*, told by their suffixes."""
-    return [name for name in folder.names() if name.lower().endswith(_KERAS_SUFFIXES)]
-
-
-def _is_graph_def(file: BinaryIO, size: int) -> bool:
-    """Tell whether the fields of *file* are those of a GraphDef, which has no signature.
-
-    They are nodes (field 1, which begin with their name, again field 1), a library, versions.
-    """
-    position, nodes = 0, 0
-    for _ in range(_FIELDS_LOOKED_AT):
-        file.seek(position)
-        head = file.read(12)
-        if not head or head[0] not in (0x0A, 0x12, 0x18, 0x22):
-            break
-        try:
-            value, used = read_varint(head, 1)
-        except ValueError:
-            break
-        if head[0] == 0x0A:
-            if head[used : used + 1] != b"\x0a":
-                return False
-            nodes += 1
-        position += used if head[0] == 0x18 else used + value
-        if position >= size:
-            return position == size and nodes > 0
-    else:
-        return nodes > 0
-    return False
-
-
-def unknown_format(source: Source) -> UnknownFormatError:
-    """Return the error for a source none of the readers knows.
-
-    It says what the source seems to be, or else what was looked for.
-    """
-    if source.is_dir:
-        names = os.listdir(source.path) if source.file_path is not None else []
-        found = guess_directory(names)
-        what = "the directory has neither saved_model.pb nor model.json"
-        if found is None and (folder := source.folder) and (several := model_files(folder)):
-            found = several_models("directory", several)
-    else:
-        with source.open() as file:
-            found = guess(file.read(64), os.path.basename(source.path), source.size)
-        what = "the file has no known format"
-    if found is not None:
-        what, hint = f"this is {found.what}", found.hint
-    else:
-        hint = _LOOKED_FOR
-    return UnknownFormatError(what, path=source.path, where=source.where, hint=hint)
 
 
 def check_no_url(path: str) -> None:

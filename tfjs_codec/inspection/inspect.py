@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, cast
 
 from tfjs_codec.errors import Problem, UnsupportedModelError
-from tfjs_codec.files.source import AnySource, open_source, sniff
+from tfjs_codec.files.detection import sniff
+from tfjs_codec.files.source import AnySource, open_source
 from tfjs_codec.inspection.inspection import Inspection
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import is_in_memory, open_index

@@ -8,8 +8,9 @@ from typing import Any
 
 from tfjs_codec.errors import InputError, count, quote
 from tfjs_codec.files import strict_json
+from tfjs_codec.files.detection import unknown_format
 from tfjs_codec.files.place import Place
-from tfjs_codec.files.source import Folder, Source, unknown_format
+from tfjs_codec.files.source import Folder, Source
 from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo
 from tfjs_codec.ir.layers import LayersGraph, TfjsLayer, scopes
 from tfjs_codec.limits import Limits

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tfjs_codec.errors import UsageError
+from tfjs_codec.files.detection import model_files, sniff, unknown_format
 from tfjs_codec.files.source import (
     INDEX,
     KERAS_CONFIG,
@@ -18,10 +19,7 @@ from tfjs_codec.files.source import (
     AnySource,
     Folder,
     Source,
-    model_files,
     open_source,
-    sniff,
-    unknown_format,
 )
 from tfjs_codec.options import ConvertOptions, no_effect
 
@@ -200,7 +198,7 @@ def _read_old_tfjs(source: Source, options: ConvertOptions, stack: ExitStack) ->
     )
 
 
-# By what files.source.sniff says the content is.
+# By what files.detection.sniff says the content is.
 READERS: dict[str, Reader] = {
     "hdf5": Reader("an HDF5 file", _read_h5, frozenset(("architecture",))),
     "zip": Reader("a .keras file", _read_zip),

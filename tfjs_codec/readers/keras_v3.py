@@ -22,9 +22,10 @@ from typing import Any
 from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError, count, quote
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.archive import ArchiveFolder
+from tfjs_codec.files.detection import model_files
 from tfjs_codec.files.guess import guess_zip, several_models
 from tfjs_codec.files.hdf5 import H5File
-from tfjs_codec.files.source import KERAS_CONFIG, Folder, Source, model_files
+from tfjs_codec.files.source import KERAS_CONFIG, Folder, Source
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.layers import Weight

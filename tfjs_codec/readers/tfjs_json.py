@@ -11,8 +11,9 @@ from typing import Any
 
 from tfjs_codec.errors import UnsupportedModelError, quote
 from tfjs_codec.files import strict_json
+from tfjs_codec.files.detection import unknown_format
 from tfjs_codec.files.place import Place
-from tfjs_codec.files.source import Source, unknown_format
+from tfjs_codec.files.source import Source
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import TfjsGraph, TfjsLayers, Weights

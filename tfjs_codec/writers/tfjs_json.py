@@ -19,7 +19,7 @@ from typing import TypeAlias
 from tfjs_codec import __version__
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files.sink import Stage
-from tfjs_codec.files.source import INDEX, PAGE_MARK
+from tfjs_codec.files.source import INDEX, PAGE, PAGE_MARK
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import TfjsGraph, TfjsLayers, Weights
@@ -34,7 +34,7 @@ from tfjs_codec.writers.weights import (
 )
 
 _MAX_INDEX_BYTES = 64 << 20
-_PAGE, _PAGE_HEAD_BYTES = "index.html", 100
+_PAGE_HEAD_BYTES = 100
 
 Model: TypeAlias = TfjsLayers | TfjsGraph | Weights
 
@@ -116,7 +116,7 @@ def model_files(directory: Path) -> frozenset[str] | None:
     if not isinstance(content, dict) or not {"modelTopology", "weightsManifest"} & content.keys():
         return None
     files = {INDEX, *_weight_files(content.get("weightsManifest"))}
-    return frozenset(files | ({_PAGE} if _is_our_page(directory / _PAGE) else set()))
+    return frozenset(files | ({PAGE} if _is_our_page(directory / PAGE) else set()))
 
 
 def _is_our_page(page: Path) -> bool:

@@ -174,11 +174,7 @@ def write_weights(
 
 def write_index(index: bytes, stage: Stage, written: Written) -> None:
     """Write *index* as the ``model.json`` of *stage*, and note it in *written*."""
-    file = stage.create(INDEX)
-    try:
-        file.write(index)
-    finally:
-        file.close()
+    stage.write(INDEX, index)
     written.files.append((INDEX, len(index)))
 
 
