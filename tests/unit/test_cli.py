@@ -105,6 +105,16 @@ def test_quiet_json_still_prints_the_report(run, model, tmp_path):
     assert json.loads(out)["weights"] == 2
 
 
+def test_models_to_compare_come_from_standard_input(model, tmp_path):
+    data = model.read_bytes()
+    assert command("convert", model, tmp_path / "web").returncode == 0
+    for line in (("diff", "-", tmp_path / "web"), ("verify", tmp_path / "web", "--against", "-")):
+        assert command(*line, input=data).returncode == 0
+    done = command("diff", "-", "-", input=data)
+    assert done.returncode == 2
+    assert b"not both" in done.stderr
+
+
 def test_a_dash_is_standard_input(model, tmp_path):
     done = command("convert", "-", tmp_path / "out", input=model.read_bytes())
     assert done.returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfjs_codec.cli import shared
+from tfjs_codec.errors import UsageError
 
 NAME = "diff"
 WHAT = "compare the layers and weights of two models of any formats"
@@ -31,9 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, print the differences, and return 1 if there are any."""
     from tfjs_codec import api
 
+    if arguments.a == arguments.b == "-":
+        raise UsageError("standard input can be one of the two models, not both")
+    limits = shared.limits(arguments.limit)
     found = api.diff(
-        arguments.a,
-        arguments.b,
+        shared.source(arguments.a, limits),
+        shared.source(arguments.b, limits),
         tolerance=arguments.tolerance,
         architecture=arguments.architecture,
         tags=shared.split_names(arguments.tags),
@@ -41,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         output_node_names=shared.split_names(arguments.output_node_names),
         rename=dict(shared.pairs(arguments.rename)),
         replace=dict(shared.pairs(arguments.replace)),
-        limits=shared.limits(arguments.limit),
+        limits=limits,
         progress=shared.progress("comparing", arguments),
     )
     shared.show(found, arguments)

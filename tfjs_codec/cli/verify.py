@@ -50,9 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> Verification:
     from tfjs_codec import api
 
+    limits = shared.limits(arguments.limit)
+    against = None if arguments.against is None else shared.source(arguments.against, limits)
     return api.verify(
         arguments.web,
-        arguments.against,
+        against,
         samples=arguments.samples,
         seed=arguments.seed,
         node=arguments.node,
@@ -66,6 +68,6 @@ def _verify(arguments: argparse.Namespace) -> Verification:
         outputs=shared.split_names(arguments.outputs),
         rename=dict(shared.pairs(arguments.rename)),
         replace=dict(shared.pairs(arguments.replace)),
-        limits=shared.limits(arguments.limit),
+        limits=limits,
         progress=shared.progress("comparing", arguments),
     )
