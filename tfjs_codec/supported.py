@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 
+from tfjs_codec.errors import UsageError, quote, suggest
+from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.layers.catalogue import REGISTRY as LAYERS
 from tfjs_codec.operations.catalogue import REGISTRY as GRAPH
 from tfjs_codec.tracing.refusal import LAYER
-from tfjs_codec.tracing.registry import Entry
+from tfjs_codec.tracing.registry import Entry, Registry
 
 _HEAD = """\
 # Supported layers and operations
@@ -29,6 +32,70 @@ _LAST = (
     "and Lambda*."
 )
 _NOT = "—"
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What a Keras layer or operation becomes in both kinds of tfjs models, or why not."""
+
+    name: str
+    kind: str  # layer, operation
+    layers: str
+    graph: str
+
+    def __str__(self) -> str:
+        """Return three lines of text."""
+        return f"{self.name} ({self.kind})\n  Layers: {self.layers}\n  graph:  {self.graph}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All that bears one name: a layer, an operation, or both."""
+
+    found: tuple[Support, ...]
+
+    def __str__(self) -> str:
+        """Return the text of all."""
+        return "\n".join(map(str, self.found))
+
+    def to_json(self) -> JsonObject:
+        """Return the list of all, objects with the fields of :class:`Support`."""
+        return {"supported": [asdict(support) for support in self.found]}
+
+
+def look_up(name: str) -> Answer:
+    """Return what the layer and the operation *name* become; case does not matter.
+
+    Raises:
+        UsageError: There is no such layer or operation; the hint has the nearest.
+    """
+    everything = list_all().found
+    found = tuple(each for each in everything if each.name.lower() == name.lower())
+    if not found:
+        hint = suggest(name, [each.name for each in everything])
+        raise UsageError(f"there is no Keras layer or operation {quote(name)}", hint=hint)
+    return Answer(found)
+
+
+def list_all() -> Answer:
+    """Return all layers, then all operations, by name."""
+    refused = {*LAYERS.refused, *GRAPH.refused}
+    known = {
+        "layer": {*LAYERS.layers, *GRAPH.layers} | (refused & {*CLASSES}),
+        "operation": {*LAYERS.ops, *GRAPH.ops} | (refused - {*CLASSES}),
+    }
+    return Answer(tuple(
+        Support(name, kind, _describe(LAYERS, name), _describe(GRAPH, name))
+        for kind, names in known.items()
+        for name in sorted(names)
+    ))  # fmt: skip
+
+
+def _describe(registry: Registry, name: str) -> str:
+    if name in registry.refused:
+        return f"refused: {_reasons(registry.refused)[name]}"
+    entry = registry.layers.get(name) or registry.ops.get(name)
+    return (entry.summary or "The operation itself.") if entry else "refused."
 
 
 def render() -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tfjs_codec.errors import UsageError
 from tfjs_codec.layers.catalogue import REGISTRY
 from tfjs_codec.operations.catalogue import REGISTRY as GRAPH
-from tfjs_codec.supported import render
+from tfjs_codec.supported import list_all, look_up, render
 
 TARGETS = pytest.mark.parametrize("registry", [REGISTRY, GRAPH], ids=["layers", "graph"])
 
@@ -44,3 +45,38 @@ def test_every_refusal_shows_a_way_out(registry):
     for name, (reason, hint) in registry.refused.items():
         assert reason, name
         assert hint.endswith("."), name
+
+
+def test_looking_up_a_name_tells_what_both_targets_make_of_it():
+    (gru,) = look_up("gru").found
+    assert (gru.name, gru.kind) == ("GRU", "layer")
+    assert gru.layers == REGISTRY.layers["GRU"].summary
+    assert gru.graph == GRAPH.layers["GRU"].summary
+    assert [each.kind for each in look_up("add").found] == ["layer", "operation"]
+    (svd,) = look_up("svd").found
+    assert svd.layers.startswith("refused: ")
+
+
+def test_the_command_prints_one_row_or_the_whole_table(capsys):
+    from tfjs_codec.cli.main import main
+
+    assert main(["supported", "GRU"]) == 0
+    assert capsys.readouterr().out.startswith("GRU (layer)\n  Layers: ")
+    assert main(["supported"]) == 0
+    assert capsys.readouterr().out == render()
+    assert main(["supported", "GRUU"]) == 2
+
+
+def test_an_unknown_name_gets_the_nearest():
+    with pytest.raises(UsageError, match=r"'GRUU'. Did you mean 'GRU'\?"):
+        look_up("GRUU")
+
+
+def test_the_list_of_all_has_every_rule_and_every_refusal_once():
+    names = [(each.kind, each.name) for each in list_all().found]
+    assert len(names) == len(set(names))
+    assert {name for _, name in names} == {
+        *(name for registry in (REGISTRY, GRAPH) for name in registry.layers),
+        *(name for registry in (REGISTRY, GRAPH) for name in registry.ops),
+        *(name for registry in (REGISTRY, GRAPH) for name in registry.refused),
+    }
