@@ -14,15 +14,20 @@ from tfjs_codec.errors import RuleError, UnsupportedModelError, UsageError
 from tfjs_codec.layers.engine.registry import REGISTRY
 
 
-def node(name, shape):
+def node(name, shape, dtype="float32"):
     tensor = tensor3(name)
-    tensor["config"]["shape"] = shape
+    tensor["config"].update(shape=shape, dtype=dtype)
     return [{"args": [tensor], "kwargs": {}}]
 
 
 @pytest.fixture
 def custom():
     """A layer of an own class from [None, 4] to [None, 4], added to its input."""
+    yield of_own_class()
+    REGISTRY.user.pop("Mine>Gain", None)
+
+
+def of_own_class(dtype="float32"):
     layers = [
         {"module": "keras.layers", "class_name": "InputLayer", "name": "i", "inbound_nodes": [],
          "config": {"name": "i", "batch_shape": [None, 4], "dtype": "float32"}},
@@ -30,14 +35,14 @@ def custom():
          "config": {"name": "gain", "trainable": True}, "inbound_nodes": node("i", [None, 4])},
         {"module": "keras.layers", "class_name": "Add", "name": "add",
          "config": {"name": "add", "trainable": True},
-         "inbound_nodes": [{"args": [[node(n, [None, 4])[0]["args"][0] for n in ("i", "gain")]],
+         "inbound_nodes": [{"args": [[node("i", [None, 4])[0]["args"][0],
+                                      node("gain", [None, 4], dtype)[0]["args"][0]]],
                             "kwargs": {}}]},
     ]  # fmt: skip
     config = {"name": "m", "layers": layers, "input_layers": [["i", 0, 0]],
               "output_layers": [["add", 0, 0]]}  # fmt: skip
     model = {"module": "keras", "class_name": "Functional", "config": config}
-    yield v3_model(model, {"layers/gain/vars/0": np.arange(4), "layers/gain/vars/1": np.ones(4)})
-    REGISTRY.user.pop("Mine>Gain", None)
+    return v3_model(model, {"layers/gain/vars/0": np.arange(4), "layers/gain/vars/1": np.ones(4)})
 
 
 def dense(inputs, outputs, dtype="float32"):
@@ -64,12 +69,22 @@ def test_one_that_takes_another_shape(custom, tmp_path):
         tfjs_codec.convert(custom, tmp_path / "web", replace={"gain": dense(3, 4)})
 
 
-def test_one_that_yields_another_shape(custom, tmp_path):
-    """The addition would broadcast it."""
-    with pytest.raises(UsageError, match=r"yields shape \[None, 1\], the layer \[None, 4\]"):
-        tfjs_codec.convert(custom, tmp_path / "web", replace={"gain": dense(4, 1)})
-    with pytest.raises(UsageError, match=r"yields shape \[None, 5\], the layer \[None, 4\]"):
-        tfjs_codec.convert(custom, tmp_path / "web", replace={"gain": dense(4, 5)})
+@pytest.mark.parametrize("to", ["layers", "graph"])
+@pytest.mark.parametrize("units", [1, 5])
+def test_one_that_yields_another_shape(custom, units, to, tmp_path):
+    """The addition would broadcast one of them."""
+    said = rf"yields shape \[None, {units}\], the layer \[None, 4\]"
+    with pytest.raises(UsageError, match=said):
+        tfjs_codec.convert(custom, tmp_path / "web", to=to, replace={"gain": dense(4, units)})
+
+
+@pytest.mark.parametrize("to", ["layers", "graph"])
+def test_one_that_yields_another_dtype(to, tmp_path):
+    with pytest.raises(UsageError, match="of layer 'gain' yields float32, the layer int64"):
+        tfjs_codec.convert(
+            of_own_class("int64"), tmp_path / "web", to=to, replace={"gain": dense(4, 4)}
+        )
+    tfjs_codec.convert(of_own_class("float16"), tmp_path, to=to, replace={"gain": dense(4, 4)})
 
 
 def test_one_that_takes_more_tensors(custom, tmp_path):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tfjs_codec.conversion.job import Job
-from tfjs_codec.conversion.replacements import check_shapes, rename_layers, replace_layers
+from tfjs_codec.conversion.replacements import rename_layers, replace_layers
 from tfjs_codec.errors import TfjsCodecError, UnsupportedModelError, count
 from tfjs_codec.ir.loaded import (
     KerasModel,
@@ -174,16 +174,13 @@ def _lower(keras: KerasModel, job: Job) -> tuple[TfjsLayers, Report]:
     options = job.options
     keras = replace_layers(rename_layers(keras, options.rename), job)
     log = LoweringLog()
-    try:
-        model, _ = lower(
-            keras,
-            allow_approximate=options.allow_approximate,
-            keep_training_config=options.training_config,
-            limits=options.limits,
-            log=log,
-        )
-    finally:  # what comes after a replacement of another shape may fail, but is not to blame
-        check_shapes(keras, {name: log.shapes.get(name, ()) for name in job.replacements})
+    model, _ = lower(
+        keras,
+        allow_approximate=options.allow_approximate,
+        keep_training_config=options.training_config,
+        limits=options.limits,
+        log=log,
+    )
     report = Report(
         keras.path,
         "",

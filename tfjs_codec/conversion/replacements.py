@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tfjs_codec.conversion.job import Job
@@ -84,21 +84,3 @@ def _check_calls(keras: KerasModel, name: str, inner: KerasModel) -> None:
                 f"{count(gives + 1, 'output')} is needed",
                 path=inner.path,
             )
-
-
-def check_shapes(keras: KerasModel, shapes: Mapping[str, Sequence[Sequence[int | None]]]) -> None:
-    """Compare the shapes that the outputs of layers became with those that the file states."""
-    for layer in keras.graph.walk():
-        found = shapes.get(layer.name, ())
-        for tensor, wanted in layer.recorded.items():
-            if tensor >= len(found):
-                continue
-            pairs = list(zip(wanted, found[tensor], strict=False))[1:]
-            if len(wanted) != len(found[tensor]) or any(
-                a != b for a, b in pairs if a is not None and b is not None
-            ):
-                raise UsageError(
-                    f"the replacement of layer {quote(layer.name)} yields shape "
-                    f"{list(found[tensor])}, the layer {wanted}",
-                    path=keras.path,
-                )

@@ -37,6 +37,13 @@ class Call:
     kwargs: dict[str, Any] = field(default_factory=dict)
 
 
+class Recorded(NamedTuple):
+    """Shape, with batch, and dtype of a tensor; the dtype is empty if the file does not say it."""
+
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
 @dataclass(slots=True)
 class KerasLayer:
     """A layer, an operation node (``is_op``) or a nested model (``graph``).
@@ -44,7 +51,8 @@ class KerasLayer:
     ``class_name`` is the Keras class without package prefix, or for an operation its canonical
     snake_case name (``multiply``, ``getitem``). ``children`` are the layers it owns, by
     attribute name (``layer``, ``cell``, ``forward_layer``, …); ``weights`` its own variables by
-    role (``kernel``), in Keras order. ``recorded`` are shapes of outputs that the file states.
+    role (``kernel``), in Keras order. ``recorded`` is what the file states of its outputs, by call
+    and number of the tensor; ``replaced``, whether ``graph`` is the user's replacement for it.
     """
 
     name: str
@@ -56,7 +64,8 @@ class KerasLayer:
     children: dict[str, KerasLayer] = field(default_factory=dict)
     graph: KerasGraph | None = None
     weights: dict[str, LazyTensor] = field(default_factory=dict)
-    recorded: dict[int, list[int | None]] = field(default_factory=dict)
+    recorded: dict[tuple[int, int], Recorded] = field(default_factory=dict)
+    replaced: bool = False
 
     @property
     def trainable(self) -> bool:

@@ -109,5 +109,5 @@ def replace_layers(graph: KerasGraph, models: Mapping[str, KerasGraph]) -> Keras
     for layer in list(graph.walk()):
         if layer.name in models:
             layer.graph = models[layer.name]
-            layer.class_name, layer.children = "Functional", {}
+            layer.class_name, layer.children, layer.replaced = "Functional", {}, True
     return graph

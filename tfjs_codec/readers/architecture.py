@@ -8,7 +8,7 @@ from typing import Any
 
 from tfjs_codec.errors import Problem, UnsupportedModelError, count, quote
 from tfjs_codec.files.place import Place
-from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Ref
+from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Recorded, Ref
 from tfjs_codec.keras import keras1
 from tfjs_codec.keras.classes import canonical
 from tfjs_codec.keras.dialect import (
@@ -191,7 +191,7 @@ class _Reader:
         )
         Linker(graph, self.generation, place).link()
         by_name = {layer.name: layer for layer in layers}
-        _record_shapes(entries, by_name)
+        _record_outputs(entries, by_name)
         for ref in graph.inputs:
             if by_name[ref.layer].class_name != "InputLayer":
                 raise place.at("input_layers").error(f"{quote(ref.layer)} is not an input layer")
@@ -459,8 +459,8 @@ def _has_state(key: str, value: Config) -> bool:
     return key == "activation" and value.get("class_name") == "PReLU"
 
 
-def _record_shapes(entries: list[Any], layers: dict[str, KerasLayer]) -> None:
-    """Note the shapes that calls of Keras 3 state of the tensors they take."""
+def _record_outputs(entries: list[Any], layers: dict[str, KerasLayer]) -> None:
+    """Note what calls of Keras 3 state of the tensors they take."""
     stack = [entry.get("inbound_nodes") for entry in entries if isinstance(entry, dict)]
     while stack:
         value = stack.pop()
@@ -468,9 +468,12 @@ def _record_shapes(entries: list[Any], layers: dict[str, KerasLayer]) -> None:
             stack += value
         elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
             match value.get("config"):
-                case {"keras_history": [str(name), _, int(tensor), *_], "shape": given}:
+                case {"keras_history": [str(name), int(call), int(tensor)], "shape": given, **rest}:
                     if name in layers and isinstance(shape := plain(given), list):
-                        layers[name].recorded[tensor] = shape
+                        dtype = rest.get("dtype")
+                        layers[name].recorded[call, tensor] = Recorded(
+                            tuple(shape), dtype if isinstance(dtype, str) else ""
+                        )
         elif isinstance(value, dict):
             stack += value.values()
 

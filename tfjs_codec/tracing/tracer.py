@@ -25,6 +25,7 @@ from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import calls_in_order, map_call
 from tfjs_codec.tracing.accounting import check_call, check_cast, check_config, name_arguments
 from tfjs_codec.tracing.lost_masks import REMOVES_MASKS, lost_masks
+from tfjs_codec.tracing.nested import check_outputs
 from tfjs_codec.tracing.refusal import LAYER, Refusal, ShapeRefusal
 from tfjs_codec.tracing.registry import Entry, Registry
 
@@ -34,6 +35,9 @@ class Value(Protocol):
 
     @property
     def poisoned(self) -> bool: ...
+
+    @property
+    def shape(self) -> tuple[int | None, ...]: ...
 
     @property
     def dtype(self) -> str: ...
@@ -105,7 +109,9 @@ class Tracer(Generic[V]):
         for layer, number in calls_in_order(graph):
             hidden = lost.get((layer.name, number), ())
             call = map_call(layer.calls[number], partial(seen, hidden=hidden))
-            values[layer.name, number] = self.call(layer, call, apply)
+            values[layer.name, number] = made = self.call(layer, call, apply)
+            if layer.replaced:
+                check_outputs(layer, number, made, self.path)
         return [value(ref) for ref in graph.outputs]
 
     def call(
