@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec import pb
 from tfjs_codec.files.crc32c import crc32c, masked
+from tfjs_codec.pb import messages
 
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 DTYPES = {"float32": 1, "float64": 2, "int32": 3, "int64": 9}
@@ -53,7 +53,7 @@ def header(**fields: Any) -> bytes:
 
 
 def entry(shape: Iterable[int], size: int, *, dtype: int = 1, **fields: Any) -> bytes:
-    made = pb.message_class("BundleEntryProto")(dtype=dtype, size=size, **fields)
+    made = messages.BundleEntryProto(dtype=dtype, size=size, **fields)
     for length in shape:
         made.shape.dim.add(size=length)
     data: bytes = made.SerializeToString()
@@ -61,7 +61,7 @@ def entry(shape: Iterable[int], size: int, *, dtype: int = 1, **fields: Any) -> 
 
 
 def message(name: str, **fields: Any) -> bytes:
-    data: bytes = pb.message_class(name)(**fields).SerializeToString()
+    data: bytes = getattr(messages, name)(**fields).SerializeToString()
     return data
 
 

@@ -20,8 +20,8 @@ import h5py
 import numpy as np
 from mutations import VALUES, mutated_json
 
-from tfjs_codec import pb
 from tfjs_codec.keras.classes import CLASSES
+from tfjs_codec.pb import messages
 from tfjs_codec.tfjs import graph_ops
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
 
@@ -191,7 +191,7 @@ def graphs(fixtures: Path) -> list[tuple[Any, list[str]]]:
     for path in sorted(fixtures.glob("graph_*/model.pb")):
         if path.stat().st_size <= MAX_SEED_BYTES:
             outputs = json.loads((path.parent / "case.json").read_text())["outputs"]
-            message = pb.message_class("GraphDef").FromString(path.read_bytes())
+            message = messages.GraphDef.FromString(path.read_bytes())
             found.append((message, outputs))
     return sorted(found, key=lambda each: each[0].ByteSize())
 

@@ -26,7 +26,7 @@ from keras_files import call3, dense_h5, functional, h5_model, input_entry, tens
 from keras_files import entry as layer
 from tfjs_files import write_model
 
-from tfjs_codec import pb
+from tfjs_codec.pb import messages
 
 EXIT_CODES = {
     None: 0, "CorruptFileError": 3, "UnknownFormatError": 3, "UnsafeFileError": 4,
@@ -66,7 +66,7 @@ def node(name: str, op: str, *inputs: str, **attrs: dict[str, Any]) -> dict[str,
 
 
 def graph(*nodes: dict[str, Any]) -> bytes:
-    message = pb.message_class("GraphDef")()
+    message = messages.GraphDef()
     for each in nodes:
         made = message.node.add(name=each["name"], op=each["op"], input=each["input"])
         for key, fields in each["attr"].items():
@@ -86,7 +86,7 @@ X = node("x", "Placeholder", dtype=FLOAT, shape={"shape": [4]})
 
 
 def tensor(values: np.ndarray | None = None, *, dtype: int = 1, shape: tuple[int, ...] = ()) -> Any:
-    made = pb.message_class("TensorProto")(dtype=dtype)
+    made = messages.TensorProto(dtype=dtype)
     if values is not None:
         made.tensor_content, shape = values.tobytes(), values.shape
     for size in shape:
@@ -134,7 +134,7 @@ for _number in (200, 2**31 - 1, -1):
 @case("functions.pb", "LimitExceededError", limit("references"))
 def _functions(path: Path) -> None:
     """Functions that call each other twice: few nodes, but each has many inputs."""
-    message = pb.message_class("GraphDef").FromString(graph(X, node("y", "f0", "x")))
+    message = messages.GraphDef.FromString(graph(X, node("y", "f0", "x")))
     for number in range(12):
         function = message.library.function.add()
         function.signature.name = f"f{number}"

@@ -19,6 +19,7 @@ from tfjs_codec.files.sink import Stage, staged
 from tfjs_codec.files.sstable import read_sstable, write_sstable
 from tfjs_codec.files.tensor_bundle import open_bundle
 from tfjs_codec.ir.tensors import Array, ArrayTensor, FormulaTensor, LazyTensor
+from tfjs_codec.pb import messages
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 INDEXES = sorted(FIXTURES.rglob("*.index"))
@@ -74,7 +75,8 @@ def test_entries_are_those_of_tensorflow_but_for_their_places(prefix, tmp_path):
 def entries(index: Path) -> dict[bytes, str]:
     found = {}
     for key, value in read_sstable(index.read_bytes(), path=index).items():
-        entry = pb.parse("BundleEntryProto" if key else "BundleHeaderProto", value, path=index)
+        kind = messages.BundleEntryProto if key else messages.BundleHeaderProto
+        entry = pb.parse(kind, value, path=index)
         if key:
             entry.offset = 0
         found[key] = str(entry)

@@ -16,7 +16,6 @@ import pytest
 from growth import growth
 
 import tfjs_codec
-from tfjs_codec import pb
 from tfjs_codec.errors import (
     CorruptFileError,
     InputError,
@@ -38,6 +37,7 @@ from tfjs_codec.graph.passes import run
 from tfjs_codec.ir.graph import Func, Function, Graph, Node, Ref, Shape, Tensor, const, sort_nodes
 from tfjs_codec.ir.tensors import ArrayTensor
 from tfjs_codec.limits import Limits
+from tfjs_codec.pb import messages
 from tfjs_codec.readers.graph_def import GraphReader
 from tfjs_codec.tfjs.graph_ops import in_tfjs, op_def
 
@@ -102,7 +102,7 @@ def test_op_table():
 
 
 def message(*nodes: tuple[str, str, list[str]], name="GraphDef"):
-    made = pb.message_class(name)()
+    made = getattr(messages, name)()
     for each, op, inputs in nodes:
         added = made.node.add(name=each, op=op, input=inputs)
         if op != "Const":
@@ -149,7 +149,7 @@ def test_damaged_messages(nodes, text):
 
 
 def tensor(dtype: int, shape, **lists):
-    made = pb.message_class("TensorProto")(dtype=dtype, **lists)
+    made = messages.TensorProto(dtype=dtype, **lists)
     for size in shape:
         made.tensor_shape.dim.add(size=size)
     return made

@@ -11,6 +11,7 @@ import pytest
 import tfjs_codec
 from tfjs_codec import pb
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
+from tfjs_codec.pb import messages
 
 OUTPUTS = ["norm", "scaled"]
 
@@ -18,7 +19,9 @@ OUTPUTS = ["norm", "scaled"]
 @pytest.fixture
 def old(fixtures_dir: Path, tmp_path: Path) -> Path:
     """The frozen fixture as tfjs-converter 0.x wrote graphs: values in shards, not in the graph."""
-    graph = pb.parse("GraphDef", (fixtures_dir / "graph_frozen" / "model.pb").read_bytes(), path="")
+    graph = pb.parse(
+        messages.GraphDef, (fixtures_dir / "graph_frozen" / "model.pb").read_bytes(), path=""
+    )
     web = tmp_path / "as_json"
     tfjs_codec.convert(
         fixtures_dir / "graph_frozen" / "model.pb", web, to="graph", output_node_names=OUTPUTS

@@ -10,22 +10,23 @@ import pytest
 
 from tfjs_codec import pb
 from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.pb import messages
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_descriptors_are_compiled_from_the_proto_files(tmp_path):
-    output = tmp_path / "descriptors.bin"
+def test_descriptors_and_types_are_compiled_from_the_proto_files(tmp_path):
     script = ROOT / "proto" / "compile.py"
-    subprocess.run([sys.executable, script, output], check=True)
-    assert output.read_bytes() == (Path(pb.__file__).parent / "descriptors.bin").read_bytes()
+    subprocess.run([sys.executable, script, tmp_path], check=True)
+    for name in ("descriptors.bin", "messages.pyi"):
+        assert (tmp_path / name).read_bytes() == (Path(pb.__file__).parent / name).read_bytes()
 
 
 def test_nothing_is_registered_in_the_default_pool():
     code = (
         "from google.protobuf import descriptor_pool\n"
-        "from tfjs_codec import pb\n"
-        "pb.message_class('SavedModel')\n"
+        "from tfjs_codec.pb import messages\n"
+        "messages.SavedModel()\n"
         "try:\n"
         "    descriptor_pool.Default().FindMessageTypeByName('tfjs_codec.proto.SavedModel')\n"
         "except KeyError:\n"
@@ -59,13 +60,14 @@ def test_nothing_is_registered_in_the_default_pool():
     ],
 )
 def test_messages_round_trip(name):
-    message = pb.message_class(name)()
-    assert pb.parse(name, message.SerializeToString(), path="x") == message
+    kind = getattr(messages, name)
+    message = kind()
+    assert pb.parse(kind, message.SerializeToString(), path="x") == message
 
 
 def test_unknown_fields_are_kept():
     data = b"\x08\x01\xf2\x7f\x03abc"  # field 1, and field 2046
-    assert pb.parse("SavedModel", data, path="x").SerializeToString() == data
+    assert pb.parse(messages.SavedModel, data, path="x").SerializeToString() == data
 
 
 @pytest.mark.parametrize(
@@ -73,17 +75,16 @@ def test_unknown_fields_are_kept():
 )
 def test_damage_is_corrupt(data):
     with pytest.raises(CorruptFileError, match=r"model\.pb: not a valid SavedModel message"):
-        pb.parse("SavedModel", data, path="model.pb")
+        pb.parse(messages.SavedModel, data, path="model.pb")
 
 
 @pytest.mark.parametrize("text", ["meta_graphs {", "meta_graphs { graph_def {" * 3000, "\0"])
 def test_damaged_text_is_corrupt(text):
     with pytest.raises(CorruptFileError, match="text format"):
-        pb.parse_text("SavedModel", text, path="model.pbtxt")
+        pb.parse_text(messages.SavedModel, text, path="model.pbtxt")
 
 
 def test_text_format_knows_types_and_skips_unknown_fields():
     text = "node { name: 'a' attr { key: 'T' value { type: DT_BFLOAT16 } } new_field { x: 1 } }"
-    graph = pb.parse_text("GraphDef", text, path="x")
+    graph = pb.parse_text(messages.GraphDef, text, path="x")
     assert graph.node[0].attr["T"].type == 14
-    assert pb.enum_names("DataType")[14] == "DT_BFLOAT16"

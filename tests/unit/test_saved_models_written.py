@@ -16,6 +16,7 @@ from tfjs_codec import pb
 from tfjs_codec.errors import UsageError
 from tfjs_codec.files.saved_model import open_saved_model, signatures
 from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, open_bundle
+from tfjs_codec.pb import messages
 
 FILES = [
     ("activations", "keras-3.15.keras"), ("attention", "tf_keras-2.19.h5"),
@@ -94,7 +95,7 @@ def test_both_trees_of_objects_number_alike(tmp_path):
     saved, _ = written(tmp_path / "model.h5", tmp_path)
     model = open_saved_model(saved)
     data = open_bundle(saved / "variables" / "variables")[OBJECT_GRAPH_KEY].numpy().item()
-    stored = pb.parse("TrackableObjectGraph", data, path=saved).nodes
+    stored = pb.parse(messages.TrackableObjectGraph, data, path=saved).nodes
     for number, node in enumerate(stored):
         assert node.children == model.nodes[number].children[: len(node.children)]
         assert bool(node.attributes) == model.nodes[number].HasField("variable")

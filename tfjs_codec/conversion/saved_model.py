@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from tfjs_codec.ir.loaded import (
 from tfjs_codec.ir.references import refs_in
 from tfjs_codec.keras.variables import graph_slots
 from tfjs_codec.operations.target import trace
+from tfjs_codec.pb import messages
 from tfjs_codec.report import Report
 from tfjs_codec.writers import saved_model
 from tfjs_codec.writers.keras_config import Writer
@@ -46,7 +47,7 @@ _SAID = 3  # problems that a warning repeats
 _LARGEST = 3.4e38  # of float32
 _KERAS_2 = "2.15.0"  # the last version, and tf_keras
 _COMPARED = 1 << 16  # elements of constants whose values are compared
-Parts: TypeAlias = "tuple[Objects, Any, dict[int, int]]"  # objects, metadata, numbers of variables
+Parts: TypeAlias = "tuple[Objects, messages.SavedMetadata, dict[int, int]]"  # see add_model
 _CONSTANTS = "_constants"  # the attribute of the root that holds variables that no layer has
 
 
@@ -221,7 +222,7 @@ def _plan_graph(graph: Graph, options: ConvertOptions) -> Plan:
 
 def _plan(
     graph: Graph, objects: Objects, captured: Mapping[str, int], options: ConvertOptions,
-    named: tuple[bool, bool], metadata: object,
+    named: tuple[bool, bool], metadata: messages.SavedMetadata | None,
 ) -> Plan:  # fmt: skip
     size = options.shard_size_bytes if "shard_size_bytes" in options.chosen else None
     return saved_model.plan(

@@ -8,11 +8,10 @@ the cache of the processor, where their checksum costs least.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from tfjs_codec import pb
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.files.crc32c import Crc32c, masked
 from tfjs_codec.files.sink import Stage, StagedFile
@@ -21,6 +20,7 @@ from tfjs_codec.files.sstable import write_sstable
 from tfjs_codec.files.tf_dtypes import STRING, dtype_number, dtype_of_numpy
 from tfjs_codec.files.varint import write_varint
 from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.pb import messages
 
 _CHUNK_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 18
@@ -77,7 +77,7 @@ def write_bundle(
         OutputError: Writing failed.
         InputError: What reading a tensor raises.
     """
-    header = pb.message_class("BundleHeaderProto")(num_shards=len(shards))
+    header = messages.BundleHeaderProto(num_shards=len(shards))
     header.version.producer = _VERSION
     entries: dict[bytes, bytes] = {b"": header.SerializeToString(deterministic=True)}
     files: list[tuple[str, int]] = []
@@ -102,9 +102,9 @@ def write_bundle(
     return [*files, (f"{prefix}.index", len(index))]
 
 
-def _write_tensor(file: StagedFile, tensor: LazyTensor) -> Any:
+def _write_tensor(file: StagedFile, tensor: LazyTensor) -> messages.BundleEntryProto:
     """Append the values of *tensor*; return its entry without its place."""
-    entry = pb.message_class("BundleEntryProto")(dtype=dtype_number(dtype_of_numpy(tensor.dtype)))
+    entry = messages.BundleEntryProto(dtype=dtype_number(dtype_of_numpy(tensor.dtype)))
     entry.shape.SetInParent()
     for size in tensor.shape:
         entry.shape.dim.add(size=size)

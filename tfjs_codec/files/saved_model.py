@@ -8,10 +8,10 @@ per node in ``keras_metadata.pb`` (2.5 and later) or in the node itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from tfjs_codec import pb
 from tfjs_codec.errors import (
@@ -29,6 +29,7 @@ from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, open_bundle
 from tfjs_codec.files.tf_dtypes import dtype_name
 from tfjs_codec.files.varint import read_varint
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+from tfjs_codec.pb import messages
 
 _BINARY, _TEXT, _CHUNKED = "saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"
 _METADATA = "keras_metadata.pb"
@@ -36,6 +37,7 @@ _PREFIX = "variables/variables"
 _ASSETS_V1 = "saved_model_assets"
 _MAX_MESSAGE_BYTES = (2 << 30) - 1
 DEFAULT_TAGS = ("serve",)
+Attributes: TypeAlias = "Sequence[messages.TrackableObjectGraph.TrackableObject.SerializedTensor]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,13 @@ class SavedModelDir:
 
     path: Path
     file: Path
-    meta_graph: Any
+    meta_graph: messages.MetaGraphDef
     all_tags: tuple[tuple[str, ...], ...]
     keras: dict[int, KerasNode]
     limits: Limits = DEFAULT_LIMITS
 
     @property
-    def nodes(self) -> Any:
+    def nodes(self) -> messages.Messages[messages.SavedObject]:
         """The object graph's nodes; none in a file of TensorFlow 1."""
         return self.meta_graph.object_graph_def.nodes
 
@@ -134,7 +136,7 @@ def open_variables(
     return open_bundle(path / _PREFIX, verify=verify, limits=limits)
 
 
-def _read_message(path: Path, limits: Limits) -> tuple[Path, Any]:
+def _read_message(path: Path, limits: Limits) -> tuple[Path, messages.SavedModel]:
     """Return the file that holds the SavedModel message, and the message."""
     binary = safe_child(path, _BINARY, path=path, limits=limits)
     if binary.exists():
@@ -146,7 +148,7 @@ def _read_message(path: Path, limits: Limits) -> tuple[Path, Any]:
         limits.earn(source.size)
         with source.open() as file:
             _check_fields(file, source.size, binary)
-        return binary, pb.parse("SavedModel", source.read("pb_bytes", limits), path=binary)
+        return binary, pb.parse(messages.SavedModel, source.read("pb_bytes", limits), path=binary)
     text = safe_child(path, _TEXT, path=path, limits=limits)
     if text.exists():
         data = open_source(text).read("pbtxt_bytes", limits)
@@ -154,7 +156,7 @@ def _read_message(path: Path, limits: Limits) -> tuple[Path, Any]:
             decoded = data.decode()
         except UnicodeDecodeError as error:
             raise CorruptFileError("not valid UTF-8", path=text) from error
-        return text, pb.parse_text("SavedModel", decoded, path=text)
+        return text, pb.parse_text(messages.SavedModel, decoded, path=text)
     if (path / _CHUNKED).exists():
         raise UnsupportedModelError(
             "SavedModels in chunks (saved_model.cpb) cannot be read", path=path
@@ -187,8 +189,8 @@ def _field_bytes(head: bytes) -> int | None:
 
 
 def _choose(
-    graphs: Any, tags: Sequence[str] | None, file: Path
-) -> tuple[Any, tuple[tuple[str, ...], ...]]:
+    graphs: Sequence[messages.MetaGraphDef], tags: Sequence[str] | None, file: Path
+) -> tuple[messages.MetaGraphDef, tuple[tuple[str, ...], ...]]:
     """Return the MetaGraph with exactly *tags*, and the tags of all."""
     all_tags = tuple(tuple(graph.meta_info_def.tags) for graph in graphs)
     listed = "; ".join(tag_text(each) for each in all_tags[:20])
@@ -219,13 +221,15 @@ def tag_text(tags: tuple[str, ...]) -> str:
     return ",".join(quote(tag) for tag in tags) or "none"
 
 
-def _add_assets_v1(graph: Any, file: Path) -> None:
+def _add_assets_v1(graph: messages.MetaGraphDef, file: Path) -> None:
     """Put the assets where TensorFlow 2 has them; TensorFlow 1 lists them in a collection."""
     if graph.asset_file_def or _ASSETS_V1 not in graph.collection_def:
         return
     where = f"collection {_ASSETS_V1}"
     for item in graph.collection_def[_ASSETS_V1].any_list.value:
-        graph.asset_file_def.append(pb.parse("AssetFileDef", item.value, path=file, where=where))
+        graph.asset_file_def.append(
+            pb.parse(messages.AssetFileDef, item.value, path=file, where=where)
+        )
 
 
 def _check_asset(name: str, path: Path, file: Path, limits: Limits) -> None:
@@ -237,11 +241,15 @@ def _check_asset(name: str, path: Path, file: Path, limits: Limits) -> None:
         safe_child(path, name, path=file, where=where, limits=limits)
 
 
-def _keras_nodes(path: Path, nodes: Any, limits: Limits) -> dict[int, KerasNode]:
+def _keras_nodes(
+    path: Path, nodes: Sequence[messages.SavedObject], limits: Limits
+) -> dict[int, KerasNode]:
     """Return the Keras descriptions, from the file of TensorFlow 2.5 or from the nodes."""
     file = safe_child(path, _METADATA, path=path, limits=limits)
     if file.exists():
-        message = pb.parse("SavedMetadata", open_source(file).read("pb_bytes", limits), path=file)
+        message = pb.parse(
+            messages.SavedMetadata, open_source(file).read("pb_bytes", limits), path=file
+        )
         found = {
             node.node_id: KerasNode(node.node_id, node.identifier, node.metadata)
             for node in message.nodes
@@ -256,7 +264,9 @@ def _keras_nodes(path: Path, nodes: Any, limits: Limits) -> dict[int, KerasNode]
     }
 
 
-def checkpoint_keys(model: SavedModelDir, tensors: dict[str, BundleTensor]) -> dict[int, list[Any]]:
+def checkpoint_keys(
+    model: SavedModelDir, tensors: dict[str, BundleTensor]
+) -> dict[int, Attributes]:
     """Return the checkpoint's attributes (name, checkpoint_key) of every node that has some.
 
     Nodes of the SavedModel's object graph and of the checkpoint's are paired by walking both from
@@ -269,7 +279,7 @@ def checkpoint_keys(model: SavedModelDir, tensors: dict[str, BundleTensor]) -> d
     if stored.tf_dtype != "string" or stored.shape != ():
         raise CorruptFileError("is not a string", path=model.path, where=where)
     data = stored.numpy().item()
-    objects = pb.parse("TrackableObjectGraph", data, path=model.path, where=where).nodes
+    objects = pb.parse(messages.TrackableObjectGraph, data, path=model.path, where=where).nodes
     if not objects:
         return {}
     paired = {0: 0}
@@ -334,14 +344,14 @@ def signatures(model: SavedModelDir) -> list[Signature]:
     ]
 
 
-def _specs(infos: Any) -> tuple[TensorSpec, ...]:
+def _specs(infos: Mapping[str, messages.TensorInfo]) -> tuple[TensorSpec, ...]:
     return tuple(
         TensorSpec(name, dtype_name(info.dtype), _spec_shape(info.tensor_shape))
         for name, info in sorted(infos.items())
     )
 
 
-def _spec_shape(shape: Any) -> tuple[int | None, ...] | None:
+def _spec_shape(shape: messages.TensorShapeProto) -> tuple[int | None, ...] | None:
     if shape.unknown_rank:
         return None
     return tuple(None if dim.size < 0 else dim.size for dim in shape.dim)

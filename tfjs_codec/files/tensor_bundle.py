@@ -14,7 +14,6 @@ from itertools import pairwise
 from math import prod
 from pathlib import Path
 from secrets import randbelow
-from typing import Any
 
 from tfjs_codec import pb
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, quote
@@ -33,6 +32,7 @@ from tfjs_codec.files.sstable import read_sstable
 from tfjs_codec.files.tf_dtypes import STRING, TF_DTYPES, dtype_name
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+from tfjs_codec.pb import messages
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _KNOWN_VERSION = 1
@@ -96,7 +96,9 @@ class _Bundle:
     def _header(self, entries: dict[bytes, bytes]) -> None:
         if b"" not in entries:
             raise CorruptFileError("the entry with the header is missing", path=self._index)
-        header = pb.parse("BundleHeaderProto", entries[b""], path=self._index, where="header")
+        header = pb.parse(
+            messages.BundleHeaderProto, entries[b""], path=self._index, where="header"
+        )
         if header.version.min_consumer > _KNOWN_VERSION:
             raise UnsupportedModelError(
                 f"the checkpoint needs a reader of version {header.version.min_consumer}",
@@ -110,7 +112,7 @@ class _Bundle:
 
     def _tensor(self, key: bytes, name: str, value: bytes) -> BundleTensor:
         entry = pb.parse(
-            "BundleEntryProto", value, path=self._index, where=f"variable {quote(name)}"
+            messages.BundleEntryProto, value, path=self._index, where=f"variable {quote(name)}"
         )
         shape = self._shape(entry.shape, name)
         kind = TF_DTYPES.get(entry.dtype)
@@ -141,7 +143,7 @@ class _Bundle:
             raise self._corrupt(text, name)
         return PlainTensor(name, shape, kind, place)
 
-    def _shape(self, shape: Any, name: str) -> tuple[int, ...]:
+    def _shape(self, shape: messages.TensorShapeProto, name: str) -> tuple[int, ...]:
         sizes = tuple(dim.size for dim in shape.dim)
         where = f"variable {quote(name)}"
         self._limits.check("rank", len(sizes), "its rank", path=self._index, where=where)
@@ -149,7 +151,7 @@ class _Bundle:
             raise self._corrupt("its shape is not complete", name)
         return sizes
 
-    def _place(self, entry: Any, name: str) -> Place:
+    def _place(self, entry: messages.BundleEntryProto, name: str) -> Place:
         if not 0 <= entry.shard_id < self._shards:
             raise self._corrupt(f"is in shard {entry.shard_id} of {self._shards}", name)
         path, available = self._shard(entry.shard_id, name)
@@ -175,7 +177,9 @@ class _Bundle:
             self._opened[number] = path, open_source(path).size
         return self._opened[number]
 
-    def _slice(self, key: bytes, name: str, shape: tuple[int, ...], entry: Any) -> BundleTensor:
+    def _slice(
+        self, key: bytes, name: str, shape: tuple[int, ...], entry: messages.BundleEntryProto
+    ) -> BundleTensor:
         kind = TF_DTYPES[entry.dtype]
         parts: list[tuple[tuple[int, ...], PlainTensor]] = []
         for extents in entry.slices:

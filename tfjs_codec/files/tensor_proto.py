@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
 from tfjs_codec.files.tf_dtypes import STRING, TF_DTYPES, TfDtype, dtype_name, dtype_number
 from tfjs_codec.ir.tensors import Array, LazyTensor
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+from tfjs_codec.pb import messages
 
 # By enum value: the list that holds the values if tensor_content does not.
 _LISTS = {
@@ -38,7 +38,7 @@ _LISTS = {
 
 
 def proto_tensor(
-    message: Any, *, path: object, where: str, limits: Limits = DEFAULT_LIMITS
+    message: messages.TensorProto, *, path: object, where: str, limits: Limits = DEFAULT_LIMITS
 ) -> LazyTensor:
     """Return the values of TensorProto *message*; nothing is copied before they are read.
 
@@ -74,7 +74,7 @@ def proto_tensor(
     return _ProtoTensor(f"constant at {where}", shape, kind, message)
 
 
-def fill_tensor(message: Any, tensor: LazyTensor, dtype: str) -> None:
+def fill_tensor(message: messages.TensorProto, tensor: LazyTensor, dtype: str) -> None:
     """Make the TensorProto *message* hold the values of *tensor* as *dtype*."""
     message.dtype = dtype_number(dtype)
     message.tensor_shape.SetInParent()
@@ -96,7 +96,9 @@ def is_blank(tensor: LazyTensor) -> bool:
 
 
 class _ProtoTensor(LazyTensor):
-    def __init__(self, name: str, shape: tuple[int, ...], kind: TfDtype, message: Any) -> None:
+    def __init__(
+        self, name: str, shape: tuple[int, ...], kind: TfDtype, message: messages.TensorProto
+    ) -> None:
         self.name = name
         self.shape = shape
         self.dtype = kind.numpy
@@ -130,7 +132,7 @@ class _ProtoTensor(LazyTensor):
             chunk[known.size :] = given[-1] if given.size else self._zero()
             yield chunk
 
-    def _zero(self) -> Any:
+    def _zero(self) -> object:
         return b"" if self.dtype == object else 0
 
     def _list_values(self) -> Array:

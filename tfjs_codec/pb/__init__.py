@@ -4,57 +4,30 @@ The only place that imports ``google.protobuf``. Generated ``_pb2`` modules are 
 protobuf version of their compiler and register in a pool shared with TensorFlow; descriptors in a
 private pool are neither. ``descriptors.bin`` is compiled from ``proto/*.proto``.
 
-Messages are plain protobuf objects, typed ``Any``. Strings from a file may hold anything.
+Strings from a file may hold anything.
 """
 
 from __future__ import annotations
 
 import logging
-from functools import cache
-from importlib.resources import files
-from typing import Any
+from typing import TypeVar
 
-from google.protobuf import (
-    descriptor_pb2,
-    descriptor_pool,
-    message_factory,
-    text_format,
-)
+from google.protobuf import text_format
 from google.protobuf.internal import api_implementation
 from google.protobuf.message import DecodeError
 
 from tfjs_codec.errors import CorruptFileError, quote
+from tfjs_codec.pb import messages
 
-_PACKAGE = "tfjs_codec.proto"
 _SLOW_BYTES = 1 << 20
+
+_M = TypeVar("_M", bound=messages.Message)
 
 _log = logging.getLogger(__name__)
 
 
-@cache
-def _pool() -> Any:
-    pool = descriptor_pool.DescriptorPool()
-    data = (files(__name__) / "descriptors.bin").read_bytes()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
-        pool.AddSerializedFile(file.SerializeToString())
-    return pool
-
-
-@cache
-def message_class(name: str) -> Any:
-    """Return the class of message *name* of ``proto/*.proto``, such as ``"SavedModel"``."""
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-
-
-@cache
-def enum_names(name: str) -> dict[int, str]:
-    """Return ``{number: name}`` of enum *name*, such as ``"DataType"``."""
-    values = _pool().FindEnumTypeByName(f"{_PACKAGE}.{name}").values
-    return {value.number: value.name for value in values}
-
-
-def parse(name: str, data: bytes, *, path: object, where: str = "") -> Any:
-    """Return *data* as message *name*.
+def parse(kind: type[_M], data: bytes, *, path: object, where: str = "") -> _M:
+    """Return *data* as a message of *kind*.
 
     Raises:
         CorruptFileError: *data* is not such a message, or nests deeper than protobuf allows.
@@ -62,21 +35,22 @@ def parse(name: str, data: bytes, *, path: object, where: str = "") -> Any:
     if len(data) > _SLOW_BYTES and api_implementation.Type() == "python":
         _log.warning("protobuf runs in pure Python here: large files take seconds to parse")
     try:
-        return message_class(name).FromString(data)
+        return kind.FromString(data)
     except (DecodeError, RecursionError, UnicodeDecodeError, ValueError) as error:
         raise CorruptFileError(
-            f"not a valid {name} message ({_reason(error)})", path=path, where=where
+            f"not a valid {kind.__name__} message ({_reason(error)})", path=path, where=where
         ) from error
 
 
-def parse_text(name: str, text: str, *, path: object) -> Any:
-    """Return the text format *text* as message *name*; fields we do not know are skipped.
+def parse_text(kind: type[_M], text: str, *, path: object) -> _M:
+    """Return the text format *text* as a message of *kind*; fields we do not know are skipped.
 
     Raises:
         CorruptFileError: *text* is not such a message, or nests too deeply.
     """
+    message = kind()
     try:
-        return text_format.Parse(text, message_class(name)(), allow_unknown_field=True)
+        text_format.Parse(text, message, allow_unknown_field=True)
     except (
         text_format.ParseError,
         RecursionError,
@@ -84,8 +58,9 @@ def parse_text(name: str, text: str, *, path: object) -> Any:
         ValueError,
     ) as error:
         raise CorruptFileError(
-            f"not the text format of a {name} message ({_reason(error)})", path=path
+            f"not the text format of a {kind.__name__} message ({_reason(error)})", path=path
         ) from error
+    return message
 
 
 def _reason(error: Exception) -> str:

@@ -24,6 +24,7 @@ from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, Tensor, consumers, reac
 from tfjs_codec.ir.loaded import TensorFlowGraph
 from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.pb import messages
 from tfjs_codec.readers.graph_def import GraphReader
 from tfjs_codec.readers.manifest import read_manifest
 from tfjs_codec.readers.signatures import warn_of_order
@@ -56,7 +57,7 @@ def read_graph(source: Source, options: ConvertOptions) -> Graph:
         UsageError: The options name an output that does not exist, or none where there are several.
         InputError: The source is damaged.
     """
-    message = pb.parse("GraphDef", source.read("pb_bytes", options.limits), path=source.path)
+    message = pb.parse(messages.GraphDef, source.read("pb_bytes", options.limits), path=source.path)
     reader = GraphReader(source.path, limits=options.limits)
     nodes = _with_values(reader.nodes(message), source, options.limits)
     if not nodes:

@@ -8,7 +8,7 @@ itself describes (``stripped_op_list``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from tfjs_codec.files.tf_dtypes import REF, dtype_name
 from tfjs_codec.ir.graph import ARGUMENT, Func, Function, Node, Ref, Shape
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+from tfjs_codec.pb import messages
 from tfjs_codec.tfjs.graph_ops import Arg, OpDef, op_def
 
 _REFERENCE = "^"
@@ -33,13 +34,15 @@ _AMBIGUOUS_SCALARS = 21  # the last version of graphs
 class GraphReader:
     """Turns the messages of one file into nodes. *ops* is its own list of OpDefs, if it has one."""
 
-    def __init__(self, path: object, ops: Any = (), limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, path: object, ops: Iterable[messages.OpDef] = (), limits: Limits = DEFAULT_LIMITS
+    ) -> None:
         self._path = path
         self._limits = limits
         self._own = {op.name: op for op in ops}
         self._read: dict[str, OpDef | None] = {}
 
-    def nodes(self, graph: Any) -> dict[str, Node]:
+    def nodes(self, graph: messages.GraphDef) -> dict[str, Node]:
         """Return the nodes of a GraphDef by name.
 
         Old graphs do not tell scalar Placeholders from those of unknown shape, so TensorFlow takes
@@ -54,7 +57,7 @@ class GraphReader:
             return nodes
         return {name: _unknown_shape(node) for name, node in nodes.items()}
 
-    def function(self, message: Any) -> Function:
+    def function(self, message: messages.FunctionDef) -> Function:
         """Return a FunctionDef of the library; raises as :meth:`nodes` does."""
         signature = message.signature
         where = f"function {quote(signature.name)}: "
@@ -72,20 +75,20 @@ class GraphReader:
         controls = tuple(name for name in message.control_ret.values() if name in nodes)
         return Function(signature.name, tuple(arguments), tuple(returns), nodes, controls)
 
-    def functions(self, library: Any) -> dict[str, Function]:
+    def functions(self, library: messages.FunctionDefLibrary) -> dict[str, Function]:
         """Return the functions of a FunctionDefLibrary by name."""
         return {each.signature.name: self.function(each) for each in library.function}
 
     def _nodes(
         self,
-        messages: Any,
+        described: Sequence[messages.NodeDef],
         nodes: dict[str, Node],
         resolve: Callable[[str, Mapping[str, Node]], Ref],
         where: str,
     ) -> dict[str, Node]:
-        count = len(messages)
+        count = len(described)
         self._limits.check("graph_nodes", count, "the number of nodes", path=self._path)
-        for message in messages:
+        for message in described:
             if message.name in nodes or not message.name:
                 text = f"two nodes are called {quote(message.name)}"
                 raise self._corrupt(text if message.name else "a node has no name", where)
@@ -95,7 +98,7 @@ class GraphReader:
             what = "the number of inputs and results of all nodes"
             self._limits.spend("references", tensors, what, path=self._path)
             nodes[message.name] = Node(message.name, message.op, attrs=attrs, shapes=shapes)
-        for message in messages:
+        for message in described:
             node = nodes[message.name]
             data = tuple(
                 resolve(text, nodes) for text in message.input if not text.startswith(_REFERENCE)
@@ -108,7 +111,7 @@ class GraphReader:
             nodes[message.name] = replace(node, inputs=data, controls=controls)
         return nodes
 
-    def _check(self, refs: Any, nodes: Mapping[str, Node], where: str) -> None:
+    def _check(self, refs: Iterable[Ref], nodes: Mapping[str, Node], where: str) -> None:
         for ref in refs:
             if ref.node not in nodes:
                 raise self._corrupt(f"its input {quote(str(ref))} is missing", where)
@@ -142,7 +145,7 @@ class GraphReader:
         offset = int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 0
         return Ref(name, (start or 0) + offset)
 
-    def _attrs(self, message: Any, where: str) -> dict[str, Any]:
+    def _attrs(self, message: messages.NodeDef, where: str) -> dict[str, Any]:
         where = f"{where}node {quote(message.name)}"
         known = self._op(message.op)
         attrs = dict(known.defaults) if known else {}
@@ -157,13 +160,13 @@ class GraphReader:
                 raise self._corrupt(text, f"{where} ({message.op})")
         return attrs
 
-    def _shapes(self, message: Any) -> tuple[Shape, ...]:
+    def _shapes(self, message: messages.NodeDef) -> tuple[Shape, ...]:
         """Return what TensorFlow knew of the shapes of the results when it wrote the file."""
         if _SHAPES not in message.attr:
             return ()
         return tuple(map(shape_of, message.attr[_SHAPES].list.shape))
 
-    def _attr(self, message: Any, where: str) -> Any:
+    def _attr(self, message: messages.AttrValue, where: str) -> object:
         """Return an AttrValue as a Python value, see :mod:`tfjs_codec.ir.graph`."""
         kind = message.WhichOneof("value")
         if kind is None or kind == "placeholder":
@@ -175,16 +178,16 @@ class GraphReader:
             return ()
         return self._value(kind, value, where)
 
-    def _value(self, kind: str, value: Any, where: str) -> Any:
-        if kind == "type":
+    def _value(self, kind: str, value: object, where: str) -> object:
+        if kind == "type" and isinstance(value, int):
             if not 0 <= value < 2 * REF:
                 raise self._corrupt(f"there is no data type number {value}", where)
             return dtype_name(value)
-        if kind == "shape":
+        if isinstance(value, messages.TensorShapeProto):
             return shape_of(value)
-        if kind == "func":
+        if isinstance(value, messages.NameAttrList):
             return Func(value.name)
-        if kind == "tensor":
+        if isinstance(value, messages.TensorProto):
             return proto_tensor(value, path=self._path, where=where, limits=self._limits)
         return value
 
@@ -196,7 +199,7 @@ class GraphReader:
                 known = self._read[name] = self._op_def(self._own[name])
         return known
 
-    def _op_def(self, message: Any) -> OpDef:
+    def _op_def(self, message: messages.OpDef) -> OpDef:
         """Return an OpDef that the file describes."""
         defaults = {}
         for attr in message.attr:
@@ -229,12 +232,12 @@ def _is_kind(value: object, kind: str) -> bool:
     return isinstance(value, tuple) and all(isinstance(item, _KINDS[inner]) for item in value)
 
 
-def shape_of(message: Any) -> Shape:
+def shape_of(message: messages.TensorShapeProto) -> Shape:
     """Return a TensorShapeProto."""
     return Shape(None if message.unknown_rank else tuple(dim.size for dim in message.dim))
 
 
-def _arg(message: Any) -> Arg:
+def _arg(message: messages.OpDef.ArgDef) -> Arg:
     dtype = dtype_name(message.type) if message.type else ""
     attrs = message.type_attr, message.number_attr, message.type_list_attr
     return Arg(message.name, dtype, *attrs)

@@ -154,7 +154,7 @@ class _Weights:
     def _follow(self, number: int, path: str) -> int | None:
         """Return the node at *path* (local names joined by ``/``) below *number*."""
         for name in path.split("/"):
-            children: Any = self._model.nodes[number].children
+            children = self._model.nodes[number].children
             found = next((c.node_id for c in children if c.local_name == name), None)
             if found is None:
                 return None

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, UsageError, quote, suggest
+from tfjs_codec.files.bundle_tensors import BundleTensor
 from tfjs_codec.files.paths import safe_child, traversal_reason
-from tfjs_codec.files.saved_model import SavedModelDir, checkpoint_keys, signatures
+from tfjs_codec.files.saved_model import Attributes, SavedModelDir, checkpoint_keys, signatures
 from tfjs_codec.files.source import open_source
 from tfjs_codec.files.tf_dtypes import dtype_name
 from tfjs_codec.ir.graph import CALLS, Function, Graph, Node, Ref, Shape, Tensor, const, reachable
+from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.pb import messages
 from tfjs_codec.readers.graph_def import GraphReader, shape_of
 from tfjs_codec.readers.variables_v1 import load_variables, table_initializers
 
@@ -67,7 +69,7 @@ def read_graph(model: SavedModelDir, signature_name: str | None = None, *, verif
 
 
 def _in_keras_order(
-    metadata: dict[str, Any], tensors: Mapping[str, Tensor], role: str
+    metadata: JsonObject, tensors: Mapping[str, Tensor], role: str
 ) -> Mapping[str, Tensor]:
     """Return *tensors* in the order in which the Keras model that was saved lists them.
 
@@ -177,7 +179,7 @@ def _main_graph(model: SavedModelDir, base: Graph, name: str, verify: bool) -> G
     signature = model.meta_graph.signature_def[name]
     places = {node: place for place, node in enumerate(base.nodes)}  # a signature has no order
 
-    def tensors(infos: Any) -> dict[str, Tensor]:
+    def tensors(infos: Mapping[str, messages.TensorInfo]) -> dict[str, Tensor]:
         found = {}
         for key in sorted(infos):
             info = infos[key]
@@ -255,13 +257,15 @@ class _Captures:
     nodes: dict[str, Node] = field(default_factory=dict)
     initializer: dict[str, Node] = field(default_factory=dict)
     variables: dict[str, LazyTensor] = field(default_factory=dict)
-    tensors: dict[str, Any] = field(default_factory=dict)
-    keys: dict[int, list[Any]] = field(default_factory=dict)
+    tensors: Mapping[str, BundleTensor] = field(default_factory=dict)
+    keys: dict[int, Attributes] = field(default_factory=dict)
 
-    def graph(self, signature: Any, name: str, keywords: list[str], captured: list[int]) -> Graph:
+    def graph(
+        self, signature: messages.SignatureDef, name: str, keywords: list[str], captured: list[int]
+    ) -> Graph:
         """Return the function *name* as a graph."""
         function = self._function(name)
-        self.tensors = dict(self.model.tensors(verify=self.verify))
+        self.tensors = self.model.tensors(verify=self.verify)
         self.keys = checkpoint_keys(self.model, self.tensors)
         free = len(function.args) - len(captured)
         if free < 0:
@@ -283,7 +287,7 @@ class _Captures:
         return self.base.functions[name]
 
     def _inputs(
-        self, signature: Any, function: Function, keywords: list[str], free: int
+        self, signature: messages.SignatureDef, function: Function, keywords: list[str], free: int
     ) -> dict[str, Tensor]:
         if len(keywords) != free:
             keywords = list(function.args[:free])
@@ -298,7 +302,7 @@ class _Captures:
         places = _places(function)
         return dict(sorted(inputs.items(), key=lambda item: places.get(item[1].ref.node, free)))
 
-    def _outputs(self, signature: Any, function: Function) -> dict[str, Tensor]:
+    def _outputs(self, signature: messages.SignatureDef, function: Function) -> dict[str, Tensor]:
         numbered = {}
         for key, info in signature.outputs.items():
             number = info.name.rpartition(":")[2]
@@ -334,8 +338,7 @@ class _Captures:
     def _variable(self, number: int, name: str) -> LazyTensor:
         for attribute in self.keys.get(number, ()):
             if attribute.name == "VARIABLE_VALUE" and attribute.checkpoint_key in self.tensors:
-                tensor: LazyTensor = self.tensors[attribute.checkpoint_key]
-                return tensor
+                return self.tensors[attribute.checkpoint_key]
         raise CorruptFileError(
             "the checkpoint has no values of it", path=self.model.path,
             where=f"variable {quote(name)}",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.saved_model import SavedModelDir
 from tfjs_codec.ir.graph import VARIABLES, Graph, Node
 from tfjs_codec.ir.tensors import Array, LazyTensor
+from tfjs_codec.pb import messages
 
 _ASSIGN = frozenset(("Assign", "AssignVariableOp"))
 _PASS = frozenset(("Identity", "Cast"))
@@ -30,7 +30,7 @@ _FILL = frozenset(
 )
 
 
-def table_initializers(meta: Any, nodes: Mapping[str, Node]) -> list[str]:
+def table_initializers(meta: messages.MetaGraphDef, nodes: Mapping[str, Node]) -> list[str]:
     """Return the names of the nodes that fill tables when the model is loaded."""
     stack = [
         name.partition(":")[0]
@@ -106,7 +106,7 @@ def _listed_slices(model: SavedModelDir) -> dict[str, tuple[str, str]]:
     for collection in ("variables", "trainable_variables"):
         items = collections[collection].bytes_list.value if collection in collections else ()
         for item in items:
-            definition = pb.parse("VariableDef", item, path=model.file, where=collection)
+            definition = pb.parse(messages.VariableDef, item, path=model.file, where=collection)
             name = definition.variable_name.partition(":")[0]
             info = definition.save_slice_info_def
             if not info.full_name:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from tfjs_codec import pb
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files.tensor_proto import fill_tensor
 from tfjs_codec.files.tf_dtypes import dtype_number
 from tfjs_codec.ir.graph import ARGUMENT, CALLS, Func, Names, Node, Ref, Shape
 from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.pb import messages
 from tfjs_codec.tfjs.graph_ops import op_def
 
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_.\\/>-]")  # tensorflow/core/framework/node_def_util.cc
@@ -39,7 +38,7 @@ def legal_names(nodes: Iterable[Node]) -> dict[str, str]:
     return found
 
 
-def fill_node(message: Any, node: Node, inputs: Sequence[str], name: str = "") -> None:
+def fill_node(message: messages.NodeDef, node: Node, inputs: Sequence[str], name: str = "") -> None:
     """Make the NodeDef *message* describe *node*, whose inputs are called *inputs*.
 
     Attributes that the operation does not have, which tfjs takes no notice of, are left out.
@@ -59,7 +58,7 @@ def fill_node(message: Any, node: Node, inputs: Sequence[str], name: str = "") -
         fill_attr(message.attr[key], value, node)
 
 
-def fill_attr(message: Any, value: object, node: Node | None = None) -> None:
+def fill_attr(message: messages.AttrValue, value: object, node: Node | None = None) -> None:
     """Make the AttrValue *message* hold *value*, see :mod:`tfjs_codec.ir.graph`."""
     if isinstance(value, tuple) and not isinstance(value, Ref):
         message.list.SetInParent()
@@ -84,7 +83,7 @@ def fill_attr(message: Any, value: object, node: Node | None = None) -> None:
         fill_tensor(message.tensor, value, str(node.attrs["dtype"]))
 
 
-def _append(message: Any, item: object) -> None:
+def _append(message: messages.AttrValue.ListValue, item: object) -> None:
     """Append *item* to a list of attributes."""
     if isinstance(item, bool):
         message.b.append(item)
@@ -101,7 +100,7 @@ def _append(message: Any, item: object) -> None:
         fill_shape(message.shape.add(), item)
 
 
-def fill_shape(message: Any, shape: Shape) -> None:
+def fill_shape(message: messages.TensorShapeProto, shape: Shape) -> None:
     """Make the TensorShapeProto *message* say *shape*."""
     message.SetInParent()
     message.unknown_rank = shape.dims is None
@@ -115,7 +114,7 @@ def function_def(
     returns: Mapping[str, tuple[Ref, str]],
     *,
     path: str = "",
-) -> Any:
+) -> messages.FunctionDef:
     """Return the function *name* of *nodes*, sorted, of which those of op ``_Arg`` are arguments.
 
     Args:
@@ -127,7 +126,7 @@ def function_def(
     Raises:
         UnsupportedModelError: An operation whose results are not known.
     """
-    message = pb.message_class("FunctionDef")()
+    message = messages.FunctionDef()
     message.signature.name = name
     message.signature.is_stateful = True  # it reads variables
     names = legal_names(nodes)

@@ -12,12 +12,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tfjs_codec import pb
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import as_float32
 from tfjs_codec.keras.classes import is_a
 from tfjs_codec.keras.variables import own_variables
+from tfjs_codec.pb import messages
 from tfjs_codec.writers.keras_config import Writer
 from tfjs_codec.writers.object_graph import Objects
 
@@ -30,7 +30,7 @@ _KERAS_VERSION = "2.15.0"
 
 def add_model(
     graph: KerasGraph, shapes: Shapes, configs: Writer
-) -> tuple[Objects, Any, dict[int, int]]:
+) -> tuple[Objects, messages.SavedMetadata, dict[int, int]]:
     """Return the objects of the model *graph*, whose classes Keras 2 has.
 
     Args:
@@ -56,7 +56,7 @@ class _Adding:
     def __init__(self, shapes: Shapes, configs: Writer, objects: Objects) -> None:
         self._configs = configs
         self.objects = objects
-        self.metadata = pb.message_class("SavedMetadata")()
+        self.metadata = messages.SavedMetadata()
         self.numbers: dict[int, int] = {}
         self.trainable: dict[int, bool] = {}  # by number, in Keras's order
         self._shapes = shapes
@@ -128,8 +128,7 @@ class _Adding:
         """Return the attribute *name* of object *number*; add it if it is not there."""
         for child in self.objects.saved.nodes[number].children:
             if child.local_name == name:
-                found: int = child.node_id
-                return found
+                return child.node_id
         made = self.objects.user(identifier)
         self.objects.link(number, name, made)
         return made

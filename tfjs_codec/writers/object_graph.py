@@ -7,12 +7,12 @@ functions, are in the first only; they are added last.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from tfjs_codec import pb
 from tfjs_codec.files.tf_dtypes import dtype_number, dtype_of_numpy
 from tfjs_codec.ir.graph import Shape, Tensor
 from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.pb import messages
 from tfjs_codec.writers.graph_def import fill_shape
 
 _VALUE = "VARIABLE_VALUE"
@@ -29,8 +29,8 @@ class Objects:
     """The trees so far; ``tensors`` are the values of the variables by checkpoint key."""
 
     def __init__(self, identifier: str = "_generic_user_object") -> None:
-        self.saved = pb.message_class("SavedObjectGraph")()
-        self.stored = pb.message_class("TrackableObjectGraph")()
+        self.saved = messages.SavedObjectGraph()
+        self.stored = messages.TrackableObjectGraph()
         self.tensors: dict[str, LazyTensor] = {}
         self.keys: dict[int, str] = {}
         self.user(identifier)
@@ -114,7 +114,9 @@ class Objects:
             self.link(number, str(index), child)
 
 
-def _describe(message: Any, arguments: Sequence[str], specs: tuple[object, ...]) -> None:
+def _describe(
+    message: messages.FunctionSpec, arguments: Sequence[str], specs: tuple[object, ...]
+) -> None:
     """Make *message* a FunctionSpec: Python's FullArgSpec, and the types of the arguments."""
     spec = message.fullargspec.named_tuple_value
     spec.name = "FullArgSpec"
@@ -127,7 +129,7 @@ def _describe(message: Any, arguments: Sequence[str], specs: tuple[object, ...])
     encode(message.input_signature, specs)
 
 
-def encode(message: Any, value: object) -> None:
+def encode(message: messages.StructuredValue, value: object) -> None:
     """Make the StructuredValue *message* hold *value*."""
     if isinstance(value, Spec):
         described = message.tensor_spec_value

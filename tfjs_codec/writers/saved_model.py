@@ -20,11 +20,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from tfjs_codec import pb
 from tfjs_codec.files.bundle_write import Shard, plan_bundle, write_bundle
 from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY
@@ -42,6 +40,7 @@ from tfjs_codec.ir.graph import (
     sort_nodes,
 )
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor
+from tfjs_codec.pb import messages
 from tfjs_codec.writers.graph_def import fill_node, fill_shape, function_def, legal_names
 from tfjs_codec.writers.object_graph import Objects, Spec
 from tfjs_codec.writers.weights import Progress
@@ -62,10 +61,10 @@ _NOTHING = "__saved_model_init_op"
 class Plan:
     """What is to be written: the messages, the values of variables by checkpoint key, the files."""
 
-    message: Any
+    message: messages.SavedModel
     tensors: Mapping[str, LazyTensor]
     shards: tuple[Shard, ...]
-    metadata: Any = None
+    metadata: messages.SavedMetadata | None = None
 
     @property
     def weights(self) -> int:
@@ -92,7 +91,7 @@ def plan(
     captured: Mapping[str, int],
     *,
     named: tuple[bool, bool] = (False, True),
-    metadata: Any = None,
+    metadata: messages.SavedMetadata | None = None,
     shard_size_bytes: int | None = None,
 ) -> Plan:
     """Plan the SavedModel of *graph*.
@@ -152,9 +151,9 @@ class _Writer:
     handles: Mapping[str, int]
     named: tuple[bool, bool]
 
-    def message(self) -> Any:
+    def message(self) -> messages.SavedModel:
         """Return the SavedModel message, and add the functions to the objects."""
-        message = pb.message_class("SavedModel")(saved_model_schema_version=1)
+        message = messages.SavedModel(saved_model_schema_version=1)
         meta = message.meta_graphs.add()
         info = meta.meta_info_def
         info.tags.append("serve")
@@ -183,7 +182,7 @@ class _Writer:
         outputs = self.graph.outputs
         return dict(sorted(outputs.items())) if self.named[1] else dict(outputs)
 
-    def _serve(self) -> Any:
+    def _serve(self) -> messages.FunctionDef:
         """Return the function that computes the model."""
         nodes = dict(self.graph.nodes)
         arguments = [tensor.ref.node for tensor in self.inputs.values()]
@@ -207,7 +206,7 @@ class _Writer:
         self.objects.link(0, _SERVE, self.objects.function(name, "args_0", specs))
         return function_def(name, [*first, *body], returns, path=self.graph.path)
 
-    def _signature(self) -> Any:
+    def _signature(self) -> messages.FunctionDef:
         """Return the function that takes the inputs by name and calls ``serve``."""
         inputs, outputs = dict(sorted(self.inputs.items())), dict(sorted(self.outputs.items()))
         names = Names(self.handles)
@@ -244,9 +243,9 @@ class _Writer:
         refs = tuple(Ref(name) for name in (*arguments, *self.handles))
         return Node("StatefulPartitionedCall", "StatefulPartitionedCall", refs, attrs)
 
-    def _tables(self) -> list[Any]:
+    def _tables(self) -> list[messages.FunctionDef]:
         """Return the functions that make, fill and give up each table."""
-        made: list[Any] = []
+        made: list[messages.FunctionDef] = []
         for table, number in self.handles.items():
             node = self.graph.nodes[table]
             if node.op == _VARIABLE:
@@ -291,7 +290,7 @@ def _specs(tensors: Mapping[str, Tensor], *, named: bool) -> object:
 class _MainGraph:
     """Fills the graph that TensorFlow 1 and TensorFlow Serving run, and says what is what."""
 
-    def __init__(self, writer: _Writer, meta: Any) -> None:
+    def __init__(self, writer: _Writer, meta: messages.MetaGraphDef) -> None:
         self._writer = writer
         self._meta = meta
         self._nodes: list[Node] = []
@@ -318,8 +317,8 @@ class _MainGraph:
         self._meta.collection_def["saved_model_main_op"].node_list.value.append(names[nothing.node])
         signature = self._meta.signature_def[_SIGNATURE]
         for info in (*signature.inputs.values(), *signature.outputs.values()):
-            node, _, number = info.name.rpartition(":")
-            info.name = f"{names[node]}:{number}"
+            name, _, number = info.name.rpartition(":")
+            info.name = f"{names[name]}:{number}"
         init = self._meta.signature_def[_NOTHING].outputs[_NOTHING]
         init.name = names[nothing.node]
         init.tensor_shape.unknown_rank = True
@@ -329,13 +328,13 @@ class _MainGraph:
         return str(Ref(names[ref.node], ref.output))
 
     def _add(
-        self, op: str, *inputs: Ref, name: str = "", controls: tuple[str, ...] = (), **attrs: Any
+        self, op: str, *inputs: Ref, name: str = "", controls: tuple[str, ...] = (), **attrs: object
     ) -> Ref:
         name = self._names.fresh(name or op)
         self._nodes.append(Node(name, op, inputs, attrs, controls))
         return Ref(name)
 
-    def _call(self, signature: Any) -> None:
+    def _call(self, signature: messages.SignatureDef) -> None:
         """Call the signature on placeholders, and describe it."""
         writer, given = self._writer, {}
         for key, tensor in sorted(writer.inputs.items()):
@@ -390,6 +389,6 @@ class _MainGraph:
         saver.version = 2
 
 
-def _describe(info: Any, ref: Ref, tensor: Tensor) -> None:
+def _describe(info: messages.TensorInfo, ref: Ref, tensor: Tensor) -> None:
     info.name, info.dtype = f"{ref.node}:{ref.output}", dtype_number(tensor.dtype)
     fill_shape(info.tensor_shape, tensor.shape)
