@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-HELPERS = (TESTS, *(TESTS / name for name in ("hostile", "mutants", "oracle", "property")))
+HELPERS = (TESTS, *(TESTS / name for name in ("docs", "hostile", "mutants", "oracle", "property")))
 sys.path[:0] = map(str, HELPERS)
 
 from keras_server import KerasServer  # noqa: E402  found by the line above
