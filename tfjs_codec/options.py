@@ -82,8 +82,11 @@ class ConvertOptions:
         shard_size_bytes: Size of the weight files, except the last of a group.
         single_shard: One weight file per group, whatever its size.
         split_weights_by_layer: A group, and so files of its own, for every layer with weights.
-        quantize: Which weights to store smaller: ``float16``, ``uint8`` or ``uint16`` to a glob
-            or a list of globs over tfjs weight names, or to True for all that no glob matches.
+        quantize: Which weights to store smaller: ``float16``, ``uint8`` or ``uint16`` to True for
+            all kernels and embeddings, or to a glob or a list of globs over tfjs weight names. The
+            glob ``*`` means all weights; ``!`` before a glob leaves out what it matches, of the
+            kernels and embeddings if there are only such. True and ``*`` leave alone what globs
+            of other types match, and what the type cannot hold.
         dequantize: Store the weights of a quantised tfjs model as float32, as tfjs reads them.
         metadata: Stored as ``userDefinedMetadata``, beside what a tfjs source has; JSON.
         training_config: Keep optimizer, loss and metrics, so far as the target has them.
@@ -203,7 +206,7 @@ def _check_quantize(value: object) -> dict[str, bool | tuple[str, ...]]:
     if not isinstance(value, Mapping):
         raise UsageError(
             f"quantize must map dtypes to globs, not be {quote(value)}",
-            hint="For example {'uint8': '*/kernel'}, or {'uint8': True} for all weights.",
+            hint="For example {'uint8': '*/kernel'}, or {'uint8': True} for all kernels.",
         )
     checked: dict[str, bool | tuple[str, ...]] = {}
     for dtype, globs in value.items():

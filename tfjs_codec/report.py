@@ -13,7 +13,7 @@ from tfjs_codec.html import write_line, write_list, write_table
 from tfjs_codec.ir.json_types import JsonObject
 
 _SHARD = re.compile(r"-shard\d+of")
-_LISTED = 8  # weight files of a group that the text lists one by one
+_LISTED = 8  # weight files of a group, or weights, that the text lists one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Report:
         dropped: State needed only for training that was left out.
         warnings: What the reader of the report should know.
         quantization: ``(weight, dtype, largest absolute error, step)`` per quantised tensor.
+        kept_whole: Weights that are not quantised because they are no kernels or embeddings.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Report:
     dropped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     quantization: tuple[tuple[str, str, float, float], ...] = ()
+    kept_whole: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -93,8 +95,15 @@ class Report:
             f"  {name}: {dtype}, largest error {error:.3g}"
             for name, dtype, error, _ in self.quantization
         ]
+        lines += [self._list_whole()] if self.kept_whole else []
         lines += [f"  warning: {text}" for text in self.warnings]
         return "\n".join(map(visible, lines))
+
+    def _list_whole(self) -> str:
+        more = len(self.kept_whole) - _LISTED
+        listed = ", ".join(self.kept_whole[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
+        weights = count(len(self.kept_whole), "weight")
+        return f"  not quantised, no kernels or embeddings: {weights}: {listed}"
 
 
 def _list_files(files: Sequence[tuple[str, int]]) -> Iterator[str]:

@@ -21,9 +21,9 @@ import tfjs_codec
 SOURCE = "tf_keras-2.19.h5"
 QUANTISATIONS = {
     "none": {},
-    "float16": {"float16": True},
-    "uint8": {"uint8": True},
-    "uint16": {"uint16": True},
+    "float16": {"float16": "*"},
+    "uint8": {"uint8": "*"},
+    "uint16": {"uint16": "*"},
 }
 SAME_ORDER = [
     "batch_normalization",

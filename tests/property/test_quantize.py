@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from tfjs_codec.errors import UsageError
 from tfjs_codec.ir.tensors import ArrayTensor
 from tfjs_codec.writers import quantize
-from tfjs_codec.writers.quantize import Quantizer, choose_dtypes
+from tfjs_codec.writers.quantize import Quantizer
+from tfjs_codec.writers.quantize_choice import choose_dtypes, escape, needs_kernels
 
 AFFINE = ("uint8", "uint16")
 
@@ -148,26 +149,56 @@ def test_pieces_of_any_size_are_the_same(monkeypatch, dtype, kept, size):
 # --- which weights ---------------------------------------------------------------------------
 
 NAMES = ["a/kernel", "a/bias", "b/kernel", "b/[x]"]
+KERNELS = ["a/kernel", "b/kernel"]
 
 
 @pytest.mark.parametrize(
     ("wanted", "chosen"),
     [
         ({}, {}),
-        ({"uint8": True}, dict.fromkeys(NAMES, "uint8")),
+        ({"uint8": True}, dict.fromkeys(KERNELS, "uint8")),
+        ({"uint8": ("*",)}, dict.fromkeys(NAMES, "uint8")),
         ({"uint8": False}, {}),
-        ({"uint8": ("*/kernel",)}, {"a/kernel": "uint8", "b/kernel": "uint8"}),
+        ({"uint8": ("*/kernel",)}, dict.fromkeys(KERNELS, "uint8")),
+        ({"uint8": ("!a/*",)}, {"b/kernel": "uint8"}),
+        ({"uint8": ("*", "!a/*")}, dict.fromkeys(NAMES[2:], "uint8")),
+        ({"uint8": ("a/*", "!*/bias")}, {"a/kernel": "uint8"}),
+        ({"uint8": ("!a/*",), "float16": ("a/*",)}, dict.fromkeys(NAMES[:2], "float16")
+         | {"b/kernel": "uint8"}),
         ({"uint8": ("a/*",), "float16": ("b/*",)}, dict.fromkeys(NAMES[:2], "uint8")
          | dict.fromkeys(NAMES[2:], "float16")),
         ({"uint8": ("a/*",), "float16": True}, dict.fromkeys(NAMES[:2], "uint8")
+         | {"b/kernel": "float16"}),
+        ({"uint8": ("a/*",), "float16": ("*",)}, dict.fromkeys(NAMES[:2], "uint8")
          | dict.fromkeys(NAMES[2:], "float16")),
         ({"uint8": ("a/*", "*/bias")}, dict.fromkeys(NAMES[:2], "uint8")),
         ({"uint8": ("A/*",)}, {}),
     ],
 )  # fmt: skip
 def test_choices(wanted, chosen):
-    assert choose_dtypes(NAMES, wanted)[0] == chosen
+    assert choose_dtypes(NAMES, wanted, KERNELS).dtypes == chosen
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rest", "others"),
+    [
+        ({"uint8": True}, KERNELS, ["a/bias", "b/[x]"]),
+        ({"uint8": True, "float16": ("a/*",)}, ["b/kernel"], ["b/[x]"]),
+        ({"uint8": ("!a/*",)}, ["b/kernel"], ["b/[x]"]),
+        ({"uint8": ("*",)}, NAMES, []),
+        ({"uint8": ("a/*",)}, [], []),
+    ],
+)
+def test_what_no_glob_names(wanted, rest, others):
+    choice = choose_dtypes(NAMES, wanted, KERNELS)
+    assert (choice.rest, choice.others) == (set(rest), set(others))
+    assert needs_kernels(wanted) == bool(others)
 
 
 def test_globs_without_match_are_returned():
-    assert choose_dtypes(NAMES, {"uint8": ("c/*", "a/*"), "uint16": ("d",)})[1] == ["c/*", "d"]
+    wanted = {"uint8": ("c/*", "a/*"), "uint16": ("d", "!e", "!b/*")}
+    assert choose_dtypes(NAMES, wanted, ()).unmatched == ("c/*", "d", "!e")
+
+
+def test_the_official_converter_knows_no_exclamation_marks():
+    assert choose_dtypes(["!a", "a"], {"uint8": (escape("!a"),)}, ()).dtypes == {"!a": "uint8"}

@@ -154,7 +154,7 @@ def test_split_weights_by_layer(run, model, tmp_path):
 
 @pytest.mark.parametrize("dtype", ["float16", "uint8", "uint16"])
 def test_quantize_all(run, model, tmp_path, dtype):
-    code, out, _ = run("convert", model, tmp_path / "out", f"--quantize-{dtype}")
+    code, out, _ = run("convert", model, tmp_path / "out", f"--quantize-{dtype}=*")
     assert code == 0
     assert {weight["quantization"]["dtype"] for weight in entries(tmp_path / "out")} == {dtype}
     assert f"d/kernel: {dtype}, largest error" in out
@@ -169,7 +169,7 @@ def test_quantize_all_keeps_whole_what_the_type_cannot_hold(run, tmp_path, dtype
     config = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
     weights = {"d": [("d/kernel:0", kernel), ("d/bias:0", np.float32([1, 2]))]}
     path.write_bytes(h5_model(config, weights))
-    code, out, _ = run("convert", path, tmp_path / "out", f"--quantize-{dtype}")
+    code, out, _ = run("convert", path, tmp_path / "out", f"--quantize-{dtype}=*")
     assert code == 0
     kept = dtype == "float16" or not np.isfinite(value)
     assert ("weight 'd/kernel' has " in out and "it is not quantised" in out) == kept
@@ -179,6 +179,15 @@ def test_quantize_all_keeps_whole_what_the_type_cannot_hold(run, tmp_path, dtype
         np.testing.assert_allclose(model.weights["d/kernel"], kernel, rtol=0, atol=limit)
     code, _, err = run("convert", path, tmp_path / "globs", f"--quantize-{dtype}=d/*")
     assert (code != 0, "weight 'd/kernel' has " in err) == (kept, kept)
+
+
+def test_quantize_kernels(run, model, tmp_path):
+    code, out, _ = run("convert", model, tmp_path / "out", "--quantize-uint8")
+    assert code == 0
+    assert ["quantization" in weight for weight in entries(tmp_path / "out")] == [True, False]
+    assert "not quantised, no kernels or embeddings: 1 weight: d/bias" in out
+    run("convert", model, tmp_path / "none", "--quantize-uint8=!*/kernel")
+    assert not any("quantization" in weight for weight in entries(tmp_path / "none"))
 
 
 def test_quantize_globs(run, model, tmp_path):

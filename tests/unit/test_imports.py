@@ -26,7 +26,7 @@ ORDER = (
     "keras tfjs",
     "readers tracing",
     "layers operations back graph writers",
-    "report sandbox supported snippet",
+    "quantization report sandbox supported snippet",
     "conversion",
     "inspection comparison prediction",
     "verification",

@@ -33,7 +33,7 @@ def stored(web):
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float16"])
 def test_quantised_weights_stay_quantised(digits, tmp_path, dtype):
     source, x = digits
-    tfjs_codec.convert(source, tmp_path / "layers", quantize={dtype: True})
+    tfjs_codec.convert(source, tmp_path / "layers", quantize={dtype: "*"})
     tfjs_codec.convert(tmp_path / "layers", tmp_path / "graph", to="graph")
     found = stored(tmp_path / "graph")
     assert sorted(name for name, how in found.items() if how == dtype) == KEPT

@@ -264,8 +264,10 @@ def _check(arguments: argparse.Namespace, source: str, target: str) -> None:
 
 
 def _quantize(arguments: argparse.Namespace) -> dict[str, Any]:
+    from tfjs_codec.writers.quantize_choice import ALL, escape
+
     given = {
-        dtype: True if globs == "*" else globs.split(",")
+        dtype: [escape(glob) for glob in globs.split(",")]
         for dtype in ("float16", "uint8", "uint16")
         if (globs := getattr(arguments, f"quantize_{dtype}")) is not None
     }
@@ -277,7 +279,7 @@ def _quantize(arguments: argparse.Namespace) -> dict[str, Any]:
             "--quantization_bytes cannot be used with the newer flags",
             hint=f"Leave it out; --quantize_{dtype} does the same.",
         )
-    return {dtype: True}
+    return {dtype: [ALL]}
 
 
 def _metadata(text: str | None) -> dict[str, Any] | None:

@@ -42,8 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             f"--quantize-{dtype}",
             metavar="GLOBS",
             nargs="?",
-            const="*",
-            help="store weights (those matching comma-separated globs, with '=') so",
+            const="",
+            help="store kernels and embeddings so; with =GLOBS, comma-separated, the weights that "
+            "match: '*' is all, '!GLOB' not those",
         )
     add(
         "--dequantize",
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfjs_codec.options import ConvertOptions, parse_size
 
     quantize = {
-        dtype: True if globs == "*" else globs.split(",")
+        dtype: globs.split(",") if globs else True
         for dtype in ("float16", "uint8", "uint16")
         if (globs := getattr(arguments, f"quantize_{dtype}")) is not None
     }

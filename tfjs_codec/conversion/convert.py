@@ -36,6 +36,7 @@ from tfjs_codec.report import Report
 if TYPE_CHECKING:
     from tfjs_codec.files.memory import MemoryStage
     from tfjs_codec.files.sink import Stage
+    from tfjs_codec.ir.graph import Graph
     from tfjs_codec.ir.keras import KerasGraph
     from tfjs_codec.ir.tensors import LazyTensor
     from tfjs_codec.readers.live_keras import LiveModel
@@ -143,7 +144,7 @@ def _to_graph(job: Job, model: Loaded) -> Report:
         heeded = (*heeded, "dequantize")
     job.check_heeded("a graph model", *SHARDS, "structured_outputs", *heeded)
     graph = express_graph(model, job)
-    planned = tfjs_graph.plan(graph, job.options, source)
+    planned = tfjs_graph.plan(graph, job.options, source, _kernels(graph, job))
 
     def write(stage: Stage) -> Written:
         return tfjs_graph.write(graph, planned, stage, job.options, job.progress)
@@ -214,10 +215,19 @@ def _to_saved_model(job: Job, model: Loaded) -> Report:
 def _write_json(job: Job, model: TfjsLayers | TfjsGraph | Weights, report: Report) -> Report:
     from tfjs_codec.writers import tfjs_json
 
-    planned = tfjs_json.plan(model, job.options)
+    planned = tfjs_json.plan(model, job.options, _kernels(model, job))
     return publish_directory(
         job, report, planned, lambda stage: tfjs_json.write(model, planned, stage, job.progress)
     )
+
+
+def _kernels(model: TfjsLayers | TfjsGraph | Weights | Graph, job: Job) -> frozenset[str]:
+    """Return the kernels of *model*, if the options ask for them."""
+    from tfjs_codec.quantization.kernels import find_kernels
+    from tfjs_codec.writers.quantize_choice import needs_kernels
+
+    wanted = job.options.quantize
+    return find_kernels(model) if needs_kernels(wanted) else frozenset()
 
 
 _DIRECTORIES: dict[str, Callable[[Job, Loaded], Report]] = {

@@ -74,6 +74,7 @@ def publish_directory(
         publish(job, report, files, fill, model_files),
         weights=len(planned.entries),
         warnings=(*report.warnings, *planned.warnings),
+        kept_whole=planned.whole,
         quantization=tuple(
             (loss.name, loss.dtype, loss.max_error, loss.step)
             for loss in (written.losses if written else ())

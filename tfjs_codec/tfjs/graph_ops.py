@@ -23,6 +23,16 @@ from typing import Any
 
 from tfjs_codec.ir.graph import Attrs, Shape
 
+# Operations whose results have the values of their inputs, in other places or types.
+MOVING = frozenset(
+    (
+        *("BroadcastTo", "Cast", "ConcatV2", "EnsureShape", "Enter", "ExpandDims", "Identity"),
+        *("Merge", "NextIteration", "Pack", "Reshape", "ReverseV2", "Slice", "Snapshot", "Split"),
+        *("Squeeze", "StopGradient", "StridedSlice", "Switch", "TensorListFromTensor"),
+        *("TensorListGetItem", "Tile", "Transpose", "Unpack"),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Arg:

@@ -7,6 +7,11 @@ from collections.abc import Callable, Sequence
 from tfjs_codec.ir.json_types import Config
 from tfjs_codec.tfjs.shapes import Shape, ShapeError, channels, last
 
+# The variables that inputs are multiplied with, or that rows are looked up in.
+KERNELS = frozenset(
+    ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "embeddings")
+)
+
 WeightRule = Callable[[Config, Sequence[Shape]], dict[str, Shape]]
 
 

@@ -15,16 +15,8 @@ import numpy as np
 from tfjs_codec.errors import UnsupportedModelError, quote
 from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor
 from tfjs_codec.ir.tensors import Array
+from tfjs_codec.tfjs.graph_ops import MOVING
 
-# Operations whose results have the values of their inputs, in other places or types.
-_MOVING = frozenset(
-    (
-        *("BroadcastTo", "Cast", "ConcatV2", "EnsureShape", "Enter", "ExpandDims", "Identity"),
-        *("Merge", "NextIteration", "Pack", "Reshape", "ReverseV2", "Slice", "Snapshot", "Split"),
-        *("Squeeze", "StopGradient", "StridedSlice", "Switch", "TensorListFromTensor"),
-        *("TensorListGetItem", "Tile", "Transpose", "Unpack"),
-    )
-)
 _TEXT = frozenset(("StaticRegexReplace", "StringLower", "StringStrip", "StringSplit"))
 _WORDS = ("alpha", "beta", "gamma", "delta", "unknown")
 _KNOWN = 100  # keys of a table that are drawn from
@@ -146,7 +138,7 @@ def _use(graph: Graph, start: Ref) -> _Use:
         name = waiting.pop()
         for node in takers.get(name, ()):
             _read(graph, node, name, found)
-            if node.op in _MOVING | _TEXT and node.name not in seen:
+            if node.op in MOVING | _TEXT and node.name not in seen:
                 seen.add(node.name)
                 waiting.append(node.name)
     return found

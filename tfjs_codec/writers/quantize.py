@@ -12,8 +12,7 @@ under numpy 1 it computed in float32 and now and then differed by one step.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,8 +26,6 @@ _KEEP_BYTES = 16 << 20  # smaller tensors are read once and kept, bigger ones ar
 
 _FLOAT16_LIMIT = 65520  # the smallest number that float16 rounds to infinity
 
-QuantizeMap = Mapping[str, bool | str | Sequence[str]]
-
 
 class Loss(NamedTuple):
     """What quantising a tensor cost: ``max_error`` is the largest |x - x'| of its elements.
@@ -40,40 +37,6 @@ class Loss(NamedTuple):
     dtype: str
     max_error: float
     step: float
-
-
-def choose_dtypes(
-    names: Sequence[str], wanted: QuantizeMap
-) -> tuple[dict[str, str], list[str], frozenset[str]]:
-    """Return the quantisation dtype of each of *names* that has one, and globs without match.
-
-    The third result are the names that have their dtype although no glob matches them.
-
-    *wanted* maps ``float16``, ``uint8``, ``uint16`` to globs over weight names, or to True: all
-    weights no glob matches.
-
-    Raises:
-        UsageError: A weight has two dtypes, or two dtypes are True.
-    """
-    chosen: dict[str, str] = {}
-    unmatched: list[str] = []
-    rest = [dtype for dtype, globs in wanted.items() if globs is True]
-    if len(rest) > 1:
-        raise UsageError(f"quantize: {' and '.join(rest)} both take all remaining weights")
-    for dtype, globs in wanted.items():
-        for glob in () if isinstance(globs, bool) else globs:
-            matches = [name for name in names if fnmatchcase(name, glob)]
-            if not matches:
-                unmatched.append(glob)
-            for name in matches:
-                if chosen.setdefault(name, dtype) != dtype:
-                    raise UsageError(
-                        f"quantize: weight {quote(name)} is to be both {chosen[name]} and {dtype}"
-                    )
-    remaining = frozenset(names if rest else ()) - chosen.keys()
-    for dtype in rest:
-        chosen |= dict.fromkeys(remaining, dtype)
-    return chosen, unmatched, remaining
 
 
 def find_misfit(name: str, tensor: LazyTensor, dtype: str) -> str | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,10 +38,16 @@ _PRODUCER = 1882  # GraphDef version of TensorFlow 2.19; tfjs wants one, and rea
 _STRUCTURE = "structuredOutputKeys"
 
 
-def plan(graph: Graph, options: ConvertOptions, source: Iterable[Weight] = ()) -> Plan:
+def plan(
+    graph: Graph,
+    options: ConvertOptions,
+    source: Iterable[Weight] = (),
+    kernels: Collection[str] = (),
+) -> Plan:
     """Decide which weight goes where, from names, shapes and dtypes alone.
 
-    Quantised weights of *source* that are constants of *graph* stay as they are stored.
+    Quantised weights of *source* that are constants of *graph* stay as they are stored. *kernels*
+    names the constants that are kernels or embeddings.
 
     Raises:
         UsageError: The quantisation options contradict each other.
@@ -58,7 +64,7 @@ def plan(graph: Graph, options: ConvertOptions, source: Iterable[Weight] = ()) -
         groups = list(scopes.values())
     else:
         groups = [weights]
-    return plan_weights(groups or [[]], options)
+    return plan_weights(groups or [[]], options, kernels)
 
 
 def write(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -39,8 +39,8 @@ _PAGE_HEAD_BYTES = 100
 Model: TypeAlias = TfjsLayers | TfjsGraph | Weights
 
 
-def plan(model: Model, options: ConvertOptions) -> Plan:
-    """Decide which weight goes where, from names, shapes and dtypes alone.
+def plan(model: Model, options: ConvertOptions, kernels: Collection[str] = ()) -> Plan:
+    """Decide which weight goes where, from names, shapes and dtypes; *kernels* by name.
 
     Raises:
         UsageError: The quantisation options contradict each other.
@@ -49,7 +49,7 @@ def plan(model: Model, options: ConvertOptions) -> Plan:
     if isinstance(model, Weights):
         weights = sorted(weights, key=lambda weight: _misleads(weight.name))
     groups = _by_layer(weights) if options.split_weights_by_layer else [weights]
-    return plan_weights(groups or [[]], options)
+    return plan_weights(groups or [[]], options, kernels)
 
 
 def _misleads(name: str) -> bool:

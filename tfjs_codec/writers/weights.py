@@ -7,7 +7,7 @@ The manifest is a list of groups ``{"paths": [file…], "weights": [entry…]}``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,7 +19,8 @@ from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, as_float32
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.writers.quantize import Loss, Quantizer, choose_dtypes, find_misfit
+from tfjs_codec.writers.quantize import Loss, Quantizer, find_misfit
+from tfjs_codec.writers.quantize_choice import choose_dtypes
 from tfjs_codec.writers.shards import Shard, ShardWriter, plan_shards
 
 Progress = Callable[[int, int], None]
@@ -60,11 +61,15 @@ class Group(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What will be written, known before any weight is written."""
+    """What will be written, known before any weight is written.
+
+    ``whole`` are the numbers that stay as they are because they are no kernels.
+    """
 
     groups: tuple[Group, ...]
     warnings: tuple[str, ...]
     checksums: bool = False
+    whole: tuple[str, ...] = ()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -86,11 +91,14 @@ class Written:
     metadata: JsonObject = field(default_factory=dict)
 
 
-def plan_weights(groups: Sequence[Sequence[Weight]], options: ConvertOptions) -> Plan:
+def plan_weights(
+    groups: Sequence[Sequence[Weight]], options: ConvertOptions, kernels: Collection[str] = ()
+) -> Plan:
     """Decide which weight goes where, from names, shapes and dtypes alone.
 
-    *groups* are the weights in manifest order, those together that are to share files. If all
-    weights are to be quantised, their values are read: what the dtype cannot hold stays whole.
+    *groups* are the weights in manifest order, those together that are to share files. *kernels*
+    names those that are kernels or embeddings. If all or all of these are to be quantised, their
+    values are read: what the dtype cannot hold stays whole.
 
     Raises:
         UsageError: The quantisation options contradict each other.
@@ -99,21 +107,26 @@ def plan_weights(groups: Sequence[Sequence[Weight]], options: ConvertOptions) ->
     names = [weight.name for group in groups for weight in group]
     if len(set(names)) != len(names):
         raise AssertionError("weight names repeat: " + ", ".join(sorted(_find_repeated(names))))
-    dtypes, unmatched, remaining = choose_dtypes(names, options.quantize)
-    warnings = [f"quantize: {glob!r} matches no weight" for glob in unmatched]
+    choice = choose_dtypes(names, options.quantize, kernels)
+    dtypes, whole = dict(choice.dtypes), list[str]()
+    warnings = [f"quantize: {glob!r} matches no weight" for glob in choice.unmatched]
     for weight in (weight for group in groups for weight in group):
-        if weight.name in remaining and weight.tensor.dtype.kind == "f":
+        if weight.tensor.dtype.kind != "f":
+            continue
+        if weight.name in choice.rest:
             misfit = find_misfit(weight.name, as_float32(weight.tensor), dtypes[weight.name])
             if misfit:
                 warnings.append(f"{misfit}; it is not quantised")
                 del dtypes[weight.name]
+        elif weight.name in choice.others and not _stays_stored(weight, options):
+            whole.append(weight.name)
     size = None if options.single_shard else options.shard_size_bytes
     planned = []
     for number, group in enumerate(groups, start=1):
         entries = tuple(_entry(weight, dtypes, options) for weight in group)
         nbytes = sum(entry.nbytes for entry in entries)
         planned.append(Group(entries, plan_shards(number, nbytes, size)))
-    return Plan(tuple(planned), tuple(warnings), options.checksums)
+    return Plan(tuple(planned), tuple(warnings), options.checksums, tuple(whole))
 
 
 def _find_repeated(names: Sequence[str]) -> set[str]:
@@ -124,7 +137,7 @@ def _find_repeated(names: Sequence[str]) -> set[str]:
 def _entry(weight: Weight, dtypes: dict[str, str], options: ConvertOptions) -> Entry:
     tensor, shape = weight.tensor, weight.tensor.shape
     quantize = dtypes.get(weight.name) if tensor.dtype.kind == "f" else None
-    if weight.quantized is not None and not quantize and not options.dequantize:
+    if weight.quantized is not None and not quantize and _stays_stored(weight, options):
         stored, kept = weight.quantized.tensor, weight.quantized.entry
         return Entry(weight.name, stored, tensor.dtype.name, shape, None, kept, weight.optimizer)
     dtype = tensor.dtype.name
@@ -133,6 +146,11 @@ def _entry(weight: Weight, dtypes: dict[str, str], options: ConvertOptions) -> E
     elif dtype not in _DTYPES:
         tensor, dtype = as_float32(tensor), "float32"
     return Entry(weight.name, tensor, dtype, shape, quantize, None, weight.optimizer)
+
+
+def _stays_stored(weight: Weight, options: ConvertOptions) -> bool:
+    """Tell whether *weight* is quantised already, and stays so if nothing else is wanted of it."""
+    return weight.quantized is not None and not options.dequantize
 
 
 def _encode(strings: LazyTensor) -> LazyTensor:

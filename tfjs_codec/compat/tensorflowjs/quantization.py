@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from tfjs_codec.errors import UsageError, quote
 from tfjs_codec.options import QUANTIZE_DTYPES
-from tfjs_codec.writers.quantize import affine_range, choose_dtypes
+from tfjs_codec.writers.quantize import affine_range
+from tfjs_codec.writers.quantize_choice import ALL, choose_dtypes, escape
 
 QUANTIZATION_DTYPE_FLOAT16 = "float16"
 QUANTIZATION_DTYPE_UINT8 = "uint8"
@@ -37,9 +38,10 @@ def read_map(given: QuantizationMap | None) -> dict[str, bool | tuple[str, ...]]
     for dtype, globs in (given or {}).items():
         name = _dtype_name(dtype)
         if isinstance(globs, bool):
-            found[name] = globs
+            found[name] = (ALL,) if globs else False
         else:
-            found[name] = (globs,) if isinstance(globs, str) else tuple(globs)
+            listed = (globs,) if isinstance(globs, str) else tuple(globs)
+            found[name] = tuple(map(escape, listed))
     return found
 
 
@@ -63,7 +65,7 @@ def map_layers_to_quantization_dtype(
     Raises:
         UsageError: A name has two dtypes, or two dtypes are ``True``.
     """
-    chosen, _, _ = choose_dtypes(names, read_map(quantization_dtype_map))
+    chosen = choose_dtypes(names, read_map(quantization_dtype_map), ()).dtypes
     return {name: QUANTIZATION_OPTION_TO_DTYPES[dtype] for name, dtype in chosen.items()}
 
 
