@@ -389,9 +389,9 @@ def diff(
     """Compare the layers and the weights of two models of any formats.
 
     Two Keras models are compared as such. A Keras model and a tfjs model are compared as what a
-    conversion writes, so a source and its conversion are equal; likewise a TensorFlow graph and a
-    tfjs graph model. What has no layers, or none that tfjs can express, is compared by its weights
-    alone. Memory does not grow with the models.
+    conversion of the one or the other writes, so a source and its conversion are equal; likewise a
+    TensorFlow graph and a tfjs graph model. What has no layers is compared by its weights alone.
+    Memory does not grow with the models.
 
     Args:
         a: A path, bytes, or an open binary file.

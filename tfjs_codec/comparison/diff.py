@@ -160,7 +160,13 @@ def _details(a: Described, b: Described, *, same: bool) -> Iterator[str]:
 
 
 def _are_alike(one: object, two: object) -> bool:
-    """Tell whether two values of an option are the same, numbers as float32 has them."""
+    """Tell whether two values of an option are the same, numbers as float32 has them.
+
+    What only one of two objects says is a default. Their names do not matter.
+    """
+    if isinstance(one, dict) and isinstance(two, dict):
+        keys = (one.keys() & two.keys()) - {"name"}
+        return all(_are_alike(one[key], two[key]) for key in keys)
     if isinstance(one, list) and isinstance(two, list):
         return len(one) == len(two) and all(map(_are_alike, one, two))
     if isinstance(one, float) and isinstance(two, float | int):

@@ -1,21 +1,22 @@
 """What ``diff`` compares: two models brought to the same level, as layers and tensors by name.
 
 Two Keras models are compared as Keras models. If one is a tfjs Layers model, the other one is
-lowered first, so that a source and what it was converted to are equal; likewise a TensorFlow graph
-and a tfjs graph model. Everything else has only its tensors in common.
+lowered first, so that a source and what it was converted to are equal; else the tfjs model is taken
+back to Keras. Likewise for a TensorFlow graph and a tfjs graph model. Everything else has only its
+tensors in common.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from tfjs_codec.back.names import legal
-from tfjs_codec.conversion.expression import express_graph, express_layers
+from tfjs_codec.conversion.expression import express_graph, express_keras, express_layers
 from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files.place import Place
@@ -58,43 +59,29 @@ class Side:
 
 
 def two_sides(a: Loaded, b: Loaded, job: Job) -> tuple[Side, Side]:
-    """Return both models on the first level that both have."""
-    makers: list[Callable[[Loaded], Side | None]] = [_bare]
+    """Return both models on the first level on which their layers have the same names.
+
+    Without such a level they are compared on the last one that both have.
+    """
+    levels: list[Callable[[Loaded, Job], Side | None]] = [_keras]
     if any(isinstance(model, TfjsGraph) for model in (a, b)):
-        makers.insert(0, lambda model: _graph(model, job))
+        levels = [_graph]
     elif any(isinstance(model, TfjsLayers) for model in (a, b)):
-        makers.insert(0, lambda model: _layers(model, job))
-    else:
-        makers.insert(0, _keras)
-    for make in makers:
-        left, right = make(a), make(b)
+        levels = [_layers, _back, _portable]
+    sides = None
+    for level in levels:
+        left, right = level(a, job), level(b, job)
         if left is not None and right is not None:
-            aligned = left.level != "layers" or left.layers.keys() == right.layers.keys()
-            return (left, right) if aligned else (_portable(left), _portable(right))
-    raise AssertionError("all models have tensors")
-
-
-def _portable(side: Side) -> Side:
-    """Return *side* with names as the way back to Keras writes them: without ``/`` and ``.``."""
-    layers = {
-        legal(path): Described(
-            one.class_name, one.config, [[legal(ref) for ref in call] for call in one.inputs]
-        )
-        for path, one in side.layers.items()
-    }
-    tensors = {}
-    for name, tensor in side.tensors.items():
-        scope, _, short = name.rpartition("/")
-        tensors[f"{legal(scope)}/{short}"] = tensor
-    if len(layers) != len(side.layers) or len(tensors) != len(side.tensors):
-        return side
-    return Side(side.path, side.format, side.level, side.generation, layers, tensors)
+            sides = left, right
+            if left.layers.keys() == right.layers.keys():
+                break
+    return sides or (_bare(a), _bare(b))
 
 
 # ---------------------------------------------------------------------------------------- levels
 
 
-def _keras(model: Loaded) -> Side | None:
+def _keras(model: Loaded, job: Job) -> Side | None:  # noqa: ARG001  as the other levels
     if isinstance(model, TensorFlowGraph):
         model = model.layers_or_weights()
     if not isinstance(model, KerasModel):
@@ -140,6 +127,42 @@ def _layers(model: Loaded, job: Job) -> Side | None:
     tensors = _tfjs_tensors(graph, [weight for weight in layers.weights if not weight.optimizer])
     described = dict(_tfjs_layers(graph, "", infer(graph)))
     return Side(model.path, model.format, "layers", 0, described, tensors)
+
+
+def _back(model: Loaded, job: Job) -> Side | None:
+    """The Keras model that *model* is or becomes; None if it becomes none.
+
+    The way back makes one layer of compositions that the lowering may write otherwise, or not at
+    all.
+    """
+    if not isinstance(model, TfjsLayers):
+        return _keras(model, job)
+    try:
+        keras, _ = express_keras(model, job)
+    except UnsupportedModelError:
+        return None
+    made = _keras(keras, job)  # its configs lack defaults
+    return made and replace(made, path=model.path, format=model.format, generation=0)
+
+
+def _portable(model: Loaded, job: Job) -> Side | None:
+    """As :func:`_layers`, with names as the way back writes them: without ``/`` and ``.``."""
+    side = _layers(model, job)
+    if side is None:
+        return None
+    layers = {
+        legal(path): Described(
+            one.class_name, one.config, [[legal(ref) for ref in call] for call in one.inputs]
+        )
+        for path, one in side.layers.items()
+    }
+    tensors = {}
+    for name, tensor in side.tensors.items():
+        scope, _, short = name.rpartition("/")
+        tensors[f"{legal(scope)}/{short}"] = tensor
+    if len(layers) != len(side.layers) or len(tensors) != len(side.tensors):
+        return side
+    return replace(side, layers=layers, tensors=tensors)
 
 
 def _tfjs_tensors(graph: LayersGraph, weights: list[Weight]) -> dict[str, LazyTensor]:
