@@ -55,6 +55,8 @@ def test_functions_given_as_activations_become_names(value: Any, expected: str) 
 
 def test_an_unknown_function_and_a_layer_stay_dicts() -> None:
     custom = {"class_name": "function", "config": "pkg>mine", "module": "mine"}
+    odd = {"class_name": "function", "config": "relu", "module": 5}
+    assert activation(odd, 3, PLACE) == odd
     assert activation(custom, 3, PLACE) == custom
     leaky = {"class_name": "LeakyReLU", "config": {"name": "l", "alpha": 0.1}}
     found = activation(leaky, 2, PLACE)

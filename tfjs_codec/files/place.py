@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tfjs_codec.errors import CorruptFileError, quote
+from tfjs_codec.ir.json_types import Json, JsonObject
 
 Keys: TypeAlias = "tuple[str | int, Keys | None]"
 
@@ -50,12 +51,12 @@ class Place(NamedTuple):
         """Return the error for *value*, which is not *kind* (a noun with its article)."""
         return self.error(f"expected {kind}, found {quote(value)}")
 
-    def mapping(self, value: object) -> dict[str, Any]:
+    def mapping(self, value: object) -> JsonObject:
         if not isinstance(value, dict):
             raise self.expect("an object", value)
         return value
 
-    def items(self, value: object) -> list[Any]:
+    def items(self, value: object) -> list[Json]:
         if not isinstance(value, list):
             raise self.expect("a list", value)
         return value

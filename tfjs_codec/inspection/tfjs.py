@@ -42,10 +42,10 @@ def describe(source: Source, options: ConvertOptions) -> Inspection:
     tensors, at = [], place.at("weightsManifest")
     paths = list[Any]()
     for i, group in enumerate(at.items(content.get("weightsManifest") or [])):
-        listed = at.at(i).at("weights")
-        for j, entry in enumerate(listed.items(at.at(i).mapping(group).get("weights"))):
+        listed, files = at.at(i).at("weights"), at.at(i).mapping(group)
+        for j, entry in enumerate(listed.items(files.get("weights"))):
             tensors.append(_tensor(listed.at(j).mapping(entry), listed.at(j)))
-        paths += at.at(i).at("paths").items(group.get("paths"))
+        paths += at.at(i).at("paths").items(files.get("paths"))
     topology = content.get("modelTopology")
     kind, layers, warnings = "tfjs-weights", tuple[LayerInfo, ...](), list[str]()
     if topology is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tfjs_codec.ir import json_types
 from tfjs_codec.ir.tensors import LazyTensor
@@ -33,8 +33,8 @@ class Call:
     None, lists, dicts, ``slice`` objects or numpy arrays.
     """
 
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    args: tuple[object, ...] = ()
+    kwargs: dict[str, object] = field(default_factory=dict)
 
 
 class Recorded(NamedTuple):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from tfjs_codec.ir.json_types import Config
 
 if TYPE_CHECKING:  # reading a topology needs no numpy
     from tfjs_codec.ir.tensors import LazyTensor
-
-Config = dict[str, Any]
 
 
 class TensorRef(NamedTuple):

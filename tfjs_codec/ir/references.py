@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 
 
-def map_refs(value: Any, change: Callable[[Ref], Any]) -> Any:
+def map_refs(value: object, change: Callable[[Ref], object]) -> object:
     """Return *value*, an argument, with *change* applied to its Refs."""
     if isinstance(value, Ref):
         return change(value)
@@ -22,7 +21,7 @@ def map_refs(value: Any, change: Callable[[Ref], Any]) -> Any:
     return value
 
 
-def map_call(call: Call, change: Callable[[Ref], Any]) -> Call:
+def map_call(call: Call, change: Callable[[Ref], object]) -> Call:
     """Return *call* with *change* applied to its Refs."""
     return Call(
         tuple(map_refs(arg, change) for arg in call.args),
@@ -30,7 +29,7 @@ def map_call(call: Call, change: Callable[[Ref], Any]) -> Call:
     )
 
 
-def refs_in(value: Any) -> Iterator[Ref]:
+def refs_in(value: object) -> Iterator[Ref]:
     """Yield all Refs of an argument or a Call, in tf.nest order."""
     if isinstance(value, Ref):
         yield value

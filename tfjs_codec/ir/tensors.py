@@ -6,14 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tfjs_codec.errors import NONSENSE, CorruptFileError, TfjsCodecError
 
 Array = NDArray[np.generic]
+DType = np.dtype[np.generic]
 _PIECE_BYTES = 1 << 20  # of a formula's values at a time; their indices take four times as much
 
 
@@ -118,7 +119,7 @@ class FormulaTensor(LazyTensor):
         self,
         name: str,
         shape: tuple[int, ...],
-        prepare: Callable[[], Callable[..., Any]],
+        prepare: Callable[[], Callable[..., ArrayLike]],
         dtype: str = "float32",
     ) -> None:
         self.name = name
@@ -174,7 +175,7 @@ def as_float32(tensor: LazyTensor) -> LazyTensor:
 
 
 def formula(
-    shape: tuple[int, ...], element: Callable[..., Any], dtype: str = "float32"
+    shape: tuple[int, ...], element: Callable[..., ArrayLike], dtype: str = "float32"
 ) -> LazyTensor:
     """Return the constant of *shape* whose elements are ``element(i, j, …)``."""
     return FormulaTensor("constant", shape, lambda: element, dtype)

@@ -131,8 +131,8 @@ def activation(value: Any, generation: int, place: Place) -> Any:
     config: Any = entry.get("config")
     if kind == "function" and isinstance(config, str):
         known = _ACTIVATION_ALIASES.get(config, config)
-        home = entry.get("module") or "keras"
-        return known if known in ACTIVATIONS and home.split(".")[0] in _KERAS_ROOTS else entry
+        home = str(entry.get("module") or "keras").split(".")[0]
+        return known if known in ACTIVATIONS and home in _KERAS_ROOTS else entry
     if not isinstance(kind, str):
         raise place.at("class_name").expect("the name of a class", kind)
     if not isinstance(config, dict):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.files.place import Place
+from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Config, KerasLayer
 from tfjs_codec.ir.tensors import Array, DerivedTensor, LazyTensor
 from tfjs_codec.keras.classes import CLASSES, canonical
@@ -165,20 +166,21 @@ def towers_to_functional(entries: list[Any], name: str, place: Place) -> Config:
     towers = place.at(0).at("config").at("layers").items(config.pop("layers"))
     merge_name = str(config.setdefault("name", "merge_1"))
     layers: list[Config] = []
-    ends: list[list[Any]] = []
+    ends: list[list[Json]] = []
     for index, tower in enumerate(towers):
         at = place.at(0).at("config").at("layers").at(index)
         entry = dict(at.mapping(tower))
         inner = entry.get("config")
         first = at.items(inner)[0] if isinstance(inner, list) and inner else entry
-        shape = at.mapping(at.mapping(first).get("config")).get("batch_input_shape")
+        outermost = at.mapping(at.mapping(first).get("config"))
+        shape = outermost.get("batch_input_shape")
         if shape is None:
             raise at.error("the input shape of this tower is unknown")
         tower_name = f"{merge_name}_tower_{index}"
         if isinstance(inner, dict) and isinstance(inner.get("name"), str):
             tower_name = inner["name"]
         source = f"{tower_name}_input"
-        dtype = first["config"].get("input_dtype") or "float32"
+        dtype = outermost.get("input_dtype") or "float32"
         layers.append({
             "class_name": "InputLayer", "name": source, "inbound_nodes": [],
             "config": {"name": source, "batch_input_shape": shape, "input_dtype": dtype},
@@ -186,7 +188,7 @@ def towers_to_functional(entries: list[Any], name: str, place: Place) -> Config:
         layers.append({**entry, "name": tower_name, "inbound_nodes": [[[source, 0, 0]]]})
         ends.append([tower_name, 1 if isinstance(inner, list) else 0, 0])
     layers.append({**merge, "config": config, "name": merge_name, "inbound_nodes": [ends]})
-    previous = [merge_name, 0, 0]
+    previous: list[Json] = [merge_name, 0, 0]
     for index, item in enumerate(entries[1:], 1):
         entry = dict(place.at(index).mapping(item))
         inner = entry.get("config")

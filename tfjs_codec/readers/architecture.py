@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tfjs_codec.errors import Problem, UnsupportedModelError, count, quote
 from tfjs_codec.files.place import Place
+from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Recorded, Ref
 from tfjs_codec.keras import keras1
 from tfjs_codec.keras.classes import canonical
@@ -52,7 +52,7 @@ class Architecture:
 
 
 def read_architecture(
-    model: Any,
+    model: Json,
     *,
     path: str,
     where: str = "",
@@ -75,7 +75,7 @@ def read_architecture(
     entry = place.mapping(model)
     if isinstance(entry.get("model_config"), dict):  # the wrapper {model_config, keras_version, …}
         place = place.at("model_config")
-        entry = entry["model_config"]
+        entry = place.mapping(entry["model_config"])
     generation, warnings = detect_generation(entry, keras_version)
     reader = _Reader(generation, limits, list(names), whole and generation > 1)
     graph = reader.model(entry, place)
@@ -106,9 +106,9 @@ def detect_generation(entry: Config, keras_version: str | None) -> tuple[int, li
 
 def _structure_generation(entry: Config) -> int | None:
     """Look through the layer entries, outermost first, for what only one generation writes."""
-    level: list[Any] = [entry]
+    level: list[Json] = [entry]
     while level:
-        following: list[Any] = []
+        following: list[Json] = []
         for item in level:
             config = item.get("config") if isinstance(item, dict) else None
             nodes = item.get("inbound_nodes") if isinstance(item, dict) else None
@@ -151,7 +151,7 @@ class _Reader:
             raise _subclassed(entry, name, place)
         return self._graph(entry, config, name, place.at("config"), top=True)
 
-    def _model_parts(self, entry: Config, place: Place) -> tuple[Config, Any, str]:
+    def _model_parts(self, entry: Config, place: Place) -> tuple[Config, Config | list[Json], str]:
         config = entry.get("config")
         class_name = place.at("class_name").text(entry.get("class_name"))
         if not isinstance(config, dict | list):
@@ -164,7 +164,7 @@ class _Reader:
         return entry, config, place.at("name").text(name)
 
     def _graph(
-        self, entry: Config, config: Any, name: str, place: Place, top: bool = False
+        self, entry: Config, config: Config | list[Json], name: str, place: Place, top: bool = False
     ) -> KerasGraph:
         if isinstance(config, dict) and config.keys() >= _MODEL_KEYS:
             graph = self._functional(config, name, place)
@@ -196,7 +196,7 @@ class _Reader:
             if by_name[ref.layer].class_name != "InputLayer":
                 raise place.at("input_layers").error(f"{quote(ref.layer)} is not an input layer")
         for index, (layer, entry) in enumerate(zip(layers, entries, strict=True)):
-            self._finish_calls(layer, entry, at.at(index))
+            self._finish_calls(layer, at.at(index).mapping(entry), at.at(index))
         return graph
 
     def _sequential(
@@ -223,7 +223,7 @@ class _Reader:
         return KerasGraph(name, layers, inputs, outputs, sequential=True)
 
     def _input_layer(
-        self, config: Config, entry: Config, first: Any, layers: list[KerasLayer], place: Place
+        self, config: Config, entry: Config, first: Json, layers: list[KerasLayer], place: Place
     ) -> KerasLayer:
         """Make the InputLayer that a Sequential of Keras 1 and 2 leaves out."""
         given = first.get("config") if isinstance(first, dict) else None
@@ -259,7 +259,7 @@ class _Reader:
         self.python_class[layer] = "InputLayer"
         return layer
 
-    def _layer(self, entry: Any, place: Place, fallback_name: str = "") -> KerasLayer:
+    def _layer(self, entry: Json, place: Place, fallback_name: str = "") -> KerasLayer:
         """Return the layer of *entry* with its children, its calls still as the file has them."""
         self._count += 1
         self._limits.check(
@@ -278,8 +278,8 @@ class _Reader:
         class_name, python_name, registered = canonical_class(entry, place, whole=self._whole)
         layer = KerasLayer(name, class_name, registered_name=registered)
         self.python_class[layer] = python_name
-        if isinstance(entry.get("shared_object_id"), int):
-            self.shared_ids[layer] = entry["shared_object_id"]
+        if isinstance(shared := entry.get("shared_object_id"), int):
+            self.shared_ids[layer] = shared
         if _is_model(entry, config):
             layer.graph = self._graph(entry, config, name, place.at("config"))
             layer.class_name = "Sequential" if layer.graph.sequential else "Functional"
@@ -378,13 +378,13 @@ class _Reader:
                 call.args = (_model_inputs(layer.graph, call.args[0], at), *call.args[1:])
 
 
-def _model_inputs(graph: KerasGraph, argument: Any, place: Place) -> Any:
+def _model_inputs(graph: KerasGraph, argument: object, place: Place) -> object:
     """Return the inputs of a call of a nested model, flat and in the model's order."""
     if isinstance(argument, dict):
         names = [ref.layer for ref in graph.inputs]
         keys = names if set(names) == set(argument) else sorted(argument)
         argument = [argument[key] for key in keys]
-    flat: list[Any] = []
+    flat: list[object] = []
     _flatten(argument, flat)
     if len(flat) != len(graph.inputs):
         raise place.error(
@@ -394,7 +394,7 @@ def _model_inputs(graph: KerasGraph, argument: Any, place: Place) -> Any:
     return flat if len(flat) > 1 else flat[0]
 
 
-def _flatten(value: Any, flat: list[Any]) -> None:
+def _flatten(value: object, flat: list[object]) -> None:
     if isinstance(value, dict):
         value = [value[key] for key in sorted(value)]
     if isinstance(value, list):
@@ -404,7 +404,7 @@ def _flatten(value: Any, flat: list[Any]) -> None:
         flat.append(value)
 
 
-def _is_model(entry: Config, config: Any) -> bool:
+def _is_model(entry: Config, config: Json) -> bool:
     """Tell whether an entry describes a model by its layers.
 
     A subclass of Model with the layers, inputs and outputs of a functional one is that model.
@@ -445,7 +445,7 @@ def _check_unique(layers: list[KerasLayer], place: Place) -> None:
         seen[layer.name] = index
 
 
-def _is_layer_entry(value: Any) -> bool:
+def _is_layer_entry(value: Json) -> bool:
     if not (isinstance(value, dict) and isinstance(value.get("config"), dict)):
         return False
     name = value.get("class_name")
@@ -459,7 +459,7 @@ def _has_state(key: str, value: Config) -> bool:
     return key == "activation" and value.get("class_name") == "PReLU"
 
 
-def _record_outputs(entries: list[Any], layers: dict[str, KerasLayer]) -> None:
+def _record_outputs(entries: list[Json], layers: dict[str, KerasLayer]) -> None:
     """Note what calls of Keras 3 state of the tensors they take."""
     stack = [entry.get("inbound_nodes") for entry in entries if isinstance(entry, dict)]
     while stack:
@@ -478,12 +478,12 @@ def _record_outputs(entries: list[Any], layers: dict[str, KerasLayer]) -> None:
             stack += value.values()
 
 
-def _keys(structure: Any) -> tuple[str, ...]:
+def _keys(structure: Json) -> tuple[str, ...]:
     """Return the keys of a dict of single tensors in tf.nest order."""
     if not isinstance(structure, dict) or not all(map(_is_ref, structure.values())):
         return ()
     return tuple(sorted(structure))
 
 
-def _is_ref(value: Any) -> bool:
+def _is_ref(value: object) -> bool:
     return isinstance(value, list) and len(value) == 3 and isinstance(value[0], str)

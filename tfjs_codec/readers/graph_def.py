@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.tensor_proto import proto_tensor
@@ -145,7 +144,7 @@ class GraphReader:
         offset = int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 0
         return Ref(name, (start or 0) + offset)
 
-    def _attrs(self, message: messages.NodeDef, where: str) -> dict[str, Any]:
+    def _attrs(self, message: messages.NodeDef, where: str) -> dict[str, object]:
         where = f"{where}node {quote(message.name)}"
         known = self._op(message.op)
         attrs = dict(known.defaults) if known else {}

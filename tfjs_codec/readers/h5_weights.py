@@ -11,8 +11,8 @@ cannot: in files saved again in one session ``dense_2/kernel:0`` is normal for l
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from tfjs_codec.keras.variables import Slot, own_variables, slots
 
 _SUFFIX = re.compile(r"_\d+$")
 _SHOWN = 12
+_T = TypeVar("_T")
 
 
 def layer_names(group: Group) -> list[str]:
@@ -79,8 +80,8 @@ def load_weights(
 
 
 def _by_order(
-    graph: KerasGraph, tensors: Mapping[str, Any], generation: int, group: Group
-) -> list[tuple[KerasLayer, Any]]:
+    graph: KerasGraph, tensors: Mapping[str, _T], generation: int, group: Group
+) -> list[tuple[KerasLayer, _T]]:
     """Pair layers with groups as Keras does for weights of another session: in order."""
     owners = [layer for layer in graph.layers if any(slots(layer, generation))]
     if len(owners) != len(tensors):
@@ -230,7 +231,7 @@ def _convert_cudnn(layer: KerasLayer, is_cudnn: bool) -> None:
         return
     kernel = layer.weights["kernel"]
 
-    def by_gate(change: Any) -> Any:
+    def by_gate(change: Callable[[Array], Array]) -> Callable[[Array], Array]:
         return lambda array: np.hstack([change(part) for part in np.hsplit(array, gates)])
 
     layer.weights["kernel"] = transform(

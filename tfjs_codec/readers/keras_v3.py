@@ -17,7 +17,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UsageError, count, quote
 from tfjs_codec.files import strict_json
@@ -292,12 +291,12 @@ class _Loader:
         text = self.store.asset(f"{path}/vocabulary.txt")
         if text is None:
             return
-        words: list[Any] = text.decode("utf-8", "replace").split("\n")
+        words = text.decode("utf-8", "replace").split("\n")
+        layer.config["vocabulary"] = words
         if layer.class_name == "IntegerLookup":
             if not all(word.strip().removeprefix("-").isdecimal() for word in words):
                 raise self.store.error(path, "the vocabulary holds words that are no whole numbers")
-            words = [int(word) for word in words]
-        layer.config["vocabulary"] = words
+            layer.config["vocabulary"] = [int(word) for word in words]
         for home in (path, f"{path}/_lookup_layer"):
             weights = self.store.vars.get(home, {}).get("idf_weights")
             if weights is not None:
@@ -360,7 +359,7 @@ class _Loader:
 
     def fill_shared(self) -> None:
         """Layers shared between models are stored once, where Keras met them first."""
-        loaded: dict[Any, KerasLayer] = {}
+        loaded: dict[tuple[str, str], KerasLayer] = {}
         for layer in self.found.graph.walk():
             if layer.weights:
                 loaded.setdefault((layer.class_name, layer.name), layer)

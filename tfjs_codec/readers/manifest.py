@@ -17,16 +17,16 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import Folder, Source
-from tfjs_codec.ir.json_types import Json
+from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Quantized, Weight
-from tfjs_codec.ir.tensors import Array, Extent, LazyTensor
+from tfjs_codec.ir.tensors import Array, DType, Extent, LazyTensor
 from tfjs_codec.limits import Limits
 
 _DTYPES = {
@@ -84,7 +84,7 @@ class StoredTensor(LazyTensor):
     """A tensor as it lies in the shards, of dtype *dtype*."""
 
     def __init__(
-        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], shards: Shards, offset: int
+        self, name: str, shape: tuple[int, ...], dtype: DType, shards: Shards, offset: int
     ) -> None:
         self.name = name
         self.shape = shape
@@ -122,9 +122,7 @@ class StoredTensor(LazyTensor):
 class DequantizedTensor(LazyTensor):
     """The values that tfjs makes of a quantised tensor: float32, or int32."""
 
-    def __init__(
-        self, stored: StoredTensor, dtype: np.dtype[Any], scale: float, low: float
-    ) -> None:
+    def __init__(self, stored: StoredTensor, dtype: DType, scale: float, low: float) -> None:
         self.name = stored.name
         self.shape = stored.shape
         self.dtype = dtype
@@ -214,7 +212,7 @@ def read_manifest(
 
 
 def _open_shards(
-    groups: Sequence[dict[str, Any]], folder: Folder | None, place: Place, limits: Limits
+    groups: Sequence[JsonObject], folder: Folder | None, place: Place, limits: Limits
 ) -> Shards:
     """Find and measure all weight files."""
     files: dict[str, Source] = {}
@@ -292,7 +290,7 @@ class _Reader:
         return tensor
 
     def _place(
-        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], given: Json, place: Place
+        self, name: str, shape: tuple[int, ...], dtype: DType, given: Json, place: Place
     ) -> tuple[LazyTensor, Quantized | None]:
         at = place.at("quantization")
         wire, scale, low = (dtype, 1.0, 0.0) if given is None else _quantization(given, dtype, at)
@@ -315,9 +313,7 @@ class _Reader:
             )
 
 
-def _quantization(
-    given: Json, dtype: np.dtype[Any], place: Place
-) -> tuple[np.dtype[Any], float, float]:
+def _quantization(given: Json, dtype: DType, place: Place) -> tuple[DType, float, float]:
     """Return the stored dtype, scale and minimum of an entry's ``quantization``."""
     given = place.mapping(given)
     wire = _QUANTIZED.get(str(given.get("dtype")))

@@ -16,14 +16,15 @@ Facts about the formats (Keras 1.2 to 3.15):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 
 from tfjs_codec.errors import quote
 from tfjs_codec.files.place import Place
+from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import calls_in_order, is_input, map_call, refs_in
 from tfjs_codec.keras.classes import CLASSES
@@ -33,28 +34,28 @@ _NUMPY_KINDS = {"float16", "float32", "float64", "int8", "int16", "int32", "int6
                 "uint16", "uint32", "uint64", "bool"}  # fmt: skip
 
 
-def parse_call(node: Any, place: Place) -> Call:
+def parse_call(node: Json, place: Place) -> Call:
     """Return the call a node describes; its Refs still hold the file's node numbers."""
     if isinstance(node, dict) and "args" in node:
         args = place.at("args").items(node["args"])
-        kwargs = place.at("kwargs").mapping(node.get("kwargs") or {})
+        named = place.at("kwargs").mapping(node.get("kwargs") or {})
         return Call(
             tuple(_revive(item, place.at("args").at(i)) for i, item in enumerate(args)),
-            {key: _revive(item, place.at("kwargs").at(key)) for key, item in kwargs.items()},
+            {key: _revive(item, place.at("kwargs").at(key)) for key, item in named.items()},
         )
-    kwargs = {}
+    kwargs = dict[str, object]()
     argument = _tensors(node, kwargs, place)
-    if isinstance(argument, list) and len(argument) == 1 and _is_tensor(node[0]):
-        argument = argument[0]
+    if isinstance(node, list) and len(node) == 1 and _is_tensor(node[0]):
+        (argument,) = place.items(argument)
     return Call((argument,), kwargs)
 
 
-def _is_tensor(value: Any) -> bool:
+def _is_tensor(value: object) -> TypeGuard[list[Json]]:
     """Tell whether *value* is a tensor as Keras 1 and 2 write it (``tf_utils`` decides so too)."""
     return isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str)
 
 
-def _tensors(node: Any, kwargs: dict[str, Any], place: Place) -> Any:
+def _tensors(node: Json, kwargs: dict[str, object], place: Place) -> object:
     """Return the structure of Refs of a Keras 1 or 2 node and collect its keyword arguments."""
     if isinstance(node, dict):
         return {key: _tensors(item, kwargs, place.at(key)) for key, item in node.items()}
@@ -69,7 +70,7 @@ def _tensors(node: Any, kwargs: dict[str, Any], place: Place) -> Any:
     return ref_of(node, place)
 
 
-def ref_of(node: Any, place: Place) -> Ref:
+def ref_of(node: Json, place: Place) -> Ref:
     """Return the Ref of ``[layer, node, tensor]``, with the file's node number as its call."""
     items = place.items(node)
     if len(items) < 3:
@@ -78,7 +79,7 @@ def ref_of(node: Any, place: Place) -> Ref:
     return Ref(layer, place.at(1).whole(items[1]), place.at(2).whole(items[2]))
 
 
-def _revive_kwarg(value: Any, place: Place) -> Any:
+def _revive_kwarg(value: Json, place: Place) -> object:
     """Return a keyword argument of Keras 2: tensors become Refs, the rest plain values."""
     if isinstance(value, list):
         is_ref = len(value) == 3 and isinstance(value[0], str)
@@ -92,7 +93,7 @@ def _revive_kwarg(value: Any, place: Place) -> Any:
     return value
 
 
-def _revive(value: Any, place: Place) -> Any:
+def _revive(value: Json, place: Place) -> object:
     """Return an argument of Keras 3 as a Python value with Refs."""
     if isinstance(value, list):
         return [_revive(item, place.at(i)) for i, item in enumerate(value)]
@@ -105,22 +106,22 @@ def _revive(value: Any, place: Place) -> Any:
     return {key: _revive(item, place.at(key)) for key, item in value.items()}
 
 
-def _reviver(value: dict[str, Any]) -> Callable[[Any, Place], Any] | None:
+def _reviver(value: Mapping[str, Json]) -> Callable[[Json, Place], object] | None:
     name = value.get("class_name")
     return _REVIVERS.get(name) if isinstance(name, str) else None
 
 
-def _keras_tensor(config: Any, place: Place) -> Ref:
+def _keras_tensor(config: Json, place: Place) -> Ref:
     history = place.mapping(config).get("keras_history")
     return ref_of(history, place.at("keras_history"))
 
 
-def _slice(config: Any, place: Place) -> slice:
+def _slice(config: Json, place: Place) -> slice:
     parts = place.mapping(config)
     return slice(*(_revive(parts.get(key), place.at(key)) for key in ("start", "stop", "step")))
 
 
-def _array(config: Any, place: Place) -> Any:
+def _array(config: Json, place: Place) -> object:
     parts = place.mapping(config)
     dtype = place.at("dtype").text(parts.get("dtype", "float32"))
     if dtype not in _NUMPY_KINDS and dtype != "bfloat16":
@@ -132,11 +133,11 @@ def _array(config: Any, place: Place) -> Any:
         raise place.at("value").error(f"not an array of {dtype}") from None
 
 
-def _tuple(config: Any, place: Place) -> Any:
+def _tuple(config: Json, place: Place) -> object:
     return _revive(place.items(config), place)
 
 
-_REVIVERS: dict[str, Callable[[Any, Place], Any]] = {
+_REVIVERS: dict[str, Callable[[Json, Place], object]] = {
     "__keras_tensor__": _keras_tensor,
     "__slice__": _slice,
     "__numpy__": _array,
@@ -147,7 +148,7 @@ _REVIVERS: dict[str, Callable[[Any, Place], Any]] = {
 }
 
 
-def flat_refs(structure: Any, place: Place) -> list[Ref]:
+def flat_refs(structure: Json, place: Place) -> list[Ref]:
     """Return a graph's inputs or outputs as a list: dict values by sorted key (tf.nest order)."""
     if isinstance(structure, dict):
         return [

@@ -8,7 +8,6 @@ are. Names in the checkpoint are only the shortest paths its writer found and ar
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.bundle_tensors import BundleTensor
@@ -137,7 +136,7 @@ class _Weights:
                 indices = self._tensors.get(f"{attribute.checkpoint_key}-values")
                 if words is None or indices is None or words.shape != indices.shape:
                     continue
-                pairs = zip(indices.numpy().ravel(), words.numpy().ravel(), strict=True)
+                pairs = zip(indices.numpy().ravel(), words.numpy().ravel().tolist(), strict=True)
                 layer.config["vocabulary"] = [_word(word) for _, word in sorted(pairs)]
                 return
 
@@ -170,5 +169,5 @@ class _Weights:
         return CorruptFileError(what, path=self._model.path, where=f"layer {quote(where)}")
 
 
-def _word(value: Any) -> Any:
+def _word(value: bytes | int) -> str | int:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else int(value)

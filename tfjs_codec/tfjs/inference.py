@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.files.place import Place
-from tfjs_codec.ir.layers import Config, LayersGraph, TensorRef, TfjsLayer
+from tfjs_codec.ir.json_types import Config
+from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
 from tfjs_codec.tfjs.classes import DEFAULTS, TFJS_CLASSES
 from tfjs_codec.tfjs.shapes import Shape
 

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from tfjs_codec.files.place import Place
-from tfjs_codec.ir.json_types import Json, JsonObject
-from tfjs_codec.ir.layers import Config, LayersGraph, TensorRef, TfjsLayer
+from tfjs_codec.ir.json_types import Config, Json, JsonObject
+from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
 
 _FORWARD = "forward_"
 MODELS = ("Model", "Functional", "Sequential")
@@ -101,7 +101,8 @@ def read_topology(topology: Json, place: Place) -> LayersGraph:
     """
     entry = place.mapping(topology)
     if isinstance(entry.get("model_config"), dict):
-        entry, place = entry["model_config"], place.at("model_config")
+        place = place.at("model_config")
+        entry = place.mapping(entry["model_config"])
     return _graph(entry, place)
 
 
@@ -111,10 +112,7 @@ def _graph(entry: Config, place: Place) -> LayersGraph:
         config = {"layers": config}
     config = at.mapping(config)
     listed = at.at("layers")
-    layers = [
-        _layer(listed.at(i).mapping(one), listed.at(i))
-        for i, one in enumerate(listed.items(config.get("layers")))
-    ]
+    layers = [_layer(one, listed.at(i)) for i, one in enumerate(listed.items(config.get("layers")))]
     name = str(config.get("name", "model"))
     if entry.get("class_name") == "Sequential":
         return LayersGraph(name, layers, [], [], sequential=True)
@@ -122,7 +120,8 @@ def _graph(entry: Config, place: Place) -> LayersGraph:
     return LayersGraph(name, layers, inputs, outputs)
 
 
-def _layer(entry: Config, place: Place) -> TfjsLayer:
+def _layer(item: Json, place: Place) -> TfjsLayer:
+    entry = place.mapping(item)
     class_name = place.at("class_name").text(entry.get("class_name"))
     if class_name in MODELS:
         graph = _graph(entry, place)
@@ -142,9 +141,9 @@ def _layer(entry: Config, place: Place) -> TfjsLayer:
             inner.name = f"{direction}_{inner.name}"
             layer.children[f"{direction}_layer"] = inner
     if isinstance(config.get("cells"), list):
-        cells = enumerate(config["cells"])
         listed = at.at("cells")
-        layer.children["cells"] = [_layer(listed.at(i).mapping(c), listed.at(i)) for i, c in cells]
+        cells = enumerate(listed.items(config["cells"]))
+        layer.children["cells"] = [_layer(cell, listed.at(i)) for i, cell in cells]
     return layer
 
 

@@ -18,15 +18,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
+from tfjs_codec.ir.json_types import Config, Json
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import refs_in
 from tfjs_codec.keras.classes import CLASSES, KerasClass, is_a
 from tfjs_codec.keras.classes.row import training_keys
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
 
-Entry = dict[str, Any]  # of a layer or model, as Keras writes it
+Entry: TypeAlias = Config  # of a layer or model, as Keras writes it
 
 
 # Keys that not every Keras 2 and Keras 3 takes, or that tfjs does not have.
@@ -118,16 +119,16 @@ class Writer:
             return {"class_name": class_name, "config": config}
         return _entry(_MODEL_MODULES[class_name], class_name, config)
 
-    def _nodes(self, layer: KerasLayer, by_name: dict[str, KerasLayer]) -> list[Any]:
+    def _nodes(self, layer: KerasLayer, by_name: dict[str, KerasLayer]) -> list[Json]:
         calls = [refs_in(call.args[0]) for call in layer.calls]
         if self.dialect == 3:
             return [_keras3_node(layer, list(refs)) for refs in calls]
-        nodes = [[[*self._end(ref, by_name), {}] for ref in refs] for refs in calls]
+        nodes: list[Json] = [[[*self._end(ref, by_name), {}] for ref in refs] for refs in calls]
         if layer.graph is not None:
             nodes = [node for node in nodes for _ in range(2)]
         return nodes
 
-    def _end(self, ref: Ref, by_name: dict[str, KerasLayer]) -> list[Any]:
+    def _end(self, ref: Ref, by_name: dict[str, KerasLayer]) -> list[Json]:
         """Return a reference as ``output_layers`` have it, and in dialect 2 all others."""
         inner = by_name[ref.layer].graph
         number = ref.call
@@ -176,7 +177,7 @@ class Writer:
             entry |= {"module": "keras", "class_name": name, "registered_name": None}
         return entry
 
-    def _value(self, key: str, value: Any) -> Any:
+    def _value(self, key: str, value: Json) -> Json:
         if not isinstance(value, dict):
             return value
         if key in ("activation", "recurrent_activation"):

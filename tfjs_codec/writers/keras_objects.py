@@ -9,8 +9,7 @@ would need the layer's traced functions in its place.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
@@ -21,7 +20,7 @@ from tfjs_codec.pb import messages
 from tfjs_codec.writers.keras_config import Writer
 from tfjs_codec.writers.object_graph import Objects
 
-Shapes = Mapping[str, Any]  # by the path of a layer: a shape, or a list of these
+Shapes = Mapping[str, Sequence[Json]]  # by the path of a layer: a shape, or a list of these
 
 _NETWORK, _SEQUENTIAL, _LAYER = "_tf_keras_network", "_tf_keras_sequential", "_tf_keras_layer"
 _INPUT, _RECURRENT = "_tf_keras_input_layer", "_tf_keras_rnn_layer"
@@ -145,8 +144,8 @@ def _identifier(graph: KerasGraph) -> str:
     return _SEQUENTIAL if graph.sequential else _NETWORK
 
 
-def _shape(shape: Any) -> Json:
+def _shape(shape: Sequence[Json]) -> Json:
     """Return *shape*, or a list of shapes, as Keras 2 writes it."""
     if shape and isinstance(shape[0], tuple):
-        return [_shape(each) for each in shape]
+        return [_shape(each) for each in shape if isinstance(each, tuple)]
     return {"class_name": "TensorShape", "items": list(shape)}

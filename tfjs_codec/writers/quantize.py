@@ -13,13 +13,14 @@ under numpy 1 it computed in float32 and now and then differed by one step.)
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tfjs_codec.errors import UsageError, quote
-from tfjs_codec.ir.tensors import Array, LazyTensor
+from tfjs_codec.ir.json_types import JsonObject
+from tfjs_codec.ir.tensors import Array, DType, LazyTensor
 
 _CHUNK_BYTES = 1 << 18  # of float32; its temporaries stay in the second level cache
 _KEEP_BYTES = 16 << 20  # smaller tensors are read once and kept, bigger ones are read twice
@@ -63,8 +64,9 @@ class Quantizer:
     def __init__(self, name: str, tensor: LazyTensor, dtype: str) -> None:
         self.name = name
         self.dtype = np.dtype(dtype)
-        self.entry: dict[str, Any] = {"dtype": dtype}
-        self._kept: NDArray[Any] | None = None
+        self._scale = 0.0
+        self.entry: JsonObject = {"dtype": dtype}
+        self._kept: Array | None = None
         self._tensor = tensor
         if tensor.nbytes <= _KEEP_BYTES:
             self._kept = tensor.numpy().reshape(-1)
@@ -85,19 +87,19 @@ class Quantizer:
     @property
     def loss(self) -> Loss:
         """The loss, known when :meth:`chunks` has come to its end."""
-        return Loss(self.name, self.dtype.name, self._max_error, self.entry.get("scale", 0.0))
+        return Loss(self.name, self.dtype.name, self._max_error, self._scale)
 
     def chunks(self) -> Iterator[Array]:
         """Yield the quantised values as flat little-endian pieces, in C order."""
         quantize = self._float16 if self.dtype.kind == "f" else self._affine
         for chunk in self._source():
             result, restored = quantize(chunk)
-            restored -= chunk
+            restored -= chunk.astype(np.float32, copy=False)
             error = np.abs(restored, out=restored).max(initial=0.0)
             self._max_error = max(self._max_error, float(error))
             yield result.astype(self.dtype.newbyteorder("<"), copy=False)
 
-    def _affine(self, chunk: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    def _affine(self, chunk: Array) -> tuple[Array, NDArray[np.float64]]:
         values = chunk.astype(np.float64)
         np.clip(values, self._min, self._max, out=values)
         values -= self._min
@@ -108,11 +110,11 @@ class Quantizer:
         values += self._min
         return result, values
 
-    def _float16(self, chunk: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    def _float16(self, chunk: Array) -> tuple[Array, NDArray[np.float64]]:
         result = chunk.astype(np.float16)
         return result, result.astype(np.float64)
 
-    def _source(self) -> Iterator[NDArray[Any]]:
+    def _source(self) -> Iterator[Array]:
         if self._kept is None:
             yield from self._tensor.chunks(_CHUNK_BYTES)
             return
@@ -135,11 +137,11 @@ class Quantizer:
         return (float(low), float(high)) if low <= high else (0.0, 0.0)
 
 
-def affine_range(low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float, float]:
+def affine_range(low: float, high: float, dtype: DType) -> tuple[float, float, float]:
     """Return (scale, min, max) for values from *low* to *high*."""
     if low == high:
         return 1.0, low, low
-    levels = int(np.iinfo(dtype).max)
+    levels = 2 ** (8 * dtype.itemsize) - 1
     scale = (high - low) / levels
     if low <= 0 <= high:
         low = float(-np.round((0 - low) / scale) * scale)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from tfjs_codec.errors import Problem, UnsupportedModelError
+from tfjs_codec.ir.json_types import Config, Json
 from tfjs_codec.ir.keras import Call, KerasLayer, Ref
 from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.references import refs_in
@@ -48,7 +48,6 @@ _OTHERS = frozenset((
 ))  # fmt: skip
 _FLOATS = (None, "float32")
 _ENTRY = ("class_name", "config")
-Config = dict[str, Any]
 
 
 def check_layers(model: KerasModel) -> None:
@@ -149,10 +148,10 @@ class TfKerasWriter(Writer):
                 config[key] = {name: value[name] for name in _ENTRY if name in value}
         return entry
 
-    def _nodes(self, layer: KerasLayer, by_name: dict[str, KerasLayer]) -> list[Any]:
+    def _nodes(self, layer: KerasLayer, by_name: dict[str, KerasLayer]) -> list[Json]:
         calls = [refs_in(call.args[0]) for call in layer.calls]
         return [[[*self._end(ref, by_name), {}] for ref in refs] for refs in calls]
 
-    def _end(self, ref: Ref, by_name: dict[str, KerasLayer]) -> list[Any]:
+    def _end(self, ref: Ref, by_name: dict[str, KerasLayer]) -> list[Json]:
         number = ref.call + (by_name[ref.layer].graph is not None)
         return [ref.layer, number, ref.tensor]

@@ -13,9 +13,8 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from tfjs_codec import __version__
 from tfjs_codec.files.sink import Stage
@@ -136,7 +135,7 @@ def _node(node: Node) -> JsonObject:
 def _attr(value: object) -> JsonObject:
     """Return an attribute as an AttrValue, see :mod:`tfjs_codec.ir.graph` for the types."""
     if isinstance(value, tuple) and not isinstance(value, Ref):
-        listed: dict[str, list[Any]] = {}
+        listed: dict[str, list[Json]] = {}
         for item in value:
             ((kind, one),) = _attr(item).items()
             listed.setdefault(kind, []).append(one)
@@ -168,7 +167,7 @@ def _tensor_info(tensor: Tensor) -> JsonObject:
 
 
 # By the Python type of the value (bool before int): the field of AttrValue, and how to write it.
-_FORMS: tuple[tuple[type, str, Any], ...] = (
+_FORMS: tuple[tuple[type, str, Callable[..., Json]], ...] = (
     (bool, "b", bool),
     (int, "i", str),
     (float, "f", _float),

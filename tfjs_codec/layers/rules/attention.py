@@ -222,6 +222,8 @@ def attention(b: Scope, layer: KerasLayer, x: list[Tensor]) -> list[Tensor]:
     given = b.arguments.get("mask")
     seen = [t.mask for t in x]
     if given is not None:
+        if not isinstance(given, list | tuple):
+            raise Refusal("a mask that is not a list of one mask for each input")
         seen = [None if mask is None else b.mask_from(mask) for mask in given]
     weights = {name: tensor.numpy() for name, tensor in layer.weights.items()}
     ones = np.ones(query.shape[-1] or 0, np.float32)
