@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import textwrap
 from importlib.metadata import metadata
 from pathlib import Path
+
+import pytest
+
+import tfjs_codec
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
@@ -36,3 +44,49 @@ def test_contributing_names_what_exists():
     named = re.findall(r"`((?:tfjs_codec|fixtures|tests|proto)/[\w./]*)`", text)
     assert len(named) > 10
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_version_has_one_home():
+    version = tfjs_codec.__version__
+    assert PROJECT["Version"] == version
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+@pytest.mark.posix
+def test_the_action_converts_and_verifies(tmp_path):
+    """Its script, run as GitHub runs it, with an installation that is there already."""
+    action = (ROOT / ".github" / "actions" / "convert" / "action.yml").read_text()
+    script = textwrap.dedent(action.split("run: |\n")[1])
+    packages = tmp_path / "tfjs-codec" / "bin"
+    packages.mkdir(parents=True)
+    for name, text in (("pip", "true"), ("tfjs-codec", f'{sys.executable} -m tfjs_codec "$@"')):
+        (packages / name).write_text(f"#!/bin/sh\n{text}\n")
+        (packages / name).chmod(0o755)
+    inputs = {
+        "SOURCE": str(ROOT / "fixtures" / "digits" / "digits.keras"),
+        "DESTINATION": "web model",
+        "OPTIONS": "--to graph --with-page",
+        "VERSION": "tfjs_codec",
+        "RUNNER_TEMP": str(tmp_path),
+    }
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", script.replace("python3 -m venv", "true")],
+        cwd=tmp_path, env={**os.environ, **inputs}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "web model" / "index.html").exists()
+    assert "verified" in done.stdout
+
+
+@pytest.mark.posix
+def test_the_hook_stops_at_a_damaged_model(tmp_path):
+    hook = (ROOT / ".pre-commit-hooks.yaml").read_text()
+    script = re.search(r"entry: sh -c '(.*)' sh", hook)[1].replace(
+        "tfjs-codec", f"{sys.executable} -m tfjs_codec"
+    )
+    tfjs_codec.convert(ROOT / "fixtures" / "digits" / "digits.keras", tmp_path / "web")
+    model = tmp_path / "web" / "model.json"
+    assert subprocess.run(["sh", "-c", script, "sh", model], check=False).returncode == 0
+    (tmp_path / "web" / "group1-shard1of1.bin").write_bytes(b"")
+    done = subprocess.run(["sh", "-c", script, "sh", model], check=False, capture_output=True)
+    assert done.returncode == 1

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "_ARGCOMPLETE" in os.environ:  # the shell asks what may follow
             import argcomplete
 
-            argcomplete.autocomplete(_parser([command.NAME for command in _COMMANDS]))
+            argcomplete.autocomplete(build_parser())
         arguments = _parser(given).parse_args(argv)
         if getattr(arguments, "rules", None):
             from tfjs_codec.cli.rules import load
@@ -55,6 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     has_rules = any(argument.partition("=")[0] == "--rules" for argument in given)
     return run_guarded("tfjs-codec", work_apart if has_rules else work, as_json="--json" in given)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the whole parser, for completion and the man page."""
+    return _parser([command.NAME for command in _COMMANDS])
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
