@@ -104,6 +104,9 @@ def main() -> None:
         subprocess.run([python, "-c", BIG, big, str(options.megabytes)], check=True)
         pair(f"{options.megabytes} MB, and cp", [*OURS, big, out], ["cp", big, out],
              work / "out", runs)  # fmt: skip
+        saved = [*OURS, big, out, "--to", "savedmodel"]
+        pair(f"{options.megabytes} MB to a SavedModel, with checksums, and cp", saved,
+             ["cp", big, out], work / "out", runs)  # fmt: skip
         quantised = [*OURS, big, out, "--quantize-uint8"]
         pair(f"{options.megabytes} MB to uint8, and plain numpy", quantised,
              [python, "-c", PLAIN, big, out], work / "out", runs)  # fmt: skip

@@ -210,7 +210,8 @@ def test_sizes_that_are_not_granted(tmp_path):
             assert [path.name for path in tmp_path.iterdir()] == ["m.h5"]
 
 
-def test_large_copies_that_fail_on_another_thread(tmp_path):
+@pytest.mark.parametrize("copy", ["copy(extent)", "copy_checked(extent)()"])
+def test_large_copies_that_fail_on_another_thread(copy, tmp_path):
     """16 files of 1 MiB, copied beside each other; the disk takes half a MiB of each."""
     source = tmp_path / "source.bin"
     source.write_bytes(bytes(range(256)) * (1 << 16))
@@ -223,9 +224,12 @@ def test_large_copies_that_fail_on_another_thread(tmp_path):
         "    for k in range(16):\n"
         "        file = stage.create(f'{k}.bin')\n"
         "        file.write(bytes([k]))\n"
-        "        file.copy(Extent(pathlib.Path(sys.argv[1]), k << 20, 1 << 20))\n"
-        "        file.write(bytes([k]))\n"
-        "        file.close()\n"
+        "        extent = Extent(pathlib.Path(sys.argv[1]), k << 20, 1 << 20)\n"
+        "        try:\n"
+        f"            file.{copy}\n"
+        "            file.write(bytes([k]))\n"
+        "        finally:\n"
+        "            file.close()\n"
     )
     web = tmp_path / "out" / "web"
     for limit, good in ((1 << 19, False), (1 << 21, True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from tfjs_codec import pb
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.files import bundle_write
 from tfjs_codec.files.bundle_tensors import UnreadableTensor
+from tfjs_codec.files.memory import MemoryStage
 from tfjs_codec.files.publish import stage_prefix
-from tfjs_codec.files.sink import Stage, staged
+from tfjs_codec.files.sink import Stage, StagedFile, staged
 from tfjs_codec.files.sstable import read_sstable, write_sstable
 from tfjs_codec.files.tensor_bundle import open_bundle
 from tfjs_codec.ir.tensors import Array, ArrayTensor, FormulaTensor, LazyTensor
@@ -137,6 +139,42 @@ def test_what_a_file_holds_is_copied_and_summed(tmp_path):
         assert paths[0].read_bytes() == paths[1].read_bytes()
     found = open_bundle(tmp_path / "two" / "out" / "v")
     assert np.array_equal(found["a"].numpy(), values)
+
+
+@pytest.mark.parametrize("shift", [-4, 0, 4])
+def test_large_extents_are_copied_by_threads_in_blocks(shift, tmp_path, monkeypatch):
+    values = np.random.default_rng(0).normal(size=(3 << 18) + shift // 4).astype(np.float32)
+    other = values[: 1 << 18]
+    write(tmp_path / "one", arrays(a=values, b=other))
+    source = dict(open_bundle(tmp_path / "one" / "out" / "v", verify=False))
+    monkeypatch.setattr("tfjs_codec.files.sink._BLOCK_BYTES", 1 << 20)
+    write(tmp_path / "two", source)
+    monkeypatch.setattr("tfjs_codec.files.sink.AT_OFFSETS", False)
+    write(tmp_path / "three", source)
+    stage = MemoryStage()
+    bundle_write.write_bundle(stage, "v", source, bundle_write.plan_bundle("v", source, 1 << 30))
+    for name in ("v.index", "v.data-00000-of-00001"):
+        one, *others = ((tmp_path / n / "out" / name).read_bytes() for n in ("one", "two", "three"))
+        assert [*others, stage.files()[name]] == [one] * 3
+
+
+def test_a_source_that_became_shorter_leaves_nothing(tmp_path, monkeypatch):
+    values = np.zeros(3 << 18, np.float32)
+    write(tmp_path, arrays(a=values))
+    source = dict(open_bundle(tmp_path / "out" / "v", verify=False))
+    data = tmp_path / "out" / "v.data-00000-of-00001"
+    monkeypatch.setattr("tfjs_codec.files.sink._BLOCK_BYTES", 1 << 18)
+    reserve = StagedFile._reserve
+
+    def shorten(self, extent):
+        place = reserve(self, extent)
+        os.truncate(data, (2 << 20) + 5)
+        return place
+
+    monkeypatch.setattr(StagedFile, "_reserve", shorten)
+    with pytest.raises(CorruptFileError, match="became shorter"):
+        write(tmp_path / "two", source)
+    assert not (tmp_path / "two").exists()
 
 
 def test_memory_is_bounded(tmp_path):

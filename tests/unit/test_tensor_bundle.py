@@ -16,7 +16,7 @@ from growth import growth
 
 from tfjs_codec.errors import CorruptFileError, LimitExceededError, quote
 from tfjs_codec.files.bundle_tensors import SlicedTensor, UnreadableTensor
-from tfjs_codec.files.crc32c import crc32c, masked
+from tfjs_codec.files.crc32c import combine, crc32c, masked
 from tfjs_codec.files.snappy import decompress
 from tfjs_codec.files.sstable import read_sstable
 from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, _tiles, open_bundle, slice_key
@@ -70,6 +70,14 @@ def test_crc32c_continues_across_any_cut():
     for cut in (0, 1, 3, 4, 9, 45480, (1 << 18) - 1, 1 << 18, (1 << 18) + 1, len(data) - 2):
         assert crc32c(data[cut:], crc32c(data[:cut])) == whole
     assert crc32c(memoryview(data)[1:]) == crc32c(data[1:])
+
+
+@pytest.mark.parametrize("size", [181_919, 181_984, 524_289, 706_272])  # at the buffer's edges
+def test_crc32c_of_parts_is_that_of_the_whole(size):
+    data = random.Random(size).randbytes(size)
+    first, middle, last = data[:1000], data[1000:5000], data[5000:]
+    crc = combine(combine(0, crc32c(first), 1000), crc32c(middle), 4000)
+    assert combine(crc, crc32c(last), len(last)) == crc32c(data) == slow_crc32c(data)
 
 
 def test_every_flipped_bit_changes_the_crc():

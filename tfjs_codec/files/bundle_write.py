@@ -1,21 +1,18 @@
 """Writes a TensorBundle, the checkpoint that :mod:`tfjs_codec.files.tensor_bundle` reads.
 
 Tensors lie one after the other in the order of their keys, little-endian and without padding, each
-whole in one shard. The bytes that a file holds as they are to be go through a buffer that stays in
-the cache of the processor, where their checksum costs least.
+whole in one shard. Bytes that a file holds as they are to be are copied by the stage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.files.crc32c import Crc32c, masked
 from tfjs_codec.files.sink import Stage, StagedFile
-from tfjs_codec.files.source import open_source
 from tfjs_codec.files.sstable import write_sstable
 from tfjs_codec.files.tf_dtypes import STRING, dtype_number, dtype_of_numpy
 from tfjs_codec.files.varint import write_varint
@@ -23,7 +20,6 @@ from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.pb import messages
 
 _CHUNK_BYTES = 1 << 20
-_PIECE_BYTES = 1 << 18
 _VERSION = 1
 
 
@@ -86,13 +82,17 @@ def write_bundle(
         offset = 0
         file = stage.create(shard.name)
         try:
+            copied = []
             for key in shard.keys:
-                entry = _write_tensor(file, tensors[key])
+                entry, checksum = _write_tensor(file, tensors[key])
                 entry.shard_id, entry.offset = number, offset
+                copied.append((key, entry, checksum))
                 offset += entry.size
                 done += entry.size
                 if progress is not None:
                     progress(done, total)
+            for key, entry, checksum in copied:
+                entry.crc32c = masked(checksum())
                 entries[key.encode()] = entry.SerializeToString(deterministic=True)
         finally:
             file.close()
@@ -102,46 +102,33 @@ def write_bundle(
     return [*files, (f"{prefix}.index", len(index))]
 
 
-def _write_tensor(file: StagedFile, tensor: LazyTensor) -> messages.BundleEntryProto:
-    """Append the values of *tensor*; return its entry without its place."""
+def _write_tensor(
+    file: StagedFile, tensor: LazyTensor
+) -> tuple[messages.BundleEntryProto, Callable[[], int]]:
+    """Append the values of *tensor*; return its entry without its place, and what gives its CRC."""
     entry = messages.BundleEntryProto(dtype=dtype_number(dtype_of_numpy(tensor.dtype)))
     entry.shape.SetInParent()
     for size in tensor.shape:
         entry.shape.dim.add(size=size)
+    if tensor.extent is not None:
+        entry.size = tensor.extent.nbytes
+        return entry, file.copy_checked(tensor.extent)
+    checksum = Crc32c()
     write = _write_strings if entry.dtype == STRING else _write_numbers
-    entry.size, crc = write(file, tensor)
-    entry.crc32c = masked(crc)
-    return entry
+    entry.size = write(file, tensor, checksum)
+    crc = checksum.value()
+    return entry, lambda: crc
 
 
-def _write_numbers(file: StagedFile, tensor: LazyTensor) -> tuple[int, int]:
-    """Append numbers; return how many bytes they are, and their CRC."""
-    checksum, size = Crc32c(), 0
-    for data in _bytes_of(tensor):
+def _write_numbers(file: StagedFile, tensor: LazyTensor, checksum: Crc32c) -> int:
+    """Append numbers, also to *checksum*; return how many bytes they are."""
+    size, wire = 0, tensor.dtype.newbyteorder("<")
+    for chunk in tensor.chunks(_CHUNK_BYTES):
+        data = np.ascontiguousarray(chunk, wire).reshape(-1).view(np.uint8).data
         checksum.update(data)
         file.write(data)
         size += len(data)
-    return size, checksum.value()
-
-
-def _bytes_of(tensor: LazyTensor) -> Iterator[memoryview]:
-    """Yield the bytes of *tensor* in pieces, each valid until the next."""
-    extent = tensor.extent
-    if extent is None:
-        wire = tensor.dtype.newbyteorder("<")
-        for chunk in tensor.chunks(_CHUNK_BYTES):
-            yield np.ascontiguousarray(chunk, wire).reshape(-1).view(np.uint8).data
-        return
-    buffer = memoryview(bytearray(_PIECE_BYTES))
-    with open_source(extent.path).open() as source:
-        source.seek(extent.offset)
-        left = extent.nbytes
-        while left:
-            count = source.readinto(buffer[:left])  # type: ignore[attr-defined]
-            if not count:
-                raise CorruptFileError("became shorter while it was read", path=extent.path)
-            yield buffer[:count]
-            left -= count
+    return size
 
 
 def _string_bytes(tensor: LazyTensor) -> int:
@@ -149,10 +136,9 @@ def _string_bytes(tensor: LazyTensor) -> int:
     return 4 + sum(len(write_varint(len(text))) + len(text) for text in strings)
 
 
-def _write_strings(file: StagedFile, tensor: LazyTensor) -> tuple[int, int]:
+def _write_strings(file: StagedFile, tensor: LazyTensor, checksum: Crc32c) -> int:
     """Append strings, as :mod:`tfjs_codec.files.bundle_tensors` describes them."""
     strings: list[bytes] = tensor.numpy().reshape(-1).tolist()
-    checksum = Crc32c()
     for text in strings:
         checksum.update(len(text).to_bytes(4 if len(text) < 1 << 32 else 8, "little"))
     lengths = masked(checksum.value()).to_bytes(4, "little")
@@ -162,4 +148,4 @@ def _write_strings(file: StagedFile, tensor: LazyTensor) -> tuple[int, int]:
     for text in strings:
         checksum.update(text)
         file.write(text)
-    return len(head) + sum(map(len, strings)), checksum.value()
+    return len(head) + sum(map(len, strings))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tfjs_codec.ir.tensors import Extent
 
 IN_KERNEL = hasattr(os, "copy_file_range")
+AT_OFFSETS = hasattr(os, "preadv") and hasattr(os, "pwrite")  # threads may share descriptors
 
 _KERNEL_BYTES = 8 << 20  # per system call: keeps Ctrl-C alive
 _PREAD_BYTES = 1 << 20
@@ -45,6 +46,24 @@ def copy_range(source: int, target: int, extent: Extent, position: int) -> None:
         done += count
 
 
+def copy_checked(source: int, target: int, extent: Extent, position: int) -> int:
+    """Copy as :func:`copy_range` does, and return the CRC-32C of the bytes."""
+    from tfjs_codec.files.crc32c import Crc32c  # here: it needs numpy
+
+    checksum, done = Crc32c(), 0
+    while done < extent.nbytes:
+        room = checksum.room(extent.nbytes - done)
+        count = _pread_into(source, room, extent.offset + done)
+        if not count:
+            raise CorruptFileError("became shorter while it was read", path=extent.path)
+        data = room[:count]
+        while data:
+            written = _pwrite(target, data, position + done)
+            data, done = data[written:], done + written
+        checksum.take(count)
+    return checksum.value()
+
+
 def _copy_in_kernel(source: int, target: int, offset: int, position: int, nbytes: int) -> int:
     """Copy up to *nbytes* bytes; return how many, 0 if the kernel does not do it."""
     if not IN_KERNEL:
@@ -64,7 +83,15 @@ def _pread(fd: int, nbytes: int, offset: int) -> bytes:
     return os.read(fd, nbytes)
 
 
-def _pwrite(fd: int, data: bytes, offset: int) -> int:
+def _pread_into(fd: int, buffer: memoryview, offset: int) -> int:
+    if hasattr(os, "preadv"):
+        return os.preadv(fd, [buffer], offset)
+    data = _pread(fd, len(buffer), offset)
+    buffer[: len(data)] = data
+    return len(data)
+
+
+def _pwrite(fd: int, data: bytes | memoryview, offset: int) -> int:
     if hasattr(os, "pwrite"):
         return os.pwrite(fd, data, offset)
     os.lseek(fd, offset, os.SEEK_SET)  # Windows
@@ -78,7 +105,9 @@ class Jobs:
         self._pool: ThreadPoolExecutor | None = None
         self._waiting: deque[tuple[Future[None], Callable[[], None]]] = deque()
 
-    def submit(self, job: Callable[[], None], instead: Callable[[], None]) -> None:
+    def submit(
+        self, job: Callable[[], None], instead: Callable[[], None] = lambda: None
+    ) -> Future[None]:
         """Run *job* soon, or *instead* if it is given up; wait if there are many already.
 
         Raises what an earlier job raised.
@@ -87,11 +116,17 @@ class Jobs:
             from concurrent.futures import ThreadPoolExecutor  # here: small models need none
 
             self._pool = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
+        self.wait(_WAITING - 1)
         try:
-            self._waiting.append((self._pool.submit(job), instead))
+            future = self._pool.submit(job)
         except RuntimeError:  # no more threads
+            from concurrent.futures import Future
+
+            future = Future()
             job()
-        self.wait(_WAITING)
+            future.set_result(None)
+        self._waiting.append((future, instead))
+        return future
 
     def wait(self, left: int = 0) -> None:
         """Wait until at most *left* jobs are to do. Raises what a job raised."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.files.crc32c import Crc32c
 from tfjs_codec.files.sink import Stage, StagedFile
 
 if TYPE_CHECKING:
@@ -87,11 +89,24 @@ class _MemoryFile(StagedFile):
         Raises:
             CorruptFileError: The file ends before the extent does.
         """
-        left = extent.nbytes
-        with open(extent.path, "rb") as source:
-            source.seek(extent.offset)
-            while left and (data := source.read(min(left, _COPY_BYTES))):
-                self._file.write(data)
-                left -= len(data)
-        if left:
-            raise CorruptFileError("the file was changed while it was read", path=extent.path)
+        for data in _read(extent):
+            self._file.write(data)
+
+    def copy_checked(self, extent: Extent) -> Callable[[], int]:
+        """Append the bytes of *extent*; return a function that gives their CRC-32C."""
+        checksum = Crc32c()
+        for data in _read(extent):
+            self._file.write(data)
+            checksum.update(data)
+        return checksum.value
+
+
+def _read(extent: Extent) -> Iterator[bytes]:
+    left = extent.nbytes
+    with open(extent.path, "rb") as source:
+        source.seek(extent.offset)
+        while left and (data := source.read(min(left, _COPY_BYTES))):
+            yield data
+            left -= len(data)
+    if left:
+        raise CorruptFileError("the file was changed while it was read", path=extent.path)

@@ -13,11 +13,12 @@ import re
 import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from tfjs_codec.errors import CorruptFileError, OutputError, UsageError
-from tfjs_codec.files.copying import IN_KERNEL, Jobs, copy_range
+from tfjs_codec.files.copying import AT_OFFSETS, IN_KERNEL, Jobs, copy_checked, copy_range
 from tfjs_codec.files.publish import (
     Owned,
     check_free,
@@ -30,12 +31,15 @@ from tfjs_codec.files.publish import (
 )
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from tfjs_codec.ir.tensors import Extent
 
 
 _READ_BYTES = 1 << 20
 _LATER_BYTES = 1 << 20  # what is smaller is not worth a thread
 _OPEN_BYTES = 64 << 20  # put off in one file: keeps progress alive
+_BLOCK_BYTES = 16 << 20  # that one thread copies and sums up
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 
 
@@ -160,6 +164,7 @@ class StagedFile:
         self._stage = stage
         self._ranges: list[tuple[int, Extent, int]] = []  # to be copied: source, place, target
         self._waiting = 0  # bytes of them
+        self._running: list[Future[None]] = []
         self._closed = False
         try:
             self._fd = os.open(self.path, flags | _BINARY, 0o666)
@@ -171,6 +176,9 @@ class StagedFile:
         if self._closed:
             return
         self._closed = True
+        for job in self._running:
+            if not job.cancel():
+                job.exception()  # wait: the descriptor must not become another file's
         if IN_KERNEL and self._waiting >= _LATER_BYTES:
             self._stage.jobs.submit(self._finish, self._close)
         else:
@@ -221,6 +229,60 @@ class StagedFile:
         Raises:
             CorruptFileError: The file ends before the extent does, now or when it was opened.
         """
+        source, position = self._reserve(extent)
+        self._ranges.append((source, extent, position))
+        self._waiting += extent.nbytes
+        if self._waiting > _OPEN_BYTES:
+            self._fill()
+
+    def copy_checked(self, extent: Extent) -> Callable[[], int]:
+        """Append the bytes of *extent*; return a function that gives their CRC-32C.
+
+        Several threads copy them if they are many; the function waits for these.
+
+        Raises:
+            CorruptFileError: The file ends before the extent does, now or when it was opened.
+        """
+        from tfjs_codec.files.crc32c import combine  # here: it needs numpy
+
+        source, position = self._reserve(extent)
+        if extent.nbytes < _LATER_BYTES or not AT_OFFSETS:
+            checksum = self._copy_checked(source, extent, position)
+            return lambda: checksum
+        blocks = [
+            extent._replace(offset=extent.offset + start, nbytes=nbytes)
+            for start in range(0, extent.nbytes, _BLOCK_BYTES)
+            for nbytes in [min(_BLOCK_BYTES, extent.nbytes - start)]
+        ]
+        checksums = [0] * len(blocks)
+
+        def copy(number: int) -> None:
+            place = position + number * _BLOCK_BYTES
+            checksums[number] = self._copy_checked(source, blocks[number], place)
+
+        first = len(self._running)
+        for number in range(len(blocks)):
+            self._running.append(self._stage.jobs.submit(partial(copy, number)))
+        running = self._running[first:]
+
+        def value() -> int:
+            for job in running:
+                job.result()
+            whole = 0
+            for checksum, block in zip(checksums, blocks, strict=True):
+                whole = combine(whole, checksum, block.nbytes)
+            return whole
+
+        return value
+
+    def _copy_checked(self, source: int, extent: Extent, position: int) -> int:
+        try:
+            return copy_checked(source, self._fd, extent, position)
+        except OSError as error:
+            fail(error, self._shown)
+
+    def _reserve(self, extent: Extent) -> tuple[int, int]:
+        """Move behind *extent*; return the descriptor of its file, and where it is to be copied."""
         source = self._stage.source(extent.path)
         end, size = extent.offset + extent.nbytes, os.fstat(source).st_size
         if extent.offset < 0 or extent.nbytes < 0 or end > size:
@@ -229,11 +291,8 @@ class StagedFile:
                 path=extent.path,
             )
         position = self.seek(0, os.SEEK_CUR)
-        self._ranges.append((source, extent, position))
-        self._waiting += extent.nbytes
-        if self._waiting > _OPEN_BYTES:
-            self._fill()
         self.seek(position + extent.nbytes)
+        return source, position
 
 
 def check_destination(
