@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-HELPERS = (TESTS, *(TESTS / name for name in ("docs", "hostile", "mutants", "oracle", "property")))
+PARTS = ("batch", "docs", "hostile", "mutants", "oracle", "property")
+HELPERS = (TESTS, *(TESTS / name for name in PARTS))
 sys.path[:0] = map(str, HELPERS)
 
 from keras_server import KerasServer  # noqa: E402  found by the line above

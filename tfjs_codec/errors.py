@@ -173,6 +173,12 @@ class OutputError(TfjsCodecError, OSError):
     exit_code = 6
 
 
+class RemoteError(TfjsCodecError, OSError):
+    """A URL could not be read or written, whatever lies there (exit code 3)."""
+
+    exit_code = 3
+
+
 class VerificationError(TfjsCodecError):
     """A check of written data failed; ``failures`` lists all that did (exit code 7)."""
 

@@ -36,7 +36,7 @@ ORDER = (
 )
 LAYERS = {part: number for number, line in enumerate(ORDER) for part in line.split()}
 ONLY_IN = {
-    "h5py": "files/", "google": "pb/", "tensorflow": "-", "keras": "-",
+    "h5py": "files/", "fsspec": "files/remote.py", "google": "pb/", "tensorflow": "-", "keras": "-",
     "tempfile": ("files/tarball.py", "compat/tensorflowjs/converters/keras_tfjs_loader.py"),
 }  # fmt: skip
 WRITERS = {"files/sink.py", "files/publish.py", "files/tarball.py"}  # results; a private copy

@@ -20,6 +20,7 @@ from tfjs_codec.conversion.expression import (
 )
 from tfjs_codec.conversion.job import KERAS_GRAPH, LAYERS, SHARDS, Job, Progress
 from tfjs_codec.errors import UnsupportedModelError
+from tfjs_codec.files.remote import is_url, redact
 from tfjs_codec.files.source import AnySource, watch
 from tfjs_codec.ir.loaded import (
     KerasModel,
@@ -34,7 +35,10 @@ from tfjs_codec.outputs import FILES, FileOutput
 from tfjs_codec.report import Report
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tfjs_codec.files.memory import MemoryStage
+    from tfjs_codec.files.remote import Place
     from tfjs_codec.files.sink import Stage
     from tfjs_codec.ir.graph import Graph
     from tfjs_codec.ir.keras import KerasGraph
@@ -69,9 +73,11 @@ def convert(
 ) -> Report:
     """Convert *source*, or with *dry* only say what would be written."""
     with ExitStack() as stack:
-        where = None if dry else destination
-        if isinstance(where, str | os.PathLike):
-            where = resolve(where)
+        where: Path | Place | MemoryStage | None = None
+        if not dry:
+            where = (
+                resolve(destination) if isinstance(destination, str | os.PathLike) else destination
+            )
         check = stack.enter_context(watch())
         job = Job(options.begin(), stack, replacements, where, progress, check)
         target = options.to or target_of(destination)
@@ -95,7 +101,8 @@ def _tell(report: Report) -> None:
 
 def target_of(destination: str | os.PathLike[str] | MemoryStage | None) -> str:
     """Return which target the suffix of *destination* asks for, "" for a tfjs model."""
-    name = os.fspath(destination).lower() if isinstance(destination, str | os.PathLike) else ""
+    name = os.fspath(destination) if isinstance(destination, str | os.PathLike) else ""
+    name = (redact(name) if is_url(name) else name).lower()
     return next((row.name for row in FILES if name.endswith(row.suffixes)), "")
 
 

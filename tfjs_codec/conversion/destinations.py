@@ -1,16 +1,21 @@
-"""Where results go: a directory, a file, or memory. Nothing is replaced before all is written."""
+"""Where results go: a directory or file, also at a URL, or memory.
+
+Nothing is replaced before all is written.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import UsageError
-from tfjs_codec.files.source import INDEX, PAGE, ZIP_MAGIC, check_no_url
+from tfjs_codec.files.remote import Place, is_url, locate
+from tfjs_codec.files.source import INDEX, PAGE, ZIP_MAGIC
 from tfjs_codec.report import Report
 
 if TYPE_CHECKING:
@@ -37,20 +42,40 @@ _FOREIGN = {
 }
 
 
-def resolve(destination: str | os.PathLike[str]) -> Path:
-    """Return the path that *destination* means; a ``model.json`` stands for its directory.
+def resolve(destination: str | os.PathLike[str]) -> Path | Place:
+    """Return the place that *destination* means; a ``model.json`` stands for its directory.
 
     Raises:
-        UsageError: It is a URL, or asks for a format that is not written.
+        UsageError: It asks for a format that is not written, or is a URL that is only read.
     """
-    check_no_url(os.fspath(destination))
-    path = Path(destination)
+    place = find_place(destination)
+    path = place if isinstance(place, Path) else PurePosixPath(place.path)
     if path.name == INDEX:
-        return path.parent
+        return place.parent
     hint = _FOREIGN.get(path.suffix.lower())
-    if hint is not None and not path.is_dir():
-        raise UsageError(f"{path.suffix} files are not written", path=path, hint=hint)
-    return path
+    if hint is not None and not (isinstance(place, Path) and place.is_dir()):
+        raise UsageError(f"{path.suffix} files are not written", path=place, hint=hint)
+    return place
+
+
+def find_place(destination: str | os.PathLike[str]) -> Path | Place:
+    """Return the path, or the place of the URL, *destination*.
+
+    Raises:
+        UsageError: It is a URL that is only read.
+    """
+    text = os.fspath(destination)
+    if not is_url(text):
+        return Path(destination)
+    place = locate(text)
+    if place.is_local:
+        return Path(place.path)
+    if place.is_read_only:
+        raise UsageError(
+            "files at such a URL are read and not written", path=place,
+            hint="Name one of a store, such as s3:// or gs://.",
+        )  # fmt: skip
+    return place
 
 
 def publish_directory(
@@ -104,10 +129,11 @@ def publish(
         write: Returns those that were.
         owned: Which files of a directory are a model's that may be replaced.
     """
+    from tfjs_codec.files.memory import MemoryStage
     from tfjs_codec.files.sink import check_destination, staged
 
     force, destination = job.options.force, job.destination
-    if isinstance(destination, Path) and destination.suffix.lower() == ".zip":
+    if isinstance(destination, Path | Place) and str(destination).lower().endswith(".zip"):
 
         def write_zip(stage: Stage, name: str) -> None:
             nonlocal files
@@ -127,16 +153,29 @@ def publish(
             files = write(stage)
             stage.settle()
             job.check_sources()
+    elif isinstance(destination, Place):
+        from tfjs_codec.conversion.uploading import check_directory, upload
+
+        _check_not_source(destination, report.source)
+        check_directory(destination, {name for name, _ in files}, force=force)
+        memory = MemoryStage()
+        write(memory)
+        job.check_sources()
+        files = tuple(upload(destination, memory.files()).items())
     elif destination is not None:
         files = write(destination)
         job.check_sources()
     return replace(report, destination=str(destination or ""), files=tuple(files))
 
 
-def _check_not_source(destination: Path, source: str) -> None:
+def _check_not_source(destination: Path | Place, source: str) -> None:
     """Refuse to replace the source: what it holds would be lost, or lose its precision."""
-    target, origin = (Path(os.path.realpath(path)) for path in (destination, source))
-    if target in (origin, origin.parent if origin.name == INDEX else origin):
+    if isinstance(destination, Place):
+        is_source = source.rstrip("/").removesuffix(f"/{INDEX}") == destination.shown.rstrip("/")
+    else:
+        target, origin = (Path(os.path.realpath(path)) for path in (destination, source))
+        is_source = target in (origin, origin.parent if origin.name == INDEX else origin)
+    if is_source:
         raise UsageError("is the source file", path=destination, hint="Name another one.")
 
 
@@ -152,22 +191,45 @@ def publish_file(
     In memory it is called ``model`` with *suffix*. Without ``force`` only a file that begins with
     one of *magics* is replaced.
     """
-    from tfjs_codec.files.sink import check_file_destination, staged_file
-
     destination = job.destination
     if destination is None:
         return report
-    if not isinstance(destination, Path):
+    if not isinstance(destination, Path | Place):
         write(destination, f"model{suffix}")
         job.check_sources()
         files = tuple((name, len(data)) for name, data in destination.files().items())
         return replace(report, destination=str(destination), files=files)
     _check_not_source(destination, report.source)
-    force = job.options.force
-    target = check_file_destination(destination, magics, force=force)
-    with staged_file(target, magics, force=force) as stage:
-        write(stage, target.name)
+    with staged_output(destination, magics, force=job.options.force) as (stage, name):
+        write(stage, name)
         stage.settle()
         job.check_sources()
-    files = ((target.name, target.stat().st_size),)
-    return replace(report, destination=str(destination), files=files)
+        with stage.open(name) as file:
+            size = file.seek(0, os.SEEK_END)
+    return replace(report, destination=str(destination), files=((name, size),))
+
+
+@contextmanager
+def staged_output(
+    destination: Path | Place, magics: tuple[bytes, ...], *, force: bool
+) -> Iterator[tuple[Stage, str]]:
+    """Give a stage for one file and its name; publish it at *destination* when the block ends.
+
+    Raises:
+        UsageError: There is a file that does not begin with one of *magics*, and not *force*.
+        OutputError: Writing failed.
+    """
+    if isinstance(destination, Place):
+        from tfjs_codec.conversion.uploading import check_file, upload_file
+        from tfjs_codec.files.memory import MemoryStage
+
+        check_file(destination, magics, force=force)
+        memory, name = MemoryStage(), PurePosixPath(destination.path).name
+        yield memory, name
+        upload_file(destination, memory.files()[name])
+        return
+    from tfjs_codec.files.sink import check_file_destination, staged_file
+
+    target = check_file_destination(destination, magics, force=force)
+    with staged_file(target, magics, force=force) as stage:
+        yield stage, target.name

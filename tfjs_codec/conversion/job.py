@@ -15,6 +15,7 @@ from tfjs_codec.readers import open_model
 
 if TYPE_CHECKING:
     from tfjs_codec.files.memory import MemoryStage
+    from tfjs_codec.files.remote import Place
     from tfjs_codec.readers.live_keras import LiveModel
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -44,7 +45,7 @@ class Job:
     options: ConvertOptions
     stack: ExitStack
     replacements: Mapping[str, AnySource] = field(default_factory=dict)
-    destination: Path | MemoryStage | None = None  # None if only the plan is wanted
+    destination: Path | Place | MemoryStage | None = None  # None if only the plan is wanted
     progress: Progress | None = None
     check_sources: Callable[[], None] = lambda: None
 

@@ -1,7 +1,7 @@
-"""Where bytes come from: a path, bytes in memory, an open file, or a part of one of them.
+"""Where bytes come from: a path or URL, bytes in memory, an open file, or a part of one of them.
 
-Files that name others (a ``model.json`` its shards) find them in their *folder*: a directory, a
-mapping in memory or a zip archive.
+Files that name others (a ``model.json`` its shards) find them in their *folder*: a directory, also
+at a URL, a mapping in memory or a zip archive. No name leads out of it.
 
 A path is checked to be a regular file before it is opened (opening a named pipe would wait for
 ever) and again after. Nothing is memory-mapped: a file that shrinks while it is read must give an
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
 
 from tfjs_codec.errors import CorruptFileError, UsageError, quote
+from tfjs_codec.files import remote
 from tfjs_codec.files.paths import check_name, existing_child
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
@@ -210,8 +210,34 @@ class MemoryFolder:
         return open_source(self._files[name])._replace(path=name, members=self)
 
 
-# What was looked at since watch() began: how to look again, and the size and time that it had.
-_Looks: TypeAlias = dict[str, tuple[Callable[[], os.stat_result], os.stat_result]]
+class RemoteFolder(NamedTuple):
+    """The folder of the files below the URL of *place*."""
+
+    place: remote.Place
+
+    def __contains__(self, name: object) -> bool:
+        return remote.exists(self.place.child(str(name)))
+
+    def names(self) -> list[str]:
+        """Return the names of the files that lie in the directory; servers may not tell."""
+        return remote.names(self.place)
+
+    def tree(self) -> list[str]:
+        """Return the names of all files, also those in directories below."""
+        return remote.tree(self.place)
+
+    def find(self, name: str, *, path: object = "", where: str = "", limits: Limits) -> Source:
+        """Return the file *name*; see :class:`Folder`."""
+        check_name(name, path=path, where=where, limits=limits)
+        try:
+            return _remote_source(self.place.child(name))._replace(members=self)
+        except FileNotFoundError:
+            what = f"the file {quote(name)} is missing"
+            raise CorruptFileError(what, path=path, where=where) from None
+
+
+# What was looked at since watch() began: how to look again, and the version that it had.
+_Looks: TypeAlias = dict[str, tuple[Callable[[], tuple[object, ...]], tuple[object, ...]]]
 _looks: ContextVar[_Looks | None] = ContextVar("looks", default=None)
 
 
@@ -219,8 +245,9 @@ _looks: ContextVar[_Looks | None] = ContextVar("looks", default=None)
 def watch() -> Iterator[Callable[[], None]]:
     """Remember the files that are opened within; give a function that checks them.
 
-    It raises CorruptFileError if the size or the time of the last change of one is another one
-    than when it was first opened: what was read may be a mixture of two files.
+    It raises CorruptFileError if the size or the time of the last change of one (or what else a
+    URL's driver tells versions apart by) is another one than when it was first opened: what was
+    read may be a mixture of two files.
     """
     looks: _Looks = {}
     token = _looks.set(looks)
@@ -236,17 +263,21 @@ def _check_unchanged(looks: _Looks) -> None:
             now = look()
         except OSError as error:
             raise CorruptFileError("the file vanished while it was read", path=path) from error
-        if (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns):
+        if now != then:
             raise CorruptFileError(
                 "the file was changed while it was read", path=path,
                 hint="Convert it again once it is complete.",
             )  # fmt: skip
 
 
-def _remember(path: str, look: Callable[[], os.stat_result], status: os.stat_result) -> None:
+def _remember(path: str, look: Callable[[], tuple[object, ...]], now: tuple[object, ...]) -> None:
     looks = _looks.get()
     if looks is not None:
-        looks.setdefault(path, (look, status))
+        looks.setdefault(path, (look, now))
+
+
+def _version(status: os.stat_result) -> tuple[object, ...]:
+    return status.st_size, status.st_mtime_ns
 
 
 AnySource: TypeAlias = (
@@ -263,13 +294,15 @@ AnySource: TypeAlias = (
 def open_source(what: AnySource) -> Source:
     """Return the :class:`Source` for what a caller passed.
 
-    That is a path, bytes, an open binary file, or the files of a directory as bytes by name.
+    That is a path or URL, bytes, an open binary file, or the files of a directory as bytes by
+    name.
 
     Nothing is read yet, and no file is kept open.
 
     Raises:
         OSError: the operating system's own error about the path (missing, not permitted, …).
-        UsageError: a pipe, device or socket; a file that cannot seek.
+        RemoteError: a URL that cannot be reached.
+        UsageError: a pipe, device or socket; a file that cannot seek; a URL without its driver.
     """
     if isinstance(what, Source):
         return what
@@ -297,7 +330,11 @@ def _mapping_source(files: Mapping[str, Any]) -> Source:
 
 
 def _path_source(path: str) -> Source:
-    check_no_url(path)
+    if remote.is_url(path):
+        place = remote.locate(path)
+        if not place.is_local:
+            return _remote_source(place)
+        path = place.path
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -308,7 +345,7 @@ def _path_source(path: str) -> Source:
     if stat.S_ISDIR(status.st_mode):
         return Source(path, 0, lambda: _open_regular(path), Path(path), is_dir=True)
     _check_regular(path, status.st_mode)
-    _remember(path, lambda: os.stat(path), status)
+    _remember(path, lambda: _version(os.stat(path)), _version(status))
     return Source(
         path,
         status.st_size,
@@ -316,6 +353,23 @@ def _path_source(path: str) -> Source:
         file_path=Path(path),
         mtime_ns=status.st_mtime_ns,
     )
+
+
+def _remote_source(place: remote.Place) -> Source:
+    shown, status = place.shown, remote.look(place)
+    if status.is_dir:
+
+        def refuse() -> BinaryIO:
+            raise UsageError("the files of a directory are opened one by one", path=shown)
+
+        return Source(shown, 0, refuse, is_dir=True, members=RemoteFolder(place))
+    _remember(shown, lambda: remote.look(place).version, status.version)
+    file, lock = remote.RemoteFile(place, status.size), threading.Lock()
+
+    def open_file() -> BinaryIO:
+        return cast("BinaryIO", Window(cast("BinaryIO", file), 0, file.size, shown, lock))
+
+    return Source(shown, file.size, open_file, members=RemoteFolder(place.parent))
 
 
 def _open_regular(path: str) -> BinaryIO:
@@ -352,20 +406,6 @@ def _file_source(file: BinaryIO) -> Source:
         ) from None
     with suppress(OSError, AttributeError):  # the file may be in memory
         number = file.fileno()
-        _remember(path, lambda: os.fstat(number), os.fstat(number))
+        _remember(path, lambda: _version(os.fstat(number)), _version(os.fstat(number)))
     lock = threading.Lock()
     return Source(path, size, lambda: cast("BinaryIO", Window(file, 0, size, path, lock)))
-
-
-def check_no_url(path: str) -> None:
-    """Raise UsageError if *path* is a URL, which must not become a path on this machine."""
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path):
-        raise UsageError(
-            "a URL is neither read nor written", path=redact(path),
-            hint="Download the model, or upload the result, with the tool of the service.",
-        )  # fmt: skip
-
-
-def redact(url: str) -> str:
-    """Return *url* without user name, password and query, which may hold secrets."""
-    return re.sub(r"(?<=://)[^/@]*@|[?#].*", "", url)

@@ -1,9 +1,9 @@
-"""SavedModels in tar archives, as TensorFlow Hub hands them out (``.tar.gz``).
+"""SavedModels in tar archives, as TensorFlow Hub hands them out (``.tar.gz``), and at URLs.
 
 A checkpoint is read at random places, which a compressed stream does not allow, so the model is
-unpacked into a private temporary directory. Only regular files and directories are taken, only
-those that belong to a SavedModel, under names of our own checking; sizes are limited while they
-are read, as they are not known before.
+unpacked into a private temporary directory; from a URL it is copied into one. Only regular files
+and directories are taken, only those that belong to a SavedModel, under names of our own checking;
+sizes are limited while they are read, as they are not known before.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO
@@ -26,7 +27,7 @@ from tfjs_codec.errors import (
     quote,
 )
 from tfjs_codec.files.paths import unsafe_reason
-from tfjs_codec.files.source import Source
+from tfjs_codec.files.source import RemoteFolder, Source
 from tfjs_codec.limits import Limits, limit_error
 
 _MESSAGES = ("saved_model.pb", "saved_model.pbtxt")
@@ -81,6 +82,42 @@ def unpacked_saved_model(source: Source, limits: Limits) -> Iterator[Path]:
             raise
 
 
+@contextmanager
+def copied_saved_model(folder: RemoteFolder, limits: Limits) -> Iterator[Path]:
+    """Copy the SavedModel in *folder*; the copy is gone when the context ends.
+
+    Raises:
+        UnsafeFileError: The name of a file reaches out of the directory.
+        LimitExceededError: ``zip_members``, or ``inflated_bytes`` for all files.
+        OutputError: There is no room for it.
+    """
+    shown = folder.place.shown
+    with ExitStack() as stack:
+        try:
+            target = Path(stack.enter_context(TemporaryDirectory(prefix="tfjs-codec-")))
+            names = [name for name in folder.tree() if _belongs(PurePosixPath(name))]
+            limits.check("zip_members", len(names), "the number of files", path=shown)
+            total = 0
+            for name in names:
+                source = folder.find(name, path=shown, limits=limits)
+                total += source.size
+                limits.check("inflated_bytes", total, "the bytes of all files", path=shown)
+                with source.open() as file:
+                    _write(target / name, iter(partial(file.read, _BLOCK_BYTES), b""))
+        except TfjsCodecError:
+            raise
+        except OSError as error:
+            raise OutputError(
+                f"cannot be copied: {error.strerror}", path=shown,
+                hint="Set TMPDIR to a directory with enough free space.",
+            ) from error  # fmt: skip
+        try:
+            yield target
+        except TfjsCodecError as error:
+            _name_archive(error, target, shown)
+            raise
+
+
 def _name_archive(error: TfjsCodecError, target: Path, archive: str) -> None:
     """Let *error* name a file below *target* as a place in the *archive*."""
     path = Path(error.path)
@@ -124,7 +161,7 @@ def _unpack(archive: tarfile.TarFile, target: Path, source: Source, limits: Limi
         path = PurePosixPath(name)
         if path.name in _MESSAGES:
             roots.append(str(path.parent))
-        elif path.parent.name not in _KEPT and path.suffix != ".pb":
+        elif not _belongs(path):
             budget.spend(member.size)
             continue
         file = archive.extractfile(member)
@@ -135,6 +172,11 @@ def _unpack(archive: tarfile.TarFile, target: Path, source: Source, limits: Limi
     if len(roots) > 1:
         raise UnknownFormatError(f"the archive holds {len(roots)} models", path=source.path)
     return roots[0]
+
+
+def _belongs(path: PurePosixPath) -> bool:
+    """Tell whether the file *path* may be one of a SavedModel."""
+    return path.parent.name in _KEPT or path.suffix == ".pb" or path.name in _MESSAGES
 
 
 def _write(path: Path, blocks: Iterator[bytes]) -> None:

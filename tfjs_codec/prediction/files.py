@@ -7,13 +7,12 @@ import math
 import os
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfjs_codec.conversion.destinations import find_place, staged_output
 from tfjs_codec.errors import CorruptFileError
-from tfjs_codec.files.sink import check_file_destination, staged_file
 from tfjs_codec.files.source import ZIP_MAGIC, AnySource, open_source
 from tfjs_codec.files.strict_json import loads
 from tfjs_codec.ir.tensors import Array, ArrayTensor
@@ -61,9 +60,9 @@ def write_outputs(
         UnsupportedModelError: An output holds texts, which ``.npz`` does not.
         OutputError: Writing failed.
     """
-    target = check_file_destination(Path(destination), (npz.MAGIC,), force=force)
-    with staged_file(target, (npz.MAGIC,), force=force) as stage:
-        npz.write({name: ArrayTensor(name, a) for name, a in outputs.items()}, stage, target.name)
+    tensors = {name: ArrayTensor(name, array) for name, array in outputs.items()}
+    with staged_output(find_place(destination), (npz.MAGIC,), force=force) as (stage, name):
+        npz.write(tensors, stage, name)
         stage.settle()
 
 

@@ -18,6 +18,7 @@ from tfjs_codec.files.source import (
     OLD_GRAPHS,
     AnySource,
     Folder,
+    RemoteFolder,
     Source,
     open_source,
 )
@@ -161,6 +162,11 @@ def open_index(source: Source, options: ConvertOptions, stack: ExitStack) -> Sou
 def _read_saved_model(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
     from tfjs_codec.readers import saved_model
 
+    if isinstance(source.folder, RemoteFolder):
+        from tfjs_codec.files.tarball import copied_saved_model
+
+        path = stack.enter_context(copied_saved_model(source.folder, options.limits))
+        return saved_model.read(path, options, source.path)
     if source.file_path is None:
         raise UsageError(
             "the files of a SavedModel are only read from a directory", path=source.path,

@@ -16,12 +16,13 @@ from tfjs_codec.comparison.compare import compare
 from tfjs_codec.conversion.expression import express_graph, express_layers
 from tfjs_codec.conversion.job import Job, Progress
 from tfjs_codec.errors import InputError, UsageError, VerificationError, count, quote, visible
-from tfjs_codec.files.paths import existing_child
+from tfjs_codec.files.remote import is_url, redact
 from tfjs_codec.files.source import AnySource, open_source
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
 from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_model
 from tfjs_codec.tfjs.check import check_layers_model
@@ -84,6 +85,11 @@ def verify(
     """Check the tfjs model *web*; see :func:`tfjs_codec.verify`."""
     found = _Findings([], [], [])
     path = os.fspath(web)
+    shown = redact(path) if is_url(path) else path
+    if predicting is not None and is_url(path):
+        raise UsageError(
+            "Node is given files of this machine only", path=shown, hint="Download the model."
+        )
     with ExitStack() as stack:
         job = Job(options, stack, replacements, progress=progress)
         try:
@@ -97,12 +103,12 @@ def verify(
                 pass
             case _:
                 raise UsageError(
-                    f"not a tfjs model but {model.format}", path=path,
+                    f"not a tfjs model but {model.format}", path=shown,
                     hint="Name the directory of a model.json.",
                 )  # fmt: skip
         weights = [weight for weight in model.weights if not weight.optimizer]
         found.checks.append(f"the weight files hold exactly {count(len(model.weights), 'weight')}")
-        _check_checksums(path, model, found)
+        _check_checksums(path, model, options.limits, found)
         variables = _check_variables(model, weights, found)
         if against is not None:
             source = job.open(against)
@@ -122,23 +128,23 @@ def verify(
         failed = len(found.failures)
         lines = found.failures[:_LISTED] + ["…"] * (failed > _LISTED)
         what = "\n  ".join([f"{count(failed, 'check')} failed", *lines])
-        raise VerificationError(what, path=path, failures=tuple(found.failures))
-    return Verification(path, model.format, tuple(found.checks), tuple(found.notes))
+        raise VerificationError(what, path=shown, failures=tuple(found.failures))
+    return Verification(shown, model.format, tuple(found.checks), tuple(found.notes))
 
 
 # ---------------------------------------------------------------------------------------- itself
 
 
-def _check_checksums(path: str, model: Tfjs, found: _Findings) -> None:
+def _check_checksums(path: str, model: Tfjs, limits: Limits, found: _Findings) -> None:
     """Compare the weight files with the SHA-256 that ``convert --checksums`` wrote down."""
     listed = (model.metadata or {}).get(CHECKSUMS)
     if not isinstance(listed, Mapping):
         return
-    base = Path(path) if Path(path).is_dir() else Path(path).parent
+    folder, where = open_source(path).folder, f"userDefinedMetadata.{CHECKSUMS}"
+    assert folder is not None  # noqa: S101  paths and URLs have one
     for name, wanted in listed.items():
-        file = existing_child(base, name, path=path, where=f"userDefinedMetadata.{CHECKSUMS}")
         digest = hashlib.sha256()
-        with open_source(file).open() as data:
+        with folder.find(name, path=model.path, where=where, limits=limits).open() as data:
             while piece := data.read(_READ_BYTES):
                 digest.update(piece)
         if digest.hexdigest() != wanted:

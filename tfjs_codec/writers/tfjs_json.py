@@ -33,8 +33,8 @@ from tfjs_codec.writers.weights import (
     write_weights,
 )
 
-_MAX_INDEX_BYTES = 64 << 20
-_PAGE_HEAD_BYTES = 100
+MAX_INDEX_BYTES = 64 << 20
+PAGE_HEAD_BYTES = 100
 
 Model: TypeAlias = TfjsLayers | TfjsGraph | Weights
 
@@ -93,43 +93,60 @@ def index_json(model: Model, manifest: list[Json]) -> bytes:
         content["trainingConfig"] = model.training_config
     content["weightsManifest"] = manifest
     try:
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+        return dump(content)
     except ValueError as error:
         raise UnsupportedModelError(
             "the options of its layers become numbers that are not finite", path=model.path
         ) from error
 
 
+def dump(content: Json) -> bytes:
+    """Return the bytes of *content*; ValueError if a number in it is not finite."""
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 def model_files(directory: Path) -> frozenset[str] | None:
-    """Return the files of the tfjs model (of any kind and writer) in *directory*, or None.
+    """Return the files of the tfjs model (of any kind and writer) in *directory*, or None."""
+    index = directory / INDEX
+    try:
+        if index.stat().st_size > MAX_INDEX_BYTES:
+            return None
+        files = listed_files(index.read_bytes())
+    except OSError:
+        return None
+    if files is None:
+        return None
+    return files | ({PAGE} if _is_our_page(directory / PAGE) else frozenset())
+
+
+def listed_files(index: bytes) -> frozenset[str] | None:
+    """Return the ``model.json`` *index* and the files that it lists, None if it is another file.
 
     Only what has the name of a weight file counts: whoever wrote the ``model.json`` may have named
     any file in it.
     """
-    index = directory / INDEX
     try:
-        if index.stat().st_size > _MAX_INDEX_BYTES:
-            return None
-        content = json.loads(index.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = json.loads(index)
+    except (ValueError, RecursionError):
         return None
     if not isinstance(content, dict) or not {"modelTopology", "weightsManifest"} & content.keys():
         return None
-    files = {INDEX, *_weight_files(content.get("weightsManifest"))}
-    return frozenset(files | ({PAGE} if _is_our_page(directory / PAGE) else set()))
+    return frozenset({INDEX, *_weight_files(content.get("weightsManifest"))})
 
 
 def _is_our_page(page: Path) -> bool:
     try:
         with page.open("rb") as file:
-            return PAGE_MARK.encode() in file.read(_PAGE_HEAD_BYTES)
+            return PAGE_MARK.encode() in file.read(PAGE_HEAD_BYTES)
     except OSError:
         return False
 
 
 def _weight_files(manifest: object) -> Iterator[str]:
     """Yield those file names of *manifest* that we, the official converter or tfjs give."""
-    known = re.compile(r"group\d+-shard\d+of\d+(\.bin)?|([\w-]+\.)?weights\.bin", re.ASCII)
+    known = re.compile(
+        r"group\d+-shard\d+of\d+((\.[0-9a-f]{16})?\.bin)?|([\w-]+\.)?weights\.bin", re.ASCII
+    )
     for group in manifest if isinstance(manifest, list) else ():
         paths = group.get("paths") if isinstance(group, dict) else None
         for name in paths if isinstance(paths, list) else ():

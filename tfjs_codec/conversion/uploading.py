@@ -1,0 +1,144 @@
+"""Publishes a model at a URL, so that no reader ever sees a mixture of two.
+
+Object stores replace one file at a time. So the files that ``model.json`` names come first and it
+comes last; where there is a model, weight files that differ from those in place get a name with a
+digest of their content, so that the old ``model.json`` keeps naming old bytes until it is replaced.
+Then the files that only the old model had are removed. What an interrupted run left behind is not
+named by anything, and has the names that the next run gives to its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping
+
+from tfjs_codec.errors import OutputError, UsageError, quote
+from tfjs_codec.files import remote
+from tfjs_codec.files.publish import INDEXES
+from tfjs_codec.files.remote import Place
+from tfjs_codec.files.source import INDEX, PAGE, PAGE_MARK
+from tfjs_codec.writers.tfjs_json import MAX_INDEX_BYTES, PAGE_HEAD_BYTES, dump, listed_files
+from tfjs_codec.writers.weights import CHECKSUMS
+
+_SHARD = re.compile(r"(group\d+-shard\d+of\d+)(\.[0-9a-f]{16})?\.bin", re.ASCII)
+_DIGEST_CHARS = 16
+
+
+def check_directory(place: Place, names: Collection[str], *, force: bool) -> None:
+    """Check that a model with files of the first *names* may be written to *place*.
+
+    It may be empty or hold a tfjs model, or weight files that an interrupted run left; with
+    *force* anything.
+
+    Raises:
+        UsageError: It may not.
+        OSError: It cannot be looked at.
+    """
+    if force:
+        return
+    found = {name for name in remote.names(place) if not _SHARD.fullmatch(name)}
+    old = _model_files(place) if INDEX in found else None
+    if found and old is None and not found & {"saved_model.pb"}:
+        raise UsageError(
+            "is not empty and holds no tfjs model", path=place,
+            hint="Name another directory, or pass --force (force=True) to write into it.",
+        )  # fmt: skip
+    taken = sorted(found.intersection(names) - (old or frozenset()))
+    if taken:
+        raise UsageError(
+            f"{quote(taken[0])} exists and is not part of the model to be replaced", path=place,
+            hint="Name another directory, or pass --force (force=True) to replace it.",
+        )  # fmt: skip
+
+
+def upload(place: Place, files: Mapping[str, bytes]) -> dict[str, int]:
+    """Put *files* into the directory *place*; return the sizes of all by the names they got.
+
+    Raises:
+        OutputError: It failed; the old model is as it was, unless its ``model.json`` is replaced.
+        UsageError: There is another SavedModel, which cannot be replaced at once.
+    """
+    old = _model_files(place)
+    changed = [name for name, data in files.items() if not _holds(place.child(name), data)]
+    replaced = old is not None and INDEX in files
+    if replaced and changed:
+        files = _rename(files, {name: _name_by_content(name, files[name]) for name in changed})
+        changed = [name for name, data in files.items() if not _holds(place.child(name), data)]
+    if "saved_model.pb" in files and changed and remote.exists(place.child("saved_model.pb")):
+        raise UsageError(
+            "there is another SavedModel, whose files cannot be replaced at once", path=place,
+            hint="Name another directory, or remove it first.",
+        )  # fmt: skip
+    for name in sorted(changed, key=lambda name: name in INDEXES):
+        upload_file(place.child(name), files[name])
+    if replaced:
+        for name in sorted((old or frozenset()) - files.keys()):
+            remote.remove(place.child(name))
+    return {name: len(data) for name, data in files.items()}
+
+
+def check_file(place: Place, magics: tuple[bytes, ...], *, force: bool) -> None:
+    """Raise UsageError if there is a file at *place* that does not begin with one of *magics*."""
+    if force or not remote.exists(place):
+        return
+    head = remote.RemoteFile(place, remote.look(place).size).read(16) or b""
+    if head and not head.startswith(magics):
+        raise UsageError(
+            "exists and is not of the format to be written", path=place,
+            hint="Name another file, or pass --force (force=True) to replace it.",
+        )  # fmt: skip
+
+
+def upload_file(place: Place, data: bytes) -> None:
+    """Put *data* at *place*, in one step.
+
+    Raises:
+        OutputError: It failed.
+    """
+    try:
+        remote.write(place, data)
+    except OSError as error:
+        what = getattr(error, "what", error.strerror)
+        raise OutputError(f"cannot write: {what}", path=place) from None
+
+
+def _holds(place: Place, data: bytes) -> bool:
+    """Tell whether the file at *place* is *data*."""
+    try:
+        if remote.look(place).size != len(data):
+            return False
+    except (FileNotFoundError, PermissionError):
+        return False
+    return remote.read(place, len(data)) == data
+
+
+def _name_by_content(name: str, data: bytes) -> str:
+    match = _SHARD.fullmatch(name)
+    digest = hashlib.sha256(data).hexdigest()[:_DIGEST_CHARS]
+    return f"{match[1]}.{digest}.bin" if match else name
+
+
+def _rename(files: Mapping[str, bytes], names: Mapping[str, str]) -> dict[str, bytes]:
+    """Return *files* under other *names*, which ``model.json`` then lists."""
+    content = json.loads(files[INDEX])
+    for group in content.get("weightsManifest", ()):
+        group["paths"] = [names.get(name, name) for name in group["paths"]]
+    checksums = (content.get("userDefinedMetadata") or {}).get(CHECKSUMS)
+    if checksums:
+        content["userDefinedMetadata"][CHECKSUMS] = {
+            names.get(name, name): digest for name, digest in checksums.items()
+        }
+    renamed = {names.get(name, name): data for name, data in files.items()}
+    return {**renamed, INDEX: dump(content)}
+
+
+def _model_files(place: Place) -> frozenset[str] | None:
+    """Return the files of the tfjs model at *place*, None if there is none."""
+    index = remote.read(place.child(INDEX), MAX_INDEX_BYTES)
+    files = None if index is None else listed_files(index)
+    if files is None:
+        return None
+    page = remote.read(place.child(PAGE), PAGE_HEAD_BYTES * 16) or b""
+    return files | ({PAGE} if PAGE_MARK.encode() in page[:PAGE_HEAD_BYTES] else frozenset())

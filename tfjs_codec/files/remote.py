@@ -1,0 +1,397 @@
+"""Files at URLs, of whatever fsspec has a driver for: ``s3://``, ``gs://``, ``https://``, ``zip://``.
+
+A file is read by ranges, through a bounded cache of small blocks: HDF5 keeps its descriptions in
+pieces of 2 KiB between the values, so that large blocks would fetch what nobody asked for. Reads
+that follow each other fetch ahead, up to as much as was read so.
+
+What fails for a moment is tried again. Messages name URLs without user, password and query.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
+from urllib.parse import quote as percent
+
+from tfjs_codec.errors import CorruptFileError, RemoteError, UsageError
+from tfjs_codec.limits import DEFAULT_LIMITS
+
+_URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+::)*[A-Za-z][A-Za-z0-9+.-]+://")
+_WAITS_S = (0.2, 0.8, 3.2)  # before a call is tried again
+_BLOCK_BYTES = 2 << 10  # libhdf5 keeps descriptions together in as much
+_SMALL_BYTES = 1 << 20  # what is not larger is fetched whole; the most that is read ahead
+_REQUEST_BYTES = 16 << 20
+_CACHE_BLOCKS = (16 << 20) // _BLOCK_BYTES
+_PIECE_BYTES = 1 << 20
+_TELLING = (  # what tells two versions of a file apart, by the names that drivers give it
+    "ETag", "etag", "generation", "md5Hash", "content_md5", "LastModified", "last_modified",
+    "Last-Modified", "updated", "mtime", "created",
+)  # fmt: skip
+_WEB = {"http", "https"}
+_READ_ONLY = {*_WEB, "zip", "tar", "libarchive", "github", "data"}
+_LASTING = (  # errors that trying again does not mend
+    FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError,
+    NotImplementedError, ImportError, ValueError, TypeError, LookupError, AttributeError,
+)  # fmt: skip
+_T = TypeVar("_T")
+
+
+class FileSystem(Protocol):
+    """What we use of ``fsspec.AbstractFileSystem``."""
+
+    protocol: str | tuple[str, ...]
+
+    def info(self, path: str) -> dict[str, Any]: ...
+    def ls(self, path: str, detail: bool) -> Sequence[Any]: ...
+    def find(self, path: str) -> list[str]: ...
+    def open(self, path: str, mode: str, **options: Any) -> BinaryIO: ...
+    def cat_file(self, path: str) -> bytes: ...
+    def pipe_file(self, path: str, value: bytes) -> None: ...
+    def rm_file(self, path: str) -> None: ...
+
+
+class Place(NamedTuple):
+    """A file or directory at a URL: the driver, the path as it names it, the URL for messages."""
+
+    system: FileSystem
+    path: str
+    shown: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether ``path`` is one of this machine's."""
+        return "file" in _protocols(self.system)
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether files cannot be replaced there."""
+        return bool(_READ_ONLY & _protocols(self.system))
+
+    @property
+    def is_web(self) -> bool:
+        """Whether it is on a web server, which knows no directories."""
+        return bool(_WEB & _protocols(self.system))
+
+    def __str__(self) -> str:
+        return self.shown
+
+    def child(self, name: str) -> Place:
+        """Return the file *name* below this directory; a query stays, as tfjs has it."""
+        shown = _change(self.shown, lambda url: f"{url.rstrip('/')}/{name}")
+        if not self.is_web:
+            path = f"{self.path.rstrip('/')}/{name}" if self.path else name
+            return Place(self.system, path, shown)
+        base, mark, query = self.path.partition("?")
+        return Place(self.system, f"{base.rstrip('/')}/{percent(name)}{mark}{query}", shown)
+
+    @property
+    def parent(self) -> Place:
+        """The directory that it is in."""
+        base, mark, query = self.path.partition("?") if self.is_web else (self.path, "", "")
+        shown = _change(self.shown, lambda url: url.rpartition("/")[0])
+        return Place(self.system, f"{base.rpartition('/')[0]}{mark}{query}", shown)
+
+
+class Status(NamedTuple):
+    """What there is at a place; ``version`` differs if the file was changed."""
+
+    size: int | None
+    is_dir: bool
+    version: tuple[str, ...]
+
+
+def is_url(path: str) -> bool:
+    """Tell whether *path* is a URL, also one of an archive in another (``zip://a::s3://b``)."""
+    return _URL.match(path) is not None
+
+
+def redact(url: str) -> str:
+    """Return *url* without users, passwords and queries, which may hold secrets."""
+    return re.sub(r"(?<=://)[^/]*@|[?#]((?!::).)*", "", url)
+
+
+def _change(url: str, change: Callable[[str], str]) -> str:
+    """Return *url* with its path changed: that of the innermost archive."""
+    parts = url.split("::")
+    first = next(i for i, part in enumerate(parts) if "://" in part)
+    return "::".join([*parts[:first], change(parts[first]), *parts[first + 1 :]])
+
+
+def locate(url: str) -> Place:
+    """Return the place that *url* names; nothing is looked up yet.
+
+    Raises:
+        UsageError: fsspec, or its driver for the URL, is not installed; the URL is malformed.
+    """
+    shown = redact(url)
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise UsageError(
+            "reading and writing URLs needs fsspec", path=shown,
+            hint="Install it: pip install 'tfjs_codec[remote]'.",
+        ) from None  # fmt: skip
+    try:
+        system, path = url_to_fs(url, use_listings_cache=False)
+    except ImportError as error:
+        raise UsageError(
+            f"the driver for this URL is not installed ({_text(error)})", path=shown,
+            hint="Those of s3 and https come with pip install 'tfjs_codec[remote]'.",
+        ) from None  # fmt: skip
+    except ValueError as error:
+        raise UsageError(f"not a URL that can be opened: {_text(error)}", path=shown) from None
+    except Exception:  # noqa: BLE001  an archive at a URL is opened at once
+        system, path = attempt(lambda: url_to_fs(url, use_listings_cache=False), shown)
+    return Place(system, path, shown)
+
+
+def look(place: Place) -> Status:
+    """Return what there is at *place*.
+
+    Raises:
+        FileNotFoundError, PermissionError, RemoteError: It cannot be told.
+    """
+    if place.is_web and place.shown.endswith("/"):
+        return Status(None, True, ())
+    info = attempt(lambda: place.system.info(place.path), place.shown)
+    is_dir = info.get("type") == "directory"
+    known = tuple(f"{key}={info[key]}" for key in _TELLING if info.get(key) is not None)
+    size = info.get("size")
+    return Status(size if info.get("partial", True) else None, is_dir, (f"size={size}", *known))
+
+
+def exists(place: Place) -> bool:
+    """Tell whether there is a file at *place*."""
+    try:
+        return not look(place).is_dir
+    except (FileNotFoundError, PermissionError):  # stores that may not be listed say the latter
+        return False
+
+
+def names(place: Place) -> list[str]:
+    """Return the names of the files directly in the directory *place*, [] if there is none."""
+    try:
+        found = attempt(lambda: place.system.ls(place.path, detail=True), place.shown)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    listed = (str(entry["name"]) for entry in found if entry.get("type") == "file")
+    return sorted({name.partition("?")[0].rpartition("/")[2] for name in listed} - {""})
+
+
+def tree(place: Place) -> list[str]:
+    """Return the names of all files below *place*, relative to it."""
+    base = place.path.partition("?")[0].strip("/") + "/"
+    found = attempt(lambda: place.system.find(place.path), place.shown)
+    return sorted(name.strip("/").removeprefix(base) for name in found)
+
+
+def read(place: Place, most: int) -> bytes | None:
+    """Return the file at *place*, None if there is none or it is longer than *most* bytes."""
+    with suppress(FileNotFoundError):
+        size = look(place).size
+        if size is not None and size <= most:
+            return attempt(lambda: place.system.cat_file(place.path), place.shown)
+    return None
+
+
+def write(place: Place, data: bytes) -> None:
+    """Put *data* at *place*."""
+    attempt(lambda: place.system.pipe_file(place.path, data), place.shown)
+
+
+def remove(place: Place) -> None:
+    """Remove the file at *place*, if there is one."""
+    with suppress(FileNotFoundError):
+        attempt(lambda: place.system.rm_file(place.path), place.shown)
+
+
+def attempt(work: Callable[[], _T], shown: str) -> _T:
+    """Return what *work* returns, which concerns the URL *shown*; try it again if it fails.
+
+    Raises:
+        FileNotFoundError, PermissionError: As the driver says.
+        RemoteError: All other failures.
+    """
+    waits: Iterator[float] = iter(_WAITS_S)
+    while True:
+        try:
+            return work()
+        except Exception as raised:  # noqa: BLE001  drivers raise whatever theirs do
+            error = _cause(raised)
+            wait = None if _is_lasting(error) else next(waits, None)
+            if wait is None:
+                raise _translate(error, shown) from None
+        time.sleep(wait)
+
+
+def _cause(error: Exception) -> Exception:
+    """Return why *error*: for web servers that do not answer fsspec says that there is no file."""
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and isinstance(cause, Exception):
+        return cause if isinstance(cause, OSError) or hasattr(cause, "status") else error
+    return error
+
+
+def _is_lasting(error: Exception) -> bool:
+    status = getattr(error, "status", None)
+    if isinstance(status, int):
+        return 400 <= status < 500 and status not in (408, 425, 429)
+    return isinstance(error, _LASTING) or "Credential" in type(error).__name__
+
+
+def _translate(error: Exception, shown: str) -> OSError:
+    status = getattr(error, "status", None)
+    if isinstance(error, FileNotFoundError) or status in (404, 410):
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), shown)
+    if isinstance(error, PermissionError) or status in (401, 403):
+        return PermissionError(errno.EACCES, os.strerror(errno.EACCES), shown)
+    return RemoteError(f"cannot be reached: {_tell(error)}", path=shown)
+
+
+def _tell(error: Exception) -> str:
+    return f"{type(error).__name__} {_text(error)}".strip()
+
+
+def _text(error: Exception) -> str:
+    """Return what *error* says in a line; the URLs in it lose their secrets."""
+    text = " ".join(str(error).split())
+    return re.sub(r"[\w+.-]+://[^\s'\"]+", lambda url: redact(url[0]), text)[:200]
+
+
+def _protocols(system: FileSystem) -> set[str]:
+    names = system.protocol
+    return {names} if isinstance(names, str) else set(names)
+
+
+class RemoteFile(io.RawIOBase):
+    """The file at *place*, of *size* bytes if that is known; it is read by ranges.
+
+    What comes from a server that serves no ranges is fetched whole, below the limit
+    ``stdin_bytes``.
+    """
+
+    def __init__(self, place: Place, size: int | None) -> None:
+        self._place = place
+        self._file: BinaryIO | None = None
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._position = 0
+        self._behind = -1  # the block behind what was fetched last
+        self._ahead = 0
+        self._whole = None if size is not None else self._fetch_whole()
+        self.size = len(self._whole) if self._whole is not None else size or 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        self._position = max(0, start + position)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill *buffer* as far as one request, or the cache, goes."""
+        view = memoryview(buffer).cast("B")
+        start = self._position
+        stop = min(start + len(view), self.size)
+        if stop <= start:
+            return 0
+        if self._whole is None:
+            first, last = start // _BLOCK_BYTES, (stop - 1) // _BLOCK_BYTES
+            data, origin = self._cached(first, last), first
+            if not data:
+                origin, data = self._fetched(first, last)
+            data = data[start - origin * _BLOCK_BYTES : stop - origin * _BLOCK_BYTES]
+        if self._whole is not None:  # perhaps only now
+            data = self._whole[start:stop]
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def _cached(self, first: int, last: int) -> bytes:
+        """Return the blocks from *first* that are in the cache, at most to *last*."""
+        found = []
+        for number in range(first, last + 1):
+            block = self._blocks.get(number)
+            if block is None:
+                break
+            self._blocks.move_to_end(number)
+            found.append(block)
+        return b"".join(found)
+
+    def _fetched(self, first: int, last: int) -> tuple[int, bytes]:
+        """Fetch block *first* and those that are wanted or expected soon; return the first."""
+        end = (self.size - 1) // _BLOCK_BYTES
+        if self.size <= _SMALL_BYTES:
+            first, last = 0, end
+        else:
+            follows = first == self._behind
+            self._ahead = min(2 * self._ahead + 1, _SMALL_BYTES // _BLOCK_BYTES) if follows else 0
+            last = min(max(last, first + self._ahead), end, first + _REQUEST_BYTES // _BLOCK_BYTES)
+            while last > first and last in self._blocks:
+                last -= 1
+        data = self._fetch(first * _BLOCK_BYTES, min((last + 1) * _BLOCK_BYTES, self.size))
+        self._behind = last + 1
+        if last - first < _CACHE_BLOCKS // 2:
+            for number in range(first, last + 1):
+                start = (number - first) * _BLOCK_BYTES
+                self._blocks[number] = data[start : start + _BLOCK_BYTES]
+            while len(self._blocks) > _CACHE_BLOCKS:
+                self._blocks.popitem(last=False)
+        return first, data
+
+    def _fetch(self, start: int, stop: int) -> bytes:
+        try:
+            data = attempt(lambda: self._range(start, stop), self._place.shown)
+        except (FileNotFoundError, PermissionError) as error:
+            what = f"vanished while it was read ({error.strerror})"
+            raise CorruptFileError(what, path=self._place.shown) from None
+        if self._whole is None and len(data) != stop - start:
+            raise CorruptFileError("the file was changed while it was read", path=self._place.shown)
+        return data
+
+    def _range(self, start: int, stop: int) -> bytes:
+        if self._file is None:
+            options = {"size": self.size} if self._place.is_web else {}
+            self._file = self._place.system.open(
+                self._place.path, "rb", cache_type="none", **options
+            )
+        try:
+            self._file.seek(start)
+            parts, left = [], stop - start
+            while left and (data := self._file.read(left)):
+                parts.append(data)
+                left -= len(data)
+        except ValueError:
+            if not self._place.is_web:
+                raise
+            self._whole = self._fetch_whole()  # the server does not serve ranges
+            return b""
+        except BaseException:
+            self._file = None  # what is open may be of no use any more
+            raise
+        return b"".join(parts)
+
+    def _fetch_whole(self) -> bytes:
+        def work() -> bytes:
+            options = {"block_size": 0} if self._place.is_web else {}
+            data = bytearray()
+            with self._place.system.open(self._place.path, "rb", **options) as file:
+                while piece := file.read(_PIECE_BYTES):
+                    data += piece
+                    DEFAULT_LIMITS.check(
+                        "stdin_bytes", len(data), "the bytes of a file served without ranges",
+                        path=self._place.shown,
+                    )  # fmt: skip
+            return bytes(data)
+
+        return attempt(work, self._place.shown)
