@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         inspect,
         load,
         plan,
+        preview_html,
         save,
         save_keras_model,
         to_files,
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": ("LoadedModel", "convert", "diff", "inspect", "load", "plan", "save",
-            "save_keras_model", "to_files", "verify"),
+    "api": ("LoadedModel", "convert", "diff", "inspect", "load", "plan",
+            "preview_html", "save", "save_keras_model", "to_files", "verify"),
     "comparison.diff": ("Diff",),
     "errors": ("Problem",),
     "inspection.inspection": ("Inspection",),
@@ -77,6 +78,7 @@ __all__ = [
     "load",
     "local_rules",
     "plan",
+    "preview_html",
     "register_rule",
     "save",
     "save_keras_model",

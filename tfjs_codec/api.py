@@ -376,6 +376,40 @@ def inspect(
     return describe(source, choose(options, choices, InspectChoices).begin())
 
 
+def preview_html(
+    source: Source | LiveModel,
+    *,
+    against: Source | LiveModel | None = None,
+    options: ConvertOptions | None = None,
+    replace: Mapping[str, Source] | None = None,
+    progress: Progress | None = None,
+    **choices: Unpack[CompareChoices],
+) -> str:
+    """Return a page that shows *source*: its graph, sizes, weights, and what a conversion does.
+
+    It is one file that needs no network. ``tfjs-codec preview`` serves it with a box that runs the
+    model.
+
+    Args:
+        source: As for :func:`inspect`.
+        against: What the tfjs model *source* was made of: errors of quantised values are shown.
+        options: All options at once, instead of *choices*.
+        replace: Models in the place of layers of *against*, as for :func:`convert`.
+        progress: Called with the bytes of values read and to read.
+        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`, for both.
+
+    Raises:
+        InputError: *source* is damaged, unsafe, or none we read.
+        UsageError: *against* is given, and *source* is no tfjs model.
+    """
+    from tfjs_codec.preview.facts import collect
+    from tfjs_codec.preview.page import write_page
+
+    chosen = choose(options, choices, CompareChoices)
+    facts = collect(source, chosen, against=against, replacements=replace or {}, progress=progress)
+    return write_page(facts).html
+
+
 def diff(
     a: Source,
     b: Source,

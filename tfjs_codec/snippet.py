@@ -18,12 +18,13 @@ from tfjs_codec.files import strict_json
 from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import PAGE_MARK, AnySource, open_source
 from tfjs_codec.ir.json_types import Json, JsonObject
-from tfjs_codec.ir.layers import TfjsLayer
+from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_index
 from tfjs_codec.tfjs.topology import read_topology
 
-TFJS = "https://cdn.jsdelivr.net/npm/@tensorflow/tfjs@4.22.0/dist/tf.min.js"
+TFJS_PACKAGE = "https://cdn.jsdelivr.net/npm/@tensorflow/tfjs@4.22.0"
+TFJS = f"{TFJS_PACKAGE}/dist/tf.min.js"
 
 _ASYNC = frozenset(
     ("Switch", "Merge", "Enter", "Exit", "NextIteration", "StatelessIf", "StatelessWhile", "If",
@@ -36,10 +37,27 @@ _UNKNOWN_SIZE = {4: 64}  # of a dimension that is known at run time only, by ran
 _OTHER_SIZE = 10
 
 
-class _Input(NamedTuple):
+class ModelInput(NamedTuple):
+    """An input of a tfjs model; ``below`` bounds its values if they are indices."""
+
     name: str
     shape: tuple[int | None, ...]
     dtype: str
+    below: int | None = None
+
+
+class Interface(NamedTuple):
+    """How a tfjs model is fed and run.
+
+    ``outputs`` are names of layers, or keys of the signature; ``labels`` are the class names that
+    the metadata holds.
+    """
+
+    inputs: list[ModelInput]
+    outputs: list[str]
+    labels: list[str]
+    is_graph: bool
+    is_async: bool
 
 
 def write_page(source: AnySource, options: ConvertOptions, *, model: str = "model.json") -> str:
@@ -58,19 +76,32 @@ def write_page(source: AnySource, options: ConvertOptions, *, model: str = "mode
             )
         data = index.read("json_bytes", options.limits)
         content = strict_json.loads(data, path=index.path, limits=options.limits)
+    return _page(read_interface(content, index.path), model)
+
+
+def read_interface(content: Json, path: str) -> Interface:
+    """Return how the model is run whose ``model.json``, at *path*, holds *content*.
+
+    Raises:
+        UsageError: It holds mere weights.
+        CorruptFileError: The layers make no sense.
+    """
     topology = content.get("modelTopology") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(topology, dict):
-        raise UsageError("mere weights, which are no model", path=index.path)
-    is_graph = "node" in topology
-    inputs = _graph_inputs(content) if is_graph else _layer_inputs(topology, index.path)
+        raise UsageError("mere weights, which are no model", path=path)
     labels = _labels(content.get("userDefinedMetadata"))
-    is_async = _needs_async(topology)
-    return _page(inputs, labels, model, is_graph=is_graph, is_async=is_async)
+    if "node" in topology:
+        inputs, outputs = (_signature(content, end) for end in ("inputs", "outputs"))
+        names = [one.name for one in outputs]
+        return Interface(inputs, names, labels, is_graph=True, is_async=_needs_async(topology))
+    graph = read_topology(topology, Place(path).at("modelTopology"))
+    last = [TensorRef(layer.name, 0, 0) for layer in graph.layers[-1:]]
+    names = [ref.layer for ref in graph.outputs or last]
+    return Interface(_layer_inputs(graph), names, labels, is_graph=False, is_async=False)
 
 
-def _page(
-    inputs: list[_Input], labels: list[str], model: str, *, is_graph: bool, is_async: bool
-) -> str:
+def _page(how: Interface, model: str) -> str:
+    inputs, _, labels, is_graph, is_async = how
     lines = [f"    {_tensor(one)},  // {_comment(one)}" for one in inputs]
     run = "await model.executeAsync(inputs)" if is_async else "model.predict(inputs)"
     given = "inputs.length > 1 ? inputs : inputs[0]"
@@ -98,7 +129,7 @@ def _page(
 """
 
 
-def _tensor(one: _Input) -> str:
+def _tensor(one: ModelInput) -> str:
     """Return JavaScript for zeros, or empty texts, of the shape of *one* with a batch of 1."""
     unknown = _UNKNOWN_SIZE.get(len(one.shape), _OTHER_SIZE)
     sizes = [
@@ -110,7 +141,7 @@ def _tensor(one: _Input) -> str:
     return f"tf.zeros({sizes}, {_js(one.dtype)})"
 
 
-def _comment(one: _Input) -> str:
+def _comment(one: ModelInput) -> str:
     shape = ", ".join("?" if size is None or size < 0 else str(size) for size in one.shape)
     return f"{_js(one.name)}: {one.dtype} [{shape}]"
 
@@ -120,14 +151,19 @@ def _js(value: Json) -> str:
     return json.dumps(value).replace("<", "\\u003c")
 
 
-def _layer_inputs(topology: JsonObject, path: str) -> list[_Input]:
-    graph = read_topology(topology, Place(path).at("modelTopology"))
+def _layer_inputs(graph: LayersGraph) -> list[ModelInput]:
     layers = {layer.name: layer for layer in graph.layers}
     first = [layers[ref.layer] for ref in graph.inputs if ref.layer in layers] or graph.layers[:1]
-    return [_layer_input(layer) for layer in first]
+    tables = [layer for layer in graph.layers if layer.class_name == "Embedding"]
+    sizes = {ref.layer: table.config.get("input_dim") for table in tables
+             for call in table.calls for ref in call}  # fmt: skip
+    if graph.sequential and tables and tables[0] in graph.layers[:2]:
+        sizes[graph.layers[0].name] = tables[0].config.get("input_dim")
+    found = [(_layer_input(layer), sizes.get(layer.name)) for layer in first]
+    return [one._replace(below=size if isinstance(size, int) else None) for one, size in found]
 
 
-def _layer_input(layer: TfjsLayer) -> _Input:
+def _layer_input(layer: TfjsLayer) -> ModelInput:
     """Return the input of *layer*, the first of a model, however deep its shape is stated."""
     while layer.graph is not None and layer.graph.layers:
         layer = layer.graph.layers[0]
@@ -135,7 +171,7 @@ def _layer_input(layer: TfjsLayer) -> _Input:
     dtype = layer.config.get("dtype")
     if layer.class_name == "Embedding":
         dtype = "int32"
-    return _Input(layer.name, tuple(shape), dtype if isinstance(dtype, str) else "float32")
+    return ModelInput(layer.name, tuple(shape), dtype if isinstance(dtype, str) else "float32")
 
 
 def _needs_async(topology: JsonObject) -> bool:
@@ -153,11 +189,11 @@ def _labels(metadata: Json) -> list[str]:
     return []
 
 
-def _graph_inputs(content: JsonObject) -> list[_Input]:
+def _signature(content: JsonObject, end: str) -> list[ModelInput]:
     signature = content.get("signature")
-    inputs = signature.get("inputs") if isinstance(signature, dict) else None
+    tensors = signature.get(end) if isinstance(signature, dict) else None
     found = []
-    for name, tensor in inputs.items() if isinstance(inputs, dict) else ():
+    for name, tensor in tensors.items() if isinstance(tensors, dict) else ():
         known = tensor if isinstance(tensor, dict) else {}
         shape = known.get("tensorShape")
         dims = shape.get("dim") if isinstance(shape, dict) else None
@@ -167,5 +203,5 @@ def _graph_inputs(content: JsonObject) -> list[_Input]:
         )
         kind = str(known.get("dtype", "")).removeprefix("DT_").lower()
         dtype = {"float": "float32", "int64": "int32"}.get(kind, kind or "float32")
-        found.append(_Input(name, sizes, dtype))
+        found.append(ModelInput(name, sizes, dtype))
     return found

@@ -30,6 +30,7 @@ ORDER = (
     "conversion",
     "inspection comparison prediction",
     "verification",
+    "preview",
     "api",
     "cli",
     "__main__ compat",

@@ -122,6 +122,15 @@ def test_a_tfjs_model(tmp_path):
     assert found.warnings == ("1 weight without a layer of that name: 'iter'",)
 
 
+def test_layers_say_what_they_are_called_on_and_which_tensors_they_own(fixtures_dir, tmp_path):
+    source = fixtures_dir / "digits" / "digits.keras"
+    tfjs_codec.convert(source, tmp_path / "web")
+    keras, tfjs = tfjs_codec.inspect(source), tfjs_codec.inspect(tmp_path / "web")
+    assert [one.inputs for one in tfjs.layers] == [one.inputs for one in keras.layers]
+    assert [one.tensors for one in tfjs.layers] == [one.tensors for one in keras.layers]
+    assert by_name(tfjs)["dense"].tensors == ("dense/kernel", "dense/bias")
+
+
 def test_shapes_and_parameters_are_those_of_the_source(fixtures_dir, tmp_path):
     for case in ("savedmodel_tf2.15_nested", "savedmodel_tf2.19_convolutional",
                  "savedmodel_tf2.19_recurrent", "savedmodel_tf2.4_recurrent"):  # fmt: skip

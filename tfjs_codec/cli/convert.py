@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from tfjs_codec.cli import shared
+from tfjs_codec.errors import UsageError
+
+if TYPE_CHECKING:
+    from tfjs_codec.options import ConvertOptions
+    from tfjs_codec.report import Report
 
 NAME = "convert"
 WHAT = "convert a Keras model to tfjs, or a tfjs model to Keras"
@@ -68,6 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--outputs", metavar="NAMES", help="the layers whose outputs a graph model returns")
     shared.add_changes(parser)
     add("--with-page", action="store_true", help="write an index.html that runs the model")
+    add("--preview", action="store_true", help="show the result in the browser, see preview")
     add("--checksums", action="store_true", help="record the SHA-256 of the weight files")
     add("--no-checksums", action="store_true", help="do not verify the checksums of a SavedModel")
     add("--training-config", action="store_true", help="keep optimizer, loss and metrics")
@@ -114,6 +121,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     source = shared.source(arguments.source, options.limits)
     replace = dict(shared.pairs(arguments.replace))
+    if arguments.preview and (arguments.dry_run or arguments.sandbox):
+        raise UsageError("--preview shows what was written, and not from a sandbox")
     if arguments.dry_run:
         report = api.plan(source, arguments.destination, options=options, replace=replace)
     else:
@@ -122,4 +131,15 @@ def run(arguments: argparse.Namespace) -> int:
             source, arguments.destination, options=options, replace=replace, progress=progress
         )
     shared.show(report, arguments)
-    return 0
+    return _preview(arguments, options, report) if arguments.preview else 0
+
+
+def _preview(arguments: argparse.Namespace, options: ConvertOptions, report: Report) -> int:
+    """Show what was written, with the *report* of the conversion."""
+    from tfjs_codec.cli import preview
+    from tfjs_codec.options import ConvertOptions
+    from tfjs_codec.preview.facts import collect
+
+    reading = ConvertOptions(limits=options.limits)
+    facts = collect(arguments.destination, reading, report=report)
+    return preview.serve(arguments.destination, facts, reading, arguments)

@@ -10,11 +10,30 @@ import sys
 from collections.abc import Sequence
 
 from tfjs_codec import __version__
-from tfjs_codec.cli import convert, diff, inspect, predict, shared, snippet, supported, verify
+from tfjs_codec.cli import (
+    convert,
+    diff,
+    inspect,
+    predict,
+    preview,
+    shared,
+    snippet,
+    supported,
+    verify,
+)
 from tfjs_codec.cli.program import run_guarded
 from tfjs_codec.cli.shared import EPILOG, Command, Help
 
-_COMMANDS: tuple[Command, ...] = (convert, inspect, diff, verify, predict, snippet, supported)
+_COMMANDS: tuple[Command, ...] = (
+    convert,
+    inspect,
+    diff,
+    verify,
+    predict,
+    preview,
+    snippet,
+    supported,
+)
 _COLLECT_AFTER = 200_000  # new objects; a model of ordinary size makes fewer
 
 

@@ -431,7 +431,7 @@ def check_file_destination(destination: Path, magics: tuple[bytes, ...], *, forc
         if not stat.S_ISREG(mode):
             raise UsageError("is not a regular file", path=destination, hint="Name a file.")
         with open(destination, "rb") as file:
-            head = file.read(16)
+            head = file.read(max(map(len, magics)))
     except FileNotFoundError:
         return destination
     except OSError as error:

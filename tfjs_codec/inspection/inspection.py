@@ -36,6 +36,7 @@ class LayerInfo:
         inputs: Names of the layers it is called on, call by call.
         layers: The layers inside a nested model or wrapper.
         becomes: The tfjs classes it is lowered into, if not the one of its own name.
+        tensors: Names of its own tensors; those of the layers inside are theirs.
     """
 
     name: str
@@ -46,6 +47,7 @@ class LayerInfo:
     inputs: tuple[str, ...] = ()
     layers: tuple[LayerInfo, ...] = ()
     becomes: tuple[str, ...] = ()
+    tensors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

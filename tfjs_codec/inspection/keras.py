@@ -117,4 +117,5 @@ class _Layers:
             tuple(names),
             inner,
             () if layer.graph is not None else self._becomes.get(path, ()),
+            tuple(f"{path}/{role}" for role in layer.weights),
         )

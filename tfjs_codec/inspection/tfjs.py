@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -157,7 +158,11 @@ class _Layers:
             self._tensors.setdefault(tensor.name.rpartition("/")[0], []).append(tensor)
 
     def graph(self, graph: LayersGraph) -> tuple[LayerInfo, ...]:
-        return tuple(self.layer(layer, layer.name) for layer in graph.layers)
+        layers = tuple(self.layer(layer, layer.name) for layer in graph.layers)
+        if not graph.sequential:
+            return layers
+        before = ((), *((layer.name,) for layer in layers))
+        return tuple(replace(one, inputs=names) for one, names in zip(layers, before, strict=False))
 
     def layer(self, layer: TfjsLayer, scope: str) -> LayerInfo:
         inner: list[LayerInfo] = []
@@ -177,4 +182,5 @@ class _Layers:
             + sum(one.frozen for one in inner),
             tuple(dict.fromkeys(ref.layer for call in layer.calls for ref in call)),
             tuple(inner),
+            tensors=tuple(t.name for t in own),
         )

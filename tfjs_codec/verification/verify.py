@@ -112,7 +112,7 @@ def verify(
         variables = _check_variables(model, weights, found)
         if against is not None:
             source = job.open(against)
-            _check_values(weights, _expected_weights(model, source, job), variables, found, job)
+            _check_values(weights, expect_weights(model, source, job), variables, found, job)
             if sampling is None:
                 found.notes.append("predictions: none were asked for")
             elif not found.failures:
@@ -198,7 +198,7 @@ def _check_constants(
 # ------------------------------------------------------------------------------------ the source
 
 
-def _expected_weights(web: Tfjs, against: Loaded, job: Job) -> Mapping[str, LazyTensor]:
+def expect_weights(web: Tfjs, against: Loaded, job: Job) -> Mapping[str, LazyTensor]:
     """Return the weights that *against* becomes in a model of the kind of *web*, by name."""
     if isinstance(web, TfjsGraph) and isinstance(
         against, TensorFlowGraph | KerasModel | TfjsLayers

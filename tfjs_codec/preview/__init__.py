@@ -1,0 +1,1 @@
+"""``preview``: a page that shows a model, and runs it in TensorFlow.js."""
