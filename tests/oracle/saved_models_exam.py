@@ -104,7 +104,7 @@ def main() -> None:
                 if isinstance(gap, str) or not gap < arguments.tolerance
             }
             count.update(way for way in found if way not in bad)
-            count.update(f"{way} WRONG" for way in bad)
+            count.update(way if way == "refused" else f"{way} WRONG" for way in bad)
             if bad:
                 print(case.parent.name, bad, flush=True)
             if arguments.out:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import graph_fixtures
@@ -155,3 +156,23 @@ def test_a_tfjs_model_in_the_way_is_not_replaced(tmp_path):
     tfjs_codec.convert(tmp_path / "model.h5", tmp_path / "saved")
     with pytest.raises(UsageError, match="is not empty and holds no"):
         written(tmp_path / "model.h5", tmp_path)
+
+
+def test_initializers_have_the_names_of_keras_2_or_are_left_out(tmp_path):
+    case = keras_file("simple_rnn", "keras-3.15.keras", tmp_path)
+    source = tmp_path / "older.keras"
+    names = {b'"Orthogonal"': b'"OrthogonalInitializer"', b'"GlorotUniform"': b'"Own>Special"'}
+    with zipfile.ZipFile(case.source) as old, zipfile.ZipFile(source, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            for one, other in names.items() if name == "config.json" else ():
+                assert one in data
+                data = data.replace(one, other)
+            new.writestr(name, data)
+    saved, report = written(source, tmp_path)
+    assert report.lowered == ()
+    keras = open_saved_model(saved).keras
+    configs = [json.loads(each.metadata)["config"] for each in keras.values()]
+    config = next(each for each in configs if "recurrent_initializer" in each)
+    assert config["recurrent_initializer"]["class_name"] == "Orthogonal"
+    assert config["kernel_initializer"] is None

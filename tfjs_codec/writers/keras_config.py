@@ -64,7 +64,11 @@ _SPELLINGS = {
     ("InputLayer", "batch_shape"): "batch_input_shape",
 }
 # Written by tfjs under another name.
-_INITIALIZERS = {"LeCunNormal": "LecunNormal", "LeCunUniform": "LecunUniform"}
+# What tfjs, and Keras 3.0 to 3.4, call otherwise than all versions of Keras.
+_INITIALIZERS = {
+    "LeCunNormal": "LecunNormal", "LeCunUniform": "LecunUniform",
+    "OrthogonalInitializer": "Orthogonal", "IdentityInitializer": "Identity",
+}  # fmt: skip
 # TensorFlow 1 wrote a dtype and more, which Keras 3 does not take.
 _INITIALIZER_KEYS = (
     *("value", "minval", "maxval", "mean", "stddev", "gain", "scale", "mode", "distribution"),

@@ -36,6 +36,11 @@ _ACTIVATIONS = frozenset((
     "silu", "swish", "softmax", "softplus", "softsign", "tanh", None,
 ))  # fmt: skip
 _TRAINING = ("_initializer", "_regularizer", "_constraint")
+_INITIALIZERS = frozenset((
+    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity",
+    "LecunNormal", "LecunUniform", "Ones", "Orthogonal", "RandomNormal", "RandomUniform",
+    "TruncatedNormal", "VarianceScaling", "Zeros",
+))  # fmt: skip
 _FAMILIES = frozenset((
     "core", "activation", "merge", "convolution", "pooling", "reshaping", "normalization",
     "recurrent", "cell", "wrapper", "attention",
@@ -109,6 +114,8 @@ def _is_known(key: str, value: object) -> bool:
     """Tell whether Keras 2 has *value*: no function of Keras 3 or of the user's."""
     if key.endswith("activation"):
         return value in _ACTIVATIONS if isinstance(value, str | None) else False
+    if key.endswith("_initializer"):  # what is unknown is left out: the variables have values
+        return True
     return not isinstance(value, dict) or ">" not in str(value.get("class_name"))
 
 
@@ -146,6 +153,8 @@ class TfKerasWriter(Writer):
         for key, value in config.items() if layer.graph is None else ():
             if key.endswith(_TRAINING) and isinstance(value, dict):
                 config[key] = {name: value[name] for name in _ENTRY if name in value}
+                if key.endswith("_initializer") and value.get("class_name") not in _INITIALIZERS:
+                    config[key] = None
         return entry
 
     def _nodes(self, layer: KerasLayer, by_name: dict[str, KerasLayer]) -> list[Json]:
