@@ -64,9 +64,16 @@ def run(command: list[str], output: Path) -> tuple[float, float, int]:
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10
 
 
+def measure(
+    ours: list[str], theirs: list[str], output: Path, runs: int
+) -> list[tuple[tuple[float, float, int], tuple[float, float, int]]]:
+    """Run both *runs* times in turn, after one run of each that does not count; see :func:`run`."""
+    return [(run(ours, output), run(theirs, output)) for _ in range(runs + 1)][1:]
+
+
 def pair(title: str, ours: list[str], theirs: list[str], output: Path, runs: int) -> None:
-    """Run both *runs* times in turn, after one run of each that does not count."""
-    both = [[run(command, output) for command in (ours, theirs)] for _ in range(runs + 1)][1:]
+    """Measure both, and print medians and ratios."""
+    both = measure(ours, theirs, output, runs)
     print(f"{title}:")
     for index, name in enumerate(("ours", "other")):
         wall, cpu, peak = (statistics.median(p[index][k] for p in both) for k in range(3))

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from convert import run
+from convert import measure
 
 OURS = [sys.executable, "-m", "tfjs_codec"]
 PYTHON = [sys.executable, "-c", "pass"]
@@ -53,8 +53,8 @@ with h5py.File(sys.argv[1], "w") as file:
 
 
 def compare(title: str, ours: list[str], theirs: list[str], output: Path, runs: int) -> None:
-    """Run both *runs* times in turn, after one run of each that does not count."""
-    both = [[run(command, output) for command in (ours, theirs)] for _ in range(runs + 1)][1:]
+    """Measure both, and print medians, differences and ratios."""
+    both = measure(ours, theirs, output, runs)
     print(f"{title}:")
     for k, name in enumerate(("wall", "processor")):
         a, b = (statistics.median(pair[i][k] for pair in both) * 1e3 for i in (0, 1))
