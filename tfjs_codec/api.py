@@ -462,14 +462,15 @@ def verify(
     progress: Progress | None = None,
     **choices: Unpack[CompareChoices],
 ) -> Verification:
-    """Check a tfjs model, and return what was checked.
+    """Check a tfjs model, or with *against* any model, and return what was checked.
 
-    Its weight files must be those of its manifest, to the byte (and to the SHA-256, if
-    ``checksums`` wrote that down), and the manifest's names and shapes those of the variables
-    that tfjs creates from the topology. Memory does not grow with the model.
+    Of a tfjs model, the weight files must be those of its manifest, to the byte (and to the
+    SHA-256, if ``checksums`` wrote that down), and the manifest's names and shapes those of the
+    variables that tfjs creates from the topology. Memory does not grow with the model.
 
     Args:
-        web: The directory of the tfjs model, or its ``model.json``.
+        web: The directory of the tfjs model, or its ``model.json``; with *against* also a
+            SavedModel or Keras file, whose values are compared as those of tfjs's layers.
         against: What it was made of: every value must be equal, or within half a step of its
             quantisation. Then the predictions of both are compared (*samples*).
         samples: For how many random inputs the predictions of both are compared, in numpy; 0 for
@@ -490,7 +491,8 @@ def verify(
     Raises:
         VerificationError: A check failed; the message lists all that did.
         InputError: *against* is damaged, unsafe, or cannot be converted.
-        UsageError: *web* is no tfjs model; Node or tfjs is missing.
+        UsageError: *web* is no tfjs model, and there is nothing to compare it with; Node or tfjs
+            is missing.
     """
     from tfjs_codec.verification.node import Predicting
     from tfjs_codec.verification.predictions import Sampling

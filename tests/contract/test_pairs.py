@@ -84,6 +84,17 @@ def test_every_pair_keeps_the_weights(source, target, tmp_path):
     assert report.nbytes == sum(file.stat().st_size for file in files if file.is_file())
 
 
+@pytest.mark.parametrize("target", ["web", "saved", "back.h5", "back.keras"])
+@pytest.mark.parametrize("source", SOURCES, indirect=True)
+def test_every_pair_is_verified_by_values_and_predictions(source, target, tmp_path):
+    tfjs_codec.convert(source, tmp_path / target, **DIRECTORIES.get(target, {}))
+    found = tfjs_codec.verify(tmp_path / target, against=source)
+    assert not found.notes
+    values, predictions = found.checks[-2:]
+    assert "weights match the source" in values
+    assert predictions.startswith("predictions for 2 random inputs")
+
+
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("source", ["keras2.h5"], indirect=True)
 class TestWriters:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import graph_fixtures
+import h5py
 import numpy as np
 import pytest
 from keras_files import dense_h5, entry, h5_model
@@ -208,7 +209,44 @@ def test_many_failures_are_bounded(tmp_path):
     assert "\x1b" not in text
 
 
-def test_only_tfjs_models_can_be_verified(tmp_path):
+@pytest.mark.parametrize("name", ["saved", "other.h5"])
+def test_models_of_tensorflow_and_keras_are_compared_with_their_source(name, tmp_path):
+    (tmp_path / "m.h5").write_bytes(dense_h5())
+    other = tmp_path / name
+    tfjs_codec.convert(tmp_path / "m.h5", other, to="h5" if name.endswith("h5") else "savedmodel")
+    found = tfjs_codec.verify(other, against=tmp_path / "m.h5")
+    assert found.checks[0] == "the values of 2 weights match the source"
+    assert "differ from those of the source by at most 0" in found.checks[1]
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file["model_weights/d/d/bias:0"][1] += 1
+    with pytest.raises(VerificationError) as caught:
+        tfjs_codec.verify(other, against=tmp_path / "m.h5")
+    assert "'d/bias' differs from the source in 1 of 3 values, by up to 1" in str(caught.value)
+
+
+def test_a_graph_and_the_savedmodel_of_its_source_have_the_same_constants(tmp_path):
+    (tmp_path / "m.h5").write_bytes(dense_h5())
+    tfjs_codec.convert(tmp_path / "m.h5", tmp_path / "web", to="graph")
+    tfjs_codec.convert(tmp_path / "m.h5", tmp_path / "saved", to="savedmodel")
+    found = tfjs_codec.verify(tmp_path / "web", against=tmp_path / "saved")
+    assert "the values of 2 weights match the source" in found.checks
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file["model_weights/d/d/bias:0"][1] += 1
+    tfjs_codec.convert(tmp_path / "m.h5", tmp_path / "saved", to="savedmodel")
+    with pytest.raises(VerificationError, match="'d/bias' differs from the source in 1 of 3"):
+        tfjs_codec.verify(tmp_path / "web", against=tmp_path / "saved")
+
+
+def test_a_savedmodel_without_layers_is_compared_by_predictions(tmp_path):
+    web = graph_fixtures.convert("graph_conv_bn", tmp_path)
+    tfjs_codec.convert(web, tmp_path / "saved", to="savedmodel")
+    found = tfjs_codec.verify(tmp_path / "saved", against=web)
+    assert "values: not both have layers" in found.notes[0]
+    assert found.checks[0].startswith("predictions for 2 random inputs")
+    assert tfjs_codec.verify(web, against=tmp_path / "saved").notes == ()
+
+
+def test_without_a_source_only_tfjs_models_can_be_verified(tmp_path):
     (tmp_path / "m.h5").write_bytes(dense_h5())
     with pytest.raises(UsageError, match="not a tfjs model but keras-h5"):
         tfjs_codec.verify(tmp_path / "m.h5")

@@ -18,7 +18,9 @@ WHAT = "check a tfjs model: its files, its names and shapes, and its values and 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments and options of the command."""
     add = parser.add_argument
-    add("web", metavar="WEB", help="the directory of the tfjs model, or its model.json")
+    add("web", metavar="WEB",
+        help="the directory of the tfjs model, or its model.json; with --against also a "
+        "SavedModel or Keras file")  # fmt: skip
     add("--against", metavar="SRC",
         help="compare all values and predictions with those of the source model")  # fmt: skip
     add("--samples", metavar="N", type=int, default=2,

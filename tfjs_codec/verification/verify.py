@@ -1,12 +1,13 @@
-"""``verify``: checks a tfjs model against itself, its source, and real TensorFlow.js."""
+"""``verify``: checks a model against its source; a tfjs model against itself and tfjs, too."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,7 +16,15 @@ import numpy as np
 from tfjs_codec.comparison.compare import compare
 from tfjs_codec.conversion.expression import express_graph, express_layers
 from tfjs_codec.conversion.job import Job, Progress
-from tfjs_codec.errors import InputError, UsageError, VerificationError, count, quote, visible
+from tfjs_codec.errors import (
+    InputError,
+    UnsupportedModelError,
+    UsageError,
+    VerificationError,
+    count,
+    quote,
+    visible,
+)
 from tfjs_codec.files.remote import is_url, redact
 from tfjs_codec.files.source import AnySource, open_source
 from tfjs_codec.ir.json_types import JsonObject
@@ -34,6 +43,7 @@ from tfjs_codec.writers.tfjs_graph import constants
 from tfjs_codec.writers.weights import CHECKSUMS
 
 _LISTED = 20  # failures in a message
+_CALLS = re.compile(r"(?:(?:Stateful)?PartitionedCall(?:_[0-9]+)?/)+")
 _READ_BYTES = 1 << 20
 
 Tfjs: TypeAlias = TfjsLayers | TfjsGraph | Weights
@@ -45,7 +55,7 @@ class Verification:
 
     Attributes:
         path: The model as it was named.
-        format: ``tfjs-layers``, ``tfjs-graph`` or ``tfjs-weights``.
+        format: What it is, such as ``tfjs-layers``.
         checks: One sentence for each check.
         notes: What could not be checked, and why.
     """
@@ -82,7 +92,7 @@ def verify(
     sampling: Sampling | None = None,
     progress: Progress | None = None,
 ) -> Verification:
-    """Check the tfjs model *web*; see :func:`tfjs_codec.verify`."""
+    """Check the model *web*; see :func:`tfjs_codec.verify`."""
     found = _Findings([], [], [])
     path = os.fspath(web)
     shown = redact(path) if is_url(path) else path
@@ -100,19 +110,28 @@ def verify(
             ) from error
         match model:
             case TfjsLayers() | TfjsGraph() | Weights(named_by="tfjs"):
-                pass
+                signature = model.fields.get("signature")
+                weights = [weight for weight in model.weights if not weight.optimizer]
+                files = count(len(model.weights), "weight")
+                found.checks.append(f"the weight files hold exactly {files}")
+                _check_checksums(path, model, options.limits, found)
+                variables = _check_variables(model, weights, found)
+                source = None if against is None else job.open(against)
+                if source is not None:
+                    expected = expect_weights(model, source, job)
+                    naming = _naming(model, weights, expected, variables)
+                    _check_values(weights, expected, naming, found, job)
+            case KerasModel() | TensorFlowGraph() if against is not None and predicting is None:
+                source = job.open(against)
+                signature, weights = None, []
+                _check_as_layers(model, source, found, job)
             case _:
                 raise UsageError(
                     f"not a tfjs model but {model.format}", path=shown,
-                    hint="Name the directory of a model.json.",
+                    hint="Name the directory of a model.json; models of Keras and TensorFlow can "
+                    "be verified --against what they were made of.",
                 )  # fmt: skip
-        weights = [weight for weight in model.weights if not weight.optimizer]
-        found.checks.append(f"the weight files hold exactly {count(len(model.weights), 'weight')}")
-        _check_checksums(path, model, options.limits, found)
-        variables = _check_variables(model, weights, found)
-        if against is not None:
-            source = job.open(against)
-            _check_values(weights, expect_weights(model, source, job), variables, found, job)
+        if source is not None:
             if sampling is None:
                 found.notes.append("predictions: none were asked for")
             elif not found.failures:
@@ -122,7 +141,6 @@ def verify(
                     checks=found.checks, notes=found.notes, failures=found.failures,
                 )  # fmt: skip
     if predicting is not None and not found.failures:
-        signature = model.fields.get("signature")
         node.check(Path(path), signature, predicting, found.checks, found.failures)
     if found.failures:
         failed = len(found.failures)
@@ -208,16 +226,53 @@ def expect_weights(web: Tfjs, against: Loaded, job: Job) -> Mapping[str, LazyTen
     return {weight.name: weight.tensor for weight in expected.weights if not weight.optimizer}
 
 
+def _naming(
+    web: Tfjs, weights: Sequence[Weight], expected: Iterable[str], variables: Collection[str]
+) -> Callable[[str], str]:
+    """Return what a weight of *web* is called for comparing it.
+
+    That is the name of tfjs's variable; for constants of graphs the name without the function
+    calls that were inlined, which a SavedModel has and a graph of layers has not.
+    """
+    if not isinstance(web, TfjsGraph):
+        return lambda name: target_name(name, variables) or name
+    for names in ([weight.name for weight in weights], list(expected)):
+        if len({_CALLS.sub("", name) for name in names}) < len(names):
+            return str
+    return lambda name: _CALLS.sub("", name)
+
+
+def _check_as_layers(
+    model: KerasModel | TensorFlowGraph, source: Loaded, found: _Findings, job: Job
+) -> None:
+    """Compare the values of *model* and *source*, both expressed in layers of tfjs."""
+    plain = replace(job, options=replace(job.options, rename={}), replacements={})
+    try:
+        ours, theirs = express_layers(model, plain)[0], express_layers(source, job)[0]
+    except UnsupportedModelError as error:
+        found.notes.append(f"values: not both have layers that can be compared ({error.what})")
+        return
+    weights = [weight for weight in ours.weights if not weight.optimizer]
+    others = [weight for weight in theirs.weights if not weight.optimizer]
+    names = {one.name: other.name for one, other in zip(weights, others, strict=False)}
+    if {weight.name for weight in weights} == {weight.name for weight in others} or [
+        weight.tensor.shape for weight in weights
+    ] != [weight.tensor.shape for weight in others]:
+        names = {}  # else they were renamed, and stand in the same order
+    expected = {weight.name: weight.tensor for weight in others}
+    _check_values(weights, expected, lambda name: names.get(name, name), found, job)
+
+
 def _check_values(
     weights: Sequence[Weight],
     expected: Mapping[str, LazyTensor],
-    variables: Collection[str],
+    naming: Callable[[str], str],
     found: _Findings,
     job: Job,
 ) -> None:
     """Compare every value: equal, or within the step that its quantisation has."""
-    expected = {target_name(name, variables) or name: one for name, one in expected.items()}
-    names = [target_name(weight.name, variables) or weight.name for weight in weights]
+    expected = {naming(name): one for name, one in expected.items()}
+    names = [naming(weight.name) for weight in weights]
     known = set(names)
     missing = [name for name in expected if name not in known]
     found.failures += [f"the weight {quote(name)} is missing" for name in missing]
