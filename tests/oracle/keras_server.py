@@ -63,3 +63,8 @@ class KerasServer(JsonLines):
         """Return the names of the arguments that make a layer; none if Keras has no such class."""
         names: list[str] = self.ask({"options": class_name})["options"]
         return names
+
+    def signatures(self, names: Sequence[str]) -> dict[str, list[tuple[str, str | None]]]:
+        """Return parameters and the reprs of their defaults, of functions of ``keras.ops``."""
+        found = self.ask({"signatures": list(names)})["signatures"]
+        return {name: [(each, default) for each, default in row] for name, row in found.items()}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pytest
 
 from tfjs_codec.keras.classes import ALIASES, CLASSES, REQUIRED, KerasClass
 from tfjs_codec.keras.classes.row import COMMON_KEYS
+from tfjs_codec.keras.signatures import OPERATIONS, signature
 from tfjs_codec.layers.catalogue import REGISTRY
 from tfjs_codec.operations.catalogue import REGISTRY as GRAPHS
 from tfjs_codec.tracing.registry import Entry
 
 PACKAGE = Path(__file__).parents[2] / "tfjs_codec"
+KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 # Taken apart by the reader, or by the rules of the layers that hold them.
 INSIDE_OTHERS = {"InputLayer", "StackedRNNCells"}
 
@@ -56,13 +59,12 @@ def test_an_alias_is_no_class() -> None:
 
 
 def is_registration(call: ast.Call) -> bool:
-    """Each target registers its rules and refusals by class."""
-    return isinstance(call.func, ast.Name) and call.func.id in ("rule", "refuse")
+    """Each target registers its rules and refusals by class or operation."""
+    return isinstance(call.func, ast.Name) and call.func.id in ("rule", "op", "operation", "refuse")
 
 
-def class_sets() -> dict[frozenset[str], list[str]]:
-    """Where the source lists three or more class names: arguments, sets, tuples, dict keys."""
-    known = CLASSES.keys() | ALIASES.keys()
+def listed_sets(known: AbstractSet[str]) -> dict[frozenset[str], list[str]]:
+    """Where the source lists three or more of *known*: arguments, sets, tuples, dict keys."""
     found: dict[frozenset[str], list[str]] = {}
     for path in sorted(set(PACKAGE.rglob("*.py")) - set((PACKAGE / "graph").rglob("*"))):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -80,21 +82,40 @@ def class_sets() -> dict[frozenset[str], list[str]]:
     return found
 
 
-def test_no_set_of_classes_is_listed_twice() -> None:
-    assert {places[0]: places for places in class_sets().values() if len(places) > 1} == {}
+@pytest.mark.parametrize("known", [CLASSES.keys() | ALIASES.keys(), OPERATIONS])
+def test_no_set_of_classes_or_operations_is_listed_twice(known: AbstractSet[str]) -> None:
+    found = listed_sets(known)
+    assert {places[0]: places for places in found.values() if len(places) > 1} == {}
+    assert len(found) > 8
 
 
-def defaults(entry: Entry) -> dict[str, object]:
-    parameters = inspect.signature(entry.function).parameters.values()
-    return {one.name: one.default for one in parameters if one.default is not one.empty}
+def parameters(entry: Entry, before: int) -> list[inspect.Parameter]:
+    return list(inspect.signature(entry.function).parameters.values())[before:]
 
 
-def test_options_of_operations_have_the_same_defaults_in_both_targets() -> None:
-    """Those of ``keras.ops``."""
-    compared = 0
-    for name in REGISTRY.ops.keys() & GRAPHS.ops.keys():
-        layers, graphs = defaults(REGISTRY.ops[name]), defaults(GRAPHS.ops[name])
-        for option in layers.keys() & graphs.keys():
-            assert layers[option] == graphs[option], (name, option)
-            compared += 1
-    assert compared > 60
+def test_every_operation_has_a_signature_and_the_reverse() -> None:
+    assert GRAPHS.ops.keys() == OPERATIONS
+    assert REGISTRY.ops.keys() <= OPERATIONS
+    assert not GRAPHS.refused.keys() & OPERATIONS
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_graph_operations_have_the_signatures_of_the_table(name: str) -> None:
+    """As functions they are also called by rules, so Python has to know their defaults."""
+    row, function = signature(name), GRAPHS.ops[name]
+    positional = [one for one in parameters(function, 1) if one.kind in KINDS]
+    options = positional[len(row.operands) :]
+    assert {one.name for one in options} == set(row.options)
+    optional = {one.name: one.default for one in positional if one.default is not one.empty}
+    assert optional == row.defaults
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY.ops))
+def test_rules_of_layers_leave_defaults_to_the_table(name: str) -> None:
+    """Only what not all operations of a rule have has a default there."""
+    rule = REGISTRY.ops[name]
+    same = [each for each, entry in REGISTRY.ops.items() if entry.function is rule.function]
+    for one in parameters(rule, 2):
+        if one.default is not one.empty:
+            assert not all(one.name in signature(each).defaults for each in same), one.name
+            assert signature(name).defaults.get(one.name, one.default) == one.default, one.name

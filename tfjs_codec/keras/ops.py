@@ -5,7 +5,7 @@ Every operation layer leaves the readers like this, so that a lowering rule sees
 * ``KerasLayer.class_name`` is the name of the function in ``keras.ops`` (``multiply``, ``mean``,
   ``reshape``, ``concatenate``, ``getitem``, ``take``, ``true_divide``, …). An operation Keras 3
   does not have keeps its TensorFlow name in snake_case (``l2_normalize``, ``strided_slice``).
-* ``Call.args`` holds the operands in the order of the ``keras.ops`` signature, each a Ref, a
+* ``Call.args`` holds the operands in the order of :mod:`tfjs_codec.keras.signatures`, each a Ref, a
   constant, or a list (``concatenate``, ``stack``): ``(x,)`` for most, ``(x1, x2)`` for binary
   ones, ``(x, key)`` for ``getitem``, ``(condition, x1, x2)`` for ``where``, ``(x, indices)`` for
   ``take``. An operand can be a constant on either side.
@@ -31,25 +31,7 @@ from typing import Any
 
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Call, Config
-
-# Operands of operations that do not take just ``x``, in order.
-OPERANDS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "mod", "power",
-         "maximum", "minimum", "matmul", "dot", "equal", "not_equal", "greater", "greater_equal",
-         "less", "less_equal", "logical_and", "logical_or", "logical_xor", "arctan2",
-         "squared_difference", "divide_no_nan", "cross", "outer", "tensordot"),
-        ("x1", "x2"),
-    ),
-    "concatenate": ("xs",),
-    "add_n": ("xs",),
-    "where": ("condition", "x1", "x2"),
-    "getitem": ("x", "key"),
-    "take": ("x", "indices"),
-    "take_along_axis": ("x", "indices"),
-    "slice": ("inputs", "start_indices", "shape"),
-    "bias_add": ("x", "bias"),
-}  # fmt: skip
+from tfjs_codec.keras.signatures import signature
 
 # TensorFlow functions (without their module) whose name differs from that in keras.ops.
 _TF_FUNCTIONS = {
@@ -65,7 +47,7 @@ _TF_FUNCTIONS = {
     "where_v2": "where", "softmax_v2": "softmax", "log_softmax_v2": "log_softmax",
     "rsub": "rsub", "rtruediv": "rtruediv", "acos": "arccos", "asin": "arcsin", "atan": "arctan",
 }  # fmt: skip
-# TensorFlow's parameter names. The first entry of a binary operation is its first operand.
+# TensorFlow's parameter names; ``x`` stands for the first operand, whatever its name.
 _TF_PARAMETERS = {
     **dict.fromkeys(
         ("input", "input_tensor", "tensor", "value", "values", "features", "logits", "t",
@@ -77,13 +59,11 @@ _TF_PARAMETERS = {
     "squeeze_dims": "axis",
     "concat_dim": "axis",
 }  # fmt: skip
+_OF_TWO = {"y": "x2", "b": "x2"}
 _TF_PARAMETERS_OF: dict[str, dict[str, str]] = {
-    **{op: {"x": "x1", "y": "x2", "a": "x1", "b": "x2"} for op, names in OPERANDS.items()
-       if names == ("x1", "x2")},
-    "matmul": {"a": "x1", "b": "x2", "adj_x": "transpose_a", "adj_y": "transpose_b"},
+    "matmul": {"adj_x": "transpose_a", "adj_y": "transpose_b"},
     "where": {"x": "x1", "y": "x2"},
-    "concatenate": {"values": "xs"},
-    "add_n": {"inputs": "xs"},
+    "embedding_lookup": {"ids": "indices"},
     "reshape": {"shape": "newshape"},
     "transpose": {"perm": "axes"},
     "leaky_relu": {"alpha": "negative_slope"},
@@ -92,13 +72,15 @@ _TF_PARAMETERS_OF: dict[str, dict[str, str]] = {
     "tile": {"multiples": "repeats"},
     "pad": {"paddings": "pad_width"},
     "split": {"num_or_size_splits": "indices_or_sections", "num_split": "indices_or_sections"},
-    "getitem": {"tensor": "x", "slice_spec": "key"},
-    "slice": {"input_": "inputs", "begin": "start_indices", "size": "shape"},
+    "getitem": {"slice_spec": "key"},
+    "slice": {"begin": "start_indices", "size": "shape"},
 }  # fmt: skip
 # Options whose default in TensorFlow is not the one of keras.ops.
 _TF_DEFAULTS: dict[str, Config] = {
     "gelu": {"approximate": False},
     "take": {"axis": 0},
+    "embedding_lookup": {"axis": 0},
+    "top_k": {"k": 1},
     "argmax": {"axis": 0},
     "argmin": {"axis": 0},
     "cumsum": {"axis": 0},
@@ -265,13 +247,21 @@ def op_call(name: str, class_name: str, config: Config, call: Call, place: Place
     if class_name not in TF_OP_CLASSES:
         return Call(call.args, {**op_config(class_name, config), **call.kwargs})
     kwargs = {key: value for key, value in call.kwargs.items() if key not in ("name", "training")}
-    names = {**_TF_PARAMETERS, **_TF_PARAMETERS_OF.get(name, {})}
-    operands = OPERANDS.get(name, ("x",))
+    names, operands = _tf_parameters(name), signature(name).operands
     bound = dict(zip(operands, call.args, strict=False))
     surplus = call.args[len(operands) :]
     for key, value in kwargs.items():
         bound.setdefault(names.get(key, key), value)
     return _bind(name, operands, surplus, bound)
+
+
+def _tf_parameters(name: str) -> dict[str, str]:
+    """Return the parameters of the function *name* by the names that TensorFlow gives them."""
+    operands = signature(name).operands or ("x",)
+    first = {key: operands[0] for key, value in _TF_PARAMETERS.items() if value == "x"}
+    second = _OF_TWO if operands[1:] == ("x2",) else {}
+    own = _TF_PARAMETERS_OF.get(name, {})
+    return {**_TF_PARAMETERS, **first, "x": operands[0], **second, **own}
 
 
 def _bind(name: str, operands: tuple[str, ...], surplus: tuple[Any, ...], bound: Config) -> Call:
@@ -330,13 +320,13 @@ def _node_def_call(name: str, config: Config, call: Call, place: Place) -> Call:
     parameters = _NODE_DEFS.get(op, (name, ("x",)))[1]
     bound = dict(zip(parameters, inputs, strict=False))
     surplus = tuple(inputs[len(parameters) :])
-    names = {**_TF_PARAMETERS, **_TF_PARAMETERS_OF.get(name, {})}
+    names = _tf_parameters(name)
     if op == "SplitV":
         options.pop("num_split", None)  # the number of the sizes
     bound.update((names.get(key, key), value) for key, value in options.items())
     if op == "StridedSlice":
         bound["key"] = _strided_key(bound)
-    return _bind(name, OPERANDS.get(name, ("x",)), surplus, bound)
+    return _bind(name, signature(name).operands, surplus, bound)
 
 
 def _attrs(attrs: Config) -> Config:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tfjs_codec.tracing.refusal import CODE_HINT
-from tfjs_codec.tracing.registry import Entry, Registry
+from tfjs_codec.tracing.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,9 +35,6 @@ def operation(*names: str) -> Callable[[F], F]:
     """Register the decorated function as operations, by default under its own name."""
 
     def register(function: F) -> F:
-        for name in names or (function.__name__,):
-            assert name not in REGISTRY.ops, name
-            REGISTRY.ops[name] = Entry(function)
-        return function
+        return REGISTRY.op(*(names or (function.__name__,)))(function)
 
     return register

@@ -194,7 +194,7 @@ class GraphTarget:
         try:
             with b.scope(f"{layer.name}/call_{number}" if number else layer.name):
                 if layer.is_op:
-                    args, options = bind(entry, call, before=1)
+                    args, options = bind(entry, layer.class_name, call, before=1)
                     made = entry.function(b, *args, **options)
                 else:
                     made = entry.function(b, layer, _first(call))

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.keras.classes import CLASSES, KerasClass, Mask, is_namesake
+from tfjs_codec.keras.signatures import OPERATIONS
 from tfjs_codec.tracing.refusal import Refusal
 
 # What no target can express, by class: why, and the way out.
@@ -98,7 +99,8 @@ class Registry:
         return self._register(self.layers, {name: CLASSES[name] for name in class_names})
 
     def op(self, *names: str) -> Callable[[R], R]:
-        """Register the decorated function as the rule of ``keras.ops`` operations."""
+        """Register the decorated function as the rule of operations, which must have signatures."""
+        assert OPERATIONS.issuperset(names), names
         return self._register(self.ops, dict.fromkeys(names))
 
     @staticmethod

@@ -23,6 +23,7 @@ from tfjs_codec.errors import (
 )
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import calls_in_order, map_call
+from tfjs_codec.keras.signatures import signature
 from tfjs_codec.tracing.accounting import check_call, check_cast, check_config, name_arguments
 from tfjs_codec.tracing.lost_masks import REMOVES_MASKS, lost_masks
 from tfjs_codec.tracing.nested import check_outputs
@@ -244,10 +245,11 @@ def _advice(layer: KerasLayer, entry: Entry) -> str:
     return "Correct the rule."
 
 
-def bind(entry: Entry, call: Call, *, before: int) -> tuple[list[Any], dict[str, Any]]:
-    """Match an operation's arguments to the parameters of its rule after the first *before*.
+def bind(entry: Entry, name: str, call: Call, *, before: int) -> tuple[list[Any], dict[str, Any]]:
+    """Match the arguments of operation *name* to the parameters of its rule after *before* others.
 
-    Operands may come after an option that is given by keyword.
+    Operands may come after an option that is given by keyword. What is missing has the default of
+    ``keras.ops``, if the rule has none.
 
     Raises:
         Refusal: There are options or operands that the rule does not know.
@@ -271,6 +273,10 @@ def bind(entry: Entry, call: Call, *, before: int) -> tuple[list[Any], dict[str,
             args.append(waiting.pop(0))
     if waiting:
         raise Refusal("more operands than this operation is known to have")
+    defaults = signature(name).defaults
+    for parameter in parameters[len(args) :]:
+        if parameter.default is parameter.empty and parameter.name in defaults:
+            options.setdefault(parameter.name, defaults[parameter.name])
     return args, options
 
 

@@ -19,7 +19,9 @@ otherwise) and ``{"tuple": [...]}`` a tuple.
 Reply: ``{"outputs": [tensor, ...]}``, or ``{"error": text}`` if Keras takes no such model.
 
 The request ``{"options": class}`` asks for the names of the arguments that make such a layer:
-``{"options": [name, ...]}``, empty if Keras has no such class.
+``{"options": [name, ...]}``, empty if Keras has no such class. ``{"signatures": [name, ...]}`` asks
+what functions of ``keras.ops`` take: ``{"signatures": {name: [[parameter, default as repr, null if
+it has none], ...]}}``, without those that Keras does not have.
 """
 
 from __future__ import annotations
@@ -131,10 +133,27 @@ def options(class_name: str) -> list[str]:
     return [name for name in named if name != "self"]
 
 
+def signatures(names: list[str]) -> dict[str, list[tuple[str, str | None]]]:
+    """Return the parameters of functions, activations included, with their defaults."""
+    homes = (keras.activations, keras.ops.image, keras.ops.linalg, keras.ops.nn, keras.ops)
+    functions = {
+        each: getattr(home, each) for home in homes for each in names if hasattr(home, each)
+    }
+    return {
+        name: [
+            (each.name, None if each.default is each.empty else repr(each.default))
+            for each in inspect.signature(function).parameters.values()
+        ]
+        for name, function in functions.items()
+    }
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Return the reply to *request*."""
     if "options" in request:
         return {"options": options(request["options"])}
+    if "signatures" in request:
+        return {"signatures": signatures(request["signatures"])}
     keras.backend.clear_session()
     try:
         model = build(request["program"])

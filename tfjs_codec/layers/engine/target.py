@@ -98,7 +98,7 @@ class LayersTarget:
         scope = Scope(graph, layer, call, self, inputs)
         try:
             if layer.is_op:
-                args, options = bind(entry, call, before=2)
+                args, options = bind(entry, layer.class_name, call, before=2)
                 made = entry.function(scope, layer, *args, **options)
             else:
                 made = entry.function(scope, layer, _first(scope))

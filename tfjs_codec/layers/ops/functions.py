@@ -33,13 +33,13 @@ def _activation(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
 
 
 @op("leaky_relu")
-def _leaky_relu(b: Scope, node: KerasLayer, x: Tensor, negative_slope: float = 0.2) -> Tensor:
+def _leaky_relu(b: Scope, node: KerasLayer, x: Tensor, negative_slope: float) -> Tensor:
     """LeakyReLU."""
     return b.add("LeakyReLU", x, {"alpha": float(negative_slope)})
 
 
 @op("elu", "celu")
-def _elu(b: Scope, node: KerasLayer, x: Tensor, alpha: float = 1.0) -> Tensor:
+def _elu(b: Scope, node: KerasLayer, x: Tensor, alpha: float) -> Tensor:
     """ELU; celu(x) as alpha·ELU(x/alpha) where x is negative."""
     if node.class_name == "celu" and alpha != 1:
         curve = affine(
@@ -54,7 +54,7 @@ def _elu(b: Scope, node: KerasLayer, x: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 @op("gelu")
-def _gelu(b: Scope, node: KerasLayer, x: Tensor, approximate: Any = True) -> Tensor:
+def _gelu(b: Scope, node: KerasLayer, x: Tensor, approximate: Any) -> Tensor:
     """gelu; its tanh form from products and a sigmoid."""
     if not approximate:
         return activation.function(b, x, "gelu")
@@ -65,19 +65,19 @@ def _gelu(b: Scope, node: KerasLayer, x: Tensor, approximate: Any = True) -> Ten
 
 
 @op("softmax", "log_softmax")
-def _softmax(b: Scope, node: KerasLayer, x: Tensor, axis: Any = -1) -> Tensor:
+def _softmax(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
     """softmax; over another axis than the last by permuting."""
     return activation.over_axis(b, x, axis, node.class_name)
 
 
 @op("squareplus")
-def _squareplus(scope: Scope, node: KerasLayer, x: Tensor, b: float = 4) -> Tensor:
+def _squareplus(scope: Scope, node: KerasLayer, x: Tensor, b: float) -> Tensor:
     """(x + √(x² + b)) / 2, the root by a LayerNormalization."""
     return activation.squareplus(scope, x, float(b))
 
 
 @op("soft_shrink", "hard_shrink")
-def _shrink(b: Scope, node: KerasLayer, x: Tensor, threshold: float = 0.5) -> Tensor:
+def _shrink(b: Scope, node: KerasLayer, x: Tensor, threshold: float) -> Tensor:
     """ReLU or ThresholdedReLU of the tensor and of its negative."""
     shrink = activation.soft_shrink if node.class_name == "soft_shrink" else activation.hard_shrink
     return shrink(b, x, float(threshold))
@@ -94,7 +94,7 @@ def _threshold(
 
 
 @op("glu")
-def _glu(b: Scope, node: KerasLayer, x: Tensor, axis: int = -1) -> Tensor:
+def _glu(b: Scope, node: KerasLayer, x: Tensor, axis: int) -> Tensor:
     """Multiply of one half and the sigmoid of the other."""
     (at,) = axes_of(x, axis)
     size = x.shape[at]
@@ -128,9 +128,7 @@ def _logaddexp(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
 
 
 @op("logsumexp")
-def _logsumexp(
-    b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False
-) -> Tensor:
+def _logsumexp(b: Scope, node: KerasLayer, x: Tensor, axis: Any, keepdims: Any) -> Tensor:
     """The maximum less that of log_softmax, which subtracts the result from every entry."""
     axes = axes_of(x, axis)
     if len(axes) != 1:
@@ -159,9 +157,7 @@ def _angle(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
 
 
 @op("ones_like", "zeros_like", "full_like")
-def _fill(
-    b: Scope, node: KerasLayer, x: Tensor, fill_value: Any = None, dtype: Any = None
-) -> Tensor:
+def _fill(b: Scope, node: KerasLayer, x: Tensor, fill_value: Any = None, *, dtype: Any) -> Tensor:
     """Rescaling by 0."""
     if fill_value is None:
         fill_value = 1 if node.class_name == "ones_like" else 0
@@ -214,7 +210,7 @@ refuse(
 
 
 @op("any", "all")
-def _any(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False) -> Tensor:
+def _any(b: Scope, node: KerasLayer, x: Tensor, axis: Any, keepdims: Any) -> Tensor:
     """The maximum or minimum of 0s and 1s."""
     axes = axis if isinstance(axis, list) else [axis]
     last = not keepdims and axes in ([-1], [x.rank - 1])
@@ -230,15 +226,13 @@ def _any(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any 
 
 
 @op("count_nonzero")
-def _count_nonzero(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
+def _count_nonzero(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
     """The sum of 1s."""
     return sum_over(b, masks.not_zero(b, b.concrete(x)), axis)
 
 
 @op("argmax", "argmin")
-def _argmax(
-    b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False
-) -> Tensor:
+def _argmax(b: Scope, node: KerasLayer, x: Tensor, axis: Any, keepdims: Any) -> Tensor:
     """N minus the largest n - i where entry i is the maximum: the first one."""
     (at,) = axes_of(x, axis)
     size = x.shape[at]
@@ -254,7 +248,7 @@ def _argmax(
 
 
 @op("prod")
-def _prod(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False) -> Tensor:
+def _prod(b: Scope, node: KerasLayer, x: Tensor, axis: Any, keepdims: Any) -> Tensor:
     """Multiply of all slices."""
     axes = axes_of(x, axis)
     for at in axes:
@@ -269,9 +263,7 @@ def _prod(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any
 
 
 @op("average")
-def _average(
-    b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, weights: Any = None
-) -> Tensor:
+def _average(b: Scope, node: KerasLayer, x: Tensor, axis: Any, weights: Any) -> Tensor:
     """Global pooling of the axes."""
     if axis is None or weights is not None:
         raise Refusal("an average over the batch, or with weights")
@@ -279,13 +271,13 @@ def _average(
 
 
 @op("ptp")
-def _ptp(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False) -> Tensor:
+def _ptp(b: Scope, node: KerasLayer, x: Tensor, axis: Any, keepdims: Any) -> Tensor:
     """The maximum plus the maximum of the negative."""
     return b.add("Add", [reduce(b, y, "Max", axis, keepdims) for y in (x, negate(b, x))])
 
 
 @op("var", "std")
-def _var(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False) -> Tensor:
+def _var(b: Scope, node: KerasLayer, x: Tensor, axis: Any, keepdims: Any) -> Tensor:
     """The mean of the squared differences from the mean; its root as their norm."""
     axes = axes_of(x, axis)
     mean = reduce(b, x, "Average", axes, keepdims=True)
@@ -307,9 +299,9 @@ def _norm(
     b: Scope,
     node: KerasLayer,
     x: Tensor,
-    axis: Any = None,
-    keepdims: Any = False,
-    ord: Any = None,  # noqa: A002  Keras's name
+    axis: Any,
+    keepdims: Any,
+    ord: Any,  # noqa: A002  Keras's name
 ) -> Tensor:
     """The sum of the tensor times its UnitNormalization; sums or maxima of sizes."""
     axes = axes_of(x, axis)
@@ -325,7 +317,7 @@ def _norm(
 
 @op("normalize", "l2_normalize")
 def _normalize(
-    b: Scope, node: KerasLayer, x: Tensor, axis: Any = -1, order: Any = 2, epsilon: Any = None
+    b: Scope, node: KerasLayer, x: Tensor, axis: Any, order: Any = 2, *, epsilon: Any
 ) -> Tensor:
     """UnitNormalization."""
     if order not in (2, 2.0):
@@ -342,7 +334,7 @@ def _normalize(
 
 
 @op("cumsum")
-def _cumsum(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
+def _cumsum(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
     """A triangular matrix."""
     (at,) = axes_of(x, axis)
     size = x.shape[at]
@@ -352,7 +344,7 @@ def _cumsum(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
 
 
 @op("diff")
-def _diff(b: Scope, node: KerasLayer, a: Tensor, n: int = 1, axis: Any = -1) -> Tensor:
+def _diff(b: Scope, node: KerasLayer, a: Tensor, n: int, axis: Any) -> Tensor:
     """A matrix of 1 and -1."""
     (at,) = axes_of(a, axis)
     for _ in range(n):
@@ -365,7 +357,7 @@ def _diff(b: Scope, node: KerasLayer, a: Tensor, n: int = 1, axis: Any = -1) -> 
 
 
 @op("tril", "triu")
-def _triangle(b: Scope, node: KerasLayer, x: Tensor, k: int = 0) -> Tensor:
+def _triangle(b: Scope, node: KerasLayer, x: Tensor, k: int) -> Tensor:
     """Rescaling by 0s and 1s."""
     if x.rank < 3 or None in x.shape[-2:]:
         raise Refusal("a triangle of the batch or of unknown size")

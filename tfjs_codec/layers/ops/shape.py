@@ -72,7 +72,7 @@ def _expand_dims(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
 
 
 @op("squeeze")
-def _squeeze(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
+def _squeeze(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
     """Reshape."""
     if axis is None or axis == []:
         b.static(x)
@@ -82,7 +82,7 @@ def _squeeze(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
 
 
 @op("transpose")
-def _transpose(b: Scope, node: KerasLayer, x: Tensor, axes: Any = None) -> Tensor:
+def _transpose(b: Scope, node: KerasLayer, x: Tensor, axes: Any) -> Tensor:
     """Permute, if the batch stays first."""
     if axes is None or axes[0] != 0:
         raise Refusal("a transposition that moves the batch")
@@ -99,7 +99,7 @@ def _swapaxes(b: Scope, node: KerasLayer, x: Tensor, axis1: int, axis2: int) -> 
 
 
 @op("concatenate")
-def _concatenate(b: Scope, node: KerasLayer, xs: list[Tensor], axis: int = 0) -> Tensor:
+def _concatenate(b: Scope, node: KerasLayer, xs: list[Tensor], axis: int) -> Tensor:
     """Concatenate."""
     xs = [b.tensor(x) for x in xs]
     (at,) = axes_of(xs[0], axis)
@@ -107,7 +107,7 @@ def _concatenate(b: Scope, node: KerasLayer, xs: list[Tensor], axis: int = 0) ->
 
 
 @op("stack")
-def _stack(b: Scope, node: KerasLayer, x: list[Tensor], axis: int = 0) -> Tensor:
+def _stack(b: Scope, node: KerasLayer, x: list[Tensor], axis: int) -> Tensor:
     """Reshape, Concatenate."""
     x = [b.tensor(one) for one in x]
     (at,) = axes_of(x[0], axis, 1)
@@ -116,7 +116,7 @@ def _stack(b: Scope, node: KerasLayer, x: list[Tensor], axis: int = 0) -> Tensor
 
 @op("split")
 def _split(
-    b: Scope, node: KerasLayer, x: Tensor, indices_or_sections: Any, axis: int = 0
+    b: Scope, node: KerasLayer, x: Tensor, indices_or_sections: Any, axis: int
 ) -> list[Tensor]:
     """Cropping2D for each piece."""
     (at,) = axes_of(x, axis)
@@ -131,7 +131,7 @@ def _split(
 
 
 @op("unstack")
-def _unstack(b: Scope, node: KerasLayer, x: Tensor, num: Any = None, axis: int = 0) -> list[Tensor]:
+def _unstack(b: Scope, node: KerasLayer, x: Tensor, num: Any, axis: int) -> list[Tensor]:
     """Cropping2D and Reshape for each piece."""
     (at,) = axes_of(x, axis)
     pieces = _split(b, node, x, x.shape[at], at)
@@ -227,7 +227,7 @@ def _slice(b: Scope, node: KerasLayer, inputs: Tensor, start_indices: Any, shape
 
 
 @op("take")
-def _take(b: Scope, node: KerasLayer, x: Any, indices: Any, axis: Any = None) -> Tensor:
+def _take(b: Scope, node: KerasLayer, x: Any, indices: Any, axis: Any) -> Tensor:
     """A selection matrix for constant indices; Embedding for a constant table."""
     if isinstance(x, Tensor) and not isinstance(indices, Tensor):
         (at,) = axes_of(x, axis)
@@ -245,7 +245,7 @@ def _lookup(b: Scope, ids: Tensor, table: Any) -> Tensor:
 
 
 @op("one_hot")
-def _one_hot(b: Scope, node: KerasLayer, x: Tensor, num_classes: int, axis: int = -1) -> Tensor:
+def _one_hot(b: Scope, node: KerasLayer, x: Tensor, num_classes: int, axis: int) -> Tensor:
     """1 where the number minus 0, 1, … is 0: any other number gives zeros, as in Keras."""
     if axis not in (-1, x.rank) or not x.dtype.startswith(("int", "uint", "bool")):
         raise Refusal("one_hot on another axis than the last, or of numbers that are not integers")
@@ -255,7 +255,7 @@ def _one_hot(b: Scope, node: KerasLayer, x: Tensor, num_classes: int, axis: int 
 
 
 @op("flip")
-def _flip(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
+def _flip(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
     """A selection matrix."""
     for at in axes_of(x, axis):
         x = select(b, x, at, range((x.shape[at] or 0) - 1, -1, -1))
@@ -263,7 +263,7 @@ def _flip(b: Scope, node: KerasLayer, x: Tensor, axis: Any = None) -> Tensor:
 
 
 @op("repeat")
-def _repeat(b: Scope, node: KerasLayer, x: Tensor, repeats: int, axis: Any = None) -> Tensor:
+def _repeat(b: Scope, node: KerasLayer, x: Tensor, repeats: int, axis: Any) -> Tensor:
     """A selection matrix."""
     (at,) = axes_of(x, axis)
     b.pay(x.shape[at], repeats)
@@ -284,8 +284,8 @@ def _tile(b: Scope, node: KerasLayer, x: Tensor, repeats: Any) -> Tensor:
 
 @op("pad")
 def _pad(
-    b: Scope, node: KerasLayer, x: Tensor, pad_width: Any, mode: str = "constant",
-    constant_values: Any = None,
+    b: Scope, node: KerasLayer, x: Tensor, pad_width: Any, mode: str,
+    constant_values: Any,
 ) -> Tensor:  # fmt: skip
     """ZeroPadding2D for each axis; reflections by a selection matrix."""
     mode, given = mode.lower(), np.asarray(pad_width)
@@ -337,9 +337,7 @@ def reduce(b: Scope, x: Tensor, kind: str, axis: Any, keepdims: Any = False) -> 
 
 
 @op("mean", "max", "min", "amax", "amin", "sum")
-def _reduce(
-    b: Scope, node: KerasLayer, x: Tensor, axis: Any = None, keepdims: Any = False
-) -> Tensor:
+def _reduce(b: Scope, node: KerasLayer, x: Tensor, axis: Any, keepdims: Any) -> Tensor:
     """Global pooling of the axes; sum as a mean times their size."""
     if axis is None:
         raise Refusal("a reduction over the batch")
@@ -382,7 +380,7 @@ def _moveaxis(b: Scope, node: KerasLayer, x: Tensor, source: Any, destination: A
 
 
 @op("roll")
-def _roll(b: Scope, node: KerasLayer, x: Tensor, shift: Any, axis: Any = None) -> Tensor:
+def _roll(b: Scope, node: KerasLayer, x: Tensor, shift: Any, axis: Any) -> Tensor:
     """A selection matrix."""
     if not isinstance(shift, int):
         raise Refusal("a roll along several axes")

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.keras.dialect import ACTIVATIONS
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import functions as f
-from tfjs_codec.operations.ops.indexing import sparsemax
 from tfjs_codec.operations.registry import REGISTRY, rule
 from tfjs_codec.operations.values import Value
 from tfjs_codec.tracing.accounting import apply_activation_layer
 from tfjs_codec.tracing.refusal import Refusal
 
-_NAMED: dict[str, Callable[[Builder, Value], Value]] = {
-    "celu": f.celu, "elu": f.elu, "exponential": f.exp, "glu": f.glu, "hard_shrink": f.hard_shrink,
-    "gelu": lambda b, x: f.gelu(b, x, approximate=False),
-    "hard_sigmoid": f.hard_sigmoid, "hard_silu": f.hard_silu, "hard_swish": f.hard_silu,
-    "hard_tanh": f.hard_tanh, "leaky_relu": f.leaky_relu, "linear": f.linear,
-    "log_sigmoid": f.log_sigmoid, "log_softmax": f.log_softmax, "mish": f.mish, "relu": f.relu,
-    "relu6": f.relu6, "selu": f.selu, "sigmoid": f.sigmoid, "silu": f.silu, "swish": f.silu,
-    "soft_shrink": f.soft_shrink, "softmax": f.softmax, "softplus": f.softplus,
-    "softsign": f.softsign, "sparse_plus": f.sparse_plus, "sparse_sigmoid": f.sparse_sigmoid,
-    "sparsemax": sparsemax, "squareplus": f.squareplus, "tanh": f.tanh,
-    "tanh_shrink": f.tanh_shrink,
-}  # fmt: skip
+# What of an activation's result depends on other elements, on the last axis.
+ALONG_AXIS = frozenset(("glu", "log_softmax", "softmax", "sparsemax"))
 
 
 def activate(b: Builder, x: Value, activation: Any) -> Value:
@@ -34,10 +23,12 @@ def activate(b: Builder, x: Value, activation: Any) -> Value:
     if activation is None:
         return x
     if isinstance(activation, str):
-        if activation not in _NAMED:
+        if activation not in ACTIVATIONS:
             raise Refusal(f"the activation '{activation}' is not one of Keras's")
-        return _NAMED[activation](b, x)
-    result = apply_activation_layer(REGISTRY, b, x, activation)
+        options = {"approximate": False} if activation == "gelu" else {}
+        result = REGISTRY.ops[activation].function(b, x, **options)
+    else:
+        result = apply_activation_layer(REGISTRY, b, x, activation)
     assert isinstance(result, Value)
     return result
 

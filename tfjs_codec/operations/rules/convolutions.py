@@ -9,7 +9,7 @@ from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import convolution as c
 from tfjs_codec.operations.registry import rule
-from tfjs_codec.operations.rules.activations import activate
+from tfjs_codec.operations.rules.activations import ALONG_AXIS, activate
 from tfjs_codec.operations.values import Value
 
 
@@ -29,7 +29,7 @@ def _convolve(b: Builder, layer: KerasLayer, x: Value, run: Any) -> Value:
     if layer.config.get("use_bias", True):
         y = a.bias_add(b, y, b.weight(layer, "bias"))
     activation = layer.config.get("activation")
-    along_channels = activation in ("softmax", "log_softmax", "glu", "sparsemax")
+    along_channels = isinstance(activation, str) and activation in ALONG_AXIS
     if first and along_channels:  # Keras works on the last axis, whatever it is
         return activate(b, c.to_channels_first(b, y), activation)
     y = activate(b, y, activation)

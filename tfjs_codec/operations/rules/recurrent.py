@@ -37,13 +37,10 @@ from tfjs_codec.operations.ops.shapes import (
 )
 from tfjs_codec.operations.ops.slicing import flip, getitem, split, unstack
 from tfjs_codec.operations.registry import rule
-from tfjs_codec.operations.rules.activations import activate
+from tfjs_codec.operations.rules.activations import ALONG_AXIS, activate
 from tfjs_codec.operations.scan import Scanned, scan
 from tfjs_codec.operations.values import Value
 from tfjs_codec.tracing.refusal import Refusal
-
-# Activations of which several gates side by side can be computed at once.
-_ALONG_AXIS = frozenset(("glu", "log_softmax", "softmax", "sparsemax"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +134,7 @@ def _recurrent_kernels(b: Builder, layer: KerasLayer) -> list[Value]:
 
 def _activate_gates(b: Builder, x: Value, activation: Any, count: int) -> list[Value]:
     """Return *count* gates side by side, each through *activation*."""
-    if isinstance(activation, str) and activation not in _ALONG_AXIS:
+    if isinstance(activation, str) and activation not in ALONG_AXIS:
         y = activate(b, x, activation)
         return split(b, y, count, -1) if count > 1 else [y]
     parts = split(b, x, count, -1) if count > 1 else [x]
