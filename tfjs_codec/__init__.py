@@ -2,9 +2,9 @@
 
 ``convert`` writes a Keras model as a tfjs Layers model and back, ``save_keras_model`` does so with
 a live model, ``load`` reads weights into numpy, ``save`` writes what was loaded, ``inspect`` says
-what a file holds, ``diff`` compares two, ``verify`` checks what was written, ``register_rule``
-teaches custom layers. Everything public is here; importing this imports nothing else until it is
-used.
+what a file holds, ``diff`` compares two, ``verify`` checks what was written, ``bundle`` writes a
+small tfjs for one model, ``register_rule`` teaches custom layers. Everything public is here;
+importing this imports nothing else until it is used.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tfjs_codec import errors
     from tfjs_codec.api import (
         LoadedModel,
+        bundle,
         convert,
         diff,
         inspect,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         to_files,
         verify,
     )
+    from tfjs_codec.bundling.bundle import Bundle
     from tfjs_codec.comparison.diff import Diff
     from tfjs_codec.errors import Problem
     from tfjs_codec.inspection.inspection import Inspection
@@ -42,8 +44,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": ("LoadedModel", "convert", "diff", "inspect", "load", "plan",
+    "api": ("LoadedModel", "bundle", "convert", "diff", "inspect", "load", "plan",
             "preview_html", "save", "save_keras_model", "to_files", "verify"),
+    "bundling.bundle": ("Bundle",),
     "comparison.diff": ("Diff",),
     "errors": ("Problem",),
     "inspection.inspection": ("Inspection",),
@@ -59,6 +62,7 @@ _HOMES = {
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
+    "Bundle",
     "ConvertOptions",
     "Diff",
     "Inspection",
@@ -71,6 +75,7 @@ __all__ = [
     "Tensor",
     "Verification",
     "__version__",
+    "bundle",
     "convert",
     "diff",
     "errors",

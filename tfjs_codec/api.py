@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace as change
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Unpack
 
+    from tfjs_codec.bundling.bundle import Backend, Bundle
     from tfjs_codec.comparison.diff import Diff
     from tfjs_codec.inspection.inspection import Inspection
     from tfjs_codec.ir.json_types import JsonObject
     from tfjs_codec.ir.loaded import Loaded
     from tfjs_codec.ir.tensors import LazyTensor
+    from tfjs_codec.limits import Limits
     from tfjs_codec.prediction.predictor import Inputs, Outputs, Predictor
     from tfjs_codec.readers.live_keras import LiveModel
     from tfjs_codec.report import Report
@@ -504,3 +506,49 @@ def verify(
         chosen = change(chosen, allow_approximate=True)
     sampling = Sampling(samples, seed, tolerance) if samples > 0 else None
     return check(web, against, chosen.begin(), replace or {}, predicting, sampling, progress)
+
+
+def bundle(
+    web: Path,
+    destination: Path = "custom_tfjs",
+    *,
+    backends: Sequence[Backend] = ("webgl",),
+    also: Sequence[str] = (),
+    inputs: Path | None = None,
+    node_modules: Path | None = None,
+    force: bool = False,
+    limits: Limits | None = None,
+) -> Bundle:
+    """Write what a bundler makes a small tfjs of: with just the kernels that one model needs.
+
+    The model is run once in Node, to see what it needs, and again with nothing else, which must
+    predict the same. Without Node the kernels of a graph model are those that its operations may
+    run by our table; ``notes`` say so.
+
+    Args:
+        web: The directory of a tfjs model, Layers or graph, or its ``model.json``.
+        destination: The directory to create, or to replace if it holds a bundle. It gets the
+            files of the official ``tfjs-custom-module``, an entry, and the script that builds
+            ``tf.min.js`` and ``tf.min.mjs`` with esbuild.
+        backends: For which backends: ``webgl``, ``wasm``, ``cpu``.
+        also: Functions that the page calls itself, by their names in ``tf``: ``argMax``,
+            ``image.resizeBilinear``, ``browser.fromPixels``.
+        inputs: A ``.npz`` file as for :func:`verify`, whose inputs the model is run with; else
+            they are made up.
+        node_modules: The directory from which ``@tensorflow/tfjs`` is looked for.
+        force: Write into a directory that holds other things.
+        limits: Caps on what the model may ask for.
+
+    Raises:
+        UsageError: *web* is no tfjs model; tfjs has no such function or backend; Node is missing,
+            and the model has layers.
+        UnsupportedModelError: A backend lacks a kernel; ``problems`` lists them.
+        VerificationError: tfjs cannot run the model.
+        OutputError: Writing failed; *destination* is as it was.
+    """
+    from tfjs_codec.bundling.bundle import bundle as write
+    from tfjs_codec.limits import DEFAULT_LIMITS
+    from tfjs_codec.verification.node import Predicting
+
+    options = ConvertOptions(force=force, limits=limits or DEFAULT_LIMITS).begin()
+    return write(web, destination, backends, also, Predicting(inputs, node_modules), options)

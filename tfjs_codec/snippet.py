@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from html import escape
+from math import prod
 from typing import NamedTuple
 
 from tfjs_codec.errors import UsageError
@@ -107,7 +108,7 @@ def _page(how: Interface, model: str) -> str:
     given = "inputs.length > 1 ? inputs : inputs[0]"
     run = run.replace("(inputs)", f"({given})")
     named = f"\n  const labels = {_js(list(labels))};" if labels else ""
-    best = " + `\\nbest: ${labels[tf.tidy(() => t.flatten().argMax().dataSync()[0])]}`"
+    best = " + `\\nbest: ${labels[t.dataSync().indexOf(Math.max(...t.dataSync()))]}`"
     title = escape(model.rpartition("/")[0] or "A TensorFlow.js model")
     return f"""<!doctype html>
 {PAGE_MARK}
@@ -137,7 +138,7 @@ def _tensor(one: ModelInput) -> str:
         for axis, size in enumerate(one.shape)
     ]
     if one.dtype == "string":
-        return f"tf.fill({sizes}, '', 'string')"
+        return f"tf.tensor(Array({prod(sizes)}).fill(''), {sizes}, 'string')"
     return f"tf.zeros({sizes}, {_js(one.dtype)})"
 
 

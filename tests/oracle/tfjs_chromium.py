@@ -40,9 +40,6 @@ SCRIPTS = {
     "/tf.min.js": _PACKAGES / "tfjs/dist/tf.min.js",
     "/tf-backend-webgpu.min.js": _PACKAGES / "tfjs-backend-webgpu/dist/tf-backend-webgpu.min.js",
 }
-_BLANK = "<!doctype html><title>a page</title>" + "".join(
-    f"<script src={name}></script>" for name in SCRIPTS
-)
 # Graph models get inputs and outputs by the keys of their signature, Layers models get lists.
 _PREDICT = """async ({url, backend, inputs, outputs, shaders}) => {
   const arrays = {float32: Float32Array, int32: Int32Array, bool: Uint8Array};
@@ -65,8 +62,9 @@ _PREDICT = """async ({url, backend, inputs, outputs, shaders}) => {
   let stage = 'load', model;
   tf.engine().startScope();
   try {
-    tf.env().set('WEBGPU_CPU_FORWARD', !shaders);
-    tf.env().set('WEBGL_CPU_FORWARD', !shaders);
+    if (backend.startsWith('webg')) {
+      tf.env().set(`${backend.toUpperCase()}_CPU_FORWARD`, !shaders);
+    }
     if (!await tf.setBackend(backend)) throw new Error(`no backend ${backend}`);
     const graph = Array.isArray(outputs);
     model = await (graph ? tf.loadGraphModel : tf.loadLayersModel)(url);
@@ -98,13 +96,20 @@ _MOST_MODELS = 100  # of one page, whose GPU resources grow
 
 
 class Site(http.server.ThreadingHTTPServer):
-    """A site with an empty page that has tfjs, and with the files of models."""
+    """A site with an empty page that has tfjs, and with the files of models.
+
+    *scripts* are the files of tfjs by their paths in URLs.
+    """
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, scripts: Mapping[str, Path] = SCRIPTS) -> None:
         super().__init__(("127.0.0.1", 0), _Files)
         self._folders: list[Path] = []
+        self._scripts = scripts
+        listed = (name for name in scripts if name.endswith(".js"))
+        tags = "".join(f"<script src={name}></script>" for name in listed)
+        self.page = f"<!doctype html><title>a page</title>{tags}".encode()
         self.address = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -115,8 +120,8 @@ class Site(http.server.ThreadingHTTPServer):
 
     def file(self, path: str) -> Path | None:
         """Return the file behind *path* of a URL."""
-        if path in SCRIPTS:
-            return SCRIPTS[path]
+        if path in self._scripts:
+            return self._scripts[path]
         _, kind, number, *rest = [*unquote(path).split("/"), "", ""]
         file = self._folders[int(number)].joinpath(*rest[:1]) if kind == "models" else None
         return file if file is not None and file.is_file() else None
@@ -127,7 +132,7 @@ class _Files(http.server.BaseHTTPRequestHandler):
         """Answer with a file."""
         assert isinstance(self.server, Site)
         file = self.server.file(self.path)
-        text = _BLANK.encode() if self.path == "/" else file and file.read_bytes()
+        text = self.server.page if self.path == "/" else file and file.read_bytes()
         self.send_response(404 if text is None else 200)
         script = self.path.endswith(".js")
         self.send_header("Content-Type", "text/javascript" if script else "text/html")
@@ -142,14 +147,16 @@ class _Files(http.server.BaseHTTPRequestHandler):
 class TfjsChromium:
     """A Chromium that serves predictions until closed, with a new page after a crash.
 
+    *scripts* are the files of tfjs by their paths in URLs.
+
     Attributes:
         shaders: Whether small tensors are computed by shaders, too, as large ones are.
     """
 
-    def __init__(self, playwright: Playwright) -> None:
+    def __init__(self, playwright: Playwright, scripts: Mapping[str, Path] = SCRIPTS) -> None:
         self.shaders = False
         self._playwright = playwright
-        self._site = Site()
+        self._site = Site(scripts)
         self._browsers: dict[str, Browser] = {}
         self._pages: dict[str, Page] = {}
         self._served = 0
@@ -184,6 +191,10 @@ class TfjsChromium:
         """
         fed = {key: encode(value) for key, value in inputs.items()}
         return self._predict(model_dir, backend, inputs=fed, outputs=list(outputs))
+
+    def evaluate(self, script: str) -> Any:
+        """Return what *script*, a function in JavaScript, returns on a page with webgl."""
+        return self._page("webgl").evaluate(script)
 
     def _predict(self, model_dir: str | Path, backend: str, **request: Any) -> list[np.ndarray]:
         request |= {"url": f"{self._site.add(Path(model_dir))}/model.json", "backend": backend}

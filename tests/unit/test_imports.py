@@ -30,7 +30,7 @@ ORDER = (
     "conversion",
     "inspection comparison prediction",
     "verification",
-    "preview",
+    "bundling preview",
     "api",
     "cli",
     "__main__ compat",

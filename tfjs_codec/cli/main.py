@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from tfjs_codec import __version__
 from tfjs_codec.cli import (
+    bundle,
     convert,
     diff,
     inspect,
@@ -32,6 +33,7 @@ _COMMANDS: tuple[Command, ...] = (
     predict,
     preview,
     snippet,
+    bundle,
     supported,
 )
 _COLLECT_AFTER = 200_000  # new objects; a model of ordinary size makes fewer

@@ -296,7 +296,12 @@ class StagedFile:
 
 
 def check_destination(
-    destination: Path, owned: Owned, *, force: bool, names: Collection[str] = ()
+    destination: Path,
+    owned: Owned,
+    *,
+    force: bool,
+    names: Collection[str] = (),
+    noun: str = "tfjs model",
 ) -> Path:
     """Return the real path of *destination* if it may become a model directory.
 
@@ -321,7 +326,7 @@ def check_destination(
     old = owned(destination)
     if visible and old is None and not force:
         raise UsageError(
-            "is not empty and holds no tfjs model",
+            f"is not empty and holds no {noun}",
             path=destination,
             hint="Name another directory, or pass --force (force=True) to write into it.",
         )
@@ -331,7 +336,9 @@ def check_destination(
 
 
 @contextmanager
-def staged(destination: Path, owned: Owned, *, force: bool = False) -> Iterator[Stage]:
+def staged(
+    destination: Path, owned: Owned, *, force: bool = False, noun: str = "tfjs model"
+) -> Iterator[Stage]:
     """Give a :class:`Stage`; publish it at *destination* when the block ends without exception.
 
     Args:
@@ -340,12 +347,13 @@ def staged(destination: Path, owned: Owned, *, force: bool = False) -> Iterator[
         owned: Tells which files of a directory are a model's, ``model.json`` among them;
             None if there is no model.
         force: Write into a directory that holds no model but other things.
+        noun: What a model is called, if it is something else.
 
     Raises:
         UsageError: *destination* must not be replaced.
         OutputError: Writing failed; *destination* is as it was.
     """
-    destination = check_destination(destination, owned, force=force)
+    destination = check_destination(destination, owned, force=force, noun=noun)
 
     def finish(path: Path) -> None:
         publish(path, destination, owned, force=force)

@@ -1,4 +1,4 @@
-"""Predicts with real TensorFlow.js, if Node and tfjs are there: ``verify --node``."""
+"""Predicts with real TensorFlow.js, if Node and tfjs are there: ``verify --node``, ``bundle``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tfjs_codec.errors import UsageError, quote
+from tfjs_codec.errors import UsageError, VerificationError, quote
 from tfjs_codec.verification.outputs import compare_outputs
 
 _SCRIPT = Path(__file__).with_name("predict.mjs")
@@ -55,12 +55,7 @@ def check(
         UsageError: Node or tfjs is missing, or the recorded file is not as described.
     """
     recorded = None if how.inputs is None else _read_recorded(how.inputs, signature)
-    request = {
-        "model": str((web / "model.json" if web.is_dir() else web).resolve()),
-        "modules": str(Path(how.modules or ".").resolve()),
-        "inputs": recorded and [_encode(value) for value in recorded[0].values()],
-        "keys": recorded and _keys(recorded[0]),
-    }
+    request = _request(web / "model.json" if web.is_dir() else web, recorded, how)
     reply = _ask(request)
     if reply.get("stage") == "find":
         raise UsageError(
@@ -81,6 +76,62 @@ def check(
     found = compare_outputs(dict(zip(wanted, outputs, strict=True)), wanted, how.tolerance)
     failures += [f"{failure}, as recorded" for failure in found.failures]
     checks.append(f"predictions differ from the recorded ones by at most {found.largest:.3g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What tfjs used to load a model and to predict with it, and nothing else is needed for that.
+
+    Attributes:
+        version: The version of tfjs.
+        backend: The backend it ran on.
+        kernels: The kernels it ran.
+        classes: The classes it looked up by name.
+    """
+
+    version: str
+    backend: str
+    kernels: frozenset[str]
+    classes: frozenset[str]
+
+
+def trace(index: Path, signature: Any, how: Predicting) -> Trace | str:
+    """Predict with the model of *index*, and again with nothing but what that used.
+
+    Which kernels are asked for does not depend on the backend: wasm is used, or cpu where wasm
+    lacks one. Returns why it cannot be run if Node or tfjs is missing.
+
+    Raises:
+        VerificationError: tfjs cannot run the model, or predicts something else the second time.
+    """
+    recorded = None if how.inputs is None else _read_recorded(how.inputs, signature)
+    request = {**_request(index, recorded, how), "trace": ["wasm", "cpu"]}
+    try:
+        reply = _ask(request)
+    except UsageError as error:
+        return error.what
+    if reply.get("stage") == "find":
+        return f"@tensorflow/tfjs was not found from {request['modules']}"
+    if "error" in reply:
+        raise VerificationError(
+            f"tfjs fails to {reply['stage']} the model: {quote(reply['error'])}", path=index
+        )
+    if not reply["proved"]:
+        raise VerificationError("tfjs predicts something else with these kernels", path=index)
+    return Trace(
+        reply["version"], reply["backend"], frozenset(reply["kernels"]), frozenset(reply["classes"])
+    )
+
+
+def _request(
+    index: Path, recorded: tuple[dict[str, Array], dict[str, Array]] | None, how: Predicting
+) -> dict[str, Any]:
+    return {
+        "model": str(index.resolve()),
+        "modules": str(Path(how.modules or ".").resolve()),
+        "inputs": recorded and [_encode(value) for value in recorded[0].values()],
+        "keys": recorded and _keys(recorded[0]),
+    }
 
 
 def _ask(request: dict[str, Any]) -> dict[str, Any]:
