@@ -63,10 +63,14 @@ GRAPHS = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("through", ["tfjs", "itself"])
 @pytest.mark.parametrize("name", GRAPHS)
-def test_graph_models_of_tfjs_go_back_to_tensorflow(name, runs, tmp_path):
-    web = graph_fixtures.convert(name, tmp_path)
-    tfjs_codec.convert(web, tmp_path / "saved", to="savedmodel")
+def test_graphs_go_back_to_tensorflow(name, through, runs, tmp_path):
+    if through == "tfjs":
+        source, reading = graph_fixtures.convert(name, tmp_path), {}
+    else:
+        source, reading = graph_fixtures.source(name, tmp_path)
+    tfjs_codec.convert(source, tmp_path / "saved", to="savedmodel", **reading)
     for number, (given, expected) in enumerate(graph_fixtures.runs(name)):
         io = tmp_path / f"{number}.npz"
         arrays = {f"in.{key}": array for key, array in given.items()}

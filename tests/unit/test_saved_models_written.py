@@ -19,6 +19,7 @@ from tfjs_codec.files.saved_model import open_saved_model, signatures
 from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, open_bundle
 from tfjs_codec.pb import messages
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 FILES = [
     ("activations", "keras-3.15.keras"), ("attention", "tf_keras-2.19.h5"),
     ("bidirectional", "keras-3.15.keras"), ("dict_input_output", "keras-3.15.keras"),
@@ -67,9 +68,69 @@ def test_graph_models_of_tfjs(name, tmp_path):
             np.testing.assert_allclose(value, expected[key], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", [*GRAPHS, "graph_v1_variables", "graph_integers"])
+def test_graphs_of_tensorflow(name, tmp_path):
+    source, reading = graph_fixtures.source(name, tmp_path)
+    saved, report = written(source, tmp_path, **reading)
+    assert not any("use their names in tfjs" in warning for warning in report.warnings)
+    for given, expected in graph_fixtures.runs(name):
+        with tfjs_codec.load(source, **reading) as model:
+            before = model.predict(given)
+        with tfjs_codec.load(saved) as model:
+            found = model.predict(given)
+        named = found if isinstance(found, dict) else dict.fromkeys(expected, found)
+        assert named.keys() == expected.keys()
+        for key, value in named.items():
+            np.testing.assert_allclose(value, expected[key], atol=1e-5, rtol=1e-5)
+            old = before[key] if isinstance(before, dict) else before
+            assert value.dtype == old.dtype
+
+
+def test_inputs_with_default_values_must_be_given(tmp_path):
+    source, reading = graph_fixtures.source("graph_frozen", tmp_path)
+    saved, report = written(source, tmp_path, **reading)
+    assert report.warnings == ("input 'scale' has a default value; a signature must be given it",)
+    ((given, expected),) = graph_fixtures.runs("graph_frozen")
+    with tfjs_codec.load(saved) as model:
+        found = model.predict({**given, "scale": np.float32(2)})
+    assert found.keys() == expected.keys()
+    for key, value in found.items():
+        np.testing.assert_allclose(value, expected[key], atol=1e-5, rtol=1e-5)
+
+
+def test_variables_of_a_graph_stay_variables(tmp_path):
+    source = FIXTURES / "savedmodel_tf2.19_module" / "model"
+    saved, report = written(source, tmp_path)
+    assert report.weights > 0
+    values = [sorted(array.tolist() for array in load_all(path)) for path in (source, saved)]
+    assert [one for one in values[1] if one not in values[0]] == []
+
+
+def load_all(path: Path) -> list[np.ndarray]:
+    with tfjs_codec.load(path) as model:
+        return [np.ravel(array) for array in model.weights.values()]
+
+
+def test_layers_that_cannot_be_written_leave_the_signature(tmp_path):
+    """A layer of the user's own, which only the traced functions of the file know."""
+    source = FIXTURES / "savedmodel_tf2.19_subclassed" / "model"
+    saved, _ = written(source, tmp_path)
+    (before,), (after,) = (signatures(open_saved_model(path)) for path in (source, saved))
+    assert [spec.dtype for spec in before.inputs] == [spec.dtype for spec in after.inputs]
+    given = np.ones([2, *(before.inputs[0].shape or ())[1:]], np.float32)
+    for one, other in zip(predict(source, given), predict(saved, given), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_options_for_layers_mean_nothing_for_a_graph(tmp_path):
+    source, reading = graph_fixtures.source("graph_frozen", tmp_path)
+    with pytest.raises(UsageError, match="rename has no effect on a SavedModel without layers"):
+        written(source, tmp_path, rename={"a": "b"}, **reading)
+
+
 def test_masks_are_those_of_tfjs(tmp_path):
     """Tfjs and Keras 2 hand masks on differently."""
-    web = Path(__file__).parents[2] / "fixtures" / "tfjs_trained" / "masked"
+    web = FIXTURES / "tfjs_trained" / "masked"
     recorded = json.loads((web / "io.json").read_text())
     given, expected = (
         [np.array(one["values"], one["dtype"]).reshape(one["shape"]) for one in recorded[role]]

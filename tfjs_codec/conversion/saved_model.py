@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from tfjs_codec.conversion.destinations import Files, publish
-from tfjs_codec.conversion.expression import express_keras
+from tfjs_codec.conversion.expression import express_keras, trace_graph
 from tfjs_codec.conversion.job import KERAS_GRAPH, Job
 from tfjs_codec.conversion.replacements import rename_layers, replace_layers
 from tfjs_codec.errors import UnsupportedModelError, quote
 from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.graph.keep_variables import keep_variables
-from tfjs_codec.graph.tensorflow import restore
+from tfjs_codec.graph.passes import settle
+from tfjs_codec.graph.tensorflow import enter_loops, restore
 from tfjs_codec.ir.loaded import (
     KerasModel,
     Loaded,
@@ -28,6 +29,7 @@ from tfjs_codec.ir.references import refs_in
 from tfjs_codec.keras.variables import graph_slots
 from tfjs_codec.operations.target import trace
 from tfjs_codec.pb import messages
+from tfjs_codec.readers.signatures import warn_of_order
 from tfjs_codec.report import Report
 from tfjs_codec.writers import saved_model
 from tfjs_codec.writers.keras_config import Writer
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from tfjs_codec.options import ConvertOptions
     from tfjs_codec.writers.saved_model import Plan
 
+_SIZES = ("shard_size_bytes",)
 _SAID = 3  # problems that a warning repeats
 _LARGEST = 3.4e38  # of float32
 _KERAS_2 = "2.15.0"  # the last version, and tf_keras
@@ -53,22 +56,16 @@ _CONSTANTS = "_constants"  # the attribute of the root that holds variables that
 
 def write_saved_model(job: Job, model: Loaded) -> Report:
     """Write the signature of *model* and, if tf_keras has the same layers, these."""
-    heeded = () if isinstance(model, TfjsGraph) else KERAS_GRAPH
-    job.check_heeded("a SavedModel", *heeded, "shard_size_bytes")
     match model:
         case TfjsGraph():
+            job.check_heeded("a SavedModel", *_SIZES)
             graph = _name_outputs(parse(model), model)
-            planned = _plan_graph(graph, job.options)
-            optional = tuple(
-                f"input {quote(key)} has a default value in tfjs; a signature must be given it"
-                for key, tensor in graph.inputs.items()
-                if graph.nodes[tensor.ref.node].op == "PlaceholderWithDefault"
-            )
-            report = Report(model.path, "", model.format, warnings=optional)
+            planned = _plan_graph(restore(graph), job.options)
+            report = Report(model.path, "", model.format, warnings=_optional(graph))
         case KerasModel() | TfjsLayers():
             planned, report = _plan_model(model, job)
         case TensorFlowGraph():
-            planned, report = _plan_model(model.layers(), job)
+            planned, report = _plan_tensorflow(model, job)
         case Weights():
             raise UnsupportedModelError("weights without an architecture", path=model.path)
 
@@ -77,6 +74,51 @@ def write_saved_model(job: Job, model: Loaded) -> Report:
 
     report = publish(job, report, planned.files, write, saved_model.saved_model_files)
     return replace(report, weights=planned.weights)
+
+
+def _plan_tensorflow(model: TensorFlowGraph, job: Job) -> tuple[Plan, Report]:
+    """Plan the SavedModel of the layers of *model*, or of its graph if it has none to be written.
+
+    Raises:
+        UnsupportedModelError: It has neither.
+        UsageError: As for :func:`trace_graph`.
+    """
+    warnings: tuple[str, ...] = ()
+    if not job.options.signature_name:
+        try:
+            layers = model.layers()
+        except UnsupportedModelError:
+            layers = None
+        try:
+            if layers is not None:
+                return _plan_model(layers, job)
+        except UnsupportedModelError as error:
+            warnings = (_without_layers(error),)
+    job.check_heeded("a SavedModel without layers", *_SIZES, "signature_name")
+    read = trace_graph(model, job)
+    graph = settle(read, job.options.limits)
+    variables = set(map(id, read.variables.values()))
+    weights = {
+        name for name, node in graph.nodes.items()
+        if node.op == "Const" and id(node.value) in variables
+    }  # fmt: skip
+    unordered = warn_of_order(graph.inputs, graph.outputs)  # a signature has names only
+    warnings += (*_optional(graph), *(one for one in graph.warnings if one not in unordered))
+    report = Report(model.path, "", model.format, warnings=warnings)
+    return _plan_graph(enter_loops(graph), job.options, weights), report
+
+
+def _optional(graph: Graph) -> tuple[str, ...]:
+    return tuple(
+        f"input {quote(key)} has a default value; a signature must be given it"
+        for key, tensor in graph.inputs.items()
+        if graph.nodes[tensor.ref.node].op == "PlaceholderWithDefault"
+    )
+
+
+def _without_layers(error: UnsupportedModelError) -> str:
+    reasons = "; ".join([error.what, *map(str, error.problems[:_SAID])])
+    return f"without Keras layers, so that it can be run but not trained: {reasons}"
 
 
 def _name_outputs(graph: Graph, model: TfjsGraph) -> Graph:
@@ -96,6 +138,7 @@ def _plan_model(model: KerasModel | TfjsLayers, job: Job) -> tuple[Plan, Report]
     Raises:
         UnsupportedModelError: TensorFlow's operations cannot express it.
     """
+    job.check_heeded("a SavedModel", *KERAS_GRAPH, *_SIZES)
     if isinstance(model, TfjsLayers):  # whose masks are those of tfjs
         keras, report = express_keras(model, job)
     else:
@@ -108,17 +151,15 @@ def _plan_model(model: KerasModel | TfjsLayers, job: Job) -> tuple[Plan, Report]
         traced = traced._replace(graph=replace(traced.graph, outputs=outputs))
     said = dict.fromkeys((*report.warnings, *traced.graph.warnings))
     report = replace(report, warnings=tuple(said))
-    found = _as_keras_2(keras, traced, job.options)
     try:
+        found = _as_keras_2(keras, traced, job.options)
         if found is None:
             found, lowered = _as_layers(model, job)
             said = dict.fromkeys((*lowered.warnings, *traced.graph.warnings))
             report = replace(lowered, warnings=tuple(said))
         objects, metadata, numbers = found
     except UnsupportedModelError as error:
-        reasons = "; ".join([error.what, *map(str, error.problems[:_SAID])])
-        warning = f"without Keras layers, so that it can be run but not trained: {reasons}"
-        report = replace(report, warnings=(warning, *report.warnings))
+        report = replace(report, warnings=(_without_layers(error), *report.warnings))
         objects, metadata = Objects(), None
         numbers = _add_weights(objects, keras, traced)
     graph = keep_variables(restore(traced.graph), traced.weights)
@@ -211,9 +252,12 @@ def _check_scales(keras: KerasModel) -> None:
                     )  # fmt: skip
 
 
-def _plan_graph(graph: Graph, options: ConvertOptions) -> Plan:
-    """Plan the SavedModel of *graph*, which was read from a tfjs graph model."""
-    graph = keep_variables(restore(graph))
+def _plan_graph(graph: Graph, options: ConvertOptions, weights: Collection[str] = ()) -> Plan:
+    """Plan the SavedModel of *graph*, of TensorFlow's operations, which has no layers.
+
+    Its Consts *weights*, and all large ones, become variables.
+    """
+    graph = keep_variables(graph, weights)
     objects = Objects()
     captured = _capture(graph, objects, {})
     objects.listed(0, "variables", captured.values())

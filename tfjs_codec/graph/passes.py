@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfjs_codec.errors import NONSENSE, CorruptFileError, TfjsCodecError
+from tfjs_codec.errors import NONSENSE, CorruptFileError, TfjsCodecError, UnsupportedModelError
 from tfjs_codec.graph.check import check
 from tfjs_codec.graph.emptiness import guard_reductions, warn_of_emptiness
 from tfjs_codec.graph.importing.control_v1 import gate_merges
@@ -76,6 +76,24 @@ def run(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
         CorruptFileError, LimitExceededError: The graph makes no sense, or grows without end.
     """
     return _apply(PASSES, graph, limits)
+
+
+def settle(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
+    """Return *graph*, as it was read, without functions, variables and assets.
+
+    Its operations stay TensorFlow's.
+
+    Raises:
+        UnsupportedModelError: Some variables or tables have no values in the file.
+        CorruptFileError, LimitExceededError: The graph makes no sense, or grows without end.
+    """
+    graph = _apply(_IMPORTING, graph, limits)
+    if graph.problems:
+        raise UnsupportedModelError(
+            "this graph has no values for all that it computes with", path=graph.path,
+            problems=graph.problems,
+        )  # fmt: skip
+    return graph
 
 
 def simplify(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:

@@ -38,7 +38,7 @@ def restore(graph: Graph) -> Graph:
         UnsupportedModelError: An activation is fused that is not known.
         CorruptFileError: Its loops make no sense.
     """
-    return _enter(_complete(_split(graph)))
+    return enter_loops(_complete(_split(graph)))
 
 
 def _split(graph: Graph) -> Graph:
@@ -190,7 +190,7 @@ def _by_argument(
 # ------------------------------------------------------------------------------------- loops
 
 
-def _enter(graph: Graph) -> Graph:
+def enter_loops(graph: Graph) -> Graph:
     """Return *graph* with an Enter for each value from outside that a loop uses."""
     if not any(node.op == "Enter" for node in graph.nodes.values()):
         return graph

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from tfjs_codec.errors import UnsupportedModelError, quote
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import as_float32
@@ -40,6 +41,9 @@ def add_model(
     Returns:
         The objects, the ``keras_metadata.pb``, and the numbers of the variables by the identity of
         their tensors.
+
+    Raises:
+        UnsupportedModelError: Keras cannot build a layer, whose inputs have no known size.
     """
     adding = _Adding(shapes, configs, Objects(_identifier(graph)))
     adding.model(graph, 0, "root", "")
@@ -97,6 +101,10 @@ class _Adding:
             "config": self._configs.layer(layer)["config"],
         }  # fmt: skip
         shape = self._shapes.get(f"{place}{layer.name}")
+        if shape == (None, None) and layer.weights and kind != "Embedding":
+            raise UnsupportedModelError(
+                f"no file says how many features layer {quote(layer.name)} is called on"
+            )
         if shape is not None:
             described["build_input_shape"] = _shape(shape)
         self._describe(number, path, identifier, described)
