@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tfjs_codec import errors
     from tfjs_codec.api import (
         LoadedModel,
+        batch,
         bundle,
         convert,
         diff,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         to_files,
         verify,
     )
+    from tfjs_codec.batches.batch import Batch, BatchResult
     from tfjs_codec.bundling.bundle import Bundle
     from tfjs_codec.comparison.diff import Diff
     from tfjs_codec.errors import Problem
@@ -44,8 +46,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": ("LoadedModel", "bundle", "convert", "diff", "inspect", "load", "plan",
+    "api": ("LoadedModel", "batch", "bundle", "convert", "diff", "inspect", "load", "plan",
             "preview_html", "save", "save_keras_model", "to_files", "verify"),
+    "batches.batch": ("Batch", "BatchResult"),
     "bundling.bundle": ("Bundle",),
     "comparison.diff": ("Diff",),
     "errors": ("Problem",),
@@ -62,6 +65,8 @@ _HOMES = {
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
+    "Batch",
+    "BatchResult",
     "Bundle",
     "ConvertOptions",
     "Diff",
@@ -75,6 +80,7 @@ __all__ = [
     "Tensor",
     "Verification",
     "__version__",
+    "batch",
     "bundle",
     "convert",
     "diff",

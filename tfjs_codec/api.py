@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace as change
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -19,14 +19,17 @@ from tfjs_codec.options import (
 from tfjs_codec.view import TensorView
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import numpy as np
     from numpy.typing import NDArray
     from typing_extensions import Unpack
 
+    from tfjs_codec.batches.batch import Batch
     from tfjs_codec.bundling.bundle import Backend, Bundle
     from tfjs_codec.comparison.diff import Diff
     from tfjs_codec.inspection.inspection import Inspection
-    from tfjs_codec.ir.json_types import JsonObject
+    from tfjs_codec.ir.json_types import Json, JsonObject
     from tfjs_codec.ir.loaded import Loaded
     from tfjs_codec.ir.tensors import LazyTensor
     from tfjs_codec.limits import Limits
@@ -552,3 +555,82 @@ def bundle(
 
     options = ConvertOptions(force=force, limits=limits or DEFAULT_LIMITS).begin()
     return write(web, destination, backends, also, Predicting(inputs, node_modules), options)
+
+
+def batch(
+    models: Iterable[Path | Mapping[str, Json]],
+    out: Path,
+    *,
+    executor: Executor | None = None,
+    jobs: int | None = None,
+    dask: str | None = None,
+    journal: Path | None = None,
+    results: Path | None = None,
+    rules: Sequence[Path] = (),
+    replace: Mapping[str, Path] | None = None,
+    sandbox: bool = False,
+    progress: Progress | None = None,
+    **choices: Unpack[ConvertChoices],
+) -> Batch:
+    """Convert many models; what was done before, with the same options, is not done again.
+
+    One that fails does not stop the others. Each is published at once, so a killed batch leaves
+    none half written, and goes on where it was when it is started again.
+
+    Args:
+        models: Paths, URLs, patterns of them (``*``, ``?``, ``**``), manifests (``.jsonl``,
+            ``.ndjson``, ``.csv``), or rows of a manifest: mappings with a ``source``, perhaps a
+            ``name``, ``replace``, and options.
+        out: The directory, or its URL, in which each gets a place of its name.
+        executor: Runs the conversions: any ``concurrent.futures.Executor`` whose workers have this
+            package, and reach the files.
+        jobs: How many processes of this machine run them otherwise; as many as processors by
+            default. They are spawned: a script needs ``if __name__ == "__main__":``.
+        dask: The address of the scheduler of a Dask cluster that runs them (extra ``dask``).
+        journal: The file of what is done, by default ``tfjs_codec-batch.jsonl`` in *out*, or here
+            if that is a URL.
+        results: A file that gets a line of JSON for each model as soon as it is done.
+        rules: Python files that register rules, on each worker.
+        replace: Models in the place of layers, as for :func:`convert`, of all models.
+        sandbox: As for :func:`convert`, for each model.
+        progress: Called with the number of models done and to do.
+        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions` for all; a row of a
+            manifest overrides them.
+
+    Raises:
+        UsageError: A manifest or option makes no sense, two models would go to the same place,
+            another batch uses the journal.
+        RemoteError: No scheduler answers.
+        OutputError: The journal cannot be written.
+    """
+    from dataclasses import asdict
+
+    from tfjs_codec.batches import engines
+    from tfjs_codec.batches.batch import run_batch
+    from tfjs_codec.batches.manifest import list_items
+    from tfjs_codec.errors import UsageError
+    from tfjs_codec.limits import DEFAULT_LIMITS
+
+    if sum(given is not None for given in (executor, jobs, dask)) > 1:
+        raise UsageError("executor, jobs and dask exclude each other")
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs must be at least 1, not {jobs}")
+    limits = asdict(choose(None, choices).limits)
+    common = {name: value for name, value in choices.items() if name != "limits"}
+    if replace:
+        common["replace"] = {layer: os.fspath(file) for layer, file in replace.items()}
+
+    def start() -> engines.Engine:
+        if executor is not None:
+            return engines.ExecutorEngine(executor)
+        if dask is not None:
+            return engines.DaskEngine(dask)
+        return engines.LocalEngine(jobs or engines.count_processors())
+
+    changed = {name: cap for name, cap in limits.items() if cap != getattr(DEFAULT_LIMITS, name)}
+    listed = [models] if isinstance(models, str | os.PathLike) else models
+    return run_batch(
+        list_items(listed, common), os.fspath(out), start,
+        rules=[os.fspath(rule) for rule in rules], limits=changed, sandbox=sandbox,
+        journal=journal, results=results, progress=progress,
+    )  # fmt: skip

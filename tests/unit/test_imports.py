@@ -28,7 +28,7 @@ ORDER = (
     "layers operations back graph writers",
     "quantization report sandbox supported snippet",
     "conversion",
-    "inspection comparison prediction",
+    "inspection comparison prediction batches",
     "verification",
     "bundling preview",
     "api",
@@ -37,10 +37,12 @@ ORDER = (
 )
 LAYERS = {part: number for number, line in enumerate(ORDER) for part in line.split()}
 ONLY_IN = {
-    "h5py": "files/", "fsspec": "files/remote.py", "google": "pb/", "tensorflow": "-", "keras": "-",
+    "h5py": "files/", "fsspec": "files/remote.py",
+    "distributed": "batches/engines.py", "google": "pb/", "tensorflow": "-", "keras": "-",
     "tempfile": ("files/tarball.py", "compat/tensorflowjs/converters/keras_tfjs_loader.py"),
 }  # fmt: skip
-WRITERS = {"files/sink.py", "files/publish.py", "files/tarball.py"}  # results; a private copy
+# Results; a private copy; what batches have done.
+WRITERS = {"files/sink.py", "files/publish.py", "files/tarball.py", "files/journal.py"}
 NEVER = {"pickle", "marshal", "shelve", "runpy", "code", "codeop", "mmap", "socket"}
 WRITING_CALLS = {
     "copy", "copy2", "copyfile", "copymode", "link", "makedirs", "mkdir", "remove", "rename",
@@ -48,7 +50,16 @@ WRITING_CALLS = {
     "write_text",
 }  # fmt: skip
 WRITING_MODULES = {"os", "shutil"}
-HEAVY = {"numpy", "h5py", "google.protobuf", "tensorflow", "fsspec", "asyncio", "ctypes"}
+HEAVY = {
+    "numpy",
+    "h5py",
+    "google.protobuf",
+    "tensorflow",
+    "fsspec",
+    "asyncio",
+    "ctypes",
+    "distributed",
+}
 
 
 def part(module: str) -> str:

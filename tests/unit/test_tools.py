@@ -48,7 +48,7 @@ def test_failures_as_json(gained, tmp_path, capsys):
     [
         (["convert", "none.h5", "web", "--json"], "FileNotFoundError"),
         (["inspect", "--json", "--nonsense"], "UsageError"),
-        (["convert", "s3://a/b", "web", "--json"], "UsageError"),
+        (["convert", "s4://a/b", "web", "--json"], "UsageError"),
     ],
 )
 def test_all_failures_have_a_type(line, kind, capsys):

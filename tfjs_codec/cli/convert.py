@@ -28,11 +28,18 @@ _EXAMPLES = """examples:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments and options of the command."""
     parser.epilog = f"{_EXAMPLES}\n{shared.EPILOG}"
-    from tfjs_codec.outputs import TARGETS
-
     add = parser.add_argument
     add("source", metavar="SRC", help="a Keras or tfjs model; - is standard input")
     add("destination", metavar="DST", help="the directory, .h5, .keras or .npz file to write")
+    add_choices(parser)
+    add("--dry-run", action="store_true", help="print the plan and write nothing")
+
+
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """Add the options of conversions."""
+    from tfjs_codec.outputs import TARGETS
+
+    add = parser.add_argument
     add(
         "--to",
         metavar="KIND",
@@ -80,14 +87,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--training-config", action="store_true", help="keep optimizer, loss and metrics")
     add("--allow-approximate", action="store_true", help="accept conversions that are not exact")
     add("--force", action="store_true", help="write into a directory that is not empty")
-    add("--dry-run", action="store_true", help="print the plan and write nothing")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Convert, and print the report."""
-    import numpy as np  # noqa: F401  imported from deep in the stack it takes some ms more
-
-    from tfjs_codec import api
+def options_of(arguments: argparse.Namespace) -> ConvertOptions:
+    """Return the options of a conversion that *arguments* ask for."""
     from tfjs_codec.options import ConvertOptions, parse_size
 
     quantize = {
@@ -95,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         for dtype in ("float16", "uint8", "uint16")
         if (globs := getattr(arguments, f"quantize_{dtype}")) is not None
     }
-    options = ConvertOptions(
+    return ConvertOptions(
         to=arguments.to,
         dequantize=arguments.dequantize,
         shard_size_bytes=parse_size(arguments.weight_shard_size),
@@ -119,6 +122,15 @@ def run(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         limits=shared.limits(arguments.limit),
     )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert, and print the report."""
+    import numpy as np  # noqa: F401  imported from deep in the stack it takes some ms more
+
+    from tfjs_codec import api
+
+    options = options_of(arguments)
     source = shared.source(arguments.source, options.limits)
     replace = dict(shared.pairs(arguments.replace))
     if arguments.preview and (arguments.dry_run or arguments.sandbox):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from tfjs_codec import __version__
 from tfjs_codec.cli import (
+    batch,
     bundle,
     convert,
     diff,
@@ -27,6 +28,7 @@ from tfjs_codec.cli.shared import EPILOG, Command, Help
 
 _COMMANDS: tuple[Command, ...] = (
     convert,
+    batch,
     inspect,
     diff,
     verify,
@@ -54,10 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             argcomplete.autocomplete(build_parser())
         arguments = _parser(given).parse_args(argv)
         if getattr(arguments, "rules", None):
-            from tfjs_codec.cli.rules import load
+            from tfjs_codec.conversion.rules import load
 
             load(arguments.rules)
-        if not arguments.sandbox:
+        if not arguments.sandbox or arguments.run is batch.run:  # which has one for each model
             result: int = arguments.run(arguments)
             return result
         from tfjs_codec.sandbox import run_apart

@@ -20,7 +20,7 @@ from tfjs_codec.conversion.expression import (
 )
 from tfjs_codec.conversion.job import KERAS_GRAPH, LAYERS, SHARDS, Job, Progress
 from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.files.remote import is_url, redact
+from tfjs_codec.files.remote import show
 from tfjs_codec.files.source import AnySource, watch
 from tfjs_codec.ir.loaded import (
     KerasModel,
@@ -102,7 +102,7 @@ def _tell(report: Report) -> None:
 def target_of(destination: str | os.PathLike[str] | MemoryStage | None) -> str:
     """Return which target the suffix of *destination* asks for, "" for a tfjs model."""
     name = os.fspath(destination) if isinstance(destination, str | os.PathLike) else ""
-    name = (redact(name) if is_url(name) else name).lower()
+    name = show(name).lower()
     return next((row.name for row in FILES if name.endswith(row.suffixes)), "")
 
 

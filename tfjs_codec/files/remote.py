@@ -51,6 +51,7 @@ class FileSystem(Protocol):
     def info(self, path: str) -> dict[str, Any]: ...
     def ls(self, path: str, detail: bool) -> Sequence[Any]: ...
     def find(self, path: str) -> list[str]: ...
+    def glob(self, path: str) -> list[str]: ...
     def open(self, path: str, mode: str, **options: Any) -> BinaryIO: ...
     def cat_file(self, path: str) -> bytes: ...
     def pipe_file(self, path: str, value: bytes) -> None: ...
@@ -124,6 +125,11 @@ def _change(url: str, change: Callable[[str], str]) -> str:
     return "::".join([*parts[:first], change(parts[first]), *parts[first + 1 :]])
 
 
+def show(path: str) -> str:
+    """Return how messages call *path*: a URL without its secrets."""
+    return redact(path) if is_url(path) else path
+
+
 def locate(url: str) -> Place:
     """Return the place that *url* names; nothing is looked up yet.
 
@@ -190,6 +196,15 @@ def tree(place: Place) -> list[str]:
     base = place.path.partition("?")[0].strip("/") + "/"
     found = attempt(lambda: place.system.find(place.path), place.shown)
     return sorted(name.strip("/").removeprefix(base) for name in found)
+
+
+def match(pattern: str) -> list[str]:
+    """Return the URLs of the files and directories that *pattern* means."""
+    place = locate(pattern)
+    found = attempt(lambda: place.system.glob(place.path), place.shown)
+    inner, mark, outer = pattern.partition("::")
+    prefix = "" if place.is_web else inner[: inner.index("://") + 3]
+    return sorted(f"{prefix}{name.lstrip('/')}{mark}{outer}" for name in found)
 
 
 def read(place: Place, most: int) -> bytes | None:

@@ -107,7 +107,7 @@ class Source(NamedTuple):
     ``path`` is the name for messages and ``where`` the place in it (a zip member), ``size`` the
     number of bytes. If the bytes are those of a real file, ``file_path`` is it and ``offset``
     where they begin in it. ``members`` are the files beside it, or in it if it is a directory,
-    where these are not real files.
+    where these are not real files. ``version`` is what a store tells versions of a file apart by.
     """
 
     path: str
@@ -119,6 +119,7 @@ class Source(NamedTuple):
     is_dir: bool = False
     mtime_ns: int | None = None
     members: Folder | None = None
+    version: tuple[str, ...] | None = None
 
     @property
     def folder(self) -> Folder | None:
@@ -369,7 +370,9 @@ def _remote_source(place: remote.Place) -> Source:
     def open_file() -> BinaryIO:
         return cast("BinaryIO", Window(cast("BinaryIO", file), 0, file.size, shown, lock))
 
-    return Source(shown, file.size, open_file, members=RemoteFolder(place.parent))
+    return Source(
+        shown, file.size, open_file, members=RemoteFolder(place.parent), version=status.version
+    )
 
 
 def _open_regular(path: str) -> BinaryIO:

@@ -25,7 +25,7 @@ from tfjs_codec.errors import (
     quote,
     visible,
 )
-from tfjs_codec.files.remote import is_url, redact
+from tfjs_codec.files.remote import is_url, show
 from tfjs_codec.files.source import AnySource, open_source
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.layers import Weight
@@ -95,7 +95,7 @@ def verify(
     """Check the model *web*; see :func:`tfjs_codec.verify`."""
     found = _Findings([], [], [])
     path = os.fspath(web)
-    shown = redact(path) if is_url(path) else path
+    shown = show(path)
     if predicting is not None and is_url(path):
         raise UsageError(
             "Node is given files of this machine only", path=shown, hint="Download the model."

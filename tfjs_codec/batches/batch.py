@@ -1,0 +1,289 @@
+"""``batch``: converts many models on an engine, resumes, and says what became of each."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from tfjs_codec.batches.engines import Engine
+from tfjs_codec.batches.manifest import Item
+from tfjs_codec.batches.task import Files, Task, run_task
+from tfjs_codec.errors import count, visible
+from tfjs_codec.files.journal import Journal
+from tfjs_codec.files.remote import is_url, show
+from tfjs_codec.html import write_line, write_table
+from tfjs_codec.ir.json_types import JsonObject
+
+JOURNAL = "tfjs_codec-batch.jsonl"
+Progress: TypeAlias = Callable[[int, int], None]
+_DEATHS = 3  # of workers at one conversion
+_RENEWALS = 5  # of the engine, without a conversion in between
+_ROWS = 20  # of the table
+_NAME_CHARS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of one model.
+
+    Attributes:
+        name: The name of its destination below that of the batch.
+        source: Its source.
+        destination: Where it was written.
+        status: ``converted``, ``unchanged`` (it was done before) or ``failed``.
+        format: What the source is.
+        files: Names and sizes in bytes of the files that were written.
+        warnings: Those of the report.
+        error: Of what failed: ``type`` and ``text``, and what ``to_json()`` of the error has.
+        seconds: What it took in the worker.
+        worker: The process that did it, by its number.
+        tries: How often it was submitted.
+    """
+
+    name: str
+    source: str
+    destination: str
+    status: str
+    format: str = ""
+    files: Files = ()
+    warnings: tuple[str, ...] = ()
+    error: JsonObject | None = None
+    seconds: float = 0.0
+    worker: int = 0
+    tries: int = 1
+
+    def to_json(self) -> JsonObject:
+        """Return the result as what JSON can express."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What became of all models.
+
+    Attributes:
+        results: In the order in which they were asked for.
+        seconds: What all of it took.
+    """
+
+    results: tuple[BatchResult, ...]
+    seconds: float
+
+    @property
+    def failed(self) -> tuple[BatchResult, ...]:
+        """Those that failed."""
+        return tuple(one for one in self.results if one.status == "failed")
+
+    @property
+    def summary(self) -> str:
+        """One line: how many models there are, and what became of them."""
+        found = Counter(one.status for one in self.results)
+        told = [f"{found[status]:,} {status}" for status in ("converted", "unchanged", "failed")
+                if found[status]]  # fmt: skip
+        rate = len(self.results) / max(self.seconds, 1e-9)
+        models = count(len(self.results), "model")
+        return f"{models}: {', '.join(told)}, in {self.seconds:.1f} s ({rate:.1f} a second)"
+
+    def to_json(self) -> JsonObject:
+        """Return the batch as what JSON can express."""
+        results = [one.to_json() for one in self.results]
+        return {"seconds": self.seconds, "failed": len(self.failed), "results": results}
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return f"<p>{write_line(self.summary)}</p>{write_table(self._rows(), 3)}"
+
+    def _rows(self) -> list[tuple[str, str, str, str]]:
+        shown = sorted(self.results, key=lambda one: one.status != "failed")[:_ROWS]
+        return [
+            ("model", "status", "format", "bytes"),
+            *((one.name[-_NAME_CHARS:], one.status, one.format,
+               f"{sum(size for _, size in one.files):,}") for one in shown),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        rows = self._rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        more = len(self.results) - len(rows) + 1
+        lines += [f"… and {more:,} more"] * (more > 0)
+        lines += [
+            f"failed: {one.name}: {(one.error or {}).get('text')}" for one in self.failed[:_ROWS]
+        ]
+        return "\n".join(visible(line, keep="\n") for line in (*lines, self.summary))
+
+
+def run_batch(
+    items: Sequence[Item],
+    out: str,
+    start: Callable[[], Engine],
+    *,
+    rules: Sequence[str] = (),
+    limits: Mapping[str, int],
+    sandbox: bool = False,
+    journal: str | os.PathLike[str] | None = None,
+    results: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Batch:
+    """Convert *items* to places below *out* on the engine that *start* returns.
+
+    See :func:`tfjs_codec.batch`.
+    """
+    began = time.perf_counter()
+    out = out if is_url(out) else os.path.abspath(out)
+    default = Path(JOURNAL) if is_url(out) else Path(out) / JOURNAL
+    with ExitStack() as stack:
+        done = stack.enter_context(Journal(default if journal is None else Path(journal)))
+        known = {str(line.get("destination")): line for line in done.lines()}
+        told = None if results is None else stack.enter_context(Journal(Path(results), fresh=True))
+        tasks = [_task(item, out, known, tuple(map(os.path.abspath, rules)), limits, sandbox)
+                 for item in items]  # fmt: skip
+        engine = start()
+        stack.callback(engine.close)
+        found: dict[int, BatchResult] = {}
+        for answers in _Driver(engine, tasks).run():
+            fresh = [(number, tasks[number], answer) for number, answer in answers]
+            done.append(
+                [_entry(task, answer) for _, task, answer in fresh
+                 if answer["status"] == "converted"]
+            )  # fmt: skip
+            new = {
+                number: _result(items[number], task, known.get(show(task.destination), {}) | answer)
+                for number, task, answer in fresh
+            }
+            if told is not None:
+                told.append([result.to_json() for result in new.values()])
+            found |= new
+            if progress is not None:
+                progress(len(found), len(tasks))
+    ordered = tuple(found[number] for number in range(len(items)))
+    return Batch(ordered, round(time.perf_counter() - began, 3))
+
+
+def _task(
+    item: Item, out: str, known: Mapping[str, JsonObject], rules: tuple[str, ...],
+    limits: Mapping[str, int], sandbox: bool,
+) -> Task:  # fmt: skip
+    destination = f"{out.rstrip('/')}/{item.name}" if is_url(out) else os.path.join(out, item.name)
+    entry = known.get(show(destination), {})
+    files = cast("list[tuple[str, int]]", entry.get("files", []))
+    return Task(
+        item.source, destination, item.options, dict(item.replace), rules, dict(limits), sandbox,
+        known=str(entry.get("key", "")), files=tuple((str(name), size) for name, size in files),
+    )  # fmt: skip
+
+
+def _entry(task: Task, answer: JsonObject) -> JsonObject:
+    """Return the line of the journal that says that *task* is done."""
+    kept = {name: answer[name] for name in ("key", "format", "files", "warnings")}
+    return {"destination": show(task.destination), "source": show(task.source), **kept}
+
+
+def _result(item: Item, task: Task, answer: Mapping[str, Any]) -> BatchResult:
+    return BatchResult(
+        item.name, show(item.source), show(task.destination), answer["status"],
+        format=answer.get("format", ""),
+        files=tuple((name, size) for name, size in answer.get("files", ())),
+        warnings=tuple(answer.get("warnings", ())),
+        error=answer.get("error"),
+        seconds=answer.get("seconds", 0.0),
+        worker=answer.get("worker", 0),
+        tries=answer["tries"],
+    )  # fmt: skip
+
+
+_Answers: TypeAlias = list[tuple[int, JsonObject]]
+
+
+class _Driver:
+    """Submits *tasks* to *engine*, again where the engine loses them, a bounded number of times."""
+
+    def __init__(self, engine: Engine, tasks: Sequence[Task]) -> None:
+        self._engine = engine
+        self._tasks = [cast("JsonObject", asdict(task)) for task in tasks]
+        self._tries = [0] * len(tasks)
+        self._deaths = [0] * len(tasks)
+        self._queue = deque(range(len(tasks)))
+        self._suspects: deque[int] = deque()  # submitted when the engine was lost
+        self._alone: int | None = None  # the suspect that is tried
+        self._flying: dict[Future[JsonObject], int] = {}
+        self._renewals = 0
+
+    def run(self) -> Iterator[_Answers]:
+        """Yield answers by the numbers of the tasks, as they come."""
+        while self._queue or self._suspects or self._flying:
+            is_lost = not self._submit()
+            answers: _Answers = []
+            ready = wait(self._flying, return_when=FIRST_COMPLETED).done if self._flying else set()
+            for future in ready:
+                number = self._flying.pop(future)
+                try:
+                    answers.append((number, future.result()))
+                except (CancelledError, BrokenExecutor):
+                    is_lost = True
+                    self._suspects.append(number)
+                except Exception as error:  # noqa: BLE001  the engine's own, of a lost worker
+                    answers += self._again(number, self._queue, f"{type(error).__name__}: {error}")
+            if answers:
+                self._renewals = 0
+            if is_lost:
+                answers += self._renew()
+            self._alone = self._alone if self._flying else None
+            yield [(number, {**answer, "tries": self._tries[number]}) for number, answer in answers]
+
+    def _submit(self) -> bool:
+        """Submit what may be; False if the engine takes nothing any more."""
+        while True:
+            by_one = self._engine.isolates and bool(self._suspects)
+            queue = self._suspects or self._queue
+            room = 1 if by_one or self._alone is not None else self._engine.window
+            if not queue or len(self._flying) >= room:
+                return True
+            try:
+                future = self._engine.submit(run_task, self._tasks[queue[0]])
+            except (BrokenExecutor, CancelledError, RuntimeError, OSError):
+                return False
+            number = queue.popleft()
+            self._alone = number if by_one else None
+            self._tries[number] += 1
+            self._flying[future] = number
+
+    def _renew(self) -> _Answers:
+        """Begin anew after the engine was lost; return what was done, and what is given up."""
+        answers: _Answers = []
+        for future, number in self._flying.items():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                answers.append((number, future.result()))
+            else:
+                self._suspects.append(number)
+        self._flying.clear()
+        self._renewals += 1
+        if self._alone is not None and self._alone in self._suspects:  # it killed its process
+            self._suspects.remove(self._alone)
+            answers += self._again(self._alone, self._suspects, "its process died")
+            self._renewals = 0
+        if self._renewals > _RENEWALS or not self._engine.renew():
+            left = [*self._suspects, *self._queue]
+            self._suspects.clear()
+            self._queue.clear()
+            answers += [(number, _failure("the engine is gone")) for number in left]
+        return answers
+
+    def _again(self, number: int, queue: deque[int], why: str) -> _Answers:
+        """Put task *number*, whose worker was lost, into *queue*; or return that it failed."""
+        self._deaths[number] += 1
+        if self._deaths[number] < _DEATHS:
+            queue.append(number)
+            return []
+        return [(number, _failure(f"its worker was lost {_DEATHS} times ({why})"))]
+
+
+def _failure(text: str) -> JsonObject:
+    return {"status": "failed", "error": {"type": "WorkerLost", "text": text}}

@@ -1,0 +1,96 @@
+"""Files of JSON lines that are only added to, and survive a kill at any moment.
+
+Lines are written by one call and brought to the disk before :meth:`Journal.append` returns. A line
+that a kill cut off is no JSON, and is skipped; so is anything else that is none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tfjs_codec.errors import UsageError
+from tfjs_codec.files.sink import fail
+from tfjs_codec.ir.json_types import JsonObject
+
+
+class Journal:
+    """The file *path*, created with its directory if it is absent, open until :meth:`close`.
+
+    Args:
+        path: The file.
+        fresh: Throw away what it holds.
+
+    Raises:
+        UsageError: Another process has it open.
+        OutputError: It cannot be written.
+    """
+
+    def __init__(self, path: Path, *, fresh: bool = False) -> None:
+        self.path = path
+        try:
+            os.makedirs(path.parent, exist_ok=True)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        except OSError as error:
+            fail(error, path)
+        try:
+            _lock(self._fd, path)
+            if fresh:
+                os.ftruncate(self._fd, 0)
+            size = os.fstat(self._fd).st_size
+            if size and os.pread(self._fd, 1, size - 1) != b"\n":
+                os.write(self._fd, b"\n")
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def lines(self) -> Iterator[JsonObject]:
+        """Yield the objects that were written, also by earlier processes, in order."""
+        with open(self.path, "rb") as file:
+            for line in file:
+                with suppress(ValueError):
+                    value = json.loads(line)
+                    if isinstance(value, dict):
+                        yield value
+
+    def append(self, objects: Sequence[JsonObject]) -> None:
+        """Add a line for each of *objects*.
+
+        Raises:
+            OutputError: They could not be written.
+        """
+        if not objects:
+            return
+        data = b"".join(json.dumps(one).encode() + b"\n" for one in objects)
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+            os.fsync(self._fd)
+        except OSError as error:
+            fail(error, self.path)
+
+
+def _lock(fd: int, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError("another process writes it", path=path, hint="Name another one.") from None
+    except OSError:  # a file system without locks
+        return
