@@ -59,6 +59,7 @@ class ConvertChoices(InspectChoices, total=False):
     single_shard: bool
     split_weights_by_layer: bool
     quantize: Quantize
+    rescale: bool
     dequantize: bool
     metadata: Mapping[str, Json] | None
     structured_outputs: bool
@@ -87,6 +88,9 @@ class ConvertOptions:
             glob ``*`` means all weights; ``!`` before a glob leaves out what it matches, of the
             kernels and embeddings if there are only such. True and ``*`` leave alone what globs
             of other types match, and what the type cannot hold.
+        rescale: Before kernels are quantised because *quantize* is True, move factors between the
+            channels of kernels, normalisations and biases, so that rounding loses less. What the
+            model predicts before the rounding does not change.
         dequantize: Store the weights of a quantised tfjs model as float32, as tfjs reads them.
         metadata: Stored as ``userDefinedMetadata``, beside what a tfjs source has; JSON.
         training_config: Keep optimizer, loss and metrics, so far as the target has them.
@@ -116,6 +120,7 @@ class ConvertOptions:
     single_shard: bool = False
     split_weights_by_layer: bool = False
     quantize: Quantize = field(default_factory=dict)
+    rescale: bool = True
     dequantize: bool = False
     metadata: Mapping[str, Json] | None = None
     training_config: bool = False

@@ -33,6 +33,8 @@ class Report:
         warnings: What the reader of the report should know.
         quantization: ``(weight, dtype, largest absolute error, step)`` per quantised tensor.
         kept_whole: Weights that are not quantised because they are no kernels or embeddings.
+        rescaled: Weights between which factors were moved before they were quantised, without
+            effect on predictions, so that rounding loses less.
     """
 
     source: str
@@ -46,6 +48,7 @@ class Report:
     warnings: tuple[str, ...] = ()
     quantization: tuple[tuple[str, str, float, float], ...] = ()
     kept_whole: tuple[str, ...] = ()
+    rescaled: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -95,15 +98,19 @@ class Report:
             f"  {name}: {dtype}, largest error {error:.3g}"
             for name, dtype, error, _ in self.quantization
         ]
-        lines += [self._list_whole()] if self.kept_whole else []
+        for what, names in (
+            ("not quantised, no kernels or embeddings", self.kept_whole),
+            ("rescaled before rounding, without effect on predictions", self.rescaled),
+        ):
+            lines += [f"  {what}: {_list_names(names)}"] if names else []
         lines += [f"  warning: {text}" for text in self.warnings]
         return "\n".join(map(visible, lines))
 
-    def _list_whole(self) -> str:
-        more = len(self.kept_whole) - _LISTED
-        listed = ", ".join(self.kept_whole[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
-        weights = count(len(self.kept_whole), "weight")
-        return f"  not quantised, no kernels or embeddings: {weights}: {listed}"
+
+def _list_names(names: Sequence[str]) -> str:
+    """Return the number of weights and their names, or the first of them."""
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return f"{count(len(names), 'weight')}: {', '.join(names[:_LISTED])}{more}"
 
 
 def _list_files(files: Sequence[tuple[str, int]]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tfjs_codec
+from tfjs_codec.errors import VerificationError
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
 from tfjs_codec.tfjs.variables import KERNELS
 
@@ -75,3 +76,51 @@ def test_mere_weights_tell_it_by_their_axes():
     files = tfjs_codec.to_files(arrays, quantize={"uint8": True})
     weights = json.loads(files["model.json"])["weightsManifest"][0]["weights"]
     assert ["quantization" in weight for weight in weights] == [True, False]
+
+
+@pytest.mark.parametrize("to", ["layers", "graph"])
+def test_rescaled_models_are_verified_against_their_source(fixtures_dir, tmp_path, to):
+    source = fixtures_dir / "digits" / "digits.h5"
+    report = tfjs_codec.convert(source, tmp_path / "web", to=to, quantize={"uint8": True})
+    assert "conv2d/kernel" in report.rescaled
+    assert "rescaled before rounding, without effect on predictions" in str(report)
+    number = len(report.rescaled)
+    checks = " ".join(tfjs_codec.verify(tmp_path / "web", source, samples=0).checks)
+    assert "3 within half a step of their quantisation" in checks
+    assert f"{number} rescaled without effect on predictions" in checks
+    plain = tfjs_codec.convert(
+        source, tmp_path / "plain", to=to, quantize={"uint8": True}, rescale=False
+    )
+    assert plain.rescaled == ()
+    checks = " ".join(tfjs_codec.verify(tmp_path / "plain", source, samples=0).checks)
+    assert "rescaled" not in checks
+    shard = tmp_path / "web" / "group1-shard1of1.bin"
+    data = bytearray(shard.read_bytes())
+    data[9] ^= 2
+    shard.write_bytes(data)
+    with pytest.raises(VerificationError, match=r"its quantisation allows|differs from the source"):
+        tfjs_codec.verify(tmp_path / "web", source, samples=0)
+
+
+@pytest.mark.parametrize("to", ["layers", "graph"])
+def test_rescaling_brings_predictions_nearer(fixtures_dir, to):
+    source = fixtures_dir / "digits" / "digits.h5"
+    with np.load(fixtures_dir / "digits" / "io.npz") as arrays:
+        x = arrays["in0"]
+
+    def predict(**options):
+        with tfjs_codec.load(tfjs_codec.to_files(source, to=to, **options)) as model:
+            return model.predict(x)
+
+    whole = predict()
+    plain, rescaled = (
+        np.square(predict(quantize={"uint8": True}, rescale=on) - whole).sum()
+        for on in (False, True)
+    )
+    assert rescaled < 0.5 * plain
+
+
+def test_globs_and_float16_rescale_nothing(fixtures_dir):
+    source = fixtures_dir / "digits" / "digits.h5"
+    for quantize in ({"uint8": "*"}, {"uint8": "*/kernel"}, {"float16": True}):
+        assert tfjs_codec.plan(source, quantize=quantize).rescaled == ()

@@ -60,6 +60,11 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
             "match: '*' is all, '!GLOB' not those",
         )
     add(
+        "--no-rescale",
+        action="store_true",
+        help="do not move factors between layers before kernels are rounded",
+    )
+    add(
         "--dequantize",
         action="store_true",
         help="store the weights of a quantised tfjs model as float32",
@@ -101,6 +106,7 @@ def options_of(arguments: argparse.Namespace) -> ConvertOptions:
     return ConvertOptions(
         to=arguments.to,
         dequantize=arguments.dequantize,
+        rescale=not arguments.no_rescale,
         shard_size_bytes=parse_size(arguments.weight_shard_size),
         single_shard=arguments.single_shard,
         split_weights_by_layer=arguments.split_weights_by_layer,

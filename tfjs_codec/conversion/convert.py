@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from tfjs_codec.files.memory import MemoryStage
     from tfjs_codec.files.remote import Place
     from tfjs_codec.files.sink import Stage
-    from tfjs_codec.ir.graph import Graph
     from tfjs_codec.ir.keras import KerasGraph
     from tfjs_codec.ir.tensors import LazyTensor
     from tfjs_codec.readers.live_keras import LiveModel
@@ -141,6 +140,7 @@ def _write_layers(job: Job, model: Loaded) -> Report:
 
 
 def _to_graph(job: Job, model: Loaded) -> Report:
+    from tfjs_codec.quantization.prepare import change_constants, prepare
     from tfjs_codec.writers import tfjs_graph
 
     if isinstance(model, TfjsGraph):
@@ -151,12 +151,18 @@ def _to_graph(job: Job, model: Loaded) -> Report:
         heeded = (*heeded, "dequantize")
     job.check_heeded("a graph model", *SHARDS, "structured_outputs", *heeded)
     graph = express_graph(model, job)
-    planned = tfjs_graph.plan(graph, job.options, source, _kernels(graph, job))
+    stored = {id(weight.tensor) for weight in source if weight.quantized}
+    kept = {name for name, tensor in tfjs_graph.constants(graph).items() if id(tensor) in stored}
+    prepared = prepare(graph, job.options, kept)
+    graph = change_constants(graph, prepared.changed)
+    planned = tfjs_graph.plan(graph, job.options, prepared.choice, source)
 
     def write(stage: Stage) -> Written:
         return tfjs_graph.write(graph, planned, stage, job.options, job.progress)
 
-    report = Report(graph.path, "", model.format, warnings=graph.warnings)
+    report = Report(
+        graph.path, "", model.format, warnings=graph.warnings, rescaled=tuple(prepared.changed)
+    )
     return publish_directory(job, report, planned, write)
 
 
@@ -220,21 +226,19 @@ def _to_saved_model(job: Job, model: Loaded) -> Report:
 
 
 def _write_json(job: Job, model: TfjsLayers | TfjsGraph | Weights, report: Report) -> Report:
+    from tfjs_codec.quantization.prepare import change_weights, prepare
     from tfjs_codec.writers import tfjs_json
 
-    planned = tfjs_json.plan(model, job.options, _kernels(model, job))
+    quantized = {weight.name for weight in model.weights if weight.quantized}
+    prepared = prepare(model, job.options, set() if job.options.dequantize else quantized)
+    written = change_weights(model, prepared.changed)
+    planned = tfjs_json.plan(written, job.options, prepared.choice)
     return publish_directory(
-        job, report, planned, lambda stage: tfjs_json.write(model, planned, stage, job.progress)
+        job,
+        replace(report, rescaled=tuple(prepared.changed)),
+        planned,
+        lambda stage: tfjs_json.write(written, planned, stage, job.progress),
     )
-
-
-def _kernels(model: TfjsLayers | TfjsGraph | Weights | Graph, job: Job) -> frozenset[str]:
-    """Return the kernels of *model*, if the options ask for them."""
-    from tfjs_codec.quantization.kernels import find_kernels
-    from tfjs_codec.writers.quantize_choice import needs_kernels
-
-    wanted = job.options.quantize
-    return find_kernels(model) if needs_kernels(wanted) else frozenset()
 
 
 _DIRECTORIES: dict[str, Callable[[Job, Loaded], Report]] = {

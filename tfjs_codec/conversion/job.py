@@ -23,8 +23,8 @@ Progress: TypeAlias = Callable[[int, int], None]
 # Options by what heeds them.
 LAYERS = ("rename", "replace", "allow_approximate")
 KERAS_GRAPH = (*LAYERS, "outputs")
-SHARDS = ("shard_size_bytes", "single_shard", "split_weights_by_layer", "quantize", "metadata",
-           "checksums", "with_page")  # fmt: skip
+SHARDS = ("shard_size_bytes", "single_shard", "split_weights_by_layer", "quantize", "rescale",
+          "metadata", "checksums", "with_page")  # fmt: skip
 _TRANSFORMING = frozenset(
     (
         *LAYERS,

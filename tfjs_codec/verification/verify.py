@@ -27,12 +27,14 @@ from tfjs_codec.errors import (
 )
 from tfjs_codec.files.remote import is_url, show
 from tfjs_codec.files.source import AnySource, open_source
+from tfjs_codec.ir.graph import Graph
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.quantization.prepare import rescale_kernels
 from tfjs_codec.readers import open_model
 from tfjs_codec.tfjs.check import check_layers_model
 from tfjs_codec.tfjs.names import target_name
@@ -118,9 +120,9 @@ def verify(
                 variables = _check_variables(model, weights, found)
                 source = None if against is None else job.open(against)
                 if source is not None:
-                    expected = expect_weights(model, source, job)
+                    expected, changed = _expect(model, source, job, variables)
                     naming = _naming(model, weights, expected, variables)
-                    _check_values(weights, expected, naming, found, job)
+                    _check_values(weights, expected, naming, found, job, len(changed))
             case KerasModel() | TensorFlowGraph() if against is not None and predicting is None:
                 source = job.open(against)
                 signature, weights = None, []
@@ -218,12 +220,51 @@ def _check_constants(
 
 def expect_weights(web: Tfjs, against: Loaded, job: Job) -> Mapping[str, LazyTensor]:
     """Return the weights that *against* becomes in a model of the kind of *web*, by name."""
+    return _expect(web, against, job, ())[0]
+
+
+def _expect(
+    web: Tfjs, against: Loaded, job: Job, variables: Collection[str]
+) -> tuple[dict[str, LazyTensor], Collection[str]]:
+    """As :func:`expect_weights`; also return the names of those rescaled before rounding."""
+    source: Graph | Tfjs
     if isinstance(web, TfjsGraph) and isinstance(
         against, TensorFlowGraph | KerasModel | TfjsLayers
     ):
-        return constants(express_graph(against, job))
-    expected, _ = express_layers(against, job)
-    return {weight.name: weight.tensor for weight in expected.weights if not weight.optimizer}
+        source = express_graph(against, job)
+        expected, kept = constants(source), frozenset[str]()
+    else:
+        source, _ = express_layers(against, job)
+        expected = {one.name: one.tensor for one in source.weights if not one.optimizer}
+        kept = frozenset(one.name for one in source.weights if one.quantized)
+    weights = [weight for weight in web.weights if not weight.optimizer]
+    naming = _naming(web, weights, expected, variables)
+    names = {naming(weight.name): weight for weight in weights}
+    stored = {name: names[naming(name)] for name in expected if naming(name) in names}
+    changed = _find_rescaled(stored, source, expected, kept)
+    return {**expected, **changed}, changed.keys()
+
+
+def _find_rescaled(
+    stored: Mapping[str, Weight],
+    source: Graph | Tfjs,
+    expected: Mapping[str, LazyTensor],
+    kept: Collection[str],
+) -> Mapping[str, LazyTensor]:
+    """Return the weights of *source* that ``convert`` rescaled before it quantised, if it did.
+
+    It does so by the same computation. The smallest weight with other values tells.
+    """
+    entries = {name: one.quantized.entry for name, one in stored.items() if one.quantized}
+    dtypes = {name: entry["dtype"] for name, entry in entries.items()}
+    changed = rescale_kernels(source, dtypes, kept) if dtypes else {}
+    for name in sorted(changed, key=lambda name: changed[name].size):
+        weight = stored.get(name)
+        if weight is None or weight.tensor.shape != changed[name].shape:
+            return {}
+        if _value_failure(weight, expected[name]) is not None:
+            return changed if _value_failure(weight, changed[name]) is None else {}
+    return {}
 
 
 def _naming(
@@ -269,6 +310,7 @@ def _check_values(
     naming: Callable[[str], str],
     found: _Findings,
     job: Job,
+    rescaled: int = 0,
 ) -> None:
     """Compare every value: equal, or within the step that its quantisation has."""
     expected = {naming(name): one for name, one in expected.items()}
@@ -288,7 +330,10 @@ def _check_values(
             failure = _value_failure(weight, source)
             found.failures += [failure] if failure else []
         next(meter, None)
-    found.checks.append(f"the values of {count(len(weights), 'weight')} match the source")
+    rounded = sum(weight.quantized is not None for weight in weights)
+    said = f", {rounded:,} within half a step of their quantisation" if rounded else ""
+    said += f", {rescaled:,} rescaled without effect on predictions" if rescaled else ""
+    found.checks.append(f"the values of {count(len(weights), 'weight')} match the source{said}")
 
 
 def _value_failure(weight: Weight, source: LazyTensor) -> str | None:

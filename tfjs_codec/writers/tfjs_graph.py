@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from tfjs_codec import __version__
@@ -24,6 +24,7 @@ from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.writers.quantize_choice import Choice
 from tfjs_codec.writers.weights import (
     Plan,
     Progress,
@@ -38,18 +39,11 @@ _STRUCTURE = "structuredOutputKeys"
 
 
 def plan(
-    graph: Graph,
-    options: ConvertOptions,
-    source: Iterable[Weight] = (),
-    kernels: Collection[str] = (),
+    graph: Graph, options: ConvertOptions, choice: Choice, source: Iterable[Weight] = ()
 ) -> Plan:
-    """Decide which weight goes where, from names, shapes and dtypes alone.
+    """Decide which weight goes where, from names, shapes and dtypes.
 
-    Quantised weights of *source* that are constants of *graph* stay as they are stored. *kernels*
-    names the constants that are kernels or embeddings.
-
-    Raises:
-        UsageError: The quantisation options contradict each other.
+    Quantised weights of *source* that are constants of *graph* stay as they are stored.
     """
     stored = {id(weight.tensor): weight.quantized for weight in source}
     weights = [
@@ -63,7 +57,7 @@ def plan(
         groups = list(scopes.values())
     else:
         groups = [weights]
-    return plan_weights(groups or [[]], options, kernels)
+    return plan_weights(groups or [[]], options, choice)
 
 
 def write(

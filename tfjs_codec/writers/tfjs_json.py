@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -24,6 +24,7 @@ from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import TfjsGraph, TfjsLayers, Weights
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.writers.quantize_choice import Choice
 from tfjs_codec.writers.weights import (
     Plan,
     Progress,
@@ -39,17 +40,13 @@ PAGE_HEAD_BYTES = 100
 Model: TypeAlias = TfjsLayers | TfjsGraph | Weights
 
 
-def plan(model: Model, options: ConvertOptions, kernels: Collection[str] = ()) -> Plan:
-    """Decide which weight goes where, from names, shapes and dtypes; *kernels* by name.
-
-    Raises:
-        UsageError: The quantisation options contradict each other.
-    """
+def plan(model: Model, options: ConvertOptions, choice: Choice) -> Plan:
+    """Decide which weight goes where, from names, shapes and dtypes."""
     weights: Sequence[Weight] = model.weights
     if isinstance(model, Weights):
         weights = sorted(weights, key=lambda weight: _misleads(weight.name))
     groups = _by_layer(weights) if options.split_weights_by_layer else [weights]
-    return plan_weights(groups or [[]], options, kernels)
+    return plan_weights(groups or [[]], options, choice)
 
 
 def _misleads(name: str) -> bool:

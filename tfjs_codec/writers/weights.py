@@ -7,7 +7,7 @@ The manifest is a list of groups ``{"paths": [file…], "weights": [entry…]}``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, as_float32
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.writers.quantize import Loss, Quantizer, find_misfit
-from tfjs_codec.writers.quantize_choice import choose_dtypes
+from tfjs_codec.writers.quantize_choice import Choice
 from tfjs_codec.writers.shards import Shard, ShardWriter, plan_shards
 
 Progress = Callable[[int, int], None]
@@ -92,22 +92,19 @@ class Written:
 
 
 def plan_weights(
-    groups: Sequence[Sequence[Weight]], options: ConvertOptions, kernels: Collection[str] = ()
+    groups: Sequence[Sequence[Weight]], options: ConvertOptions, choice: Choice
 ) -> Plan:
     """Decide which weight goes where, from names, shapes and dtypes alone.
 
-    *groups* are the weights in manifest order, those together that are to share files. *kernels*
-    names those that are kernels or embeddings. If all or all of these are to be quantised, their
-    values are read: what the dtype cannot hold stays whole.
+    *groups* are the weights in manifest order, those together that are to share files. The values
+    of the rest of *choice* are read: what the dtype cannot hold stays whole.
 
     Raises:
-        UsageError: The quantisation options contradict each other.
         InputError: Reading a weight failed.
     """
     names = [weight.name for group in groups for weight in group]
     if len(set(names)) != len(names):
         raise AssertionError("weight names repeat: " + ", ".join(sorted(_find_repeated(names))))
-    choice = choose_dtypes(names, options.quantize, kernels)
     dtypes, whole = dict(choice.dtypes), list[str]()
     warnings = [f"quantize: {glob!r} matches no weight" for glob in choice.unmatched]
     for weight in (weight for group in groups for weight in group):

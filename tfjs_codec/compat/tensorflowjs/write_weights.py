@@ -15,6 +15,7 @@ from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers.arrays import read
+from tfjs_codec.writers.quantize_choice import choose_dtypes
 from tfjs_codec.writers.weights import plan_weights
 from tfjs_codec.writers.weights import write_weights as write
 
@@ -53,7 +54,8 @@ def write_weights(
         shard_size_bytes=shard_size_bytes, quantize=read_map(quantization_dtype_map)
     )
     stage = MemoryStage()
-    manifest, _ = write(plan_weights(groups, options), stage, None)
+    choice = choose_dtypes(names, options.quantize, ())
+    manifest, _ = write(plan_weights(groups, options, choice), stage, None)
     files = stage.files()
     if write_manifest:
         files[MANIFEST] = json.dumps(manifest).encode()

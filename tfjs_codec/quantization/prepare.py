@@ -1,0 +1,101 @@
+"""Decides how a model's weights are stored, and prepares them for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias
+
+from tfjs_codec.graph.importing.tfjs_graph import parse
+from tfjs_codec.ir.graph import Graph
+from tfjs_codec.ir.layers import Weight
+from tfjs_codec.ir.loaded import TfjsGraph, TfjsLayers, Weights
+from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.options import ConvertOptions
+from tfjs_codec.quantization import graph as of_graph
+from tfjs_codec.quantization import layers as of_layers
+from tfjs_codec.quantization.channels import Channels
+from tfjs_codec.quantization.kernels import find_kernels
+from tfjs_codec.quantization.rescale import Kernel, rescale
+from tfjs_codec.writers.quantize_choice import Choice, choose_dtypes, needs_kernels
+from tfjs_codec.writers.tfjs_graph import constants
+
+_LEVELS = {"uint8": 255, "uint16": 65535}  # rescaling gains nothing for float16
+Model: TypeAlias = TfjsLayers | TfjsGraph | Weights | Graph
+
+
+class Prepared(NamedTuple):
+    """The dtypes of the weights of a model, and those that get other values first, by name."""
+
+    choice: Choice
+    changed: Mapping[str, LazyTensor]
+
+
+def prepare(model: Model, options: ConvertOptions, kept: Collection[str] = ()) -> Prepared:
+    """Return how *model* is quantised, and the weights that change for it.
+
+    *kept* are stored weights that stay quantised as they are, if nothing else is wanted of them.
+    """
+    weights = _weights(model)
+    by_default = needs_kernels(options.quantize)
+    kernels = find_kernels(model) if by_default else frozenset[str]()
+    choice = choose_dtypes(list(weights), options.quantize, kernels)
+    changed: Mapping[str, LazyTensor] = {}
+    if by_default and options.rescale:
+        changed = rescale_kernels(model, choice.dtypes, frozenset(kept) - choice.dtypes.keys())
+    return Prepared(choice, changed)
+
+
+def rescale_kernels(
+    model: Model, dtypes: Mapping[str, str], kept: Collection[str] = ()
+) -> dict[str, LazyTensor]:
+    """Return the weights of *model* that change so that rounding to *dtypes* loses less.
+
+    The weights *kept* must not change.
+    """
+    if isinstance(model, Weights):
+        return {}
+    weights, kernels = _weights(model), find_kernels(model)
+    levels = {name: _LEVELS[dtype] for name, dtype in dtypes.items() if dtype in _LEVELS}
+    if not kernels & levels.keys():
+        return {}
+    channels = read_channels(model)
+    known = {
+        name: Kernel(tensor, levels[name], channels.outputs.get(name, (len(tensor.shape) - 1,)))
+        for name, tensor in weights.items()
+        if name in kernels and name in levels and tensor.dtype.kind == "f"
+    }
+    free = [name for name in weights if name not in kept]
+    return rescale(channels.groups(free), known, weights)
+
+
+def change_weights(
+    model: TfjsLayers | TfjsGraph | Weights, changed: Mapping[str, LazyTensor]
+) -> TfjsLayers | TfjsGraph | Weights:
+    """Return *model* with the values *changed*, by name."""
+    weights = tuple(
+        Weight(weight.name, changed[weight.name]) if weight.name in changed else weight
+        for weight in model.weights
+    )
+    return replace(model, weights=weights)
+
+
+def change_constants(graph: Graph, changed: Mapping[str, LazyTensor]) -> Graph:
+    """Return *graph* with the values *changed*, by name."""
+    nodes = {
+        name: replace(node, attrs={**node.attrs, "value": changed[name]})
+        for name, node in graph.nodes.items()
+        if name in changed
+    }
+    return replace(graph, nodes={**graph.nodes, **nodes})
+
+
+def _weights(model: Model) -> dict[str, LazyTensor]:
+    return constants(model) if isinstance(model, Graph) else model.named_weights()
+
+
+def read_channels(model: TfjsLayers | TfjsGraph | Graph) -> Channels:
+    """Return the groups of channels in *model*."""
+    if isinstance(model, TfjsLayers):
+        return of_layers.read_channels(model)
+    return of_graph.read_channels(parse(model) if isinstance(model, TfjsGraph) else model)
