@@ -21,7 +21,7 @@ _KERNELS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "Conv2DBackpropInput": ((-1,), (-2,)),
 }
 _NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
-_SUMS = ("Add", "AddV2", "AddN", "Sub", "Maximum", "Minimum")
+_SUMS = ("Add", "AddV2", "AddN", "Sub")
 # Operations whose first input keeps its last axis; what they take besides are sizes and slopes.
 _SAME = frozenset(
     (
@@ -200,7 +200,7 @@ def _reshape(reader: _Reader, node: Node) -> Flow | None:
 
 _RULES: dict[str, _Rule] = {
     **dict.fromkeys(_KERNELS, _product),
-    **dict.fromkeys(_SUMS, _sum),
+    **dict.fromkeys((*_SUMS, "Maximum", "Minimum"), _sum),
     "BiasAdd": _bias,
     "Mul": _gain,
     **dict.fromkeys(_NORMS, _batch_norm),
