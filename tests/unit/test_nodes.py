@@ -159,6 +159,10 @@ def test_bidirectional_always_has_both_directions() -> None:
          ("concatenate", ([Ref("x", 0, 0)] * 2,), {"axis": 1})),
         ("split", ["x", 0, 0, {"num_or_size_splits": [1, 2, 1], "axis": 1}],
          ("split", (Ref("x", 0, 0),), {"indices_or_sections": [1, 3], "axis": 1})),
+        ("nn.embedding_lookup", ["x", 0, 0, {"ids": ["x", 0, 0]}],
+         ("embedding_lookup", (Ref("x", 0, 0), Ref("x", 0, 0)), {"axis": 0})),
+        ("searchsorted", ["_CONSTANT_VALUE", -1, [0, 1], {"values": ["x", 0, 0], "side": "left"}],
+         ("searchsorted", ([0, 1], Ref("x", 0, 0)), {"side": "left"})),
     ],
 )  # fmt: skip
 def test_tensorflow_functions(function: str, node: Any, expected: Any) -> None:

@@ -47,11 +47,13 @@ _TF_FUNCTIONS = {
     "where_v2": "where", "softmax_v2": "softmax", "log_softmax_v2": "log_softmax",
     "rsub": "rsub", "rtruediv": "rtruediv", "acos": "arccos", "asin": "arcsin", "atan": "arctan",
 }  # fmt: skip
-# TensorFlow's parameter names; ``x`` stands for the first operand, whatever its name.
+# What TensorFlow calls the first operand.
+_TF_FIRST = (
+    "input", "input_tensor", "tensor", "value", "values", "features", "logits", "t", "images",
+    "inputs", "a", "params", "input_", "data", "indices_or_x", "x",
+)  # fmt: skip
+_TF_SECOND = {"y": "x2", "b": "x2"}
 _TF_PARAMETERS = {
-    **dict.fromkeys(
-        ("input", "input_tensor", "tensor", "value", "values", "features", "logits", "t",
-         "images", "inputs", "a", "params", "input_", "data", "indices_or_x"), "x"),
     "keep_dims": "keepdims",
     "reduction_indices": "axis",
     "dim": "axis",
@@ -59,7 +61,6 @@ _TF_PARAMETERS = {
     "squeeze_dims": "axis",
     "concat_dim": "axis",
 }  # fmt: skip
-_OF_TWO = {"y": "x2", "b": "x2"}
 _TF_PARAMETERS_OF: dict[str, dict[str, str]] = {
     "matmul": {"adj_x": "transpose_a", "adj_y": "transpose_b"},
     "where": {"x": "x1", "y": "x2"},
@@ -257,11 +258,14 @@ def op_call(name: str, class_name: str, config: Config, call: Call, place: Place
 
 def _tf_parameters(name: str) -> dict[str, str]:
     """Return the parameters of the function *name* by the names that TensorFlow gives them."""
-    operands = signature(name).operands or ("x",)
-    first = {key: operands[0] for key, value in _TF_PARAMETERS.items() if value == "x"}
-    second = _OF_TWO if operands[1:] == ("x2",) else {}
-    own = _TF_PARAMETERS_OF.get(name, {})
-    return {**_TF_PARAMETERS, **first, "x": operands[0], **second, **own}
+    row = signature(name)
+    return {
+        **dict.fromkeys(_TF_FIRST, row.operands[0] if row.operands else "x"),
+        **_TF_PARAMETERS,
+        **(_TF_SECOND if row.operands[1:] == ("x2",) else {}),
+        **{key: key for key in (*row.operands, *row.options)},
+        **_TF_PARAMETERS_OF.get(name, {}),
+    }
 
 
 def _bind(name: str, operands: tuple[str, ...], surplus: tuple[Any, ...], bound: Config) -> Call:
