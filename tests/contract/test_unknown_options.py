@@ -150,4 +150,4 @@ def test_an_option_that_an_operation_does_not_know_is_refused(
     registry: Any, before: int, name: str, value: object
 ) -> None:
     with pytest.raises(Refusal, match="the option 'odd'"):
-        bind(registry.ops[name], Call((), {"odd": value}), before=before)
+        bind(registry.ops[name], name, Call((), {"odd": value}), before=before)
