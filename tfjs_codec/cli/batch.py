@@ -8,7 +8,6 @@ import time
 
 from tfjs_codec.cli import convert, shared
 
-NAME = "batch"
 WHAT = "convert many models, on several processes or a cluster, and go on where it was stopped"
 
 _EPILOG = """MODELS are paths, URLs, patterns in quotes ('models/**/*.keras'), and manifests:

@@ -7,7 +7,6 @@ from typing import cast
 
 from tfjs_codec.cli import shared
 
-NAME = "bundle"
 WHAT = "write what a bundler makes a small tfjs of, with just what one tfjs model needs"
 
 

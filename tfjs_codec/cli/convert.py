@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from tfjs_codec.options import ConvertOptions
     from tfjs_codec.report import Report
 
-NAME = "convert"
 WHAT = "convert a Keras model to tfjs, or a tfjs model to Keras"
 
 

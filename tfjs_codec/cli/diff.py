@@ -7,7 +7,6 @@ import argparse
 from tfjs_codec.cli import shared
 from tfjs_codec.errors import UsageError
 
-NAME = "diff"
 WHAT = "compare the layers and weights of two models of any formats"
 
 

@@ -6,7 +6,6 @@ import argparse
 
 from tfjs_codec.cli import shared
 
-NAME = "inspect"
 WHAT = "describe a model file, and what a conversion would do"
 
 

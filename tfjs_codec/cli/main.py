@@ -8,36 +8,19 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import cast
 
 from tfjs_codec import __version__
-from tfjs_codec.cli import (
-    batch,
-    bundle,
-    convert,
-    diff,
-    inspect,
-    predict,
-    preview,
-    shared,
-    snippet,
-    supported,
-    verify,
-)
+from tfjs_codec.cli import shared
 from tfjs_codec.cli.program import run_guarded
 from tfjs_codec.cli.shared import EPILOG, Command, Help
 
-_COMMANDS: tuple[Command, ...] = (
-    convert,
-    batch,
-    inspect,
-    diff,
-    verify,
-    predict,
-    preview,
-    snippet,
-    bundle,
-    supported,
-)
+# Each is a module beside this one, which is imported when it is asked for.
+_COMMANDS = (
+    "convert", "batch", "inspect", "diff", "verify", "predict", "preview", "snippet", "bundle",
+    "supported",
+)  # fmt: skip
 _COLLECT_AFTER = 200_000  # new objects; a model of ordinary size makes fewer
 
 
@@ -54,12 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             import argcomplete
 
             argcomplete.autocomplete(build_parser())
-        arguments = _parser(given).parse_args(argv)
+        known = [name for name in _COMMANDS if name in given[:1]] or _COMMANDS
+        arguments = _parser(known, given).parse_args(argv)
         if getattr(arguments, "rules", None):
             from tfjs_codec.conversion.rules import load
 
             load(arguments.rules)
-        if not arguments.sandbox or arguments.run is batch.run:  # which has one for each model
+        if not arguments.sandbox or arguments.command == "batch":  # which has one for each model
             result: int = arguments.run(arguments)
             return result
         from tfjs_codec.sandbox import run_apart
@@ -82,11 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the whole parser, for completion and the man page."""
-    return _parser([command.NAME for command in _COMMANDS])
+    return _parser(_COMMANDS, _COMMANDS)
 
 
-def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser for *argv*: the subcommands that it does not name have no options."""
+def _parser(known: Sequence[str], used: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the subcommands *known*; those that are not *used* have no options."""
     parser = shared.Parser(
         prog="tfjs-codec",
         description="Convert Keras models to TensorFlow.js without TensorFlow.",
@@ -95,14 +79,15 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tfjs_codec {__version__}")
     commands = parser.add_subparsers(prog=parser.prog, required=True, metavar="COMMAND")
-    for command in _COMMANDS:
+    for name in known:
+        command = cast("Command", import_module(f"tfjs_codec.cli.{name}"))
         what = command.WHAT
         inner = commands.add_parser(
-            command.NAME, help=what, description=f"{what[:1].upper()}{what[1:]}.",
+            name, help=what, description=f"{what[:1].upper()}{what[1:]}.",
             epilog=EPILOG, formatter_class=Help,
         )  # fmt: skip
-        if command.NAME in argv:
+        if name in used:
             command.add_options(inner)
             shared.add_common_options(inner)
-            inner.set_defaults(run=command.run)
+            inner.set_defaults(command=name, run=command.run)
     return parser

@@ -9,7 +9,6 @@ from tfjs_codec.cli import shared
 from tfjs_codec.cli.program import say
 from tfjs_codec.errors import UsageError
 
-NAME = "predict"
 WHAT = "run a model in numpy, without TensorFlow and without tfjs"
 
 

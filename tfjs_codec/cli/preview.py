@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tfjs_codec.ir.json_types import JsonObject
     from tfjs_codec.options import ConvertOptions
 
-NAME = "preview"
 WHAT = "show a model in the browser, and run it there on every backend"
 _EXAMPLES = """examples:
   tfjs-codec preview web/                            a tfjs model, with a box that runs it

@@ -37,7 +37,6 @@ class Result(Protocol):
 class Command(Protocol):
     """What a module of a subcommand holds."""
 
-    NAME: str
     WHAT: str  # what it does, for --help
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:

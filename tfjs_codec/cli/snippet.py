@@ -7,7 +7,6 @@ import argparse
 from tfjs_codec.cli import shared
 from tfjs_codec.cli.program import say
 
-NAME = "snippet"
 WHAT = "print a page of a few lines that loads a tfjs model and predicts"
 
 

@@ -7,7 +7,6 @@ import argparse
 from tfjs_codec.cli import shared
 from tfjs_codec.cli.program import say
 
-NAME = "supported"
 WHAT = "say what a Keras layer or operation becomes, or print the table of all"
 
 

@@ -11,7 +11,6 @@ from tfjs_codec.errors import UsageError
 if TYPE_CHECKING:
     from tfjs_codec.verification.verify import Verification
 
-NAME = "verify"
 WHAT = "check a tfjs model: its files, its names and shapes, and its values and predictions"
 
 
