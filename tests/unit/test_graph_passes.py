@@ -123,6 +123,24 @@ def test_messages_get_their_default_attributes_and_lose_private_ones():
     assert "_output_shapes" not in found.attrs
 
 
+def test_a_function_is_called_by_its_name():
+    library = pb.message_class("FunctionDefLibrary")()
+    for name, op in (("pair", "Neg"), ("caller", "pair")):
+        function = library.function.add()
+        function.signature.name = name
+        function.signature.input_arg.add(name="x", type=1)
+        for result in ("first", "second"):
+            function.signature.output_arg.add(name=result, type=1)
+        added = function.node_def.add(name="n", op=op, input=["x"])
+        if op == "Neg":
+            added.attr["T"].type = 1
+        results = ("n:y:0", "x") if op == "Neg" else ("n:second:0", "n:first:0")
+        function.ret.update(zip(("first", "second"), results, strict=True))
+    found = GraphReader("file").functions(library)
+    assert found["pair"].returns == (Ref("n"), Ref("x"))
+    assert found["caller"].returns == (Ref("n", 1), Ref("n"))
+
+
 @pytest.mark.parametrize(("producer", "dims"), [(0, None), (21, None), (22, ())])
 def test_scalar_placeholders_of_old_graphs_have_unknown_shapes(producer, dims):
     made = message(("x", "Placeholder", []), ("y", "Relu", ["x"]))

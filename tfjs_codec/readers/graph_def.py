@@ -75,7 +75,11 @@ class GraphReader:
         return Function(signature.name, tuple(arguments), tuple(returns), nodes, controls)
 
     def functions(self, library: messages.FunctionDefLibrary) -> dict[str, Function]:
-        """Return the functions of a FunctionDefLibrary by name."""
+        """Return the functions of a FunctionDefLibrary by name.
+
+        A node may have a function's name as its op: the signature is an OpDef.
+        """
+        self._own.update((each.signature.name, each.signature) for each in library.function)
         return {each.signature.name: self.function(each) for each in library.function}
 
     def _nodes(
