@@ -1,10 +1,9 @@
 """Runs a graph in numpy: what it predicts, without TensorFlow and without tfjs.
 
 No function is called in the graph (:func:`tfjs_codec.graph.passes.simplify` sees to that), and
-control flow is Switch, Merge, Enter, Exit, NextIteration and LoopCond. Loops are found before
-anything runs: a loop is one step of what surrounds it, so that nodes run in a fixed order. What a
-branch not taken would compute has no value; whoever needs it is not computed either, except a
-Merge, which takes the input that has a value.
+control flow is Switch, Merge, Enter, Exit, NextIteration and LoopCond. A loop is one step of what
+surrounds it (:mod:`tfjs_codec.graph.plan`). What a branch not taken would compute has no value;
+whoever needs it is not computed either, except a Merge, which takes the input that has a value.
 
 Nodes run depth first from the outputs, and a value is dropped after its last use. So a constant is
 read just before it is needed, and memory is that of the largest values that live together.
@@ -12,18 +11,18 @@ read just before it is needed, and memory is that of the largest values that liv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tfjs_codec.errors import CorruptFileError, Problem, UnsupportedModelError, UsageError, quote
+from tfjs_codec.errors import Problem, UnsupportedModelError, UsageError, quote
 from tfjs_codec.graph.kernels import KERNELS, compute
 from tfjs_codec.graph.kernels.core import KernelError
 from tfjs_codec.graph.kernels.lists import Table
-from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, sort_nodes
+from tfjs_codec.graph.plan import Loop, Plan, make_plan
+from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.limits import Limits
 
@@ -60,10 +59,10 @@ class Program:
         context = _Context(graph.path, graph.limits)
         self._tables = context.tables
         everything = [Ref(name) for name in graph.initializer]
-        filling = _plan(graph.initializer, (), _frames(graph.initializer), everything)
+        filling = make_plan(graph.initializer, everything, path=graph.path)
         _run_steps(filling, {}, context)
         wanted = [tensor.ref for tensor in graph.outputs.values()]
-        self._plan = _plan(graph.nodes, (), _frames(graph.nodes), wanted)
+        self._plan = make_plan(graph.nodes, wanted, path=graph.path)
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         """Return the outputs by key for *inputs* by key.
@@ -143,150 +142,6 @@ def _numbers(array: Array, dtype: str) -> Array | None:
         return cast if wanted.kind in "fc" or bool((cast == array).all()) else None
 
 
-# --- Plans ----------------------------------------------------------------------------------------
-
-_Frame = tuple[str, ...]
-_Key = str | _Frame  # a node by its name, or a loop
-
-
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    """A loop as a step.
-
-    Attributes:
-        enters: What goes in, by the node that lets it in.
-        carried: The Merges at its head: the value to start with, and the next one.
-        plan: One iteration.
-        condition: Whether it goes on.
-        captured: What the iterations take from outside.
-        results: What others take of the last iteration.
-    """
-
-    enters: Mapping[Ref, Ref]
-    carried: Mapping[str, tuple[Ref, Ref]]
-    plan: _Plan
-    condition: Ref
-    captured: Sequence[Ref]
-    results: Sequence[Ref]
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Steps in order, after each the values that nobody needs any more, and all that are needed."""
-
-    steps: Sequence[Node | _Loop]
-    dropped: Sequence[Sequence[Ref]]
-    needed: AbstractSet[Ref]
-
-
-def _frames(nodes: Mapping[str, Node]) -> dict[str, _Frame]:
-    """Return the loops around each node, from the outside."""
-    frames: dict[str, _Frame] = {}
-    for node in sort_nodes(nodes):
-        frame = max((frames.get(ref.node, ()) for ref in node.inputs), key=len, default=())
-        if node.op == "Enter":
-            frame = (*frame, node.attrs["frame_name"])
-        elif node.op == "Exit":
-            frame = frame[:-1]
-        frames[node.name] = frame
-    return frames
-
-
-def _plan(
-    nodes: Mapping[str, Node], frame: _Frame, frames: Mapping[str, _Frame], kept: Iterable[Ref]
-) -> _Plan:
-    """Order what *kept* need of the nodes in *frame* and the loops in it.
-
-    *kept* are never dropped.
-    """
-    kept = list(kept)
-    depth = len(frame)
-    members: dict[_Key, list[Node]] = {}
-    for node in sort_nodes(nodes):
-        inner = frames[node.name]
-        if inner[:depth] == frame and not _is_head(nodes, node, frame, frames):
-            members.setdefault(node.name if inner == frame else inner[: depth + 1], []).append(node)
-    owner = {node.name: key for key, group in members.items() for node in group}
-    before = {
-        key: [owner[ref.node] for node in group for ref in node.inputs if ref.node in owner]
-        for key, group in members.items()
-    }
-    roots = [owner[ref.node] for ref in kept if ref.node in owner]
-    steps: list[Node | _Loop] = []
-    uses: list[set[Ref]] = []
-    for key in _order(roots, before):
-        group = members[key]
-        if isinstance(key, str):
-            steps.append(group[0])
-            uses.append(set(group[0].inputs))
-        else:
-            loop = _loop(nodes, key, frames, group)
-            steps.append(loop)
-            uses.append({*loop.captured, *loop.enters.values()})
-    return _Plan(steps, _drops(uses, {*kept}, owner), {*kept}.union(*uses))
-
-
-def _order(roots: Iterable[_Key], before: Mapping[_Key, Iterable[_Key]]) -> list[_Key]:
-    """Return *roots* and all that must come before them, depth first."""
-    done: dict[_Key, None] = {}
-    begun: set[_Key] = set()
-    stack = [*roots][::-1]
-    while stack:
-        key = stack[-1]
-        waiting = [each for each in before[key] if each not in done and each != key]
-        if not waiting:
-            done.setdefault(stack.pop())
-        elif key in begun:
-            raise CorruptFileError("the graph has a cycle", where=f"node {quote(str(key))}")
-        else:
-            begun.add(key)
-            stack.extend(waiting[::-1])
-    return list(done)
-
-
-def _is_head(
-    nodes: Mapping[str, Node], node: Node, frame: _Frame, frames: Mapping[str, _Frame]
-) -> bool:
-    """Whether *node* is set before an iteration of the loop *frame* begins."""
-    if not frame or frames[node.name] != frame:
-        return False
-    back = any(nodes[ref.node].op == "NextIteration" for ref in node.inputs)
-    return node.op == "Enter" or (node.op == "Merge" and back)
-
-
-def _drops(uses: Sequence[set[Ref]], kept: set[Ref], owner: Mapping[str, Any]) -> list[list[Ref]]:
-    """Return after each step what it was the last to use; what comes from outside stays."""
-    seen = kept.copy()
-    dropped: list[list[Ref]] = []
-    for used in reversed(uses):
-        dropped.append([ref for ref in used if ref not in seen and ref.node in owner])
-        seen |= used
-    return dropped[::-1]
-
-
-def _loop(
-    nodes: Mapping[str, Node], frame: _Frame, frames: Mapping[str, _Frame], members: list[Node]
-) -> _Loop:
-    own = [node for node in members if frames[node.name] == frame]
-    inside = {node.name for node in members}
-    enters = {Ref(node.name): node.inputs[0] for node in own if node.op == "Enter"}
-    carried: dict[str, tuple[Ref, Ref]] = {}
-    for node in own:
-        if node.op == "Merge" and _is_head(nodes, node, frame, frames):
-            first, back = node.inputs
-            if nodes[first.node].op == "NextIteration":
-                first, back = back, first
-            carried[node.name] = first, nodes[back.node].inputs[0]
-    (condition,) = [node.inputs[0] for node in own if node.op == "LoopCond"]
-    results = {ref for node in nodes.values() if node.name not in inside for ref in node.inputs
-               if ref.node in inside}  # fmt: skip
-    captured = {ref for node in members if node.op != "Enter" or frames[node.name] != frame
-                for ref in node.inputs if ref.node not in inside}  # fmt: skip
-    kept = sorted({condition, *results, *(back for _, back in carried.values())})
-    plan = _plan(nodes, frame, frames, kept)
-    return _Loop(enters, carried, plan, condition, sorted(captured), sorted(results))
-
-
 # --- Execution ------------------------------------------------------------------------------------
 
 
@@ -305,10 +160,10 @@ class _Context:
         self.limits.check("loop_steps", self.iterations, what, path=self.path)
 
 
-def _run_steps(plan: _Plan, values: Values, context: _Context) -> None:
+def _run_steps(plan: Plan, values: Values, context: _Context) -> None:
     """Add to *values* what the steps compute, and remove what is dropped."""
     for step, dropped in zip(plan.steps, plan.dropped, strict=True):
-        if isinstance(step, _Loop):
+        if isinstance(step, Loop):
             _run_loop(step, values, context)
         elif Ref(step.name) not in values:  # else it is fed
             for number, value in enumerate(_execute(step, values, context)):
@@ -319,7 +174,7 @@ def _run_steps(plan: _Plan, values: Values, context: _Context) -> None:
             values.pop(ref, None)
 
 
-def _run_loop(loop: _Loop, outside: Values, context: _Context) -> None:
+def _run_loop(loop: Loop, outside: Values, context: _Context) -> None:
     fixed = {ref: outside[ref] for ref in loop.captured if ref in outside}
     fixed |= {ref: outside[source] for ref, source in loop.enters.items() if source in outside}
     state = {name: fixed.get(first) for name, (first, _) in loop.carried.items()}

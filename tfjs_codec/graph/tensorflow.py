@@ -21,8 +21,8 @@ from typing import Any
 
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.graph.build import Build
-from tfjs_codec.graph.importing.loops import frames
 from tfjs_codec.graph.optimise.fuse import FUSED
+from tfjs_codec.graph.plan import find_frames
 from tfjs_codec.graph.shapes import Known
 from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, fresh_names, prune, redirect, sort_nodes
 from tfjs_codec.tfjs.graph_ops import Arg, op_def
@@ -194,7 +194,8 @@ def enter_loops(graph: Graph) -> Graph:
     """Return *graph* with an Enter for each value from outside that a loop uses."""
     if not any(node.op == "Enter" for node in graph.nodes.values()):
         return graph
-    homes, names = frames(graph), fresh_names(graph)
+    homes = find_frames(sort_nodes(graph.nodes, path=graph.path), path=graph.path)
+    names = fresh_names(graph)
     nodes = dict(graph.nodes)
     entered: dict[tuple[Ref, str], Ref] = {}
     made: dict[str, Any] = {}

@@ -9,17 +9,14 @@ loop's own variables: ``Enter -> Merge -> Switch -> NextIteration``. (TensorFlow
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from tfjs_codec.errors import CorruptFileError, quote
+from tfjs_codec.graph.plan import Frame, find_frames
 from tfjs_codec.ir.graph import Graph, Node, Ref, fresh_names, prune, sort_nodes
 from tfjs_codec.tfjs.graph_ops import op_def
 
-Frame = tuple[str, ...]
-
 _EVERYWHERE = frozenset(("Const", "HashTableV2", "HashTable"))  # never freed
-_MAX_DEPTH = 64  # loops within loops
 
 
 def carry(graph: Graph) -> Graph:
@@ -38,7 +35,8 @@ class _Carrying:
         self._graph = graph
         self._nodes = dict(graph.nodes)
         self._names = fresh_names(graph)
-        self._frames = frames(graph)
+        order = sort_nodes(graph.nodes, path=graph.path)
+        self._frames = find_frames(order, path=graph.path)
         self._conditions = {
             self._frames[node.name]: node.name
             for node in graph.nodes.values()
@@ -150,35 +148,3 @@ class _Carrying:
                         stack.append(ref.node)
             found[frame] = seen
         return found
-
-
-def frames(graph: Graph) -> dict[str, Frame]:
-    """Return for each node the loops, outermost first, that it runs in.
-
-    A loop is where the innermost of the values is that enter it, so this is repeated until
-    nothing changes: once for each level of loops.
-    """
-    order = sort_nodes(graph.nodes, path=graph.path)
-    parents: dict[str, Frame] = {}
-    for _ in range(_MAX_DEPTH):
-        frames: dict[str, Frame] = {}
-        changed = False
-        for node in order:
-            inner = _innermost(frames[ref.node] for ref in node.inputs if ref.node in frames)
-            if node.op == "Enter":
-                name = node.attrs.get("frame_name", b"").decode("utf-8", "backslashreplace")
-                if len(inner) > len(parents.get(name, ())) or name not in parents:
-                    parents[name] = inner
-                    changed = True
-                frames[node.name] = (*parents[name], name)
-            elif node.op == "Exit":
-                frames[node.name] = inner[:-1]
-            else:
-                frames[node.name] = inner
-        if not changed:
-            return frames
-    raise CorruptFileError(f"loops nest more than {_MAX_DEPTH} deep", path=graph.path)
-
-
-def _innermost(frames: Iterable[Frame]) -> Frame:
-    return max(frames, key=len, default=())
