@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -158,6 +159,10 @@ class Build:
         name, shapes = self._node.name, self._node.shapes[:1]
         return [self._add(Node(name, op, inputs, {"T": self.dtype, **attrs}, shapes=shapes))]
 
+    def copy(self, node: Node, name: str, inputs: tuple[Ref, ...]) -> Ref:
+        """Add *node* once more, called *name* or similar, with other *inputs*."""
+        return self._keep(replace(node, name=self._names.fresh(name), inputs=inputs))
+
     def learn(self, node: Node) -> None:
         """Learn the shape of *node*, whose inputs may have changed."""
         self._known.learn(node)
@@ -165,6 +170,9 @@ class Build:
     def _add(self, node: Node) -> Ref:
         what = "the number of nodes that operations become"
         self._limits.spend("graph_nodes", 1, what, path=self.path)
+        return self._keep(node)
+
+    def _keep(self, node: Node) -> Ref:
         self.nodes[node.name] = node
         self.made.append(node.name)
         self._known.learn(node)

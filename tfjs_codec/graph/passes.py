@@ -32,6 +32,9 @@ from tfjs_codec.graph.optimise.fold import fold
 from tfjs_codec.graph.optimise.fuse import find_prelus, fuse
 from tfjs_codec.graph.optimise.narrow import narrow
 from tfjs_codec.graph.optimise.simplify import cast_inputs, copy_updates, forward, separate_outputs
+from tfjs_codec.graph.optimise.slices import merge_slices
+from tfjs_codec.graph.optimise.steps import batch_steps
+from tfjs_codec.graph.optimise.unroll import unroll
 from tfjs_codec.graph.rewrites.layout import join_transposes, move_channels_last
 from tfjs_codec.graph.rewrites.rewrite import rewrite
 from tfjs_codec.graph.shapes import fold_shapes
@@ -41,6 +44,19 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 _log = logging.getLogger(__name__)
 
 Pass = Callable[[Graph], Graph]
+
+_ROUNDS = 4  # of loops whose length shows when those before them are gone
+
+
+def unroll_loops(graph: Graph) -> Graph:
+    """Return *graph* without its loops of known length."""
+    for _ in range(_ROUNDS):
+        before, graph = graph, unroll(graph)
+        if graph is before:
+            break
+        graph = fold(fold_shapes(graph))
+    return graph
+
 
 # From TensorFlow's graph to one without functions, variables and assets.
 _IMPORTING: tuple[Pass, ...] = (gate_merges, bind_variables, fill_tables, forward)
@@ -54,6 +70,9 @@ PASSES: tuple[Pass, ...] = (
     rewrite,
     fold_shapes,
     fold,
+    unroll_loops,
+    merge_slices,
+    batch_steps,
     join_transposes,
     find_prelus,
     fold_affine,

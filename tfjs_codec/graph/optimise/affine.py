@@ -68,7 +68,8 @@ def fold_affine(graph: Graph) -> Graph:
         if channels is None:
             continue
         chain, affine = _chain(graph, uses, node, channels)
-        if not chain or [each.op for each in chain] in (["BiasAdd"], ["AddV2"]):
+        volume = len(channels) > 4  # webgpu adds no vector to that many axes
+        if not chain or [each.op for each in chain] == ["AddV2" if volume else "BiasAdd"]:
             continue
         result = Ref(node.name)
         if (affine.scale != 1).any():
@@ -82,7 +83,6 @@ def fold_affine(graph: Graph) -> Graph:
             nodes[node.name] = replace(node, inputs=inputs)
         if affine.offset.any():
             offset = affine.offset.astype(np.float32)
-            volume = len(channels) > 4  # webgpu adds no vector to that many axes
             values = offset.reshape(1, -1) if volume else offset
             bias = const(names.fresh(f"{node.name}/bias"), values)
             nodes[bias.name] = bias
