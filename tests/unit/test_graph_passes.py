@@ -124,7 +124,7 @@ def test_messages_get_their_default_attributes_and_lose_private_ones():
 
 
 def test_a_function_is_called_by_its_name():
-    library = pb.message_class("FunctionDefLibrary")()
+    library = messages.FunctionDefLibrary()
     for name, op in (("pair", "Neg"), ("caller", "pair")):
         function = library.function.add()
         function.signature.name = name
