@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tfjs_codec
-from tfjs_codec.errors import CorruptFileError, TfjsCodecError, UnknownFormatError
+from tfjs_codec.errors import CorruptFileError, TfjsCodecError, UnknownFormatError, UsageError
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "containers.zip"
 
@@ -124,6 +124,73 @@ def test_a_zip_in_a_zip_in_a_zip_is_not_looked_into(models, tmp_path):
     outer = packed(tmp_path / "c.zip", (inner, "a.keras"))
     with pytest.raises(UnknownFormatError, match="zip"):
         weights(outer)
+
+
+@pytest.fixture
+def saved(models, tmp_path):
+    """A SavedModel in a folder with other files, as Teachable Machine hands it out."""
+    folder = tmp_path / "folder"
+    tfjs_codec.convert(models / "plain.keras", folder / "model.savedmodel", to="savedmodel")
+    (folder / "labels.txt").write_text("0 cat")
+    return folder / "model.savedmodel"
+
+
+def files_of(saved: Path, prefix: str) -> list[tuple[Path, str]]:
+    files = [file for file in sorted(saved.rglob("*")) if file.is_file()]
+    return [(file, f"{prefix}{file.relative_to(saved).as_posix()}") for file in files]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("prefix", ["", "model.savedmodel/", "export/1700000000/"])
+def test_savedmodels_in_zips(prefix, method, saved, models, tmp_path):
+    source = tmp_path / "m.zip"
+    labels = (saved.parent / "labels.txt", "labels.txt")
+    packed(source, *files_of(saved, prefix), labels, method=method)
+    check_predictions(source, models)
+    check_predictions(source, models, tags=("serve",), signature_name="serving_default")
+    assert weights(source) == weights(saved)
+    tfjs_codec.convert(source, tmp_path / "web")
+    check_predictions(tmp_path / "web", models)
+
+
+def test_a_folder_with_one_savedmodel(saved, models):
+    check_predictions(saved.parent, models)
+    check_predictions(saved.parent, models, signature_name="serving_default")
+    shutil.copytree(saved, saved.parent / "2")
+    with pytest.raises(UnknownFormatError, match=r"several models.*: 2, model\.savedmodel"):
+        weights(saved.parent)
+
+
+def test_a_folder_with_a_savedmodel_and_a_keras_file(saved, models):
+    shutil.copy(models / "plain.keras", saved.parent / "m.keras")
+    with pytest.raises(UnknownFormatError, match=r"several models.*: m\.keras, model\.savedmodel"):
+        weights(saved.parent)
+
+
+def test_a_link_to_a_savedmodel_is_not_followed(saved, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "1").symlink_to(saved)
+    with pytest.raises(UnknownFormatError, match="the directory has neither"):
+        weights(tmp_path / "other")
+
+
+def test_a_zip_with_several_savedmodels(saved, tmp_path):
+    source = packed(tmp_path / "m.zip", *files_of(saved, "a/"), *files_of(saved, "b/"))
+    with pytest.raises(UnknownFormatError, match="the archive holds 2 SavedModels"):
+        weights(source)
+
+
+def test_damage_in_a_zipped_savedmodel_is_named_as_a_place_in_the_zip(saved, tmp_path):
+    (saved / "variables" / "variables.index").write_bytes(b"x" * 100)
+    source = packed(tmp_path / "m.zip", *files_of(saved, "a/"))
+    with pytest.raises(CorruptFileError) as caught:
+        tfjs_codec.convert(source, tmp_path / "web")
+    assert str(caught.value).startswith(f"{source}: variables/variables.index")
+
+
+def test_options_for_savedmodels_mean_nothing_for_other_zips(models, tmp_path):
+    with pytest.raises(UsageError, match="tags"):
+        tfjs_codec.convert(models / "plain.keras", tmp_path / "web", tags=("serve",))
 
 
 def test_conversions_from_all_of_them(models, tmp_path):

@@ -65,7 +65,7 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "feed.xml": (b'<?xml version="1.0"?>', "XML", "Name the model"),
     "empty.h5": (b"", "empty file", "again"),
     "empty.keras": (b"PK\x05\x06" + bytes(18), "empty zip", "again"),
-    "saved.zip": (zipped("m/saved_model.pb", "m/variables/variables.index"), "zipped SavedModel", "Unpack"),
+    "saved.zip": (zipped("m/saved_model.pb", "m/variables/variables.index"), "saved_model.pb", "truncated"),
     "a.docx": (zipped("word/document.xml"), "office document", "Name the model"),
     "other.zip": (zipped("readme.txt"), "neither config.json nor model.json", "tfjs model"),
     "cat.png": (b"\x89PNG\r\n\x1a\n" + bytes(20), "an image", "Name the model"),

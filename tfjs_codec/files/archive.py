@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, cast
 
-from tfjs_codec.errors import CorruptFileError, UnsafeFileError, quote
+from tfjs_codec.errors import CorruptFileError, UnknownFormatError, UnsafeFileError, quote
 from tfjs_codec.files.paths import check_name, traversal_reason
 from tfjs_codec.files.source import INDEX, KERAS_CONFIG, Source, Window
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
@@ -231,6 +231,22 @@ def find_model_folder(archive: Archive) -> ArchiveFolder | None:
         return None
     found = [name for name in archive.names() if name.rpartition("/")[2] == INDEX]
     return ArchiveFolder(archive, found[0].removesuffix(INDEX)) if len(found) == 1 else None
+
+
+def find_saved_model(archive: Archive, source: Source) -> ArchiveFolder:
+    """Return the folder of the only SavedModel in *archive*, which is that of *source*.
+
+    Raises:
+        UnknownFormatError: It holds none, or several.
+    """
+    found = {
+        name.removesuffix(last)
+        for name in archive.names()
+        if (last := name.rpartition("/")[2]) in ("saved_model.pb", "saved_model.pbtxt")
+    }
+    if len(found) != 1:
+        raise UnknownFormatError(f"the archive holds {len(found)} SavedModels", path=source.path)
+    return ArchiveFolder(archive, found.pop())
 
 
 class _Reader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import BinaryIO
 
 from tfjs_codec.errors import UnknownFormatError
@@ -23,6 +24,8 @@ _SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _ZIP_END = b"PK\x05\x06"
 _ZIP_TAIL_BYTES = 22 + 0xFFFF
+# An entry of the table of contents: 46 bytes, then the name (APPNOTE.TXT 4.3.12).
+_SAVED_MODEL_MEMBER = re.compile(rb"PK\x01\x02[\x00-\xff]{42}(?:[^\x00]{0,4096}/)?saved_model\.pb")
 _GZIP = b"\x1f\x8b"
 _FIELDS_LOOKED_AT = 1000
 _LOOKED_FOR = (
@@ -39,7 +42,7 @@ def sniff(source: Source) -> str:
     such, and a cut-off signature counts as that format, so that it is called truncated.
     """
     if source.is_dir and (folder := source.folder) is not None:
-        return _sniff_folder(folder)
+        return _sniff_folder(source, folder)
     with source.open() as file:
         head = file.read(512)
         if head.startswith(_GZIP) or head[257:262] == b"ustar":
@@ -49,7 +52,8 @@ def sniff(source: Source) -> str:
         if head[:8] == HDF5_MAGIC[: len(head)] and len(head) >= 4:
             return "hdf5"
         if head.startswith(_ZIP_MAGICS):
-            return "zip"
+            file.seek(max(0, source.size - _ZIP_TAIL_BYTES))
+            return "saved_model_zip" if _SAVED_MODEL_MEMBER.search(file.read()) else "zip"
         if head.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith((b"{", b"[")):
             return "keras_shards" if b'"weight_map"' in head else "json"
         offset = 512
@@ -66,7 +70,7 @@ def sniff(source: Source) -> str:
     return "zip" if end >= 0 and len(tail) - end >= 22 else "unknown"
 
 
-def _sniff_folder(folder: Folder) -> str:
+def _sniff_folder(source: Source, folder: Folder) -> str:
     if any(name in folder for name in _SAVED_MODEL_FILES):
         return "saved_model"
     if INDEX in folder:
@@ -75,12 +79,27 @@ def _sniff_folder(folder: Folder) -> str:
         return "old_tfjs_directory"
     if KERAS_CONFIG in folder:
         return "keras_directory"
-    return "folder" if len(model_files(folder)) == 1 else "unknown"
+    files, directories = model_files(folder), saved_models(source)
+    if len(files) + len(directories) != 1:
+        return "unknown"
+    return "folder" if files else "saved_model_folder"
 
 
 def model_files(folder: Folder) -> list[str]:
     """Return the names of the Keras files in *folder*, told by their suffixes."""
     return [name for name in folder.names() if name.lower().endswith(_KERAS_SUFFIXES)]
+
+
+def saved_models(source: Source) -> list[str]:
+    """Return the names of the SavedModels in the directory *source*, if it is a real one."""
+    if source.file_path is None:
+        return []
+    return sorted(
+        entry.name
+        for entry in os.scandir(source.file_path)
+        if entry.is_dir(follow_symlinks=False)
+        and any(os.path.exists(os.path.join(entry.path, name)) for name in _SAVED_MODEL_FILES)
+    )
 
 
 def _is_graph_def(file: BinaryIO, size: int) -> bool:
@@ -119,7 +138,8 @@ def unknown_format(source: Source) -> UnknownFormatError:
         names = os.listdir(source.path) if source.file_path is not None else []
         found = guess_directory(names)
         what = "the directory has neither saved_model.pb nor model.json"
-        if found is None and (folder := source.folder) and (several := model_files(folder)):
+        several = [*(model_files(source.folder) if source.folder else ()), *saved_models(source)]
+        if found is None and several:
             found = several_models("directory", several)
     else:
         with source.open() as file:

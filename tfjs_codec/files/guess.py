@@ -92,7 +92,9 @@ def guess_zip(names: list[str]) -> Guess | None:
     if all(name.endswith(".npy") for name in names):
         return Guess("a numpy .npz: arrays without an architecture", "Read it with numpy.load.")
     if any(name.endswith("saved_model.pb") for name in names):
-        return Guess("a zipped SavedModel", "Unpack it, and name its directory.")
+        return Guess(
+            "a zipped SavedModel with very many files", "Unpack it, and name its directory."
+        )
     if any(name.startswith("word/") for name in names):
         return Guess("an office document", "Name the model file.")
     return None

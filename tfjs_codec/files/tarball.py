@@ -1,9 +1,9 @@
-"""SavedModels in tar archives, as TensorFlow Hub hands them out (``.tar.gz``), and at URLs.
+"""SavedModels in archives, such as TensorFlow Hub's ``.tar.gz``, and at URLs.
 
 A checkpoint is read at random places, which a compressed stream does not allow, so the model is
-unpacked into a private temporary directory; from a URL it is copied into one. Only regular files
-and directories are taken, only those that belong to a SavedModel, under names of our own checking;
-sizes are limited while they are read, as they are not known before.
+unpacked into a private temporary directory; from a zip or URL it is copied into one. Only regular
+files and directories are taken, only those that belong to a SavedModel, under names of our own
+checking; sizes are limited while they are read, as they are not known before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import lzma
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -27,7 +27,7 @@ from tfjs_codec.errors import (
     quote,
 )
 from tfjs_codec.files.paths import unsafe_reason
-from tfjs_codec.files.source import RemoteFolder, Source
+from tfjs_codec.files.source import Folder, Source
 from tfjs_codec.limits import Limits, limit_error
 
 _MESSAGES = ("saved_model.pb", "saved_model.pbtxt")
@@ -83,19 +83,22 @@ def unpacked_saved_model(source: Source, limits: Limits) -> Iterator[Path]:
 
 
 @contextmanager
-def copied_saved_model(folder: RemoteFolder, limits: Limits) -> Iterator[Path]:
-    """Copy the SavedModel in *folder*; the copy is gone when the context ends.
+def copied_saved_model(
+    folder: Folder, files: Sequence[str], shown: str, limits: Limits
+) -> Iterator[Path]:
+    """Copy the SavedModel with these *files* in *folder*; it is gone when the context ends.
+
+    *shown* is what messages call the folder.
 
     Raises:
         UnsafeFileError: The name of a file reaches out of the directory.
         LimitExceededError: ``zip_members``, or ``inflated_bytes`` for all files.
         OutputError: There is no room for it.
     """
-    shown = folder.place.shown
     with ExitStack() as stack:
         try:
             target = Path(stack.enter_context(TemporaryDirectory(prefix="tfjs-codec-")))
-            names = [name for name in folder.tree() if _belongs(PurePosixPath(name))]
+            names = [name for name in files if _belongs(PurePosixPath(name))]
             limits.check("zip_members", len(names), "the number of files", path=shown)
             total = 0
             for name in names:

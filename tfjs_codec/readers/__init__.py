@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tfjs_codec.errors import UsageError
-from tfjs_codec.files.detection import model_files, sniff, unknown_format
+from tfjs_codec.files.detection import model_files, saved_models, sniff, unknown_format
 from tfjs_codec.files.source import (
     INDEX,
     KERAS_CONFIG,
@@ -165,7 +165,9 @@ def _read_saved_model(source: Source, options: ConvertOptions, stack: ExitStack)
     if isinstance(source.folder, RemoteFolder):
         from tfjs_codec.files.tarball import copied_saved_model
 
-        path = stack.enter_context(copied_saved_model(source.folder, options.limits))
+        folder = source.folder
+        names, shown = folder.tree(), folder.place.shown
+        path = stack.enter_context(copied_saved_model(folder, names, shown, options.limits))
         return saved_model.read(path, options, source.path)
     if source.file_path is None:
         raise UsageError(
@@ -173,6 +175,22 @@ def _read_saved_model(source: Source, options: ConvertOptions, stack: ExitStack)
             hint="Write them into one, or pass them as a .tar.gz.",
         )  # fmt: skip
     return saved_model.read(Path(source.path), options, source.path)
+
+
+def _read_saved_model_folder(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    (name,) = saved_models(source)
+    return _read_saved_model(open_source(Path(source.path, name)), options, stack)
+
+
+def _read_saved_model_zip(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    from tfjs_codec.files.archive import find_saved_model, open_archive
+    from tfjs_codec.files.tarball import copied_saved_model
+    from tfjs_codec.readers import saved_model
+
+    archive = stack.enter_context(open_archive(source, limits=options.limits))
+    folder = find_saved_model(archive, source)
+    copied = copied_saved_model(folder, folder.names(), source.path, options.limits)
+    return saved_model.read(stack.enter_context(copied), options, source.path)
 
 
 def _read_tar(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
@@ -217,6 +235,8 @@ READERS: dict[str, Reader] = {
         "a model of TensorFlow.js 0.x", _read_old_tfjs, frozenset(("output_node_names",))
     ),
     "saved_model": Reader("a SavedModel", _read_saved_model, _SAVED_MODEL),
+    "saved_model_folder": Reader("a SavedModel", _read_saved_model_folder, _SAVED_MODEL),
+    "saved_model_zip": Reader("a SavedModel", _read_saved_model_zip, _SAVED_MODEL),
     "tar": Reader("a SavedModel", _read_tar, _SAVED_MODEL),
     "checkpoint": Reader("a checkpoint", _read_checkpoint, frozenset(("verify_checksums",))),
     "graph_def": Reader("a frozen graph", _read_graph_def, frozenset(("output_node_names",))),
@@ -224,7 +244,7 @@ READERS: dict[str, Reader] = {
 
 
 # Bytes that JSON takes for what a protobuf says in one.
-_WORDINESS = {"hdf5": 4, "zip": 4, "json": 2}
+_WORDINESS = {"hdf5": 4, "zip": 4, "saved_model_zip": 4, "json": 2}
 
 
 @contextmanager
