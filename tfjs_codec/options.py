@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tfjs_codec.ir.json_types import Json
 
 QUANTIZE_DTYPES = ("float16", "uint8", "uint16")
+AUTO = "auto"  # the smallest of these that is near enough
 
 _SIZE = r"(?i)([0-9]+(?:\.[0-9]+)?)\s*(?:([kmg]?)(i?)b|([kmg]))?"
 
@@ -60,6 +61,8 @@ class ConvertChoices(InspectChoices, total=False):
     split_weights_by_layer: bool
     quantize: Quantize
     rescale: bool
+    max_error: float | None
+    max_bytes: int | None
     dequantize: bool
     metadata: Mapping[str, Json] | None
     structured_outputs: bool
@@ -87,10 +90,15 @@ class ConvertOptions:
             all kernels and embeddings, or to a glob or a list of globs over tfjs weight names. The
             glob ``*`` means all weights; ``!`` before a glob leaves out what it matches, of the
             kernels and embeddings if there are only such. True and ``*`` leave alone what globs
-            of other types match, and what the type cannot hold.
+            of other types match, and what the type cannot hold. ``auto`` in the place of a type
+            chooses one for each weight.
         rescale: Before kernels are quantised because *quantize* is True, move factors between the
             channels of kernels, normalisations and biases, so that rounding loses less. What the
             model predicts before the rounding does not change.
+        max_error: For ``auto``: how much the output channels of a kernel may change, as a root mean
+            square relative to their own; 0.01 by default.
+        max_bytes: For ``auto``, instead: the size of all weights; the error becomes as small as
+            that allows.
         dequantize: Store the weights of a quantised tfjs model as float32, as tfjs reads them.
         metadata: Stored as ``userDefinedMetadata``, beside what a tfjs source has; JSON.
         training_config: Keep optimizer, loss and metrics, so far as the target has them.
@@ -121,6 +129,8 @@ class ConvertOptions:
     split_weights_by_layer: bool = False
     quantize: Quantize = field(default_factory=dict)
     rescale: bool = True
+    max_error: float | None = None
+    max_bytes: int | None = None
     dequantize: bool = False
     metadata: Mapping[str, Json] | None = None
     training_config: bool = False
@@ -151,6 +161,11 @@ class ConvertOptions:
         if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
             raise UsageError(f"shard_size_bytes must be a positive integer, not {quote(size)}")
         object.__setattr__(self, "quantize", _check_quantize(self.quantize))
+        if self.max_error is not None or self.max_bytes is not None:
+            if AUTO not in self.quantize:
+                raise UsageError("max_error and max_bytes are for quantize={'auto': True}")
+            if None not in (self.max_error, self.max_bytes):
+                raise UsageError("max_error and max_bytes exclude each other", hint="Give one.")
         _check_metadata(self.metadata)
         for name in ("tags", "output_node_names", "outputs"):
             if isinstance(given := getattr(self, name), str):
@@ -215,10 +230,10 @@ def _check_quantize(value: object) -> dict[str, bool | tuple[str, ...]]:
         )
     checked: dict[str, bool | tuple[str, ...]] = {}
     for dtype, globs in value.items():
-        if dtype not in QUANTIZE_DTYPES:
+        if dtype not in (*QUANTIZE_DTYPES, AUTO):
             raise UsageError(
                 f"quantize: {quote(dtype)} is not a quantisation dtype",
-                hint=f"There are {', '.join(QUANTIZE_DTYPES)}.",
+                hint=f"There are {', '.join(QUANTIZE_DTYPES)} and {AUTO}.",
             )
         several = (globs,) if isinstance(globs, str) else globs
         if isinstance(several, bool):

@@ -13,6 +13,7 @@ from tfjs_codec.html import write_line, write_list, write_table
 from tfjs_codec.ir.json_types import JsonObject
 
 _SHARD = re.compile(r"-shard\d+of")
+_WORST = 10  # quantised weights that the text lists
 _LISTED = 8  # weight files of a group, or weights, that the text lists one by one
 
 
@@ -31,8 +32,14 @@ class Report:
         renamed: ``(old, new)`` layer names.
         dropped: State needed only for training that was left out.
         warnings: What the reader of the report should know.
-        quantization: ``(weight, dtype, largest absolute error, step)`` per quantised tensor.
-        kept_whole: Weights that are not quantised because they are no kernels or embeddings.
+        quantization: ``(weight, dtype, largest absolute error, step, relative error)`` per
+            quantised tensor; the last is the root mean square of the errors relative to that of
+            the values.
+        whole_nbytes: Bytes of the weights if none were quantised.
+        gzip_nbytes: Bytes of all files as a server sends them with gzip, where weights were
+            quantised and the model is not large; else 0.
+        kept_whole: Weights that are not quantised beside others: they are no kernels or embeddings,
+            or ``auto`` found no type that is near enough.
         rescaled: Weights between which factors were moved before they were quantised, without
             effect on predictions, so that rounding loses less.
     """
@@ -46,7 +53,9 @@ class Report:
     renamed: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    quantization: tuple[tuple[str, str, float, float], ...] = ()
+    quantization: tuple[tuple[str, str, float, float, float], ...] = ()
+    whole_nbytes: int = 0
+    gzip_nbytes: int = 0
     kept_whole: tuple[str, ...] = ()
     rescaled: tuple[str, ...] = ()
 
@@ -54,6 +63,11 @@ class Report:
     def nbytes(self) -> int:
         """Bytes of all files."""
         return sum(nbytes for _, nbytes in self.files)
+
+    @property
+    def weight_nbytes(self) -> int:
+        """Bytes of the weight files."""
+        return sum(nbytes for name, nbytes in self.files if name.endswith(".bin"))
 
     @classmethod
     def from_json(cls, content: JsonObject) -> Report:
@@ -94,17 +108,26 @@ class Report:
         ]
         lines += [f"  renamed {old} to {new}" for old, new in self.renamed]
         lines += [f"  left out: {what}" for what in self.dropped]
-        lines += [
-            f"  {name}: {dtype}, largest error {error:.3g}"
-            for name, dtype, error, _ in self.quantization
-        ]
+        lines += self._list_losses()
         for what, names in (
-            ("not quantised, no kernels or embeddings", self.kept_whole),
+            ("not quantised", self.kept_whole),
             ("rescaled before rounding, without effect on predictions", self.rescaled),
         ):
             lines += [f"  {what}: {_list_names(names)}"] if names else []
         lines += [f"  warning: {text}" for text in self.warnings]
         return "\n".join(map(visible, lines))
+
+    def _list_losses(self) -> Iterator[str]:
+        """Yield what quantisation saves and costs: the weights with the largest relative errors."""
+        if not self.quantization:
+            return
+        saved = f"  quantised: {self.whole_nbytes:,} bytes of weights became {self.weight_nbytes:,}"
+        yield saved + (f", all files with gzip {self.gzip_nbytes:,}" if self.gzip_nbytes else "")
+        worst = sorted(self.quantization, key=lambda loss: -loss[4])
+        for name, dtype, error, _, relative in worst[:_WORST]:
+            yield f"  {name}: {dtype}, largest error {error:.3g}, relative error {relative:.2%}"
+        if len(worst) > _WORST:
+            yield f"  {len(worst) - _WORST:,} more with smaller relative errors"
 
 
 def _list_names(names: Sequence[str]) -> str:

@@ -143,7 +143,8 @@ def test_pieces_of_any_size_are_the_same(monkeypatch, dtype, kept, size):
         monkeypatch.setattr(quantize, "_KEEP_BYTES", 0)
     got, *other = quantized(array, dtype)
     np.testing.assert_array_equal(got, want, strict=True)
-    assert other == rest
+    assert other[:2] == rest[:2]
+    assert other[2] == pytest.approx(rest[2])  # sums in another order
 
 
 # --- which weights ---------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def test_what_a_conversion_does_and_did(fixtures_dir, digits):
     found = collect(str(digits), OPTIONS, report=report)
     assert found["lowered"] == lowered
     assert found["dropped"] == list(report.dropped)
-    errors = {name: error for name, _, error, _ in report.quantization}
+    errors = {name: error for name, _, error, *_ in report.quantization}
     known = {one["name"]: one["error"] for one in found["tensors"] if "error" in one}
     assert known == errors
 

@@ -58,6 +58,11 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
             help="store kernels and embeddings so; with =GLOBS, comma-separated, the weights that "
             "match: '*' is all, '!GLOB' not those",
         )
+    add("--quantize", metavar="auto", choices=("auto",), help="choose one of these for each weight")
+    add(
+        "--max-error", metavar="X", type=float, help="for auto: relative to a kernel (default 0.01)"
+    )
+    add("--max-bytes", metavar="SIZE", help="for auto, instead: the size of all weights")
     add(
         "--no-rescale",
         action="store_true",
@@ -97,15 +102,19 @@ def options_of(arguments: argparse.Namespace) -> ConvertOptions:
     """Return the options of a conversion that *arguments* ask for."""
     from tfjs_codec.options import ConvertOptions, parse_size
 
-    quantize = {
+    quantize: dict[str, bool | list[str]] = {
         dtype: globs.split(",") if globs else True
         for dtype in ("float16", "uint8", "uint16")
         if (globs := getattr(arguments, f"quantize_{dtype}")) is not None
     }
+    if arguments.quantize:
+        quantize[arguments.quantize] = True
     return ConvertOptions(
         to=arguments.to,
         dequantize=arguments.dequantize,
         rescale=not arguments.no_rescale,
+        max_error=arguments.max_error,
+        max_bytes=parse_size(arguments.max_bytes) if arguments.max_bytes else None,
         shard_size_bytes=parse_size(arguments.weight_shard_size),
         single_shard=arguments.single_shard,
         split_weights_by_layer=arguments.split_weights_by_layer,

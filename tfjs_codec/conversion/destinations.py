@@ -6,6 +6,7 @@ Nothing is replaced before all is written.
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,6 +41,11 @@ _FOREIGN = {
     ".json": "Name the directory for model.json and its weight files.",
     ".bin": "Name the directory for model.json and its weight files.",
 }
+
+
+_GZIP = 31  # zlib's window bits for a file of gzip
+_MOST_COMPRESSED = 16 << 20  # bytes of a model whose compressed size is told: it takes a second
+_READ_BYTES = 1 << 20
 
 
 def resolve(destination: str | os.PathLike[str]) -> Path | Place:
@@ -84,13 +90,15 @@ def publish_directory(
     """Publish the tfjs model that *write* writes; fill in what *report* does not know yet."""
     from tfjs_codec.writers.tfjs_json import model_files
 
-    written = None
+    written, gzip_nbytes = None, 0
 
     def fill(stage: Stage) -> Files:
-        nonlocal written
+        nonlocal written, gzip_nbytes
         written = write(stage)
         if job.options.with_page:
             written.files.append(_write_page(job, stage))
+        if written.losses and sum(nbytes for _, nbytes in written.files) <= _MOST_COMPRESSED:
+            gzip_nbytes = _compress(written.files, stage)
         return written.files
 
     files = [(shard.name, shard.nbytes) for shard in planned.shards]
@@ -100,11 +108,22 @@ def publish_directory(
         weights=len(planned.entries),
         warnings=(*report.warnings, *planned.warnings),
         kept_whole=planned.whole,
-        quantization=tuple(
-            (loss.name, loss.dtype, loss.max_error, loss.step)
-            for loss in (written.losses if written else ())
-        ),
+        quantization=tuple(loss[:] for loss in written.losses) if written else (),
+        whole_nbytes=planned.whole_nbytes,
+        gzip_nbytes=gzip_nbytes,
     )
+
+
+def _compress(files: Files, stage: Stage) -> int:
+    """Return the bytes of *files* as a server sends them, each by itself."""
+    total = 0
+    for name, _ in files:
+        packer = zlib.compressobj(wbits=_GZIP)
+        with stage.open(name) as file:
+            while piece := file.read(_READ_BYTES):
+                total += len(packer.compress(piece))
+        total += len(packer.flush())
+    return total
 
 
 def _write_page(job: Job, stage: Stage) -> tuple[str, int]:

@@ -24,7 +24,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 LAYERS = ("rename", "replace", "allow_approximate")
 KERAS_GRAPH = (*LAYERS, "outputs")
 SHARDS = ("shard_size_bytes", "single_shard", "split_weights_by_layer", "quantize", "rescale",
-          "metadata", "checksums", "with_page")  # fmt: skip
+          "max_error", "max_bytes", "metadata", "checksums", "with_page")  # fmt: skip
 _TRANSFORMING = frozenset(
     (
         *LAYERS,

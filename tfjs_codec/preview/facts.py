@@ -213,7 +213,7 @@ def _tensors(
     job: Job,
     notes: list[str],
 ) -> Iterator[JsonObject]:
-    recorded = {name: error for name, _, error, _ in report.quantization} if report else {}
+    recorded = {name: error for name, _, error, *_ in report.quantization} if report else {}
     meter = job.measure(model.values[one.name].nbytes for one in shown if one.name in model.values)
     spent = left_out = 0
     for tensor in shown:

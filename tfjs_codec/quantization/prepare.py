@@ -11,16 +11,17 @@ from tfjs_codec.ir.graph import Graph
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import TfjsGraph, TfjsLayers, Weights
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.options import ConvertOptions
+from tfjs_codec.options import AUTO, ConvertOptions
 from tfjs_codec.quantization import graph as of_graph
 from tfjs_codec.quantization import layers as of_layers
+from tfjs_codec.quantization.auto import resolve
 from tfjs_codec.quantization.channels import Channels
 from tfjs_codec.quantization.kernels import find_kernels
 from tfjs_codec.quantization.rescale import Kernel, rescale
 from tfjs_codec.writers.quantize_choice import Choice, choose_dtypes, needs_kernels
 from tfjs_codec.writers.tfjs_graph import constants
 
-_LEVELS = {"uint8": 255, "uint16": 65535}  # rescaling gains nothing for float16
+_AFFINE = ("uint8", "uint16", AUTO)
 Model: TypeAlias = TfjsLayers | TfjsGraph | Weights | Graph
 
 
@@ -35,38 +36,43 @@ def prepare(model: Model, options: ConvertOptions, kept: Collection[str] = ()) -
     """Return how *model* is quantised, and the weights that change for it.
 
     *kept* are stored weights that stay quantised as they are, if nothing else is wanted of them.
+
+    Raises:
+        UsageError: The options contradict each other, or ``max_bytes`` cannot be kept.
     """
     weights = _weights(model)
     by_default = needs_kernels(options.quantize)
     kernels = find_kernels(model) if by_default else frozenset[str]()
     choice = choose_dtypes(list(weights), options.quantize, kernels)
     changed: Mapping[str, LazyTensor] = {}
-    if by_default and options.rescale:
-        changed = rescale_kernels(model, choice.dtypes, frozenset(kept) - choice.dtypes.keys())
+    if options.rescale and _is_affine(choice, kernels):
+        changed = rescale_kernels(model, frozenset(kept) - choice.dtypes.keys())
+    if AUTO in choice.dtypes.values():
+        outputs = {} if isinstance(model, Weights) else read_channels(model).outputs
+        choice = resolve(choice, {**weights, **changed}, outputs, options)
+        changed = changed if _is_affine(choice, kernels) else {}
     return Prepared(choice, changed)
 
 
-def rescale_kernels(
-    model: Model, dtypes: Mapping[str, str], kept: Collection[str] = ()
-) -> dict[str, LazyTensor]:
-    """Return the weights of *model* that change so that rounding to *dtypes* loses less.
+def _is_affine(choice: Choice, kernels: Collection[str]) -> bool:
+    """Tell whether some kernel gets steps of one size, for which rescaling matters."""
+    return any(name in kernels and dtype in _AFFINE for name, dtype in choice.dtypes.items())
+
+
+def rescale_kernels(model: Model, kept: Collection[str] = ()) -> dict[str, LazyTensor]:
+    """Return the weights of *model* that change so that rounding its kernels loses less.
 
     The weights *kept* must not change.
     """
     if isinstance(model, Weights):
         return {}
-    weights, kernels = _weights(model), find_kernels(model)
-    levels = {name: _LEVELS[dtype] for name, dtype in dtypes.items() if dtype in _LEVELS}
-    if not kernels & levels.keys():
-        return {}
-    channels = read_channels(model)
-    known = {
-        name: Kernel(tensor, levels[name], channels.outputs.get(name, (len(tensor.shape) - 1,)))
-        for name, tensor in weights.items()
-        if name in kernels and name in levels and tensor.dtype.kind == "f"
+    weights, channels = _weights(model), read_channels(model)
+    kernels = {
+        name: Kernel(weights[name], channels.outputs.get(name, (len(weights[name].shape) - 1,)))
+        for name in find_kernels(model)
+        if name in weights and weights[name].dtype.kind == "f"
     }
-    free = [name for name in weights if name not in kept]
-    return rescale(channels.groups(free), known, weights)
+    return rescale(channels.groups(weights.keys() - set(kept)), kernels, weights)
 
 
 def change_weights(

@@ -35,10 +35,9 @@ Floats = NDArray[np.float64]
 
 
 class Kernel(NamedTuple):
-    """A kernel to be quantised in so many steps; *out* are the axes of its output channels."""
+    """A kernel; *out* are the axes of its output channels."""
 
     tensor: LazyTensor
-    levels: int
     out: tuple[int, ...]
 
 
@@ -137,7 +136,6 @@ class _View:
 
     def __init__(self, kernel: Kernel, member: Member, others: Sequence[Floats]) -> None:
         self.member = member
-        self._levels = kernel.levels
         values = kernel.tensor.numpy().astype(np.float32, copy=False)
         self._inputs = tuple(axis for axis in range(values.ndim) if axis not in kernel.out)
         square = np.square(values, dtype=np.float64)
@@ -161,9 +159,9 @@ class _View:
         """Return the mean over the output channels of noise relative to signal."""
         factors = self._fixed * self.member.factors(scale)
         ends = np.concatenate([(self._low * factors).ravel(), (self._high * factors).ravel()])
-        step = (ends.max() - ends.min()) / self._levels
+        width = ends.max() - ends.min()  # the step is a part of it
         weights = np.broadcast_to(factors**-2.0, self._low.shape)
-        noise = weights.sum(axis=self._inputs, keepdims=True) * self._count * step**2 / 12
+        noise = weights.sum(axis=self._inputs, keepdims=True) * self._count * width**2
         noise = np.broadcast_to(noise, self._energy.shape)
         alive = self._energy > 0
         return float(np.mean(noise[alive] / self._energy[alive])) if alive.any() else 0.0

@@ -232,16 +232,16 @@ def _expect(
         against, TensorFlowGraph | KerasModel | TfjsLayers
     ):
         source = express_graph(against, job)
-        expected, kept = constants(source), frozenset[str]()
+        expected, entries = constants(source), dict[str, JsonObject]()
     else:
         source, _ = express_layers(against, job)
         expected = {one.name: one.tensor for one in source.weights if not one.optimizer}
-        kept = frozenset(one.name for one in source.weights if one.quantized)
+        entries = {one.name: one.quantized.entry for one in source.weights if one.quantized}
     weights = [weight for weight in web.weights if not weight.optimizer]
     naming = _naming(web, weights, expected, variables)
     names = {naming(weight.name): weight for weight in weights}
     stored = {name: names[naming(name)] for name in expected if naming(name) in names}
-    changed = _find_rescaled(stored, source, expected, kept)
+    changed = _find_rescaled(stored, source, expected, entries)
     return {**expected, **changed}, changed.keys()
 
 
@@ -249,15 +249,17 @@ def _find_rescaled(
     stored: Mapping[str, Weight],
     source: Graph | Tfjs,
     expected: Mapping[str, LazyTensor],
-    kept: Collection[str],
+    entries: Mapping[str, JsonObject],
 ) -> Mapping[str, LazyTensor]:
     """Return the weights of *source* that ``convert`` rescaled before it quantised, if it did.
 
-    It does so by the same computation. The smallest weight with other values tells.
+    It does so by the same computation; what *source* has quantised as it is stored stays. The
+    smallest weight with other values tells.
     """
-    entries = {name: one.quantized.entry for name, one in stored.items() if one.quantized}
-    dtypes = {name: entry["dtype"] for name, entry in entries.items()}
-    changed = rescale_kernels(source, dtypes, kept) if dtypes else {}
+    ours = {name: one.quantized.entry for name, one in stored.items() if one.quantized}
+    kept = {name for name, entry in entries.items() if ours.get(name) == entry}
+    affine = any(entry["dtype"] != "float16" for entry in ours.values())
+    changed = rescale_kernels(source, kept) if affine else {}
     for name in sorted(changed, key=lambda name: changed[name].size):
         weight = stored.get(name)
         if weight is None or weight.tensor.shape != changed[name].shape:

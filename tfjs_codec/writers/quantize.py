@@ -31,13 +31,15 @@ _FLOAT16_LIMIT = 65520  # the smallest number that float16 rounds to infinity
 class Loss(NamedTuple):
     """What quantising a tensor cost: ``max_error`` is the largest |x - x'| of its elements.
 
-    ``step`` is the distance of neighbouring values, 0 for float16, whose steps vary.
+    ``step`` is the distance of neighbouring values, 0 for float16, whose steps vary;
+    ``relative_error`` the root of the sum of squared errors relative to that of squared values.
     """
 
     name: str
     dtype: str
     max_error: float
     step: float
+    relative_error: float
 
 
 def find_misfit(name: str, tensor: LazyTensor, dtype: str) -> str | None:
@@ -82,22 +84,31 @@ class Quantizer:
             self._scale, self._min, self._max = affine_range(low, high, self.dtype)
             self.entry |= {"min": self._min, "scale": self._scale}
         self.entry["original_dtype"] = "float32"
-        self._max_error = 0.0
+        self._max_error = self._noise = self._signal = 0.0
 
     @property
     def loss(self) -> Loss:
         """The loss, known when :meth:`chunks` has come to its end."""
-        return Loss(self.name, self.dtype.name, self._max_error, self._scale)
+        relative = (self._noise / self._signal) ** 0.5 if self._signal else 0.0
+        return Loss(self.name, self.dtype.name, self._max_error, self._scale, relative)
 
     def chunks(self) -> Iterator[Array]:
         """Yield the quantised values as flat little-endian pieces, in C order."""
         quantize = self._float16 if self.dtype.kind == "f" else self._affine
         for chunk in self._source():
             result, restored = quantize(chunk)
+            self._signal += float(np.dot(restored, restored))
             restored -= chunk.astype(np.float32, copy=False)
+            self._noise += float(np.dot(restored, restored))
             error = np.abs(restored, out=restored).max(initial=0.0)
             self._max_error = max(self._max_error, float(error))
             yield result.astype(self.dtype.newbyteorder("<"), copy=False)
+
+    def restore(self) -> NDArray[np.float32]:
+        """Return the values that tfjs makes of the quantised ones, flat."""
+        quantize = self._float16 if self.dtype.kind == "f" else self._affine
+        pieces = [quantize(chunk)[1].astype(np.float32) for chunk in self._source()]
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
 
     def _affine(self, chunk: Array) -> tuple[Array, NDArray[np.float64]]:
         values = chunk.astype(np.float64)

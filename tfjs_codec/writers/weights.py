@@ -77,6 +77,14 @@ class Plan(NamedTuple):
         return tuple(entry for group in self.groups for entry in group.entries)
 
     @property
+    def whole_nbytes(self) -> int:
+        """Bytes of all weights as tfjs computes with them."""
+        return sum(
+            entry.tensor.size * (entry.tensor.dtype.itemsize if entry.kept is None else 4)
+            for entry in self.entries
+        )
+
+    @property
     def shards(self) -> tuple[Shard, ...]:
         """All weight files."""
         return tuple(shard for group in self.groups for shard in group.shards)
