@@ -11,6 +11,7 @@ read just before it is needed, and memory is that of the largest values that liv
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,8 +104,10 @@ def feed(key: str, tensor: Tensor, value: Any) -> Array:
         UsageError: It has another shape, or the input's type cannot hold its values.
     """
     try:
-        given = np.asarray(value)
-    except ValueError:
+        with warnings.catch_warnings():  # numpy before 1.24 warns, and makes an array of lists
+            warnings.simplefilter("error", UserWarning)
+            given = np.asarray(value)
+    except (ValueError, UserWarning):
         raise UsageError(f"input {quote(key)} is no array: its rows differ in length") from None
     array = _texts(given) if tensor.dtype == "string" else _numbers(given, tensor.dtype)
     if array is None:
