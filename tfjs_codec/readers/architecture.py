@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -77,7 +78,8 @@ def read_architecture(
         place = place.at("model_config")
         entry = place.mapping(entry["model_config"])
     generation, warnings = detect_generation(entry, keras_version)
-    reader = _Reader(generation, limits, list(names), whole and generation > 1)
+    whole = whole and generation > 1
+    reader = _Reader(generation, limits, list(names), whole=whole, version=keras_version)
     graph = reader.model(entry, place)
     if not graph.layers:
         raise place.error("the model has no layers")
@@ -132,15 +134,29 @@ def _structure_generation(entry: Config) -> int | None:
     return None
 
 
+# Versions of the Keras 2 that ran on Theano, too; TensorFlow's own ends in -tf up to 2.3.
+_OF_MANY = r"2\.[0-3](\.\d+)?"
+_ZEROES_MASKED = ("GRU", "LSTM", "RNN", "SimpleRNN")  # ConvLSTM of Keras 2 has the option in vain
+
+
 class _Reader:
     """Builds layers and graphs; remembers what only the weight readers need."""
 
-    def __init__(self, generation: int, limits: Limits, names: list[str], whole: bool) -> None:
+    def __init__(
+        self,
+        generation: int,
+        limits: Limits,
+        names: list[str],
+        *,
+        whole: bool,
+        version: str | None,
+    ) -> None:
         self.generation = generation
         self.python_class: dict[KerasLayer, str] = {}
         self.shared_ids: dict[KerasLayer, int] = {}
         self._limits = limits
         self._whole = whole
+        self._of_many_backends = generation == 1 or bool(re.fullmatch(_OF_MANY, version or ""))
         self._names = names
         self._count = 0
 
@@ -356,6 +372,12 @@ class _Reader:
             base = str(given.get("name") or "layer").removeprefix("backward_")
             backward = {**backward, "config": {**given, "name": f"backward_{base}"}}
         layer.children["backward_layer"] = self._layer(backward, at)
+        if self._of_many_backends:
+            return
+        for child in layer.children.values():  # TensorFlow's Keras sets it, and does not write it
+            if child.class_name in _ZEROES_MASKED or self.generation > 2:
+                zeroes = bool(child.config.get("return_sequences"))
+                child.config["zero_output_for_mask"] = zeroes
 
     def _finish_calls(self, layer: KerasLayer, entry: Config, place: Place) -> None:
         """Bring arguments into their final form, now that the graph's models are known."""
