@@ -61,13 +61,50 @@ def segment_sum(build: Build, node: Node) -> list[Ref] | None:
 
 @op("Bincount", "DenseBincount", because=wrong_on("webgpu"))
 def count(build: Build, node: Node) -> list[Ref] | None:
-    """Add up weights as floats; webgpu returns their bits for whole numbers."""
-    if build.dtype == "float32":
+    """Count in floats: webgpu returns the bits of whole numbers, and cannot compile binary counts.
+
+    Of a matrix it skips columns, so each number becomes a row of zeros and its weight.
+    """
+    (x, size, weights), kind = node.inputs, str(node.attrs.get("Tidx", "int32"))
+    binary = bool(node.attrs.get("binary_output"))
+    given = build.shape(weights)
+    weighed = not binary and (given is None or 0 not in given)
+    if build.rank(x) == 2 and (not weighed or (given and None not in given[1:])):
+        attrs = {"T": "float32", "TI": kind, "axis": -1}
+        marks = build.op(
+            "OneHot", x, size, build.value(1, "float32"), build.value(0, "float32"), **attrs
+        )
+        if weighed:
+            floats = build.expand_dims(build.cast(weights, build.dtype, "float32"), 2, "float32")
+            marks = build.op("Mul", marks, floats, T="float32")
+        attrs = {"T": "float32", "keep_dims": False, "Tidx": "int32"}
+        made = build.op("Max" if binary else "Sum", marks, build.ints(1), **attrs)
+    elif binary or build.dtype != "float32":
+        floats = build.const(np.zeros(0, np.float32), "float32")
+        if not binary:
+            floats = build.cast(weights, build.dtype, "float32")
+        attrs = {**node.attrs, "T": "float32"} | ({"binary_output": False} if binary else {})
+        made = build.op(node.op, x, size, floats, **attrs)
+        if binary:
+            made = build.op("Minimum", made, build.value(1, "float32"), T="float32")
+    else:
         return None
-    x, size, weights = node.inputs
-    floats = build.cast(weights, build.dtype, "float32")
-    made = build.op(node.op, x, size, floats, **{**node.attrs, "T": "float32"})
-    return [build.cast(made, "float32", build.dtype)]
+    return build.same("Cast", made, SrcT="float32", DstT=build.dtype, Truncate=False)
+
+
+@op("Prod", because=wrong_on("webgpu"))
+def multiply(build: Build, node: Node) -> list[Ref] | None:
+    """Insert the axes of size 1 that webgpu leaves out of what it computes on the processor."""
+    x, axes = node.inputs
+    rank, over = build.rank(x), build.numbers(axes)
+    if not node.attrs.get("keep_dims") or not rank or not over:
+        return None
+    attrs = {**node.attrs, "keep_dims": False}
+    made = build.op("Prod", x, axes, **attrs)
+    *inner, last = sorted({axis % rank for axis in over})
+    for axis in inner:
+        made = build.expand_dims(made, axis, build.dtype)
+    return build.same("ExpandDims", made, build.scalar(last), Tdim="int32")
 
 
 @op("ArgMax", "ArgMin", because=wrong_on("webgpu"))
