@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         inspect,
         load,
         plan,
+        plot,
         preview_html,
         save,
         save_keras_model,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tfjs_codec.layers.engine.symbolic import Tensor
     from tfjs_codec.limits import Limits
     from tfjs_codec.options import ConvertOptions
+    from tfjs_codec.preview.plot import Plot
     from tfjs_codec.report import Report
     from tfjs_codec.tracing.registry import local_rules
     from tfjs_codec.verification.verify import Verification
@@ -47,7 +49,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "api": ("LoadedModel", "batch", "bundle", "convert", "diff", "inspect", "load", "plan",
-            "preview_html", "save", "save_keras_model", "to_files", "verify"),
+            "plot", "preview_html", "save", "save_keras_model", "to_files", "verify"),
     "batches.batch": ("Batch", "BatchResult"),
     "bundling.bundle": ("Bundle",),
     "comparison.diff": ("Diff",),
@@ -60,6 +62,7 @@ _HOMES = {
     "layers.engine.symbolic": ("Tensor",),
     "limits": ("Limits",),
     "options": ("ConvertOptions",),
+    "preview.plot": ("Plot",),
     "report": ("Report",),
     "verification.verify": ("Verification",),
 }  # fmt: skip
@@ -74,6 +77,7 @@ __all__ = [
     "KerasLayer",
     "Limits",
     "LoadedModel",
+    "Plot",
     "Problem",
     "Report",
     "Scope",
@@ -89,6 +93,7 @@ __all__ = [
     "load",
     "local_rules",
     "plan",
+    "plot",
     "preview_html",
     "register_rule",
     "save",

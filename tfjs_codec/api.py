@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tfjs_codec.ir.tensors import LazyTensor
     from tfjs_codec.limits import Limits
     from tfjs_codec.prediction.predictor import Inputs, Outputs, Predictor
+    from tfjs_codec.preview.plot import Plot
     from tfjs_codec.readers.live_keras import LiveModel
     from tfjs_codec.report import Report
     from tfjs_codec.verification.verify import Verification
@@ -413,6 +414,31 @@ def preview_html(
     chosen = choose(options, choices, CompareChoices)
     facts = collect(source, chosen, against=against, replacements=replace or {}, progress=progress)
     return write_page(facts).html
+
+
+def plot(
+    source: Source | LiveModel,
+    *,
+    options: ConvertOptions | None = None,
+    progress: Progress | None = None,
+    **choices: Unpack[InspectChoices],
+) -> Plot:
+    """Return a picture of *source*, which notebooks show: parameters by layer, largest weights.
+
+    Args:
+        source: As for :func:`inspect`.
+        options: All options at once, instead of *choices*.
+        progress: Called with the bytes of values read and to read.
+        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
+
+    Raises:
+        InputError: *source* is damaged, unsafe, or none we read.
+        UsageError: matplotlib is not installed.
+    """
+    from tfjs_codec.preview.facts import collect
+    from tfjs_codec.preview.plot import draw
+
+    return draw(collect(source, choose(options, choices, InspectChoices), progress=progress))
 
 
 def diff(

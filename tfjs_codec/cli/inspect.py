@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from tfjs_codec.cli import shared
+
+if TYPE_CHECKING:
+    from tfjs_codec.options import ConvertOptions
+
 
 WHAT = "describe a model file, and what a conversion would do"
 
@@ -21,20 +26,39 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the outputs of a frozen graph, such as y,boxes:1",
     )
     add("--allow-approximate", action="store_true", help="accept conversions that are not exact")
+    add("--plot", metavar="FILE", help="write a picture of parameters and weights (SVG)")
+    add("--force", action="store_true", help="replace FILE if it is no picture of ours")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the inspection."""
     from tfjs_codec import api
+    from tfjs_codec.options import ConvertOptions
 
-    limits = shared.limits(arguments.limit)
-    found = api.inspect(
-        shared.source(arguments.source, limits),
+    options = ConvertOptions(
         architecture=arguments.architecture,
         tags=shared.split_names(arguments.tags),
         output_node_names=shared.split_names(arguments.output_node_names),
         allow_approximate=arguments.allow_approximate,
-        limits=limits,
+        limits=shared.limits(arguments.limit),
     )
+    source = shared.source(arguments.source, options.limits)
+    found = api.inspect(source, options=options)
+    if arguments.plot:
+        _plot(source, options, arguments)
     shared.show(found, arguments)
     return 0
+
+
+def _plot(source: str | bytes, options: ConvertOptions, arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from tfjs_codec import api
+    from tfjs_codec.files.sink import check_file_destination, write_file
+    from tfjs_codec.preview.plot import START
+
+    path = Path(arguments.plot)
+    target = check_file_destination(path, (START.encode(),), force=arguments.force)
+    progress = shared.progress("reading", arguments)
+    svg = api.plot(source, options=options, progress=progress).svg
+    write_file(target, svg.encode())
