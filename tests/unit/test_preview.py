@@ -306,21 +306,17 @@ def test_a_page_in_a_file_refers_to_nothing_outside(digits):
 
 
 def test_names_of_models_cannot_become_markup(tmp_path):
-    files = tfjs_codec.to_files(
-        dense_h5(HOSTILE.replace("/", "_")), metadata={HOSTILE: HOSTILE, "labels": [HOSTILE]}
-    )
-    index = json.loads(files["model.json"])
-    text = json.dumps(index).replace(HOSTILE.replace("/", "_"), HOSTILE)
-    (tmp_path / HOSTILE.replace("/", "_")).mkdir()
-    web = tmp_path / HOSTILE.replace("/", "_") / "web"
+    files = tfjs_codec.to_files(dense_h5("zzz"), metadata={HOSTILE: HOSTILE, "labels": [HOSTILE]})
+    files["model.json"] = files["model.json"].replace(b"zzz", HOSTILE.encode())
+    web = tmp_path / HOSTILE.replace("/", "_")
     web.mkdir()
-    for name, data in {**files, "model.json": text.encode()}.items():
+    for name, data in files.items():
         (web / name).write_bytes(data)
     with ExitStack() as stack:
         running = prepare_running(str(web), OPTIONS, stack).running
         facts = collect(str(web), OPTIONS)
         for page in (write_page(facts), write_page(facts, running)):
-            assert HOSTILE in json.dumps(facts)
+            assert by_name(facts)[HOSTILE]["parameters"] == 15
             assert HOSTILE not in page.html
             assert "<img" not in page.html
             assert page.html.count("</script>") == 3

@@ -177,10 +177,10 @@ function drawBox(id, {x, y, width, height}, inner) {
   const group = s('g', {
     class: `node${isOpen ? ' open' : ''}${id === chosen ? ' chosen' : ''}`,
     transform: `translate(${left} ${top})`, role: 'button', tabindex: '-1', 'data-id': id,
-    'aria-label': facts.filter(Boolean).join(', '), 'aria-expanded': isGroup(id) ? String(isOpen) : null,
+    'aria-expanded': isGroup(id) ? String(isOpen) : null,
     'aria-pressed': isGroup(id) ? null : String(id === chosen),
   },
-    s('title', {}, `${node.kind} ${node.name}`),
+    s('title', {}, facts.filter(Boolean).join(', ')),  // its name for screen readers, too
     s('rect', {class: 'box', width, height, rx: 8}),
     s('path', {class: category(id), d: `M8 0 h-1 a7 7 0 0 0 -7 7 v${height - 14} a7 7 0 0 0 7 7 h1 z`, transform: 'scale(.7 1)'}),
     s('text', {class: 'type', x: 15, y: 19}, typeText(id)),
@@ -239,15 +239,6 @@ function drawGraph() {
       s('path', {class: 'arrow', d: 'M0 0 L8 4 L0 8 z'}))),
     drawPlan(plan));
   sheet.replaceChildren(svg);
-  svg.addEventListener('click', event => {
-    const box = event.target.closest('.node');
-    if (box) act(Number(box.dataset.id));
-  });
-  svg.addEventListener('keydown', keyPressed);
-  svg.addEventListener('focusin', event => {
-    const box = event.target.closest('.node');
-    if (box) stay(Number(box.dataset.id));
-  });
   if (!boxes.has(here)) here = ids[0] ?? null;
   if (here != null) stay(here);
   zoom(scale);
@@ -366,7 +357,14 @@ function makeArchitecture() {
   if (!nodes.length) {
     return [h('p', {class: 'quiet'}, 'There are weights and no architecture.')];
   }
-  const sheet = h('div', {class: 'sheet', id: 'sheet'});
+  const onBox = use => event => {
+    const box = event.target.closest('.node');
+    if (box) use(Number(box.dataset.id));
+  };
+  // Listeners for the boxes are here: with its own, Chromium lets an <svg> be reached by Tab.
+  const sheet = h('div', {
+    class: 'sheet', id: 'sheet', tabindex: '-1', onkeydown: keyPressed, onclick: onBox(act), onfocusin: onBox(stay),
+  });
   let grip = null;
   sheet.addEventListener('pointerdown', event => {
     if (event.pointerType === 'mouse' && !event.target.closest('.node:not(.open)')) {

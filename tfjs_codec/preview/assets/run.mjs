@@ -450,6 +450,7 @@ function setMode(name) {
 async function runAll() {
   runButton.disabled = true;
   results.replaceChildren();
+  say('Reading the input …');
   try {
     const given = await MODES.find(([name]) => name === mode)[3]();
     say('Loading TensorFlow.js …');
