@@ -294,6 +294,22 @@ def test_large_models_are_drawn_in_part_with_a_sentence(chromium, tmp_path):
         assert page.locator("#sizes tbody tr").count() == 451
 
 
+def test_a_graph_of_long_connections_is_drawn_at_once(chromium, tmp_path):
+    """Half of all pairs of 200 layers: laid out in full, the page would be busy for minutes."""
+    layers = [input_entry("x", [None, 8])]
+    for number in range(200):
+        calls = [[[f"a{other}" if other >= 0 else "x", 0, 0, {}] for other in range(-1, number, 2)]]
+        layers.append(entry("Add" if len(calls[0]) > 1 else "Activation", f"a{number}", calls))
+    layers[1]["config"]["activation"] = "relu"
+    layers[2]["config"]["activation"] = "relu"
+    model = h5_model(functional(layers, [["x", 0, 0]], [["a199", 0, 0]]), {})
+    tfjs_codec.convert(model, tmp_path / "web")
+    with served(tmp_path / "web") as address, opened(chromium, address) as page:
+        assert page.locator(".edge").count() == 2000
+        assert page.locator(".edge.loose").count() > 1000
+        expect(page.locator("#too-many")).to_contain_text("connections are not drawn")
+
+
 # ---------------------------------------------------------------------------------------- running
 
 

@@ -153,16 +153,18 @@ def test_what_cannot_be_converted_is_shown_with_the_reasons():
 
 def test_large_models_are_bounded_with_a_sentence(digits, monkeypatch):
     monkeypatch.setattr(preview_facts, "_MOST_NODES", 4)
+    monkeypatch.setattr(preview_facts, "_MOST_EDGES", 2)
     monkeypatch.setattr(preview_facts, "_MOST_TENSORS", 3)
     monkeypatch.setattr(preview_facts, "_READ_BYTES", 500)
     found = collect(str(digits), OPTIONS)
-    assert len(found["nodes"]) == 4
+    assert (len(found["nodes"]), len(found["edges"])) == (4, 2)
     assert len(found["tensors"]) == 3
     assert [one["histogram"] is None for one in found["tensors"]] == [False, False, True]
     assert found["totals"]["tensors"] == 10
     assert found["notes"] == [
         "1 tensor without a histogram: values are read up to 0 MiB.",
         "The first 4 layers and operations are shown.",
+        "The first 2 connections are shown.",
         "The first 3 of 10 tensors are shown.",
     ]
 

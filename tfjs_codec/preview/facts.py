@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 _CHARS = 300  # of a name
 _FACT_CHARS = 2000
 _MOST_NODES = 4000
+_MOST_EDGES = 20_000
 _MOST_TENSORS = 4000
 _MOST_LINES = 500  # of a list of warnings or lowerings
 _READ_BYTES = 1 << 30  # of values for histograms
@@ -108,6 +109,8 @@ def collect(
     tree.add_all(layers, None)
     if tree.left_out:
         notes.append(f"The first {_MOST_NODES:,} layers and operations are shown.")
+    if len(tree.edges) >= _MOST_EDGES:
+        notes.append(f"The first {_MOST_EDGES:,} connections are shown.")
     if len(model.tensors) > len(shown):
         notes.append(f"The first {len(shown):,} of {len(model.tensors):,} tensors are shown.")
     source_found = _inspect_source(against, options)
@@ -277,6 +280,8 @@ class _Tree:
         for layer in layers:
             target = numbers.get(layer.name)
             for name in layer.inputs:
+                if len(self.edges) >= _MOST_EDGES:
+                    return total
                 if target is not None and name in numbers:
                     self.edges.append([numbers[name], target])
         return total

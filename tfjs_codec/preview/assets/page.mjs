@@ -3,6 +3,8 @@
 const data = JSON.parse(document.getElementById('model').textContent);
 const {nodes, edges, tensors} = data;
 const MOST_DRAWN = 400;  // boxes; more are slow to lay out, and nobody reads them
+const MOST_LINES = 2000;  // connections
+const MOST_SPAN = 3000;  // rows that all connections cross, which the time of the layout depends on
 const UNFOLDED = 60;  // boxes of a model that is shown unfolded
 const ROWS = 200, CARDS = 24;  // at first
 
@@ -21,6 +23,8 @@ const h = (tag, properties, ...children) =>
   fill(document.createElement(tag), properties, children);
 const s = (tag, properties, ...children) =>
   fill(document.createElementNS(SVG, tag), properties, children);
+/** Returns *name* with places where a line may break. */
+const broken = name => name.split(/(?<=[/_.])/).flatMap((part, place) => place ? [h('wbr'), part] : [part]);
 const byId = id => document.getElementById(id);
 
 // -------------------------------------------------------------------------------------- numbers
@@ -94,7 +98,7 @@ function tensorCard(tensor, heading = 'h3') {
   const odd = found?.odd ? h('p', {class: 'bad'}, `${plural(found.odd, 'value')} NaN or infinite`) : null;
   const zeros = found?.zeros ? `, ${(found.zeros / tensor.size * 100).toPrecision(2)} % zeros` : '';
   return h('div', {class: 'card'},
-    h(heading, {}, tensor.name),
+    h(heading, {}, broken(tensor.name)),
     h('p', {}, `${stored} · ${shapeText(tensor.shape)} · ${bytes(tensor.nbytes)}`),
     histogram(tensor) ?? h('p', {class: 'quiet'}, tensor.size ? 'No histogram.' : 'Empty.'),
     found && found.mean != null && h('p', {}, `mean ${short(found.mean)}, deviation ${short(found.std)}${zeros}`),
@@ -118,13 +122,18 @@ function textWidth(text, font) {
   measuring.font = `${font} system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif`;
   return measuring.measureText(text).width;
 }
-const typeText = id => {
-  const {kind} = nodes[id];
-  return kind === 'scope' ? cut(nodes[id].name.split('/').pop(), 30) : cut(kind, 30);
-};
-const nameText = id => nodes[id].kind === 'scope'
-  ? `${cut(nodes[id].name, 30)} · ${whole(children[id].length)} inside`
-  : cut(nodes[id].name, 34) + (isGroup(id) ? ` · ${whole(children[id].length)} inside` : '');
+/** Returns the name of *id* without the scope that it is drawn in. */
+function ownName(id) {
+  const {name, parent} = nodes[id];
+  const scope = parent != null && nodes[parent].kind === 'scope' ? `${nodes[parent].name}/` : '';
+  return scope && name.startsWith(scope) ? name.slice(scope.length) : name;
+}
+const cutFront = (text, length) => text.length <= length ? text : `…${text.slice(1 - length)}`;
+const typeText = id => nodes[id].kind === 'scope' ? cutFront(ownName(id), 30) : cut(nodes[id].kind, 30);
+const nameText = id => [
+  nodes[id].kind !== 'scope' && (ownName(id).includes('/') ? cutFront : cut)(ownName(id), 34),
+  isGroup(id) && `${whole(children[id].length)} inside`,
+].filter(Boolean).join(' · ');
 const amountText = id => nodes[id].parameters ? whole(nodes[id].parameters) : '';
 const edgeText = id => nodes[id].shapes.length === 1 ? cut(shapeText(nodes[id].shapes[0]), 28) : '';
 
@@ -149,17 +158,36 @@ function arrange(ids) {
     }
     graph.setNode(String(id), {...size});
   }
-  for (const id of ids) {
-    const text = edgeText(id), width = text ? textWidth(text, '10.5px') + 8 : 0;
-    for (const to of after[id]) {
-      if (graph.hasNode(String(to))) {
-        graph.setEdge(String(id), String(to), {text, width, height: text ? 14 : 0, labelpos: 'c'});
-      }
-    }
+  const [laidOut, loose] = sortEdges(ids);
+  for (const [from, to] of laidOut) {
+    const text = edgeText(from), width = text ? textWidth(text, '10.5px') + 8 : 0;
+    graph.setEdge(String(from), String(to), {text, width, height: text ? 14 : 0, labelpos: 'c'});
   }
   dagre.layout(graph);
   const {width, height} = graph.graph();
-  return {width: width || 0, height: height || 0, graph, ids, inside};
+  return {width: width || 0, height: height || 0, graph, ids, inside, loose};
+}
+
+let spanLeft, linesLeft;  // of what one drawing may have
+/** Returns the edges between the boxes *ids*: those that are laid out, and longer ones that are not. */
+function sortEdges(ids) {
+  const here = new Set(ids), row = new Map(ids.map(id => [id, 0]));
+  const waiting = new Map(ids.map(id => [id, before[id].filter(other => here.has(other)).length]));
+  const ready = ids.filter(id => !waiting.get(id));
+  for (const id of ready) {  // grows meanwhile; what is in a cycle stays in row 0
+    for (const to of after[id]) {
+      if (!here.has(to)) continue;
+      row.set(to, Math.max(row.get(to), row.get(id) + 1));
+      waiting.set(to, waiting.get(to) - 1);
+      if (!waiting.get(to)) ready.push(to);
+    }
+  }
+  const span = ([from, to]) => Math.abs(row.get(to) - row.get(from));
+  const found = ids.flatMap(from => after[from].filter(to => here.has(to)).map(to => [from, to]));
+  const drawn = found.sort((a, b) => span(a) - span(b)).slice(0, linesLeft);
+  linesLeft -= found.length;
+  const laidOut = drawn.filter(edge => (spanLeft -= span(edge)) >= 0);
+  return [laidOut, drawn.slice(laidOut.length)];
 }
 
 const boxes = new Map();  // drawn, by id
@@ -203,7 +231,17 @@ function curve(points) {
   return rest.length === 1 ? `${path} L${rest[0].x} ${rest[0].y}` : path;
 }
 
-function drawPlan({graph, ids, inside}) {
+/** Draws an edge that is not laid out: a curve past the boxes between. */
+function drawLoose(graph, [from, to]) {
+  const start = graph.node(String(from)), end = graph.node(String(to));
+  const y = start.y + start.height / 2, bottom = end.y - end.height / 2, aside = Math.max(start.x, end.x) + 160;
+  const group = s('g', {class: 'edge loose'},
+    s('path', {d: `M${start.x} ${y} C${aside} ${y + 60} ${aside} ${bottom - 60} ${end.x} ${bottom}`, 'marker-end': 'url(#arrow)'}));
+  lines.push({group, from, to});
+  return group;
+}
+
+function drawPlan({graph, ids, inside, loose}) {
   const drawn = graph.edges().map(({v, w}) => {
     const edge = graph.edge(v, w);
     const group = s('g', {class: 'edge'},
@@ -212,7 +250,7 @@ function drawPlan({graph, ids, inside}) {
     lines.push({group, from: Number(v), to: Number(w)});
     return group;
   });
-  return [...drawn, ...ids.flatMap(id => drawBox(id, graph.node(String(id)), inside.get(id)))];
+  return [...drawn, ...loose.map(edge => drawLoose(graph, edge)), ...ids.flatMap(id => drawBox(id, graph.node(String(id)), inside.get(id)))];
 }
 
 function drawGraph() {
@@ -220,6 +258,7 @@ function drawGraph() {
   const total = visible();
   let ids = roots;
   note.hidden = true;
+  note.textContent = '';
   if (total > MOST_DRAWN) {
     open.clear();
     note.hidden = false;
@@ -230,12 +269,17 @@ function drawGraph() {
   }
   boxes.clear();
   lines.length = 0;
+  [spanLeft, linesLeft] = [MOST_SPAN, MOST_LINES];
   plan = arrange(ids);
+  if (linesLeft < 0) {
+    note.textContent += ` ${plural(-linesLeft, 'connection')} are not drawn.`;
+    note.hidden = false;
+  }
   const svg = s('svg', {
     viewBox: `0 0 ${plan.width} ${plan.height}`, role: 'group',
     'aria-label': 'Architecture. Arrow keys go from box to box, Enter shows one and folds or unfolds it.',
   },
-    s('defs', {}, s('marker', {id: 'arrow', viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto'},
+    s('defs', {}, s('marker', {id: 'arrow', viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: 'userSpaceOnUse', orient: 'auto'},
       s('path', {class: 'arrow', d: 'M0 0 L8 4 L0 8 z'}))),
     drawPlan(plan));
   sheet.replaceChildren(svg);
@@ -258,9 +302,9 @@ function zoom(to) {
   svg.setAttribute('width', plan.width * scale);
   svg.setAttribute('height', plan.height * scale);
 }
-function fit() {
-  const {clientWidth} = byId('sheet');
-  zoom(Math.max(.35, Math.min(1, (clientWidth - 4) / plan.width)));
+/** Makes the graph as wide as its sheet, but not larger than it is, nor smaller than *least*. */
+function fit(least = 0) {
+  zoom(Math.max(least, Math.min(1, (byId('sheet').clientWidth - 4) / plan.width)));
 }
 
 /** Shows the box *id*, and folds or unfolds it. */
@@ -330,8 +374,8 @@ function mark() {
 
 function describe(id) {
   const node = nodes[id];
-  const jumps = ids => ids.flatMap((other, place) => [
-    place ? ', ' : '', h('button', {class: 'link', onclick: () => reveal(other)}, nodes[other].name)]);
+  const jumps = ids => ids.map(other =>
+    h('div', {}, h('button', {class: 'link', onclick: () => reveal(other)}, broken(nodes[other].name))));
   const pairs = [
     ['Class', node.kind === 'scope' ? 'scope of names' : node.kind],
     ['Output', node.shapes.map(shapeText).join(', ')],
@@ -342,7 +386,7 @@ function describe(id) {
     ['Goes to', after[id].length ? jumps(after[id]) : ''],
   ].filter(([, value]) => value.length);
   byId('details').replaceChildren(
-    h('h3', {}, h('span', {class: `dot ${category(id)}`}), node.name),
+    h('h3', {}, h('span', {class: `dot ${category(id)}`}), broken(node.name)),
     h('dl', {class: 'pairs'}, pairs.flatMap(([key, value]) => [h('dt', {}, key), h('dd', {}, value)])),
     ...node.tensors.slice(0, CARDS).map(place => tensorCard(tensors[place], 'h4')));
 }
@@ -381,13 +425,12 @@ function makeArchitecture() {
     sheet.classList.remove('moving');
   });
   return [
-    h('div', {class: 'tools'},
+    h('div', {class: 'tools corner'},
       groups.length > 0 && h('button', {onclick: () => foldAll(true)}, 'Unfold all'),
       groups.length > 0 && h('button', {onclick: () => foldAll(false)}, 'Fold all'),
-      h('span', {class: 'rest tools'},
-        h('button', {onclick: () => zoom(scale / 1.25), 'aria-label': 'Zoom out'}, '−'),
-        h('button', {onclick: () => zoom(scale * 1.25), 'aria-label': 'Zoom in'}, '+'),
-        h('button', {onclick: fit}, 'Fit'))),
+      h('button', {onclick: () => zoom(scale / 1.25), 'aria-label': 'Zoom out'}, '−'),
+      h('button', {onclick: () => zoom(scale * 1.25), 'aria-label': 'Zoom in'}, '+'),
+      h('button', {onclick: () => fit()}, 'Fit')),
     h('p', {class: 'note', id: 'too-many', role: 'status', hidden: true}),
     h('div', {class: 'split'}, sheet,
       h('aside', {id: 'details', 'aria-live': 'polite', 'aria-label': 'The chosen box'},
@@ -417,7 +460,7 @@ function makeTable() {
     return h('span', {class: 'track'}, inner);
   }
   function row([id, depth]) {
-    const node = nodes[id], name = h('td', {class: 'name'});
+    const node = nodes[id], name = h('span', {class: 'line'});
     name.style.paddingInlineStart = `${Math.min(depth, 8) * 1.2}rem`;
     const isFolded = folded.has(id);
     name.append(
@@ -430,13 +473,13 @@ function makeTable() {
         },
       }, isFolded ? '+' : '−')] : []),
       h('span', {class: `dot ${category(id)}`}),
-      h('button', {class: 'link', onclick: () => reveal(id)}, node.name));
+      h('button', {class: 'link', onclick: () => reveal(id)}, broken(node.name)));
     const bars = isGroup(id) ? [] : [bar(node.parameters, biggest, category(id)), bar(node.nbytes, heaviest, category(id), true)];
-    return h('tr', {'data-row': id}, name,
+    return h('tr', {'data-row': id}, h('td', {class: 'name'}, name),
       h('td', {class: 'optional'}, node.kind),
       h('td', {class: 'shape optional'}, node.shapes.slice(0, 2).map(shapeText).join(', ')),
       h('td', {class: 'number'}, node.parameters ? whole(node.parameters) : '–'),
-      h('td', {class: 'number'}, node.nbytes ? bytes(node.nbytes) : '–'),
+      h('td', {class: 'number optional'}, node.nbytes ? bytes(node.nbytes) : '–'),
       h('td', {class: 'bars'}, bars));
   }
   function draw() {
@@ -450,12 +493,12 @@ function makeTable() {
   }
   draw();
   return [
-    h('div', {class: 'tools'}, h('label', {}, 'Order', sorting)),
-    h('div', {class: 'wide', tabindex: '0', role: 'region', 'aria-label': 'Sizes, a table that scrolls sideways'}, h('table', {},
-      h('caption', {}, 'Bars: parameters above, bytes below, each relative to the largest.'),
+    h('div', {class: 'tools corner'}, h('label', {}, 'Order', sorting)),
+    h('p', {class: 'quiet', id: 'bars'}, 'Bars: parameters above, bytes below, each relative to the largest.'),
+    h('div', {class: 'wide', tabindex: '0', role: 'region', 'aria-label': 'Sizes'}, h('table', {'aria-describedby': 'bars'},
       h('thead', {}, h('tr', {}, h('th', {scope: 'col'}, data.unit === 'layer' ? 'Layer' : 'Operation'),
         h('th', {scope: 'col', class: 'optional'}, 'Class'), h('th', {scope: 'col', class: 'optional'}, 'Output'),
-        h('th', {scope: 'col', class: 'number'}, 'Parameters'), h('th', {scope: 'col', class: 'number'}, 'Bytes'),
+        h('th', {scope: 'col', class: 'number'}, 'Parameters'), h('th', {scope: 'col', class: 'number optional'}, 'Bytes'),
         h('th', {scope: 'col'}, 'Share'))),
       body)),
     more,
@@ -478,7 +521,7 @@ function makeWeights() {
     }}, `Show more of ${whole(matching.length)}`)] : []));
   }
   draw();
-  return [h('div', {class: 'tools'}, h('label', {}, 'Find', search), found), cards, more];
+  return [h('div', {class: 'tools corner'}, h('label', {}, 'Find', search)), found, cards, more];
 }
 
 // ----------------------------------------------------------------------------------- conversion
@@ -535,6 +578,6 @@ byId('main').prepend(...data.notes.map(text => h('p', {class: 'note'}, text)));
 byId('footer').textContent = `Made by tfjs_codec ${data.version}; the graph is laid out by dagre.`;
 if (nodes.length) {
   drawGraph();
-  fit();
+  fit(.8);  // smaller text is not read
 }
 document.documentElement.dataset.drawn = 'yes';

@@ -314,8 +314,9 @@ function showResults(results, recorded) {
         itself ? '–' : off === 0 ? 'equal' : `${off === Infinity ? 'of another kind' : off.toExponential(1)} ${good ? '✓' : '✗'}`));
   });
   return [
-    h('div', {class: 'wide', tabindex: '0', role: 'region', 'aria-label': 'Results by backend'}, h('table', {id: 'results'},
-      h('caption', {}, `Difference from ${from}: the largest, relative to the largest value or 1. Later: the median of up to ${REPEATS} predictions after the first.`),
+    h('p', {class: 'quiet', id: 'meaning'}, `Difference from ${from}: the largest, relative to the largest value or 1. Later: the median of up to ${REPEATS} predictions after the first.`,
+      recorded?.outputs && tensors.some(tensor => tensor.stored) ? ' The weights are quantised, so some difference is expected.' : ''),
+    h('div', {class: 'wide', tabindex: '0', role: 'region', 'aria-label': 'Results by backend'}, h('table', {id: 'results', 'aria-describedby': 'meaning'},
       h('thead', {}, h('tr', {}, h('th', {scope: 'col'}, 'Backend'),
         ...['Load', 'First', 'Later', 'Difference'].map(head => h('th', {scope: 'col', class: 'number'}, head)))),
       h('tbody', {}, rows))),
@@ -329,7 +330,7 @@ const shapeFields = run.inputs.map((input, place) => h('input', {
   type: 'text', id: `shape-${place}`, size: 16, 'aria-label': `Shape of ${input.name}`,
   value: input.shape.map((size, axis) => size > 0 ? size : axis ? (input.shape.length === 4 ? 64 : 10) : 1).join(', '),
 }));
-const seedField = h('input', {type: 'number', value: 1, min: 0, size: 6});
+const seedField = h('input', {type: 'number', value: 1, min: 0, class: 'small'});
 const textField = h('textarea', {'aria-label': 'JSON or CSV', spellcheck: 'false', placeholder: run.inputs.length === 1
   ? '[[0.1, 0.2, …]] or rows of numbers' : `{${run.inputs.slice(0, 3).map(({name}) => `${JSON.stringify(cut(name, 20))}: […]`).join(', ')}}`});
 const picture = h('canvas', {width: 1, height: 1, hidden: true, role: 'img', 'aria-label': 'The picture as the model gets it'});
