@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from tfjs_codec.inspection.inspection import Inspection
     from tfjs_codec.ir.keras import KerasLayer
     from tfjs_codec.layers.engine.builder import Scope
-    from tfjs_codec.layers.engine.registry import register_rule
     from tfjs_codec.layers.engine.symbolic import Tensor
     from tfjs_codec.limits import Limits
+    from tfjs_codec.operations.scope import GraphScope, GraphValue
     from tfjs_codec.options import ConvertOptions
     from tfjs_codec.preview.plot import Plot
     from tfjs_codec.report import Report
-    from tfjs_codec.tracing.registry import local_rules
+    from tfjs_codec.tracing.registry import local_rules, register_rule
     from tfjs_codec.verification.verify import Verification
 
 __version__ = "0.1.0"
@@ -57,8 +57,8 @@ _HOMES = {
     "inspection.inspection": ("Inspection",),
     "ir.keras": ("KerasLayer",),
     "layers.engine.builder": ("Scope",),
-    "layers.engine.registry": ("register_rule",),
-    "tracing.registry": ("local_rules",),
+    "operations.scope": ("GraphScope", "GraphValue"),
+    "tracing.registry": ("local_rules", "register_rule"),
     "layers.engine.symbolic": ("Tensor",),
     "limits": ("Limits",),
     "options": ("ConvertOptions",),
@@ -73,6 +73,8 @@ __all__ = [
     "Bundle",
     "ConvertOptions",
     "Diff",
+    "GraphScope",
+    "GraphValue",
     "Inspection",
     "KerasLayer",
     "Limits",

@@ -19,6 +19,7 @@ from tfjs_codec.tracing.registry import Registry
 F = TypeVar("F", bound=Callable[..., Any])
 
 REGISTRY = Registry(
+    target="graph",
     unknown_layer=(
         "a class that is not Keras's: what it computes is not in the file",
         CODE_HINT,

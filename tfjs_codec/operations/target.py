@@ -18,6 +18,7 @@ from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.operations.builder import Builder, legal
 from tfjs_codec.operations.catalogue import REGISTRY
+from tfjs_codec.operations.scope import GraphScope
 from tfjs_codec.operations.values import Dims, Value, graph_dtype
 from tfjs_codec.tracing.accounting import record
 from tfjs_codec.tracing.nested import check_inputs
@@ -197,7 +198,8 @@ class GraphTarget:
                     args, options = bind(entry, layer.class_name, call, before=1)
                     made = entry.function(b, *args, **options)
                 else:
-                    made = entry.function(b, layer, _first(call))
+                    scope = GraphScope(b) if entry.is_user else b
+                    made = entry.function(scope, layer, _first(call))
                 first = next(iter(self.tracer.values_in(call)), None)
                 mask = b.passed_mask(first) if becomes == "pass" else None
         finally:

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
+from tfjs_codec.errors import UsageError, quote
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.keras.classes import CLASSES, KerasClass, Mask, is_namesake
 from tfjs_codec.keras.signatures import OPERATIONS
@@ -40,19 +41,55 @@ _REFUSED = {
 Rule = Callable[..., Any]
 R = TypeVar("R", bound=Rule)
 
-# Rules of users that hold inside a local_rules() block only, of each registry by its identity.
-_local: ContextVar[dict[int, dict[str, Entry]] | None] = ContextVar("local_rules", default=None)
+Target = Literal["layers", "graph"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+
+# Rules of users by class name: those that hold everywhere, and those of a local_rules() block.
+_Rules = dict[Target, dict[str, "Entry"]]
+_global: _Rules = {target: {} for target in TARGETS}
+_local: ContextVar[_Rules | None] = ContextVar("local_rules", default=None)
 
 
 @contextmanager
 def local_rules() -> Iterator[None]:
     """Let what is registered inside the block hold until its end, in this thread or task only."""
     outer = _local.get()
-    token = _local.set({number: dict(rules) for number, rules in (outer or {}).items()})
+    token = _local.set({target: dict((outer or {}).get(target, {})) for target in TARGETS})
     try:
         yield
     finally:
         _local.reset(token)
+
+
+def register_rule(
+    class_name: str, *, target: Target = "layers", mask: Mask = "drop", weights: Sequence[str] = ()
+) -> Callable[[R], R]:
+    """Register a rule for a custom Keras class, for example ``"MyPackage>MyLayer"``.
+
+    The decorated function is called as ``rule(b, layer, x)``. For the target ``"layers"`` *b* is a
+    :class:`tfjs_codec.Scope`, for ``"graph"`` a :class:`tfjs_codec.GraphScope`; a class may have a
+    rule for each. *mask* is ``"pass"`` if the layer hands its input's mask on
+    (``supports_masking``). A later registration replaces an earlier one; rules for Keras's own
+    classes can be replaced too.
+
+    HDF5 files name the variables that ``layer.weights`` has, ``.keras`` files number them
+    (``"0"``): *weights* are their names in the order in which the layer makes them, under
+    which the rule finds them whatever the file.
+
+    Raises:
+        UsageError: There is no such target.
+    """
+    if target not in TARGETS:
+        raise UsageError(
+            f"there is no target {quote(str(target))}", hint='Targets are "layers" and "graph".'
+        )
+
+    def register(function: R) -> R:
+        rules = (_local.get() or _global)[target]
+        rules[class_name] = Entry(function, None, mask, True, tuple(weights))
+        return function
+
+    return register
 
 
 class Entry(NamedTuple):
@@ -81,18 +118,23 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The rules of a target, and what it refuses: by class name ``(reason, hint)``.
+    """The rules of *target*, and what it refuses: by class name ``(reason, hint)``.
 
     ``unknown_layer`` and ``unknown_op`` are the verdicts about all other classes and operations;
     a ``{}`` in the reason stands for the name.
     """
 
+    target: Target
     unknown_layer: tuple[str, str]
     unknown_op: tuple[str, str]
     layers: dict[str, Entry] = field(default_factory=dict)
     ops: dict[str, Entry] = field(default_factory=dict)
     refused: dict[str, tuple[str, str]] = field(default_factory=lambda: dict(_REFUSED))
-    user: dict[str, Entry] = field(default_factory=dict)
+
+    @property
+    def user(self) -> dict[str, Entry]:
+        """The rules of users for this target, by class name."""
+        return _global[self.target]
 
     def rule(self, *class_names: str) -> Callable[[R], R]:
         """Register the decorated function as the rule of Keras classes, which must have rows."""
@@ -120,45 +162,16 @@ class Registry:
         for name in names:
             self.refused[name] = (reason, hint)
 
-    def register_rule(
-        self, class_name: str, *, mask: Mask = "drop", weights: Sequence[str] = ()
-    ) -> Callable[[R], R]:
-        """Register a rule for a custom Keras class, for example ``"MyPackage>MyLayer"``.
-
-        The decorated function is called as ``rule(b, layer, x)``; see the module docstring. *mask*
-        is ``"pass"`` if the layer hands its input's mask on (``supports_masking``). A later
-        registration replaces an earlier one; rules for Keras's own classes can be replaced too.
-
-        HDF5 files name the variables that ``layer.weights`` has, ``.keras`` files number them
-        (``"0"``): *weights* are their names in the order in which the layer makes them, under
-        which the rule finds them whatever the file.
-        """
-
-        def register(function: R) -> R:
-            local = _local.get()
-            rules = self.user if local is None else local.setdefault(id(self), {})
-            rules[class_name] = Entry(function, None, mask, True, tuple(weights))
-            return function
-
-        return register
-
     def name_weights(self, graph: KerasGraph) -> KerasGraph:
         """Return *graph* with the names that users gave to variables that have only numbers."""
-        if not any(entry.weights for entry in self._user_rules().values()):
+        if not any(entry.weights for entry in _user_rules(self.target).values()):
             return graph
         graph = graph.copy()
         for layer in graph.walk():
-            entry = self._of_user(layer)
+            entry = _of_user(self.target, layer)
             names = {str(i): name for i, name in enumerate(entry.weights if entry else ())}
             layer.weights = {names.get(key, key): one for key, one in layer.weights.items()}
         return graph
-
-    def _user_rules(self) -> Mapping[str, Entry]:
-        return self.user | (_local.get() or {}).get(id(self), {})
-
-    def _of_user(self, layer: KerasLayer) -> Entry | None:
-        rules = self._user_rules()
-        return rules.get(layer.registered_name) or rules.get(layer.class_name)
 
     def find(self, layer: KerasLayer) -> Entry:
         """Return the rule for *layer*: the user's, an operation's or a layer class's.
@@ -166,7 +179,7 @@ class Registry:
         Raises:
             Refusal: There is none.
         """
-        user = self._of_user(layer)
+        user = _of_user(self.target, layer)
         if user is not None:
             return user
         name = layer.class_name if layer.graph is None else "Functional"
@@ -178,4 +191,29 @@ class Registry:
         )
         if is_namesake(name):
             reason = "it bears the name of a class of Keras, but is another one"
+        (other,) = (target for target in TARGETS if target != self.target)
+        if _of_user(other, layer) is not None:
+            reason, hint = _ONE_RULE[self.target]
         raise Refusal(reason.format(name), hint)
+
+
+# Why a class is refused whose user registered a rule for the other target only.
+_ONE_RULE: Mapping[Target, tuple[str, str]] = {
+    "layers": (
+        "it has a rule for graph models, and none for Layers models",
+        'Convert it with --to graph, or register a rule for target="layers", too.',
+    ),
+    "graph": (
+        "it has a rule for Layers models, and none for graph models",
+        'Convert it with --to layers, or register a rule for target="graph", too.',
+    ),
+}
+
+
+def _user_rules(target: Target) -> Mapping[str, Entry]:
+    return _global[target] | (_local.get() or _global)[target]
+
+
+def _of_user(target: Target, layer: KerasLayer) -> Entry | None:
+    rules = _user_rules(target)
+    return rules.get(layer.registered_name) or rules.get(layer.class_name)

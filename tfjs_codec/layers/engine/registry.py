@@ -10,6 +10,7 @@ from tfjs_codec.tracing.refusal import CODE_HINT
 from tfjs_codec.tracing.registry import Registry
 
 REGISTRY = Registry(
+    target="layers",
     unknown_layer=("tfjs has no such layer, and no equivalent network is known", CODE_HINT),
     unknown_op=(
         "the operation '{}' has no counterpart among tfjs layers",
@@ -17,4 +18,3 @@ REGISTRY = Registry(
     ),
 )
 rule, op, refuse = REGISTRY.rule, REGISTRY.op, REGISTRY.refuse
-register_rule = REGISTRY.register_rule
