@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
@@ -53,6 +54,22 @@ def extract_patches(build: Build, node: Node) -> list[Ref] | None:
     return build.same(
         "Conv2D", x, build.const(kernel, build.dtype), strides=steps, dilations=rates,
         padding=node.attrs["padding"], data_format=b"NHWC", explicit_paddings=(),
+    )  # fmt: skip
+
+
+@op("ExtractVolumePatches", because=LACKS)
+def extract_volumes(build: Build, node: Node) -> list[Ref] | None:
+    """Convolve a volume with a kernel for each element of a patch."""
+    (x,) = node.inputs
+    shape, sizes = build.shape(x), node.attrs["ksizes"][1:4]
+    filters = None if not shape or shape[4] is None else prod(sizes) * shape[4]
+    if filters is None or filters > _MOST_FILTERS:
+        build.refuse("tfjs cannot extract patches this large, or of an unknown number of channels")
+        return None
+    kernel = np.eye(filters, dtype=np.float32).reshape(*sizes, -1, filters)
+    return build.same(
+        "Conv3D", x, build.const(kernel, build.dtype), strides=node.attrs["strides"],
+        dilations=(1,) * 5, padding=node.attrs["padding"], data_format=b"NDHWC",
     )  # fmt: skip
 
 
