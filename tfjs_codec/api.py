@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace as change
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -16,6 +16,7 @@ from tfjs_codec.options import (
     ReadingChoices,
     choose,
 )
+from tfjs_codec.progress import Progress
 from tfjs_codec.view import TensorView
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ Path: TypeAlias = str | os.PathLike[str]
 Source: TypeAlias = (
     Path | bytes | BinaryIO | Mapping[str, bytes] | Mapping[str, "NDArray[np.generic]"]
 )
-Progress: TypeAlias = Callable[[int, int], None]
 
 
 def convert(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -15,8 +16,11 @@ import numpy as np
 import pytest
 from keras_files import dense_h5, entry, h5_model
 
-from tfjs_codec import __version__, load
+from tfjs_codec import __version__, convert, load
 from tfjs_codec.cli import main as cli
+from tfjs_codec.cli import progress
+from tfjs_codec.cli.program import run_guarded
+from tfjs_codec.errors import UsageError
 from tfjs_codec.report import Report
 
 
@@ -436,8 +440,8 @@ def test_any_locale_can_be_printed_to(tmp_path):
 
 SLOW = """
 import sys, tfjs_codec.cli.main as cli
-from tfjs_codec.cli import shared
-shared.QUIET_S = 0
+from tfjs_codec.cli import progress
+progress.QUIET_S = progress._EVERY_S = 0
 raise SystemExit(cli.main(sys.argv[1:]))
 """
 
@@ -459,11 +463,49 @@ def seen_on_a_terminal(*arguments) -> bytes:
 
 def test_progress_is_for_terminals(model, tmp_path):
     shown = seen_on_a_terminal("convert", model, tmp_path / "out")
-    assert shown.startswith(b"\rwriting ")
-    assert shown.endswith(b"\r\n")
+    assert shown.startswith(b"\rwriting [")
+    assert re.search(rb"writing \[#{20}\] 0.0 MiB of 0.0 MiB, [\d.]+ MiB/s, in \d+ s +\r\n$", shown)
     assert seen_on_a_terminal("convert", model, tmp_path / "out", "--quiet") == b""
     line = [sys.executable, "-c", SLOW, "convert", str(model), str(tmp_path / "out")]
     assert subprocess.run(line, capture_output=True, check=True).stderr == b""
+
+
+@pytest.mark.parametrize("name", ["out.h5", "out.keras", "out.weights.h5", "out.npz", "graph"])
+def test_every_output_shows_progress(model, tmp_path, name):
+    options = ["--to", "graph"] if name == "graph" else []
+    shown = seen_on_a_terminal("convert", model, tmp_path / name, *options)
+    assert shown.count(b"\rwriting [") > 1
+    assert b"[####################]" in shown
+
+
+def test_long_commands_show_progress(model, tmp_path):
+    convert(model, tmp_path / "web")
+    web = tmp_path / "web"
+    assert b"\rcomparing [" in seen_on_a_terminal("verify", web, "--against", model)
+    assert b"\rcomparing [" in seen_on_a_terminal("diff", model, web)
+    assert b"\rreading [" in seen_on_a_terminal("inspect", model, "--plot", tmp_path / "a.svg")
+    assert b"1 of 1 models" in seen_on_a_terminal("batch", model, "--out", tmp_path / "many")
+
+
+def test_an_error_begins_a_line_of_its_own(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "QUIET_S", 0)
+    monkeypatch.setattr(progress, "_EVERY_S", 0)
+    line = progress.ProgressLine("writing")
+
+    def work() -> int:
+        line(50 << 20, 100 << 20)
+        raise UsageError("no")
+
+    assert run_guarded("program", work) == 2
+    shown = capsys.readouterr().err
+    assert re.match(r"\rwriting \[#{10} {10}\] 50.0 MiB of 100.0 MiB, .* left *\nprogram: ", shown)
+
+
+def test_durations_and_sizes_are_for_people():
+    assert [progress._duration(s) for s in (0.4, 59, 61, 3599.6, 3723)] == [
+        "0 s", "59 s", "1:01", "1:00:00", "1:02:03",
+    ]  # fmt: skip
+    assert [progress._size(n) for n in (0, 1 << 20, 3 << 29)] == ["0.0 MiB", "1.0 MiB", "1.5 GiB"]
 
 
 def test_numbers_of_one_have_a_singular_and_many_shards_share_a_line(run, tmp_path):

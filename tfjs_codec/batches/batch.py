@@ -20,9 +20,9 @@ from tfjs_codec.files.journal import Journal
 from tfjs_codec.files.remote import is_url, show
 from tfjs_codec.html import write_line, write_table
 from tfjs_codec.ir.json_types import JsonObject
+from tfjs_codec.progress import Progress
 
 JOURNAL = "tfjs_codec-batch.jsonl"
-Progress: TypeAlias = Callable[[int, int], None]
 _DEATHS = 3  # of workers at one conversion
 _RENEWALS = 5  # of the engine, without a conversion in between
 _ROWS = 20  # of the table

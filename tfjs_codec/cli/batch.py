@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 
 from tfjs_codec.cli import convert, shared
+from tfjs_codec.cli.progress import show_progress
 
 WHAT = "convert many models, on several processes or a cluster, and go on where it was stopped"
 
@@ -43,26 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = convert.options_of(arguments)
     choices = {name: getattr(options, name) for name in options.chosen}
-    show = sys.stderr.isatty() and not arguments.quiet
     done = api.batch(
         arguments.models, arguments.out, jobs=arguments.jobs, dask=arguments.dask,
         journal=arguments.journal, results=arguments.results, rules=arguments.rules,
         replace=dict(shared.pairs(arguments.replace)), sandbox=arguments.sandbox,
-        progress=_Progress() if show else None, **choices,
+        progress=show_progress("converting", arguments, "models"), **choices,
     )  # fmt: skip
     shared.show(done, arguments)
     return 1 if done.failed else 0
-
-
-class _Progress:
-    """A line on standard error: models done, models a second, time left."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        spent = time.monotonic() - self._start
-        left = spent * (total - done) / max(done, 1)
-        text = f"{done:,} of {total:,} models, {done / max(spent, 1e-9):.1f} a second"
-        text += f", {left:.0f} s left" if done < total else " " * 12
-        print(f"\r{text}", end="\n" if done >= total else "", file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tfjs_codec.cli import shared
+from tfjs_codec.cli.progress import show_progress
 from tfjs_codec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         report = api.plan(source, arguments.destination, options=options, replace=replace)
     else:
-        progress = shared.progress("writing", arguments)
+        progress = show_progress("writing", arguments)
         report = api.convert(
             source, arguments.destination, options=options, replace=replace, progress=progress
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfjs_codec.cli import shared
+from tfjs_codec.cli.progress import show_progress
 from tfjs_codec.errors import UsageError
 
 WHAT = "compare the layers and weights of two models of any formats"
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         rename=dict(shared.pairs(arguments.rename)),
         replace=dict(shared.pairs(arguments.replace)),
         limits=limits,
-        progress=shared.progress("comparing", arguments),
+        progress=show_progress("comparing", arguments),
     )
     shared.show(found, arguments)
     return 0 if found.equal else 1

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tfjs_codec.cli import shared
+from tfjs_codec.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from tfjs_codec.options import ConvertOptions
@@ -59,6 +60,6 @@ def _plot(source: str | bytes, options: ConvertOptions, arguments: argparse.Name
 
     path = Path(arguments.plot)
     target = check_file_destination(path, (START.encode(),), force=arguments.force)
-    progress = shared.progress("reading", arguments)
+    progress = show_progress("reading", arguments)
     svg = api.plot(source, options=options, progress=progress).svg
     write_file(target, svg.encode())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tfjs_codec.cli import shared
 from tfjs_codec.cli.program import say
+from tfjs_codec.cli.progress import show_progress
 from tfjs_codec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         options,
         against=arguments.against,
         replacements=dict(shared.pairs(arguments.replace)),
-        progress=shared.progress("reading", arguments),
+        progress=show_progress("reading", arguments),
     )
     if not arguments.export_html:
         return serve(source, facts, options, arguments)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from tfjs_codec.cli.progress import end_line
 from tfjs_codec.errors import OutputError, TfjsCodecError, visible
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def run_guarded(
         try:
             code = work()
         finally:  # also when argparse leaves, after --help
+            end_line()
             _flush()
     except TfjsCodecError as error:
         _complain(name, spell(str(error)))
@@ -72,6 +74,7 @@ def say(text: str) -> None:
     Raises:
         OutputError: Standard output cannot be written, as on a full disk.
     """
+    end_line()
     try:
         print(text)
     except OSError as error:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -23,7 +22,6 @@ EPILOG = """exit codes: 0 done, 1 internal error, 2 wrong usage, 3 damaged or un
 4 unsafe input, 5 tfjs cannot express the model, 6 output failed, 7 a check failed,
 130 interrupted"""
 _STDIN_BYTES = 1 << 20  # read at a time
-QUIET_S = 0.5  # shorter work shows no progress
 
 
 class Result(Protocol):
@@ -166,28 +164,3 @@ def limits(items: Sequence[str]) -> Limits:
             raise UsageError(f"there is no limit {quote(name)}", hint=suggest(name, known))
         changes[name] = parse_size(value)
     return replace(DEFAULT_LIMITS, **changes)
-
-
-class Progress:
-    """A line on standard error, for work that takes a while: bytes, speed and time left."""
-
-    def __init__(self, verb: str) -> None:
-        self._verb = verb
-        self._start = self._last = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        spent = now - self._start
-        if spent < QUIET_S or (done < total and now - self._last < 0.1):
-            return
-        self._last = now
-        left = spent * (total - done) / max(done, 1)
-        text = f"{self._verb} {done >> 20} of {total >> 20} MiB, {done / spent / 2**20:.0f} MiB/s"
-        text += f", {left:.0f} s left" if done < total else " " * 12
-        end = "\n" if done >= total else ""
-        print(f"\r{text}", end=end, file=sys.stderr, flush=True)
-
-
-def progress(verb: str, arguments: argparse.Namespace) -> Progress | None:
-    """Return what shows progress, if somebody looks."""
-    return Progress(verb) if sys.stderr.isatty() and not arguments.quiet else None

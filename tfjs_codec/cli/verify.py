@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tfjs_codec.cli import shared
+from tfjs_codec.cli.progress import show_progress
 from tfjs_codec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,5 +71,5 @@ def _verify(arguments: argparse.Namespace) -> Verification:
         rename=dict(shared.pairs(arguments.rename)),
         replace=dict(shared.pairs(arguments.replace)),
         limits=limits,
-        progress=shared.progress("comparing", arguments),
+        progress=show_progress("comparing", arguments),
     )

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 
 from tfjs_codec.comparison.compare import compare
 from tfjs_codec.comparison.sides import Described, Side, two_sides
-from tfjs_codec.conversion.job import Job, Progress
+from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import UsageError, count, quote, visible
 from tfjs_codec.files.source import AnySource
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from tfjs_codec.conversion.expression import (
     express_layers,
     has_graph,
 )
-from tfjs_codec.conversion.job import KERAS_GRAPH, LAYERS, SHARDS, Job, Progress
+from tfjs_codec.conversion.job import KERAS_GRAPH, LAYERS, SHARDS, Job
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files.remote import show
 from tfjs_codec.files.source import AnySource, watch
@@ -32,6 +32,7 @@ from tfjs_codec.ir.loaded import (
 )
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.outputs import FILES, FileOutput
+from tfjs_codec.progress import Progress
 from tfjs_codec.report import Report
 
 if TYPE_CHECKING:
@@ -55,7 +56,11 @@ class FileWriter(Protocol):
     MAGIC: bytes  # how its files begin
 
     def write(
-        self, content: KerasGraph | Mapping[str, LazyTensor], stage: Stage, name: str
+        self,
+        content: KerasGraph | Mapping[str, LazyTensor],
+        stage: Stage,
+        name: str,
+        progress: Progress | None,
     ) -> None:
         """Write *content*, which the row of the output says, into the file *name* of *stage*."""
         ...
@@ -215,7 +220,7 @@ def _to_file(job: Job, model: Loaded, output: FileOutput) -> Report:
         content = model.named_weights()
         warnings = model.warnings if isinstance(model, KerasModel | Weights) else ()
         report = Report(model.path, "", model.format, weights=len(content), warnings=warnings)
-    write = partial(writer.write, content)
+    write = partial(writer.write, content, progress=job.progress)
     return publish_file(job, report, output.suffixes[0], (writer.MAGIC,), write)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from tfjs_codec.files.source import AnySource
 from tfjs_codec.ir.loaded import KerasModel, Loaded, TfjsLayers
 from tfjs_codec.options import ConvertOptions, no_effect
+from tfjs_codec.progress import Progress
 from tfjs_codec.readers import open_model
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from tfjs_codec.files.remote import Place
     from tfjs_codec.readers.live_keras import LiveModel
 
-Progress: TypeAlias = Callable[[int, int], None]
 
 # Options by what heeds them.
 LAYERS = ("rename", "replace", "allow_approximate")

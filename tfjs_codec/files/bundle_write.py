@@ -18,6 +18,7 @@ from tfjs_codec.files.tf_dtypes import STRING, dtype_number, dtype_of_numpy
 from tfjs_codec.files.varint import write_varint
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.pb import messages
+from tfjs_codec.progress import Meter, Progress
 
 _CHUNK_BYTES = 1 << 20
 _VERSION = 1
@@ -60,7 +61,7 @@ def write_bundle(
     prefix: str,
     tensors: Mapping[str, LazyTensor],
     shards: Sequence[Shard],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[tuple[str, int]]:
     """Write *tensors* into *shards*, which :func:`plan_bundle` planned, then the index.
 
@@ -77,7 +78,7 @@ def write_bundle(
     header.version.producer = _VERSION
     entries: dict[bytes, bytes] = {b"": header.SerializeToString(deterministic=True)}
     files: list[tuple[str, int]] = []
-    done, total = 0, sum(shard.nbytes for shard in shards)
+    meter = Meter(progress, sum(shard.nbytes for shard in shards))
     for number, shard in enumerate(shards):
         offset = 0
         file = stage.create(shard.name)
@@ -88,9 +89,7 @@ def write_bundle(
                 entry.shard_id, entry.offset = number, offset
                 copied.append((key, entry, checksum))
                 offset += entry.size
-                done += entry.size
-                if progress is not None:
-                    progress(done, total)
+                meter.add(entry.size)
             for key, entry, checksum in copied:
                 entry.crc32c = masked(checksum())
                 entries[key.encode()] = entry.SerializeToString(deterministic=True)

@@ -22,6 +22,7 @@ from h5py import h5d, h5p, h5s, h5t
 
 from tfjs_codec.files.sink import Stage, fail
 from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.progress import Meter, Progress
 
 _ATTRIBUTE_BYTES = 64512  # HDF5_OBJECT_HEADER_LIMIT of Keras
 _CHUNK_BYTES = 1 << 20
@@ -36,8 +37,10 @@ class H5Tree:
     groups: dict[str, H5Tree] = field(default_factory=dict)
 
 
-def write_hdf5(stage: Stage, name: str, tree: H5Tree) -> None:
+def write_hdf5(stage: Stage, name: str, tree: H5Tree, progress: Progress | None = None) -> None:
     """Create the HDF5 file *name* in *stage*.
+
+    *progress* is called with the bytes of tensors done and to do.
 
     Raises:
         OutputError: Writing failed.
@@ -57,6 +60,7 @@ def write_hdf5(stage: Stage, name: str, tree: H5Tree) -> None:
         number = re.search(r"errno = (\d+)", str(error))
         code = int(number[1]) if number else getattr(error, "errno", None) or errno.EIO
         fail(OSError(code, os.strerror(code)), stage.shown(name))
+    meter = Meter(progress, sum(tensor.nbytes for _, tensor in places))
     file = stage.patch(name)
     try:
         for offset, tensor in places:
@@ -64,10 +68,12 @@ def write_hdf5(stage: Stage, name: str, tree: H5Tree) -> None:
             extent = tensor.extent
             if extent is not None:
                 file.copy(extent)
+                meter.add(tensor.nbytes)
                 continue
             for chunk in tensor.chunks(_CHUNK_BYTES):
                 data = np.ascontiguousarray(chunk, dtype=tensor.dtype.newbyteorder("<"))
                 file.write(data.reshape(-1).view(np.uint8).data)
+                meter.add(data.nbytes)
     finally:
         file.close()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from tfjs_codec import __version__
 from tfjs_codec.comparison.compare import compare
 from tfjs_codec.conversion.expression import express_graph
-from tfjs_codec.conversion.job import Job, Progress
+from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import (
     NONSENSE,
     CorruptFileError,
@@ -38,6 +38,7 @@ from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.preview.histogram import count_values
 from tfjs_codec.preview.scopes import group_by_scope
+from tfjs_codec.progress import Progress
 from tfjs_codec.report import Report
 from tfjs_codec.verification.verify import expect_weights
 from tfjs_codec.writers.tfjs_graph import constants

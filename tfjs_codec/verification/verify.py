@@ -15,7 +15,7 @@ import numpy as np
 
 from tfjs_codec.comparison.compare import compare
 from tfjs_codec.conversion.expression import express_graph, express_layers
-from tfjs_codec.conversion.job import Job, Progress
+from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import (
     InputError,
     UnsupportedModelError,
@@ -34,6 +34,7 @@ from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph,
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.progress import Progress
 from tfjs_codec.quantization.prepare import rescale_kernels
 from tfjs_codec.readers import open_model
 from tfjs_codec.tfjs.check import check_layers_model

@@ -11,6 +11,7 @@ from tfjs_codec.files.hdf5_write import H5Tree, write_hdf5
 from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.source import HDF5_MAGIC
 from tfjs_codec.ir.keras import KerasGraph
+from tfjs_codec.progress import Progress
 from tfjs_codec.writers.keras_config import model_config
 from tfjs_codec.writers.keras_weights import group_weights
 
@@ -19,10 +20,10 @@ MAGIC = HDF5_MAGIC
 _KERAS_2 = {"keras_version": "2.15.0", "backend": "tensorflow"}
 
 
-def write(graph: KerasGraph, stage: Stage, name: str) -> None:
+def write(graph: KerasGraph, stage: Stage, name: str, progress: Progress | None = None) -> None:
     """Write the HDF5 file *name* in *stage*, for ``load_model`` of Keras 2 and Keras 3."""
     config, groups = model_config(graph, 2), {"model_weights": weights_group(graph)}
-    write_hdf5(stage, name, H5Tree({"model_config": config, **_KERAS_2}, groups=groups))
+    write_hdf5(stage, name, H5Tree({"model_config": config, **_KERAS_2}, groups=groups), progress)
 
 
 def weights_group(graph: KerasGraph) -> H5Tree:

@@ -9,6 +9,7 @@ from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.source import ZIP_MAGIC
 from tfjs_codec.files.zip_write import staged_zip
 from tfjs_codec.ir.keras import KerasGraph
+from tfjs_codec.progress import Progress
 from tfjs_codec.writers.keras_config import model_config
 from tfjs_codec.writers.keras_weights import tree_weights
 
@@ -18,9 +19,9 @@ _KERAS_3 = {"keras_version": "3.0.0", "date_saved": "1980-01-01@00:00:00"}
 _WEIGHTS = "model.weights.h5"
 
 
-def write(graph: KerasGraph, stage: Stage, name: str) -> None:
+def write(graph: KerasGraph, stage: Stage, name: str, progress: Progress | None = None) -> None:
     """Write the ``.keras`` file *name* in *stage*, for ``load_model`` of Keras 3."""
-    write_hdf5(stage, _WEIGHTS, H5Tree(tensors=dict(tree_weights(graph))))
+    write_hdf5(stage, _WEIGHTS, H5Tree(tensors=dict(tree_weights(graph))), progress)
     metadata = json.dumps(_KERAS_3, separators=(",", ":"))
     with staged_zip(stage, name) as archive:
         archive.add("metadata.json", metadata.encode())

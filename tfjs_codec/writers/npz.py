@@ -11,18 +11,22 @@ from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.source import ZIP_MAGIC
 from tfjs_codec.files.zip_write import staged_zip
 from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.progress import Meter, Progress
 
 MAGIC = ZIP_MAGIC
 _CHUNK_BYTES = 1 << 20
 
 
-def write(tensors: Mapping[str, LazyTensor], stage: Stage, name: str) -> None:
+def write(
+    tensors: Mapping[str, LazyTensor], stage: Stage, name: str, progress: Progress | None = None
+) -> None:
     """Write *tensors* by their names into the file *name* of *stage*, in bounded memory.
 
     Raises:
         UnsupportedModelError: A tensor of strings, which ``.npy`` can only hold as a pickle.
         OutputError: Writing failed.
     """
+    meter = Meter(progress, sum(tensor.nbytes for tensor in tensors.values()))
     with staged_zip(stage, name) as archive:
         for key, tensor in tensors.items():
             if tensor.dtype.kind == "O":
@@ -37,3 +41,4 @@ def write(tensors: Mapping[str, LazyTensor], stage: Stage, name: str) -> None:
                 np.lib.format.write_array_header_1_0(member, described)
                 for chunk in tensor.chunks(_CHUNK_BYTES):
                     member.write(np.ascontiguousarray(chunk, dtype=wire).tobytes())
+                    meter.add(chunk.nbytes)

@@ -41,9 +41,9 @@ from tfjs_codec.ir.graph import (
 )
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor
 from tfjs_codec.pb import messages
+from tfjs_codec.progress import Progress
 from tfjs_codec.writers.graph_def import fill_node, fill_shape, function_def, legal_names
 from tfjs_codec.writers.object_graph import Objects, Spec
-from tfjs_codec.writers.weights import Progress
 
 INDEX = "saved_model.pb"
 METADATA = "keras_metadata.pb"

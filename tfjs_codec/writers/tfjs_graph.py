@@ -24,10 +24,10 @@ from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.progress import Progress
 from tfjs_codec.writers.quantize_choice import Choice
 from tfjs_codec.writers.weights import (
     Plan,
-    Progress,
     Written,
     plan_weights,
     write_index,

@@ -7,7 +7,7 @@ The manifest is a list of groups ``{"paths": [file…], "weights": [entry…]}``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,11 +19,10 @@ from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, as_float32
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.progress import Meter, Progress
 from tfjs_codec.writers.quantize import Loss, Quantizer, find_misfit
 from tfjs_codec.writers.quantize_choice import Choice
 from tfjs_codec.writers.shards import Shard, ShardWriter, plan_shards
-
-Progress = Callable[[int, int], None]
 
 CHECKSUMS = "weightsSha256"  # in userDefinedMetadata: hexadecimal digests by file name
 
@@ -179,7 +178,7 @@ def write_weights(
         InputError: Reading a weight failed.
     """
     written = Written()
-    meter = _Meter(progress, sum(entry.tensor.nbytes for entry in planned.entries))
+    meter = Meter(progress, sum(entry.tensor.nbytes for entry in planned.entries))
     manifest = list[Json]()
     for group in planned.groups:
         writer = ShardWriter(stage, group.shards)
@@ -201,7 +200,7 @@ def write_index(index: bytes, stage: Stage, written: Written) -> None:
     written.files.append((INDEX, len(index)))
 
 
-def _write_entry(entry: Entry, writer: ShardWriter, written: Written, meter: _Meter) -> JsonObject:
+def _write_entry(entry: Entry, writer: ShardWriter, written: Written, meter: Meter) -> JsonObject:
     """Write the data of *entry*; return its manifest entry."""
     tensor = entry.tensor
     described: JsonObject = {"name": entry.name, "shape": list(entry.shape), "dtype": entry.dtype}
@@ -235,13 +234,3 @@ def _write_entry(entry: Entry, writer: ShardWriter, written: Written, meter: _Me
     if count != tensor.size:
         raise AssertionError(f"{entry.name}: {count} values came, {tensor.size} were declared")
     return described
-
-
-class _Meter:
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
-
-    def add(self, nbytes: int) -> None:
-        self._done += nbytes
-        if self._progress:
-            self._progress(self._done, self._total)
