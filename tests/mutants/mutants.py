@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-FAST = "not node and not oracle and not chromium and not tensorflow"
+FAST = "not node and not oracle and not chromium and not tensorflow and not cluster"
 # By the folder of the file, the tests that take seconds and probably fail.
 PROGRAMS, PREDICTIONS = "tests/contract/test_programs.py", "tests/contract/test_predictions.py"
 FIRST = {

@@ -176,11 +176,11 @@ def publish(
         from tfjs_codec.conversion.uploading import check_directory, upload
 
         _check_not_source(destination, report.source)
-        check_directory(destination, {name for name, _ in files}, force=force)
+        present = check_directory(destination, {name for name, _ in files}, force=force)
         memory = MemoryStage()
         write(memory)
         job.check_sources()
-        files = tuple(upload(destination, memory.files()).items())
+        files = tuple(upload(destination, memory.files(), present).items())
     elif destination is not None:
         files = write(destination)
         job.check_sources()

@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
+from typing import TypeAlias
 
 from tfjs_codec.errors import OutputError, UsageError, quote
 from tfjs_codec.files import remote
@@ -26,21 +27,25 @@ _SHARD = re.compile(r"(group\d+-shard\d+of\d+)(\.[0-9a-f]{16})?\.bin", re.ASCII)
 _DIGEST_CHARS = 16
 
 
-def check_directory(place: Place, names: Collection[str], *, force: bool) -> None:
+Sizes: TypeAlias = Mapping[str, int | None]
+
+
+def check_directory(place: Place, names: Collection[str], *, force: bool) -> Sizes:
     """Check that a model with files of the first *names* may be written to *place*.
 
     It may be empty or hold a tfjs model, or weight files that an interrupted run left; with
-    *force* anything.
+    *force* anything. Return the sizes of the files that are there.
 
     Raises:
         UsageError: It may not.
         OSError: It cannot be looked at.
     """
+    present = remote.sizes(place)
     if force:
-        return
-    found = {name for name in remote.names(place) if not _SHARD.fullmatch(name)}
-    old = _model_files(place) if INDEX in found else None
-    if found and old is None and not found & {"saved_model.pb"}:
+        return present
+    found = {name.partition("/")[0] for name in present if not _SHARD.fullmatch(name)}
+    old = _model_files(place, present)
+    if found and old is None and "saved_model.pb" not in found:
         raise UsageError(
             "is not empty and holds no tfjs model", path=place,
             hint="Name another directory, or pass --force (force=True) to write into it.",
@@ -51,22 +56,25 @@ def check_directory(place: Place, names: Collection[str], *, force: bool) -> Non
             f"{quote(taken[0])} exists and is not part of the model to be replaced", path=place,
             hint="Name another directory, or pass --force (force=True) to replace it.",
         )  # fmt: skip
+    return present
 
 
-def upload(place: Place, files: Mapping[str, bytes]) -> dict[str, int]:
-    """Put *files* into the directory *place*; return the sizes of all by the names they got.
+def upload(place: Place, files: Mapping[str, bytes], present: Sizes) -> dict[str, int]:
+    """Put *files* into the directory *place*, which holds the files *present*.
+
+    Return the sizes of all by the names they got.
 
     Raises:
         OutputError: It failed; the old model is as it was, unless its ``model.json`` is replaced.
         UsageError: There is another SavedModel, which cannot be replaced at once.
     """
-    old = _model_files(place)
-    changed = [name for name, data in files.items() if not _holds(place.child(name), data)]
+    old = _model_files(place, present)
+    changed = _list_changed(place, files, present)
     replaced = old is not None and INDEX in files
     if replaced and changed:
         files = _rename(files, {name: _name_by_content(name, files[name]) for name in changed})
-        changed = [name for name, data in files.items() if not _holds(place.child(name), data)]
-    if "saved_model.pb" in files and changed and remote.exists(place.child("saved_model.pb")):
+        changed = _list_changed(place, files, present)
+    if "saved_model.pb" in files and changed and "saved_model.pb" in present:
         raise UsageError(
             "there is another SavedModel, whose files cannot be replaced at once", path=place,
             hint="Name another directory, or remove it first.",
@@ -104,14 +112,12 @@ def upload_file(place: Place, data: bytes) -> None:
         raise OutputError(f"cannot write: {what}", path=place) from None
 
 
-def _holds(place: Place, data: bytes) -> bool:
-    """Tell whether the file at *place* is *data*."""
-    try:
-        if remote.look(place).size != len(data):
-            return False
-    except (FileNotFoundError, PermissionError):
-        return False
-    return remote.read(place, len(data)) == data
+def _list_changed(place: Place, files: Mapping[str, bytes], present: Sizes) -> list[str]:
+    """Return the names of those *files* that are not at *place* with the same content."""
+    return [
+        name for name, data in files.items()
+        if present.get(name) != len(data) or remote.read(place.child(name), len(data)) != data
+    ]  # fmt: skip
 
 
 def _name_by_content(name: str, data: bytes) -> str:
@@ -134,11 +140,15 @@ def _rename(files: Mapping[str, bytes], names: Mapping[str, str]) -> dict[str, b
     return {**renamed, INDEX: dump(content)}
 
 
-def _model_files(place: Place) -> frozenset[str] | None:
+def _model_files(place: Place, present: Sizes) -> frozenset[str] | None:
     """Return the files of the tfjs model at *place*, None if there is none."""
+    if INDEX not in present:
+        return None
     index = remote.read(place.child(INDEX), MAX_INDEX_BYTES)
     files = None if index is None else listed_files(index)
     if files is None:
         return None
-    page = remote.read(place.child(PAGE), PAGE_HEAD_BYTES * 16) or b""
+    page = b""
+    if PAGE in present:
+        page = remote.read(place.child(PAGE), PAGE_HEAD_BYTES << 8) or b""
     return files | ({PAGE} if PAGE_MARK.encode() in page[:PAGE_HEAD_BYTES] else frozenset())

@@ -50,10 +50,10 @@ class FileSystem(Protocol):
 
     def info(self, path: str) -> dict[str, Any]: ...
     def ls(self, path: str, detail: bool) -> Sequence[Any]: ...
-    def find(self, path: str) -> list[str]: ...
+    def find(self, path: str, detail: bool) -> dict[str, dict[str, Any]]: ...
     def glob(self, path: str) -> list[str]: ...
     def open(self, path: str, mode: str, **options: Any) -> BinaryIO: ...
-    def cat_file(self, path: str) -> bytes: ...
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes: ...
     def pipe_file(self, path: str, value: bytes) -> None: ...
     def rm_file(self, path: str) -> None: ...
 
@@ -191,11 +191,15 @@ def names(place: Place) -> list[str]:
     return sorted({name.partition("?")[0].rpartition("/")[2] for name in listed} - {""})
 
 
-def tree(place: Place) -> list[str]:
-    """Return the names of all files below *place*, relative to it."""
+def sizes(place: Place) -> dict[str, int | None]:
+    """Return the sizes in bytes of all files below *place*, by their names there."""
     base = place.path.partition("?")[0].strip("/") + "/"
-    found = attempt(lambda: place.system.find(place.path), place.shown)
-    return sorted(name.strip("/").removeprefix(base) for name in found)
+    try:
+        found = attempt(lambda: place.system.find(place.path, detail=True), place.shown)
+    except FileNotFoundError:
+        return {}
+    listed = ((name.strip("/"), info.get("size")) for name, info in sorted(found.items()))
+    return {name.removeprefix(base): size for name, size in listed if name.startswith(base)}
 
 
 def match(pattern: str) -> list[str]:
@@ -375,6 +379,8 @@ class RemoteFile(io.RawIOBase):
         return data
 
     def _range(self, start: int, stop: int) -> bytes:
+        if not self._place.is_web and getattr(self._place.system, "async_impl", False):
+            return self._place.system.cat_file(self._place.path, start=start, end=stop)
         if self._file is None:
             options = {"size": self.size} if self._place.is_web else {}
             self._file = self._place.system.open(
