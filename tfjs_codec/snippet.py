@@ -14,7 +14,7 @@ from html import escape
 from math import prod
 from typing import NamedTuple
 
-from tfjs_codec.errors import UsageError
+from tfjs_codec.errors import UsageError, quote
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import PAGE_MARK, AnySource, open_source
@@ -36,6 +36,7 @@ _ASYNC = frozenset(
 )  # fmt: skip
 _UNKNOWN_SIZE = {4: 64}  # of a dimension that is known at run time only, by rank; images
 _OTHER_SIZE = 10
+_SIZE_DIGITS = 19  # of an int64
 
 
 class ModelInput(NamedTuple):
@@ -168,7 +169,8 @@ def _layer_input(layer: TfjsLayer) -> ModelInput:
     """Return the input of *layer*, the first of a model, however deep its shape is stated."""
     while layer.graph is not None and layer.graph.layers:
         layer = layer.graph.layers[0]
-    shape = layer.config.get("batch_input_shape") or layer.config.get("batchInputShape") or [None]
+    given = layer.config.get("batch_input_shape") or layer.config.get("batchInputShape") or [None]
+    shape = Place(start=f"layer {quote(layer.name)}").shape(given)
     dtype = layer.config.get("dtype")
     if layer.class_name == "Embedding":
         dtype = "int32"
@@ -199,10 +201,16 @@ def _signature(content: JsonObject, end: str) -> list[ModelInput]:
         shape = known.get("tensorShape")
         dims = shape.get("dim") if isinstance(shape, dict) else None
         sizes = tuple(
-            int(str(dim.get("size", -1))) if isinstance(dim, dict) else None
+            _size(dim.get("size")) if isinstance(dim, dict) else None
             for dim in (dims if isinstance(dims, list) else ())
         )
         kind = str(known.get("dtype", "")).removeprefix("DT_").lower()
         dtype = {"float": "float32", "int64": "int32"}.get(kind, kind or "float32")
         found.append(ModelInput(name, sizes, dtype))
     return found
+
+
+def _size(value: Json) -> int | None:
+    """Return a size, which protobuf writes as text; None if it is unknown, or no number."""
+    text = str(value)
+    return int(text) if text.isdecimal() and len(text) <= _SIZE_DIGITS else None

@@ -5,11 +5,16 @@ from __future__ import annotations
 import copy
 import json
 import random
+from contextlib import ExitStack, suppress
 
 import pytest
 
 import tfjs_codec
 from tfjs_codec.errors import TfjsCodecError
+from tfjs_codec.options import ConvertOptions
+from tfjs_codec.preview.facts import collect
+from tfjs_codec.preview.page import write_page
+from tfjs_codec.preview.running import prepare_running
 
 ODD = (
     None, True, -1, 0, 2**31, 10**60, 1.5, "", "x", "\x1b[0m", "../x", "float32", "uint8", [], [[]],
@@ -72,3 +77,19 @@ def test_reports_of_mutated_models(fixtures_dir, tmp_path, case):
                 passed += 1
             assert all(char.isprintable() or char == "\n" for char in text)
     assert passed
+
+
+@pytest.mark.parametrize("to", ["layers", "graph"])
+def test_pages_of_mutated_models(fixtures_dir, to):
+    rng = random.Random(to)
+    files = tfjs_codec.to_files(fixtures_dir / "savedmodel_tf2.15_nested" / "model", to=to)
+    content = json.loads(files["model.json"])
+    options = ConvertOptions(allow_approximate=True)
+    shown = 0
+    for _ in range(60):
+        source = {**files, "model.json": json.dumps(mutated(content, rng)).encode()}
+        with suppress(TfjsCodecError), ExitStack() as stack:
+            facts = collect(source, options)
+            prepared = prepare_running(source, options.begin(), stack)
+            shown += "</html>" in write_page(facts, prepared and prepared.running).html
+    assert shown

@@ -127,6 +127,8 @@ def _function(entry: _Object, weights: Weights, path: str) -> Function:
 
 def _node(entry: _Object, weights: Weights) -> Node:
     name, op = entry["name"], entry["op"]
+    if not (isinstance(name, str) and isinstance(op, str)):
+        raise TypeError(f"{name!r} of {op!r}: names and operations are texts")
     if op == "Const":  # the attribute ``value`` has the shape only
         dtype = _attr(entry["attr"]["dtype"])
         return Node(name, op, attrs={"dtype": dtype, "value": weights[name]})
