@@ -2,9 +2,9 @@
 
     TFJS_CODEC_AUDIT=docs/options pytest tests/oracle/test_audit.py
 
-tries every option and writes a table for each Keras to the directory: what came of each class's
-options as layers and as a graph. ``KERAS_BACKEND=numpy`` takes a third of the time. Without the
-variable, a fixed sample is tried. ``audit.py`` says what is tried.
+tries every option (an hour) and writes a table for each Keras to the directory: what came of each
+class's options as layers and as a graph. ``KERAS_BACKEND=numpy`` takes a third of the time. Without
+the variable, a fixed sample is tried. ``audit.py`` says what is tried.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keras_server import KerasServer
 pytestmark = pytest.mark.oracle
 
 STRIDE = 197
-HEAD = "class\tof\toption\tvalues\tlayers\tgraph"
+HEAD = "class\tof\tlayers\tgraph\toptions"
 
 
 def verdict(told: str, outcome: Outcome) -> str:
@@ -32,18 +32,20 @@ def verdict(told: str, outcome: Outcome) -> str:
 
 
 def table(outcomes: Iterable[Outcome]) -> list[str]:
-    """Return a row for each option: the number of values and all that came of them."""
-    rows: dict[tuple[str, str, str], list[Outcome]] = {}
+    """Return a row for all options of a class of which the same came, with all of their values."""
+    options: dict[tuple[str, str, str], list[Outcome]] = {}
     for each in outcomes:
-        rows.setdefault(each.trial[:3], []).append(each)
-    return [
-        "\t".join([
-            *option, str(len(made)),
-            " or ".join(sorted({verdict(each.layers, each) for each in made})),
-            " or ".join(sorted({verdict(each.graph, each) for each in made})),
-        ])
-        for option, made in rows.items()
-    ]  # fmt: skip
+        options.setdefault(each.trial[:3], []).append(each)
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for (name, kind, option), made in options.items():
+        came = (
+            " or ".join(sorted({verdict(told, each) for told, each in pairs}))
+            for pairs in (
+                [(each.layers, each) for each in made], [(each.graph, each) for each in made]
+            )
+        )  # fmt: skip
+        rows.setdefault((name, kind, *came), []).append(option)
+    return ["\t".join([*row, " ".join(sorted(names))]) for row, names in sorted(rows.items())]
 
 
 @pytest.mark.parametrize(

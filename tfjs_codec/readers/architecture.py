@@ -398,10 +398,12 @@ class _Reader:
                 if not call.args:
                     raise at.error("the model is called without inputs")
                 call.args = (_model_inputs(layer.graph, call.args[0], at), *call.args[1:])
+                if isinstance(mask := call.kwargs.get("mask"), dict):  # of Keras 3, some None
+                    call.kwargs["mask"] = _model_inputs(layer.graph, mask, at)
 
 
 def _model_inputs(graph: KerasGraph, argument: object, place: Place) -> object:
-    """Return the inputs of a call of a nested model, flat and in the model's order."""
+    """Return the inputs, or their masks, of a call of a nested model, in the model's order."""
     if isinstance(argument, dict):
         names = [ref.layer for ref in graph.inputs]
         keys = names if set(names) == set(argument) else sorted(argument)

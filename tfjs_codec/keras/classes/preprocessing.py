@@ -59,11 +59,11 @@ ROWS = rows_by_name(
         "pad_to_max_tokens": False, "sparse": False, "ragged": False, "vocabulary": None,
         "idf_weights": None, "encoding": "utf-8",
     }),
-    _preprocessing("MelSpectrogram", dict.fromkeys((
+    _preprocessing("MelSpectrogram", {**CAST, **dict.fromkeys((
         "fft_length", "mag_exp", "max_freq", "min_freq", "min_power", "num_mel_bins",
         "power_to_db", "ref_power", "sampling_rate", "sequence_length", "sequence_stride",
         "top_db", "window",
-    )), (3, 3)),
+    ))}, (3, 3)),
     _preprocessing("STFTSpectrogram", {**CHANNELS, **dict.fromkeys((
         "expand_dims", "frame_length", "frame_step", "mode", "padding",
     ))}, (3, 3))._replace(
