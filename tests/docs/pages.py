@@ -45,8 +45,8 @@ class Block:
 
 
 def read_pages() -> dict[str, list[Block]]:
-    """Return the blocks of each page of the documentation, by page."""
-    files = sorted((ROOT / "docs").rglob("*.md"))
+    """Return the blocks of README and of each page of the documentation, by page."""
+    files = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return {str(file.relative_to(ROOT)): read_blocks(file) for file in files}
 
 

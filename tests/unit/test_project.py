@@ -36,7 +36,7 @@ def test_the_workflow_runs_the_suites_of_the_documents():
     without = re.search(r'pytest -m "(.*)"', (ROOT / "CONTRIBUTING.md").read_text())[1]
     assert f"FAST: {without}\n" in WORKFLOW
     assert "run: bash .ci/run\n" in WORKFLOW
-    assert "    bash .ci/run\n" in (ROOT / "README.md").read_text()
+    assert "\nbash .ci/run\n" in (ROOT / "README.md").read_text()
 
 
 def test_contributing_names_what_exists():
