@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ from tfjs_codec.preview.facts import collect
 from tfjs_codec.preview.histogram import count_values
 from tfjs_codec.preview.page import write_page
 from tfjs_codec.preview.running import prepare_running
-from tfjs_codec.preview.scopes import group_by_scope
+from tfjs_codec.preview.scopes import group_by_block, group_by_scope
 from tfjs_codec.preview.server import Server
 from tfjs_codec.snippet import TFJS
 
@@ -261,6 +262,18 @@ def test_scopes_become_groups_whose_edges_are_lifted():
     assert group.parameters == 3
     assert [(one.name, one.inputs) for one in group.layers] == [("m/a", ()), ("m/b", ("m/a",))]
     assert [one.name for one in group.layers[0].layers] == ["m/a/MatMul", "m/a/Relu"]
+
+
+def test_blocks_of_large_models_become_groups():
+    names = ["stem_conv", "block1a_dw", "block1a_bn", "block_2_expand", "block_2_bn", "dense_1"]
+    rows = zip(names, ["x", *names], strict=False)
+    layers = operations(("x",), *((name, before) for name, before in rows))
+    found = group_by_block([replace(one, frozen=1) for one in layers])
+    assert [(one.name, one.inputs, one.frozen) for one in found] == [
+        ("x", (), 1), ("stem_conv", ("x",), 1), ("block1a", ("stem_conv",), 2),
+        ("block_2", ("block1a",), 2), ("dense_1", ("block_2",), 1),
+    ]  # fmt: skip
+    assert [one.name for one in found[2].layers] == ["block1a_dw", "block1a_bn"]
 
 
 def test_a_scope_of_one_or_of_all_is_no_group():

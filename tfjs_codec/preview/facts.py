@@ -37,7 +37,7 @@ from tfjs_codec.ir.loaded import Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers,
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.preview.histogram import count_values
-from tfjs_codec.preview.scopes import group_by_scope
+from tfjs_codec.preview.scopes import group_by_block, group_by_scope
 from tfjs_codec.progress import Progress
 from tfjs_codec.report import Report
 from tfjs_codec.verification.verify import expect_weights
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 _CHARS = 300  # of a name
 _FACT_CHARS = 2000
+_UNFOLDED = 60  # layers that are not grouped by blocks
 _MOST_NODES = 4000
 _MOST_EDGES = 20_000
 _MOST_TENSORS = 4000
@@ -106,8 +107,7 @@ def collect(
         shown = model.tensors[:_MOST_TENSORS]
         tensors = list(_tensors(shown, model, report, differences, job, notes))
     tree = _Tree({tensor.name: number for number, tensor in enumerate(shown)}, model.tensors)
-    layers = group_by_scope(model.layers) if model.operations else model.layers
-    tree.add_all(layers, None)
+    tree.add_all(_fold(model), None)
     if tree.left_out:
         notes.append(f"The first {_MOST_NODES:,} layers and operations are shown.")
     if len(tree.edges) >= _MOST_EDGES:
@@ -167,6 +167,13 @@ def _look(loaded: Loaded | None, found: Inspection, job: Job, notes: list[str]) 
         case _:
             steps = _steps(loaded) if isinstance(loaded, TfjsLayers | Weights) else {}
             return _Model(found.layers, found.tensors, loaded.named_weights(), steps)
+
+
+def _fold(model: _Model) -> Sequence[LayerInfo]:
+    """Return what is drawn, grouped if that is much."""
+    if model.operations:
+        return group_by_scope(model.layers)
+    return group_by_block(model.layers) if len(model.layers) > _UNFOLDED else model.layers
 
 
 def _of_graph(make: Callable[[], Graph], found: Inspection, stored: TfjsGraph | None) -> _Model:

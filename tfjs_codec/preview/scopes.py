@@ -1,7 +1,8 @@
-"""Operations grouped by the scopes of their names, ``a/b`` in ``a/b/MatMul``."""
+"""Layers and operations grouped by their names, so that large models can be shown folded."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,15 +10,27 @@ from tfjs_codec.inspection.inspection import LayerInfo
 
 SCOPE = "scope"  # the class of a group
 _DEPTH = 12  # of scopes in scopes; names of graphs may have any number of parts
+_BLOCK = re.compile(r"(.*?[0-9][a-z]?)_")
 
 
-def group_by_scope(layers: Sequence[LayerInfo]) -> tuple[LayerInfo, ...]:
-    """Return *layers* with those of one scope as the inside of one layer of the class ``scope``.
+def group_by_scope(operations: Sequence[LayerInfo]) -> tuple[LayerInfo, ...]:
+    """Return *operations* with those of one scope, ``a/b`` in ``a/b/MatMul``, inside one layer.
 
-    A scope that holds a single layer, or all of them, is no group. Inputs are lifted: a group takes
-    what its layers take from outside, and who takes the result of a layer inside takes the group.
+    Such a layer is of the class ``scope``. A scope that holds a single operation, or all of them,
+    is none. Inputs are lifted: a scope takes what is taken inside from outside, and who takes the
+    result of an operation inside takes the scope.
     """
-    return _group([(layer.name.split("/"), layer) for layer in layers], 0)
+    return _group([(one.name.split("/"), one) for one in operations], 0)
+
+
+def group_by_block(layers: Sequence[LayerInfo]) -> tuple[LayerInfo, ...]:
+    """Return *layers* with those of one block, ``block2a`` in ``block2a_conv``, inside one layer.
+
+    It is as one of :func:`group_by_scope`.
+    """
+    blocks = [(_BLOCK.match(layer.name), layer) for layer in layers]
+    return _group([([block[1], layer.name] if block else [layer.name], layer)
+                   for block, layer in blocks], 0)  # fmt: skip
 
 
 _Named = tuple[list[str], LayerInfo]
@@ -49,6 +62,7 @@ def _group(layers: Sequence[_Named], depth: int) -> tuple[LayerInfo, ...]:
                 SCOPE,
                 inner[-1].shapes,
                 sum(one.parameters for one in inner),
+                sum(one.frozen for one in inner),
                 inputs=tuple(inputs),
                 layers=inner,
             )

@@ -65,7 +65,7 @@ const CATEGORIES = [
   [/conv/i, 'conv'], [/norm|rescaling/i, 'norm'], [/pool/i, 'pool'], [/embed|gather|lookup|vectoriz/i, 'embed'],
   [/dense|matmul|einsum|attention/i, 'dense'],
   [/activation|relu|softmax|sigmoid|tanh|elu|gelu|swish|softplus|erf|exp$/i, 'act'],
-  [/add|concat|multiply|subtract|average|maximum|minimum|^mul$|^sub$|merge|dot|pack/i, 'merge'],
+  [/^add|concat|multiply|subtract|average|maximum|minimum|^mul$|^sub$|merge|dot|pack/i, 'merge'],
   [/^(scope|functional|sequential|model)$/i, 'group'],
 ];
 const category = id => isGroup(id) && !/lstm|gru|rnn|bidirectional|time/i.test(nodes[id].kind)
@@ -307,15 +307,19 @@ function fit(least = 0) {
   zoom(Math.max(least, Math.min(1, (byId('sheet').clientWidth - 4) / plan.width)));
 }
 
-/** Shows the box *id*, and folds or unfolds it. */
+/** Shows the box *id*, and folds or unfolds it; its head stays where it is on the screen. */
 function act(id) {
   choose(id);
   if (isGroup(id)) {
+    const place = () => boxes.get(id)?.querySelector('.box').getBoundingClientRect();
+    const was = place();
     if (!open.delete(id)) open.add(id);
     drawGraph();
+    const is = place();
+    if (was && is) byId('sheet').scrollBy(is.left + is.width / 2 - was.left - was.width / 2, is.top - was.top);
   }
   stay(id);
-  boxes.get(id)?.focus({preventScroll: false});
+  boxes.get(id)?.focus({preventScroll: true});
 }
 
 function reveal(id) {
@@ -434,7 +438,7 @@ function makeArchitecture() {
     h('p', {class: 'note', id: 'too-many', role: 'status', hidden: true}),
     h('div', {class: 'split'}, sheet,
       h('aside', {id: 'details', 'aria-live': 'polite', 'aria-label': 'The chosen box'},
-        h('p', {class: 'quiet'}, `Choose a ${data.unit} to see its shapes and weights.`))),
+        h('p', {class: 'quiet'}, `Choose ${data.unit === 'layer' ? 'a' : 'an'} ${data.unit} to see its shapes and weights.`))),
   ];
 }
 
