@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import h5py
 from h5py import h5d, h5g, h5l, h5o
@@ -57,7 +57,7 @@ def open_hdf5(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> H5File:
         if source.file_path is not None and source.offset == 0 and not source.where:
             what: str | Window = source.path
         else:
-            what = Window(source.open(), 0, source.size, source.path)
+            what = _Pages(source.open(), 0, source.size, source.path)
         file = h5py.File(what, mode="r", locking=False, rdcc_nbytes=0)
         return H5File(file, source, limits)
     except TfjsCodecError:
@@ -66,6 +66,39 @@ def open_hdf5(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> H5File:
         raise
     except FOREIGN_ERRORS as error:
         raise _open_error(error, source) from None
+
+
+_PAGE_BYTES = 16 << 10
+_PAGES = 32
+
+
+class _Pages(Window):
+    """A window that keeps some pages: libhdf5 reads what describes a dataset in small pieces."""
+
+    def __init__(self, file: BinaryIO, offset: int, size: int, path: str) -> None:
+        super().__init__(file, offset, size, path)
+        self._pages: dict[int, bytes] = {}
+
+    def readinto(self, buffer: Any) -> int:
+        start, size = self._position, len(buffer)
+        number, begin = divmod(start, _PAGE_BYTES)
+        if begin + size > _PAGE_BYTES:  # values, or across the end of a page
+            return super().readinto(buffer)
+        piece = self._page(number)[begin : begin + size]
+        buffer[: len(piece)] = piece
+        self._position = start + len(piece)
+        return len(piece)
+
+    def _page(self, number: int) -> bytes:
+        page = self._pages.get(number)
+        if page is None:
+            made = bytearray(_PAGE_BYTES)
+            self._position = number * _PAGE_BYTES
+            page = bytes(made[: super().readinto(made)])
+            if len(self._pages) == _PAGES:
+                del self._pages[next(iter(self._pages))]
+            self._pages[number] = page
+        return page
 
 
 def _open_error(error: Exception, source: Source) -> CorruptFileError:
@@ -105,15 +138,20 @@ class Group:
         """Return the names of all children, sorted; a link among them raises UnsafeFileError."""
         with self.file.guard(self.name):
             self._check("h5_objects", self._id.get_num_objs(), "the number of objects")
-            raw: list[bytes] = []
-            self._id.links.iterate(raw.append)
-            for name in raw:
-                self._check_link(self._id, name, _join(self.name, _decode(name)))
-            return sorted(map(_decode, raw))
+            found: list[tuple[str, int]] = []
+
+            def note(raw: bytes, info: h5l.LinkInfo) -> None:  # h5py changes info afterwards
+                found.append((_decode(raw), info.type))
+
+            self._id.links.iterate(note, info=True)
+            for name, kind in found:
+                if kind != h5l.TYPE_HARD:
+                    self._refuse_link(self._id, _encode(name), _join(self.name, name))
+            return sorted(name for name, _ in found)
 
     def groups(self) -> list[str]:
         """Return the names of the child groups, sorted."""
-        return [name for name in self.names() if isinstance(self._child(name), h5g.GroupID)]
+        return [name for name in self.names() if isinstance(self._listed(name), h5g.GroupID)]
 
     def group(self, path: str) -> Group:
         """Return the group at *path*.
@@ -140,9 +178,9 @@ class Group:
         """
         name = _join(self.name, path)
         known = self.file.tensors.get(name)
-        if known is not None:
-            return known
-        found = self._existing(path)
+        return known or self._tensor(self._existing(path), name)
+
+    def _tensor(self, found: H5Object, name: str) -> H5Tensor:
         if not isinstance(found, h5d.DatasetID):
             raise self._corrupt(name, "a group where a dataset is expected")
         with self.file.guard(name):
@@ -152,6 +190,7 @@ class Group:
 
     def walk(self) -> Iterator[tuple[str, H5Tensor]]:
         """Yield ``(path, tensor)`` of all datasets below; a group linked twice is corrupt."""
+        file = self.file
         visited: set[tuple[int, int]] = set()
         stack: list[tuple[Group | None, str, str, int]] = [(None, "", "", 0)]
         objects = 0
@@ -170,21 +209,26 @@ class Group:
             inner: list[tuple[Group | None, str, str, int]] = []
             for each in names:
                 below = _join(path, each)
-                if group._is_group(each):
+                found = group._listed(each)
+                if isinstance(found, h5g.GroupID):
                     inner.append((group, each, below, depth + 1))
                 else:
-                    yield below, group.tensor(each)
+                    full = _join(group.name, each)
+                    yield below, file.tensors.get(full) or group._tensor(found, full)
             stack.extend(reversed(inner))
 
     def _inner(self, name: str) -> Group:
         """Return the child *name*, which is a group."""
-        return Group(self.file, self._child(name), _join(self.name, name))
+        full = _join(self.name, name)
+        found = self._listed(name)
+        if not isinstance(found, h5g.GroupID):
+            raise self._corrupt(full, "a dataset where a group is expected")
+        return Group(self.file, found, full)
 
-    def _is_group(self, name: str) -> bool:
-        """Tell whether the child *name* is a group, without opening it."""
+    def _listed(self, name: str) -> H5Object:
+        """Open the child *name*, one of :meth:`names`, which are no links."""
         with self.file.guard(_join(self.name, name)):
-            raw = name.encode("utf-8", "surrogateescape")
-            return bool(h5o.get_info(self._id, raw).type == h5o.TYPE_GROUP)
+            return h5o.open(self._id, _encode(name))
 
     def _existing(self, path: str) -> H5Object:
         found = self._find(path)
@@ -213,10 +257,6 @@ class Group:
             self._last = above, group
         return self._open(group, last, _join(_join(self.name, above), last))
 
-    def _child(self, name: str) -> H5Object | None:
-        """Open the child *name* as listed: it may be called ``..``."""
-        return self._open(self._id, name, _join(self.name, name))
-
     def _open(self, group: h5g.GroupID, part: str, name: str) -> H5Object | None:
         try:
             raw = part.encode()
@@ -225,15 +265,13 @@ class Group:
         with self.file.guard(name):
             if b"\0" in raw or not group.links.exists(raw):
                 return None
-            self._check_link(group, raw, name)
+            if group.links.get_info(raw).type != h5l.TYPE_HARD:
+                self._refuse_link(group, raw, name)
             return h5o.open(group, raw)
 
-    def _check_link(self, group: h5g.GroupID, raw: bytes, name: str) -> None:
-        kind = group.links.get_info(raw).type
-        if kind == h5l.TYPE_HARD:
-            return
+    def _refuse_link(self, group: h5g.GroupID, raw: bytes, name: str) -> None:
         what = "a soft link"
-        if kind == h5l.TYPE_EXTERNAL:
+        if group.links.get_info(raw).type == h5l.TYPE_EXTERNAL:
             file_name, _ = group.links.get_val(raw)
             what = f"an external link to {quote(_decode(file_name))}"
         hint = "Keras never writes links; do not trust this file."
@@ -273,3 +311,7 @@ def _join(base: str, path: str) -> str:
 
 def _decode(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
+
+
+def _encode(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
