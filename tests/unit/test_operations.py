@@ -143,6 +143,38 @@ def test_two_lookups_share_their_words(tmp_path):
     assert sum(node["op"] == "LookupTableImportV2" for node in nodes) == 2
 
 
+@pytest.mark.parametrize(("steps", "loops"), [(3, False), (None, True)])
+def test_a_loop_is_reported(tmp_path, steps, loops):
+    rnn = entry(
+        "SimpleRNN", "rnn", units=1, activation="tanh", use_bias=False, return_sequences=False,
+        return_state=False, go_backwards=False, stateful=False, unroll=False,
+        batch_input_shape=[None, steps, 1],
+    )  # fmt: skip
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [rnn]}}
+    weights = [("rnn/kernel:0", [[1.0]]), ("rnn/recurrent_kernel:0", [[1.0]])]
+    report = tfjs_codec.convert(h5_model(config, {"rnn": weights}), tmp_path / "web", to="graph")
+    said = "layer 'rnn': its steps run as a loop; where a Layers model is exact, it predicts faster"
+    assert (said in report.warnings) == loops
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options", "reason"),
+    [
+        ("string", {"salt": [3, 4]}, "by SipHash"),
+        ("int64", {}, "hashes numbers as texts"),
+        ("string", {"sparse": True, "output_mode": "one_hot"}, "its output is sparse"),
+    ],
+)
+def test_hashes_that_tfjs_lacks(tmp_path, dtype, options, reason):
+    given = {"num_bins": 5, "mask_value": None, "salt": None, "output_mode": "int", "sparse": False}
+    layer = entry("Hashing", "h", [[["x", 0, 0, {}]]], **{**given, **options})
+    x = input_entry("x", [None, 1])
+    x["config"]["dtype"] = dtype
+    config = functional([x, layer], [["x", 0, 0]], [["h", 0, 0]])
+    with pytest.raises(UnsupportedModelError, match=reason):
+        tfjs_codec.convert(h5_model(config, {}), tmp_path / "web", to="graph")
+
+
 def test_a_refusal_of_layers_names_the_graph(tmp_path):
     with pytest.raises(UnsupportedModelError, match="--to graph"):
         tfjs_codec.convert(logarithm(tmp_path), tmp_path / "web")

@@ -64,6 +64,7 @@ def scan(
     count = inputs[0].shape[axis]
     if count is not None and len(b.nodes) + count * _NODES_A_STEP <= _UNROLLED_NODES:
         return _unroll(b, step, inputs, states, axis, backwards=backwards, keep_all=keep_all)
+    b.warn("its steps run as a loop; where a Layers model is exact, it predicts faster")
     return _loop(b, step, inputs, states, axis, backwards=backwards, keep_all=keep_all)
 
 

@@ -140,8 +140,12 @@ _HASH = "Hash the values in JavaScript and feed the model from the next layer on
 def hashing(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """StringToHashBucketFast."""
     config = layer.config
-    if x.dtype != "string" or config.get("salt") or config.get("sparse"):
-        raise Refusal("hashing of numbers, with a salt, or with sparse output", _HASH)
+    if config.get("salt"):
+        raise Refusal("it hashes with a salt, by SipHash, which tfjs lacks", _HASH)
+    if x.dtype != "string":
+        raise Refusal("it hashes numbers as texts, which tfjs cannot make of them", _HASH)
+    if config.get("sparse"):
+        raise Refusal("its output is sparse, which does not exist in tfjs", _HASH)
     bins, mask = int(config["num_bins"]), config.get("mask_value")
     count = bins - 1 if mask is not None and bins > 1 else bins
     y = b.emit("StringToHashBucketFast", x, dtype="int32", num_buckets=count)
@@ -150,7 +154,11 @@ def hashing(b: Builder, layer: KerasLayer, x: Value) -> Value:
     return encode(b, y, bins, config["output_mode"])
 
 
-refuse("HashedCrossing", reason="tfjs does not hash crossed features", hint=_HASH)
+refuse(
+    "HashedCrossing",
+    reason="it hashes pairs of features by SparseCrossHashed, which tfjs lacks",
+    hint=_HASH,
+)
 
 
 # --------------------------------------------------------------------------------------- texts
