@@ -98,7 +98,7 @@ def test_outputs_of_a_signature_are_a_dict_by_its_keys(fixtures_dir, tmp_path):
         ([A, [[1 << 40, 2]]], "input 'b' holds int64 values that are no int32"),
         ([A * 1j, B], "input 'a' holds complex64 values that are no float32"),
         ([[["x", "y"]], B], "input 'a' holds <U1 values that are no float32"),
-        ([[[1, 2], [3]], B], "input 'a' is no array: its rows differ in length"),
+        ([[[1, 2], [3]], B], "input 'a' is not an array: its rows differ in length"),
     ],
 )
 def test_inputs_that_do_not_fit(model, inputs, message):

@@ -18,7 +18,7 @@ NO_MASKS = dict.fromkeys(MASKS, 0)
 
 
 class Build:
-    """Makes nodes for a rule; *dtype* is the type of what the replaced node works on.
+    """Makes nodes for a rule; *dtype* is the type of the replaced node's operands.
 
     ``made`` lists the nodes that were made for it, ``given`` tells whether the graph has it, and no
     other rule made it.

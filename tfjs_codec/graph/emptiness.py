@@ -1,4 +1,4 @@
-"""Reductions of what may be empty when the model runs.
+"""Reductions of tensors that may be empty when the model runs.
 
 tfjs computes them rightly on cpu. On wasm the result is what the memory held before, on webgl and
 webgpu the execution fails. A tensor may be empty if its sizes depend on values, not only on the

@@ -1,4 +1,4 @@
-"""Runs a graph in numpy: what it predicts, without TensorFlow and without tfjs.
+"""Runs a graph in numpy: predictions without TensorFlow and without tfjs.
 
 No function is called in the graph (:func:`tfjs_codec.graph.passes.simplify` sees to that), and
 control flow is Switch, Merge, Enter, Exit, NextIteration and LoopCond. A loop is one step of what
@@ -108,7 +108,7 @@ def feed(key: str, tensor: Tensor, value: Any) -> Array:
             warnings.simplefilter("error", UserWarning)
             given = np.asarray(value)
     except (ValueError, UserWarning):
-        raise UsageError(f"input {quote(key)} is no array: its rows differ in length") from None
+        raise UsageError(f"input {quote(key)} is not an array: its rows differ in length") from None
     array = _texts(given) if tensor.dtype == "string" else _numbers(given, tensor.dtype)
     if array is None:
         raise UsageError(
@@ -164,7 +164,7 @@ class _Context:
 
 
 def _run_steps(plan: Plan, values: Values, context: _Context) -> None:
-    """Add to *values* what the steps compute, and remove what is dropped."""
+    """Add the results of the steps to *values*, and remove those that no later step uses."""
     for step, dropped in zip(plan.steps, plan.dropped, strict=True):
         if isinstance(step, Loop):
             _run_loop(step, values, context)

@@ -109,7 +109,7 @@ def settle(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
     graph = _apply(_IMPORTING, graph, limits)
     if graph.problems:
         raise UnsupportedModelError(
-            "this graph has no values for all that it computes with", path=graph.path,
+            "the graph lacks the values of some of its constants or variables", path=graph.path,
             problems=graph.problems,
         )  # fmt: skip
     return graph

@@ -149,7 +149,7 @@ def _order(roots: Iterable[_Key], before: Mapping[_Key, Iterable[_Key]]) -> list
 
 
 def _drops(uses: Sequence[set[Ref]], kept: set[Ref], owner: Mapping[str, Any]) -> list[list[Ref]]:
-    """Return after each step what it was the last to use; what comes from outside stays."""
+    """Return the values that each step is the last to use; those from outside stay."""
     seen = kept.copy()
     dropped: list[list[Ref]] = []
     for used in reversed(uses):

@@ -1,4 +1,4 @@
-"""Small networks that many recipes share, named by what they compute."""
+"""Small networks that many rules share, named by their result."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def _loss(value: Any) -> Any:
 
 
 def _optimizer(value: Any) -> tuple[Config, list[str]]:
-    """Return tfjs's config of an optimizer, and what of it tfjs does without."""
+    """Return tfjs's config of an optimizer, and the options that tfjs lacks."""
     if isinstance(value, str):  # with the options that Keras gives it
         names = {name.lower(): name for name in _OPTIMIZERS}
         name = names.get(value.lower(), value)

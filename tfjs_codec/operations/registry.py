@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 REGISTRY = Registry(
     target="graph",
     unknown_layer=(
-        "a class that is not Keras's: what it computes is not in the file",
+        "a class that is not one of Keras's: its code is not in the file",
         CODE_HINT,
     ),
     unknown_op=(

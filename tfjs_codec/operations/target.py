@@ -28,7 +28,7 @@ from tfjs_codec.tracing.tracer import Tracer, bind
 
 
 class Traced(NamedTuple):
-    """A graph of a Keras model, and what it has to do with the layers.
+    """A graph of a Keras model, and how it relates to the layers.
 
     Attributes:
         graph: The graph.
@@ -73,7 +73,7 @@ def trace(
     allow_approximate: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Traced:
-    """As :func:`build_graph`, with what the graph has to do with the layers."""
+    """As :func:`build_graph`, with the relation of the graph to the layers."""
     model = replace(model, graph=record(REGISTRY.name_weights(model.graph)))
     target = GraphTarget(model, limits, allow_approximate=allow_approximate)
     inputs, signature = target.inputs(model.graph)

@@ -1,4 +1,4 @@
-"""Masks that Keras 3.8 and later lose: MultiHeadAttention removes them from what it is called on.
+"""Masks that Keras 3.8 and later lose: MultiHeadAttention removes them from its inputs.
 
 A tensor that a MultiHeadAttention has seen has no mask for calls that run after it
 (``MultiHeadAttention.call``: "Delete the masks"). So the sum of a masked tensor and its attention

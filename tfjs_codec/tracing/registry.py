@@ -118,7 +118,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The rules of *target*, and what it refuses: by class name ``(reason, hint)``.
+    """The rules of *target*, and its refusals: by class name ``(reason, hint)``.
 
     ``unknown_layer`` and ``unknown_op`` are the verdicts about all other classes and operations;
     a ``{}`` in the reason stands for the name.

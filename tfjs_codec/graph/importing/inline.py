@@ -98,7 +98,7 @@ class Expansion:
         return self.add(Node(name, op, tuple(inputs), attrs))
 
     def replace_results(self, name: str, results: Sequence[Ref], controls: tuple[str, ...]) -> None:
-        """Move the results of node *name*; what waited for it now waits for *controls*."""
+        """Move the results of node *name*; nodes that waited for it now wait for *controls*."""
         self.moved.update((Ref(name, number), ref) for number, ref in enumerate(results))
         node = self.nodes[name]
         waits = (*controls, *node.controls, *(ref.node for ref in results))

@@ -35,7 +35,7 @@ def fill_tables(graph: Graph) -> Graph:
     Tables that are filled by something other than constants and files are added to its problems.
 
     Raises:
-        CorruptFileError: A vocabulary file is missing or lacks what it should hold.
+        CorruptFileError: A vocabulary file is missing or incomplete.
         LimitExceededError: ``strings``.
     """
     tables = {name: _table(node) for name, node in graph.nodes.items() if node.op in _TABLES}
@@ -65,7 +65,7 @@ def _table(node: Node) -> Node:
 
 
 def _constants(graph: Graph) -> Mapping[str, Node]:
-    """Return the Consts of the initializer, after what can be computed is."""
+    """Return the Consts of the initializer, after constant folding."""
     results = [
         ref
         for node in graph.initializer.values()

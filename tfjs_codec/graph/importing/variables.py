@@ -123,7 +123,7 @@ class _Origins:
 
 
 def _followers(nodes: Mapping[str, Node]) -> dict[str, list[str]]:
-    """Return by name what runs after a node, through data and control edges."""
+    """Return by name the nodes that run after each node, through data and control edges."""
     found: dict[str, list[str]] = {name: [] for name in nodes}
     for node in nodes.values():
         for before in (*(ref.node for ref in node.inputs), *node.controls):
@@ -187,7 +187,7 @@ class _Binding:
         rule = _RULES.get(node.op) if known else None
         if rule is None:
             if node.name not in self._refused:
-                reason = f"what it does with variable {quote(variables[0])} cannot be expressed"
+                reason = f"its use of variable {quote(variables[0])} cannot be expressed"
                 self._problems.append(Problem(node.name, node.op, reason, _WAY_OUT, kind="node"))
             # Something without inputs, so that later passes find no variable.
             attrs = {"dtype": "float32", "shape": Shape()}

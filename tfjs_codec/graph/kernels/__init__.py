@@ -39,7 +39,7 @@ KERNELS: Mapping[str, Kernel] = {
 }
 
 
-# A constant that is larger than this and than what it is computed from stays computed.
+# A constant larger than this, and than the values it is computed from, stays computed.
 _GROWTH_BYTES = 10 << 20
 
 

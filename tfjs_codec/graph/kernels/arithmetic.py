@@ -83,7 +83,7 @@ def _select_v1(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
 
 
 def _cast(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
-    """Floats lose their fraction; what no whole number can hold is undefined in TensorFlow."""
+    """Floats lose their fraction; out of range of the integers TensorFlow's result is undefined."""
     (x,) = inputs
     dtype = numpy_dtype(attrs, "DstT")
     if x.dtype.kind == "O":

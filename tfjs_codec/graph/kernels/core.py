@@ -1,4 +1,4 @@
-"""What all kernels share: their type, their error, and the bound on what they allocate."""
+"""The type of kernels, their error, and the bound on their allocations."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def _array_split(_: Attrs, inputs: Sequence[Any]) -> Sequence[Any]:
 
 
 def _fill(_: Attrs, inputs: Sequence[Any]) -> Sequence[Any]:
-    """Return the table, which in tfjs passes through: what looks it up waits for its content."""
+    """Return the table, which tfjs passes through, so that lookups wait for its content."""
     table, keys, values = inputs
     table.values = dict(zip(keys.reshape(-1).tolist(), values.reshape(-1), strict=True))
     return [table]

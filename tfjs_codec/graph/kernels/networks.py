@@ -145,7 +145,7 @@ def _pool_max(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
 
 
 def _pool_average(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
-    """The mean of what is inside the input."""
+    """The mean of the elements of the window that are inside the input."""
     x, sizes = inputs[0], _spatial(attrs, "ksize")
     ones = np.ones((1, *x.shape[1:-1], 1), x.dtype)
     count: Any = sum(part for _, part in _taps(ones, sizes, attrs))

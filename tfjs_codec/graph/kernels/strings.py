@@ -22,7 +22,7 @@ def _map(function: Callable[[bytes], Any], texts: Array, dtype: type) -> Array:
 
 
 def _replace(attrs: Attrs, inputs: Sequence[Any]) -> Sequence[Array]:
-    r"""Replace what a regular expression finds.
+    r"""Replace the matches of a regular expression.
 
     The first group is ``\1`` in TensorFlow and ``$1`` in JavaScript, the whole ``\0`` and ``$&``.
     """

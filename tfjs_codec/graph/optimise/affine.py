@@ -106,7 +106,7 @@ def _channels(graph: Graph, node: Node) -> tuple[int, ...] | None:
 def _chain(
     graph: Graph, uses: Uses, node: Node, channels: tuple[int, ...]
 ) -> tuple[list[Node], _Affine]:
-    """Return the operations behind *node* that are affine per channel, and what they do."""
+    """Return the operations after *node* that are affine per channel, and their composition."""
     count = prod(channels)
     rank = 2 if node.op == "MatMul" else len(channels)
     affine = _Affine(np.ones(count), np.zeros(count))

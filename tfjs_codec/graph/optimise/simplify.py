@@ -1,4 +1,4 @@
-"""Removes what does nothing in inference, and gives every output a node of its own."""
+"""Removes operations without effect in inference, and gives every output a node of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NEVER_ITSELF = frozenset(("Placeholder", "PlaceholderWithDefault", "Const"))
 
 
 def forward(graph: Graph) -> Graph:
-    """Return *graph* without identities and debug operations; what they pass on takes their place.
+    """Return *graph* without identities and debug operations; their inputs take their place.
 
     An Identity that is an output stays, because its name is known outside.
     """
@@ -37,7 +37,7 @@ def forward(graph: Graph) -> Graph:
 
 
 def copy_updates(graph: Graph) -> Graph:
-    """Return *graph* with copies of what is updated: the cpu backend writes into it."""
+    """Return *graph* with copies of tensors that are updated: the cpu backend writes in place."""
     names = fresh_names(graph)
     nodes = dict(graph.nodes)
     for node in graph.nodes.values():

@@ -37,7 +37,7 @@ class _Slices:
 
 
 def batch_steps(graph: Graph) -> Graph:
-    """Return *graph* with what all slices of a tensor go through done before it is sliced."""
+    """Return *graph* with operations common to all slices of a tensor moved before the slicing."""
     unpacks = [node for node in graph.nodes.values() if node.op == "Unpack"]
     wanted = [node for node in unpacks if not node.attrs["axis"] and node.attrs["num"] >= _FEWEST]
     if not wanted:
@@ -62,7 +62,7 @@ class _Batching:
         self._sums: set[str] = set()  # whose bias was moved
 
     def batch(self, unpack: Node) -> None:
-        """Do before *unpack* what can be."""
+        """Move operations before *unpack* where possible."""
         build, count, dtype = self.build, int(unpack.attrs["num"]), str(unpack.attrs["T"])
         sizes = _sizes(build.shape(unpack.inputs[0]), 2)
         if sizes is None:

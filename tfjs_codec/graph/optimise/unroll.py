@@ -53,7 +53,7 @@ def unroll(graph: Graph) -> Graph:
 
 
 class _Unrolling:
-    """What becomes of the results of a graph: other ones, or lists; *values* has what changes."""
+    """The new results of a graph: other tensors, or lists; *values* has those that change."""
 
     def __init__(self, graph: Graph) -> None:
         self.build = Build(graph)

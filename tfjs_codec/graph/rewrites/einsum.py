@@ -52,7 +52,7 @@ def _parse(node: Node) -> tuple[list[str], str]:
 
 
 def _is_plain(operands: Sequence[str], output: str) -> bool:
-    """Tell whether tfjs knows what is meant: letters, none of them twice in one tensor."""
+    """Tell whether tfjs can read the equation: letters, none of them twice in one tensor."""
     return (
         len(operands) <= 2
         and (labels := "".join(operands)).isalpha()
@@ -164,7 +164,7 @@ class _Einsum:
         return shape and self.build.op("Reshape", operand.ref, shape, Tshape="int32")
 
     def _shape(self, groups: list[str], sources: list[_Operand]) -> Ref | None:
-        """Return a vector of the sizes of *groups*; what is not known, of *sources* at run time."""
+        """Return a vector of the sizes of *groups*; unknown ones, of *sources*, at run time."""
         known = [
             prod(self.sizes[label] for label in group) if set(group) <= set(self.sizes) else -1
             for group in groups

@@ -15,7 +15,7 @@ _SELU_SCALE, _SELU_SLOPE = 1.0507009873554805, 1.7580993408473766
 
 @op("ReluGrad", "Relu6Grad", "LeakyReluGrad", "EluGrad", "SeluGrad", because=LACKS)
 def through_branches(build: Build, node: Node) -> list[Ref]:
-    """Pass the gradient where the number is positive, and what is left of it elsewhere.
+    """Pass the gradient where the number is positive, and its scaled value elsewhere.
 
     The number is the function's argument, of ``EluGrad`` and ``SeluGrad`` its result.
     """

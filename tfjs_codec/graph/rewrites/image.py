@@ -82,7 +82,7 @@ def transform(build: Build, _: Node) -> list[Ref] | None:
 
 @op("NonMaxSuppressionV5", because=WRONG)
 def suppress(build: Build, node: Node) -> list[Ref] | None:
-    """Refuse scores that decay, and pad what is selected."""
+    """Refuse scores that decay, and pad the selection."""
     if build.numbers(node.inputs[5]) != [0]:
         build.refuse("tfjs returns too few boxes when scores decay", "Set soft_nms_sigma=0.")
         return None

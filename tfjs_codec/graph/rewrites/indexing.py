@@ -238,7 +238,7 @@ def unravel(build: Build, node: Node) -> list[Ref] | None:
 
 @op("HistogramFixedWidth", because=LACKS)
 def histogram(build: Build, node: Node) -> list[Ref] | None:
-    """Count numbers by bins of the same width; what is out of range is in the outer ones."""
+    """Count numbers by bins of equal width; those out of range are in the outer bins."""
     values, (ends, count) = node.inputs[0], map(build.numbers, node.inputs[1:])
     if ends is None or count is None or build.dtype != "float32":
         build.refuse("only floats and constant bins are supported")

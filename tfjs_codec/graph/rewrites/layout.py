@@ -1,4 +1,4 @@
-"""Channels first: tfjs computes channels last only, so tensors are turned before and after.
+"""Channels first: tfjs computes channels last only, so tensors are transposed before and after.
 
 Then turns that follow each other are joined, behind what treats all elements alike, so that a
 network of convolutions is turned at its ends only. Keras writes such turns around every layer,
@@ -42,7 +42,7 @@ _SMALL = 1 << 20  # elements of a constant that is turned
 
 
 def move_channels_last(graph: Graph) -> Graph:
-    """Return *graph* with transpositions around what it computes with channels first.
+    """Return *graph* with transpositions around its operations with channels first.
 
     Layouts that are no order of axes, and unknown ranks, are added to its problems.
     """
@@ -62,7 +62,7 @@ def move_channels_last(graph: Graph) -> Graph:
 
 
 def _switch(build: Build, node: Node) -> list[Ref]:
-    """Return what the results of *node* become."""
+    """Return the new references of the results of *node*."""
     layout = node.attrs["data_format"]
     data = 2 if node.op in _REVERSED else 0
     rank = build.rank(node.inputs[data]) if node.op == "BiasAdd" else _LAYOUTS.get(layout)
@@ -199,7 +199,7 @@ def _alike(joiner: _Joiner, node: Node) -> None:
 
 
 def _axes(joiner: _Joiner, node: Node) -> None:
-    """Operations whose last input is axes: reductions, and what joins tensors along one."""
+    """Operations whose last input is axes: reductions, and concatenation along one."""
     *data, last = node.inputs
     found, value = joiner.behind(tuple(data)), joiner.known(last)
     if not found or value is None:

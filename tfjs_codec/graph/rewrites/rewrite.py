@@ -61,7 +61,7 @@ class _Rewriting:
         self.moved: dict[Ref, Ref] = {}
 
     def rewrite(self, node: Node) -> None:
-        """Rewrite *node* and what is made for it; no rule sees what it made itself."""
+        """Rewrite *node* and the nodes made for it; no rule sees the nodes that it made itself."""
         pending: list[tuple[str, frozenset[Rule]]] = [(node.name, frozenset())]
         while pending:
             name, used = pending.pop()

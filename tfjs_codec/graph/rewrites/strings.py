@@ -93,14 +93,14 @@ def spell(build: Build, node: Node) -> list[Ref] | None:
             spelled += rb"\x%02x" % part[0]
         elif len(part) == 2 and part[:1] == b"\\" and part[1:].isupper():
             if inside or part not in _NEGATED:
-                build.refuse(f"'{part.decode()}' in a pattern, which tfjs takes in lower case")
+                build.refuse(f"'{part.decode()}' in a pattern, which tfjs lower-cases")
                 return None
             spelled += _NEGATED[part]
         else:
             spelled += part
     made = re.sub(rb"\$|\\(.)", _javascript, rewrite)
     if made != made.lower():
-        build.refuse("capital letters in a replacement, which tfjs takes in lower case")
+        build.refuse("a replacement with capital letters, which tfjs lower-cases")
         return None
     if spelled == pattern and made == rewrite:
         return None
@@ -120,7 +120,7 @@ def keep_case(build: Build, node: Node) -> list[Ref] | None:
     """Refuse capitals in what joins words: tfjs takes it in lower case."""
     texts = (node.attrs[key] for key in ("separator", "left_pad", "right_pad"))
     if any(text != text.lower() for text in texts):
-        build.refuse("capital letters between words, which tfjs takes in lower case")
+        build.refuse("capital letters between words, which tfjs lower-cases")
     return None
 
 

@@ -116,7 +116,7 @@ class Nested:
 
 
 class Inner(Protocol):
-    """Traces what is inside a layer; see :mod:`tfjs_codec.layers.engine.target`."""
+    """Traces the layers inside a layer; see :mod:`tfjs_codec.layers.engine.target`."""
 
     def nested(self, layer: KerasLayer, given: Sequence[Tensor]) -> Nested:
         """Trace the nested model *layer* called on *given*, whose masks are 0s and 1s."""
@@ -233,7 +233,7 @@ class Scope:
             self._spend("derived_bytes", nbytes, "the size in bytes of the constants it needs")
 
     def _pay_for_weights(self, new: TfjsLayer) -> None:
-        """Pay for what the layers made of the Keras layer have more than its own weights."""
+        """Pay for the constants that the layers have beside the weights of the Keras layer."""
         left = self.session.own_values
         count = left.pop(self.layer, None)
         count = (_values(self.layer) if count is None else count) - _values(new)

@@ -1,4 +1,4 @@
-"""Constants as tensors: what a call of Keras mixes with tensors, tfjs takes as layers' outputs."""
+"""Constants as tensors: Keras takes both in a call, tfjs only outputs of layers."""
 
 from __future__ import annotations
 

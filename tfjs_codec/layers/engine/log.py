@@ -1,4 +1,4 @@
-"""What lowering reports: how each layer was expressed, what was renamed, dropped or doubtful."""
+"""The record of a lowering: how layers are expressed, what is renamed, dropped or doubtful."""
 
 from __future__ import annotations
 

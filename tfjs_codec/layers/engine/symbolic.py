@@ -1,4 +1,4 @@
-"""What a rule handles: symbolic tensors and symbolic masks, and what adds layers to them."""
+"""The values of rules: symbolic tensors and masks, and the protocol that adds layers."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _KINDS = ("_regularizer", "_constraint")
 
 
 def lost_options(layer: KerasLayer, used: Iterable[TfjsLayer]) -> list[str]:
-    """Return what none of the *used* tfjs layers says of the training of *layer*, by sentence."""
+    """Return as sentences the training options of *layer* that no *used* tfjs layer has."""
     kept = {key for one in used for key in _keys(one)}
     lost = {
         f"{key} {_name(value)}": None

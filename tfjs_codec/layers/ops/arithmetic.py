@@ -192,7 +192,9 @@ def _power(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
         raise Refusal("a power whose exponent is a tensor")
     exponent = float(np.asarray(x2)) if np.size(x2) == 1 else 0.5
     if exponent != int(exponent) or not 1 <= abs(exponent) <= 16:
-        raise Refusal(f"a power of {exponent}; only whole exponents up to 16 are products")
+        raise Refusal(
+            f"a power of {exponent}; only integer exponents up to 16 can be written as products"
+        )
     if exponent < 0:
         x1 = _true_divide(b, node, 1, x1)
     result: Tensor = x1
@@ -227,7 +229,7 @@ def _cast(b: Scope, node: KerasLayer, x: Tensor, dtype: str) -> Tensor:
     if str(dtype) == "bool":
         return _bool(x, Mask("not_equal", (x, 0)))
     if "int" in str(dtype) and not x.dtype.startswith(("int", "uint", "bool")):
-        raise Refusal("a cast to whole numbers, which truncates")
+        raise Refusal("a cast to integers, which truncates")
     return x if "int" in str(dtype) else affine(b, x)
 
 

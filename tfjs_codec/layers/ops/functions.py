@@ -109,7 +109,7 @@ def _glu(b: Scope, node: KerasLayer, x: Tensor, axis: int) -> Tensor:
 
 @op("exp", "exp2", "expm1", "cosh")
 def _exponential(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
-    """A power of what ELU computes."""
+    """A power of ELU's result."""
     x = b.concrete(x)
     if node.class_name == "exp2":
         x = affine(b, x, np.log(2))
@@ -254,7 +254,7 @@ def _prod(b: Scope, node: KerasLayer, x: Tensor, axis: Any, keepdims: Any) -> Te
     for at in axes:
         size = x.shape[at]
         if size is None or size > 64:
-            raise Refusal("a product over more than 64 values, or an unknown number")
+            raise Refusal("a product of more than 64 values, or of an unknown number of values")
         pieces = [slice_axis(b, x, at, i, i + 1) for i in range(size)]
         x = pieces[0] if size == 1 else b.add("Multiply", pieces)
     return (
@@ -289,7 +289,7 @@ def _var(b: Scope, node: KerasLayer, x: Tensor, axis: Any, keepdims: Any) -> Ten
 
 
 def norm(b: Scope, x: Tensor, axes: list[int], keepdims: Any = False) -> Tensor:
-    """Return ``√Σx²`` over *axes*: the sum of x times what is left when x is divided by it."""
+    """Return ``√Σx²`` over *axes*: the sum of the products of x and the normalised x."""
     unit = over_norm(b, x, axes, 1e-30)
     return sum_over(b, b.add("Multiply", [x, unit]), axes, keepdims)
 

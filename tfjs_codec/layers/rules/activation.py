@@ -46,7 +46,7 @@ def tfjs_activation(b: Scope, activation: Any) -> str | None:
 
 
 def split(b: Scope, activation: Any) -> tuple[str, Callable[[Tensor], Tensor]]:
-    """Return what to write into a layer's config, and what to apply to its output."""
+    """Return the activation for a layer's config, and the one to apply to its output."""
     name = tfjs_activation(b, activation)
     if name is not None:
         return name, lambda x: x

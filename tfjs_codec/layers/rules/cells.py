@@ -115,7 +115,7 @@ def _block(source: LazyTensor, index: int, units: int, row: int | None = None) -
 def _lines(
     b: Scope, layer: KerasLayer, source: Tensor, kernel: str, gates: str, row: int | None = None
 ) -> list[Tensor]:
-    """Return what each gate gets from *source*; the bias comes with the input, or by row."""
+    """Return the share of *source* in each gate; the bias comes with the input, or by row."""
     units, bias = layer.config["units"], layer.weights.get("bias")
     if row is None and kernel == "recurrent_kernel":
         bias = None

@@ -353,6 +353,6 @@ def dilate(kernel: LazyTensor, dilation: list[int]) -> LazyTensor:
 
 refuse(
     "LocallyConnected1D", "LocallyConnected2D",
-    reason="tfjs has no layer whose kernel differs from place to place",
+    reason="tfjs has no layer whose kernel differs from position to position",
     hint="Use a convolution, or a rule of your own (tfjs_codec.register_rule).",
 )  # fmt: skip

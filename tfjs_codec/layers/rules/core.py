@@ -46,7 +46,7 @@ def _dequantize(b: Scope, layer: KerasLayer) -> dict[str, LazyTensor]:
         if str(layer.config.get("dtype")).startswith("int4"):
             raise Refusal("packed 4-bit weights", "Save the model before it is quantised.")
         if layer.class_name == "Dense":
-            b.approximate("Keras rounds the inputs of an int8 layer too, tfjs does not")
+            b.approximate("Keras also rounds the inputs of an int8 layer; tfjs does not")
         role = name.removesuffix("_scale")
         steps = scale.numpy() if layer.class_name == "Dense" else scale.numpy()[:, None]
         weights[role] = _divide(weights[role], steps)

@@ -96,6 +96,6 @@ def concatenate(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
     y = b.add("Concatenate", x, {"axis": axis})
     if axis == 1:
         if any(t.mask for t in x):
-            raise Refusal("a concatenation of masked inputs in time")
+            raise Refusal("a concatenation of masked inputs along time")
         return y
     return replace(y, mask=merge_masks(b, x))

@@ -96,7 +96,7 @@ def layer_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 
 
 def over_axes(b: Scope, x: Tensor, axes: list[int], run: Callable[[Tensor], Tensor]) -> Tensor:
-    """Apply *run*, which works on the last axis, to *axes* of *x* at once."""
+    """Apply *run*, which works on the last axis, to all *axes* of *x* together."""
     order = [*(i for i in range(1, x.rank) if i not in axes), *axes]
     moved = permute(b, x, order)
     flat = moved

@@ -59,7 +59,7 @@ def _as_theano(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, Any]) -
     """
     if layer.class_name.startswith("Average"):
         raise Refusal(
-            "Theano averages what it pads",
+            "Theano counts the padded zeros in its averages",
             "Load the model with TensorFlow, check its predictions and save it again.",
         )
     config["padding"] = "valid"
@@ -76,7 +76,7 @@ def _as_theano(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, Any]) -
 
 
 def _within_windows(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
-    """Cut off what no window reaches: tfjs's cpu backend would start 'same' windows before it."""
+    """Cut off elements that no window reaches, or tfjs's cpu backend shifts 'same' windows."""
     for axis, (window, stride) in enumerate(
         zip(config["pool_size"], config["strides"], strict=True), 1
     ):

@@ -76,6 +76,6 @@ refuse(
 )
 refuse(
     "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization",
-    reason="it works on the histogram or range of an image, which tfjs layers cannot",
+    reason="it works on the histogram or range of an image, which tfjs layers cannot compute",
     hint="Do it in JavaScript before the model.",
 )  # fmt: skip

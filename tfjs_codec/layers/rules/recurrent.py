@@ -87,7 +87,7 @@ def direct_weights(b: Scope, layer: KerasLayer) -> Weights:
 
 
 def check_options(b: Scope, layer: KerasLayer, x: Tensor) -> None:
-    """Refuse what no tfjs layer does."""
+    """Refuse options that no tfjs layer has."""
     if layer.config.get("time_major"):
         raise Refusal("time_major inputs", "Transpose the input and set time_major=False.")
     last_only = not layer.config.get("return_sequences")

@@ -205,7 +205,7 @@ def cast(b: Builder, x: Operand, dtype: str) -> Value:
 
 @operation()
 def saturate_cast(b: Builder, x: Operand, dtype: str) -> Value:
-    """Return *x* as *dtype*, bounded by what it holds."""
+    """Return *x* as *dtype*, clipped to its range."""
     x = b.value(x)
     if is_int(dtype):
         bounds = np.iinfo(np.dtype(dtype))

@@ -81,7 +81,7 @@ def vander(b: Builder, x: Operand, N: int | None = None, increasing: Any = False
     x = b.value(x)
     count = N if N is not None else x.shape[0]
     if count is None:
-        raise StaticShapeNeeded("powers up to an unknown number")
+        raise StaticShapeNeeded("a matrix of powers of an unknown size")
     b.check_nodes(count)
     powers = range(count) if increasing else range(count - 1, -1, -1)
     column = expand_dims(b, x, -1)

@@ -130,7 +130,7 @@ def round_(b: Builder, x: Operand, decimals: int = 0) -> Value:
     x = b.value(x)
     if not is_float(x.dtype):
         if decimals < 0:
-            raise Refusal("whole numbers rounded to tens")
+            raise Refusal("integers rounded to tens")
         return x
     if not decimals:
         return b.emit("Round", x)
@@ -375,7 +375,7 @@ def log_softmax(b: Builder, x: Operand, axis: Any = -1) -> Value:
 
 
 def hide(b: Builder, scores: Value, keep: Operand) -> Value:
-    """Return *scores* where *keep* is true, elsewhere -1e9: the softmax of what may be seen.
+    """Return *scores* where *keep* is true, elsewhere -1e9, so that softmax ignores the rest.
 
     The smaller of the score and of a limit; a SelectV2 would repeat the condition first.
     """

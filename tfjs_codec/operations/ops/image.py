@@ -192,7 +192,7 @@ def hsv_to_rgb(b: Builder, images: Operand, data_format: Any = None) -> Value:
 def _widths(
     sizes: tuple[int | None, ...], before: list[Any], after: list[Any], target: list[Any], sign: int
 ) -> list[tuple[int, int]]:
-    """Return what to add (*sign* 1) or take away (-1) before and after both axes."""
+    """Return the sizes to add (*sign* 1) or remove (-1) before and after both axes."""
     found = []
     for size, first, last, wanted in zip(sizes, before, after, target, strict=True):
         if first is None or last is None:

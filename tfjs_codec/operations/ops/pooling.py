@@ -42,7 +42,7 @@ def average_pool(
     b: Builder, inputs: Operand, pool_size: Any, strides: Any = None, padding: str = "valid",
     data_format: Any = None,
 ) -> Value:  # fmt: skip
-    """Return the mean of each window, without what was padded."""
+    """Return the mean of each window, the padding left out."""
     return _pool(b, "Avg", f.real(b, inputs), pool_size, strides, padding, data_format)
 
 
@@ -79,7 +79,7 @@ def _pool_windows(
 
 
 def _within_windows(b: Builder, x: Value, size: Sequence[int], strides: Sequence[int]) -> Value:
-    """Cut off what no window reaches: tfjs would start 'same' windows before it."""
+    """Cut off elements that no window reaches, or tfjs shifts 'same' windows."""
     for axis, (window, stride) in enumerate(zip(size, strides, strict=True), 1):
         length = x.shape[axis]
         if stride > window:
@@ -102,7 +102,7 @@ def _as_theano(
     """
     if kind == "Avg":
         raise Refusal(
-            "Theano averages what it pads",
+            "Theano counts the padded zeros in its averages",
             "Load the model with TensorFlow, check its predictions and save it again.",
         )
     for axis, (window, stride) in enumerate(zip(size, strides, strict=True), 1):

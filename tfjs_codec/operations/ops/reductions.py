@@ -1,4 +1,4 @@
-"""Reductions over axes, and what runs along one."""
+"""Reductions over axes, and cumulative operations along one."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def _same(x: Value, shape: Dims) -> bool:
 
 
 def _before_reshape(b: Builder, x: Value) -> Value:
-    """Return what *x* was before it was reshaped, as reshaping twice is reshaping once."""
+    """Return the tensor that *x* is a reshape of, because two reshapes equal the last one."""
     node = b.nodes[x.ref.node]
     if node.op != "Reshape" or x.ref.output:
         return x

@@ -162,7 +162,7 @@ def transform(b: Builder, x: Parts, size: int, bins: int, sign: int = -1) -> Par
 
 def _pair(b: Builder, x: Any) -> list[Value]:
     if not isinstance(x, list | tuple) or len(x) != 2:
-        raise Refusal("a transform of what is no pair of real and imaginary parts")
+        raise Refusal("a transform of anything but a pair of real and imaginary parts")
     return [b.value(part, "float32") for part in x]
 
 

@@ -311,7 +311,7 @@ def pad(
 
 
 def _padded(b: Builder, size: int, before: int, after: int, *, wrap: bool) -> Value:
-    """Return the positions along an axis of *size* of what stands there once it is padded."""
+    """Return the positions, along an axis of *size*, of the elements of the padded axis."""
 
     def place(i: Array) -> Array:
         return (i - before) % size if wrap else np.clip(i - before, 0, size - 1)

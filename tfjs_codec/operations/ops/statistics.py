@@ -117,7 +117,7 @@ def median(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> V
 def nanquantile(
     b: Builder, x: Operand, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False
 ) -> Value:
-    """Return quantiles of what is not NaN."""
+    """Return quantiles of the elements that are not NaN."""
     return _quantile(b, x, q, axis, method, keepdims, nan=True)
 
 
@@ -125,13 +125,13 @@ def nanquantile(
 def nanpercentile(
     b: Builder, x: Operand, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False
 ) -> Value:
-    """Return percentiles of what is not NaN."""
+    """Return percentiles of the elements that are not NaN."""
     return _quantile(b, x, _part(q), axis, method, keepdims, nan=True)
 
 
 @operation("nanmedian")
 def nanmedian(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return medians of what is not NaN."""
+    """Return medians of the elements that are not NaN."""
     return _quantile(b, x, 0.5, axis, "linear", keepdims, nan=True)
 
 
@@ -146,13 +146,13 @@ def _instead(b: Builder, x: Operand, number: float) -> Value:
 
 @operation("nansum")
 def nansum(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return sums of what is not NaN."""
+    """Return sums of the elements that are not NaN."""
     return r.sum_(b, _instead(b, x, 0.0), axis, keepdims)
 
 
 @operation("nanprod")
 def nanprod(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return products of what is not NaN."""
+    """Return products of the elements that are not NaN."""
     return r.prod_(b, _instead(b, x, 1.0), axis, keepdims)
 
 
@@ -176,13 +176,13 @@ def _known(b: Builder, x: Operand, axis: Any, keepdims: Any) -> Value:
 
 @operation("nanmean")
 def nanmean(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return means of what is not NaN."""
+    """Return means of the elements that are not NaN."""
     return a.divide(b, nansum(b, x, axis, keepdims), _known(b, x, axis, keepdims))
 
 
 @operation("nanvar")
 def nanvar(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return variances of what is not NaN."""
+    """Return variances of the elements that are not NaN."""
     x = f.real(b, x)
     far = a.square(b, a.subtract(b, x, nanmean(b, x, axis, True)))
     return nanmean(b, far, axis, keepdims)
@@ -190,7 +190,7 @@ def nanvar(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> V
 
 @operation("nanstd")
 def nanstd(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return standard deviations of what is not NaN."""
+    """Return standard deviations of the elements that are not NaN."""
     return f.sqrt_(b, nanvar(b, x, axis, keepdims))
 
 
@@ -236,7 +236,7 @@ def nanargmin(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -
 
 
 def _members(b: Builder, segment_ids: Operand, count: Any) -> Value:
-    """Return a table ``(elements, segments)``: who belongs where."""
+    """Return a table ``(elements, segments)``: which element is in which segment."""
     if count is None or isinstance(count, Value):
         raise Refusal("a number of segments computed at run time", "Give num_segments.")
     return one_hot(b, segment_ids, int(count))
@@ -292,7 +292,7 @@ def corrcoef(b: Builder, x: Operand) -> Value:
     """Return the correlations of all pairs of rows."""
     x = f.real(b, x)
     if x.rank != 2:
-        raise Refusal("correlations of what is no matrix")
+        raise Refusal("correlations of a tensor that is not a matrix")
     far = a.subtract(b, x, r.mean(b, x, 1, True))
     size = f.sqrt_(b, r.sum_(b, a.square(b, far), 1, True))
     unit = a.divide(b, far, size)

@@ -85,7 +85,7 @@ def thresholded_relu(b: Builder, layer: KerasLayer, x: Value) -> Value:
 
 @rule("Softmax")
 def softmax(b: Builder, layer: KerasLayer, x: Value | list[Value]) -> Value:
-    """Softmax; what a mask hides is taken as -1e9."""
+    """Softmax; masked scores count as -1e9."""
     inputs = x if isinstance(x, list) else [x]
     given = b.argument("mask")
     mask = inputs[1] if given is None and len(inputs) > 1 else given

@@ -22,7 +22,7 @@ from tfjs_codec.tracing.refusal import Refusal
 
 
 def both(b: Builder, *masks: Value | None) -> Value | None:
-    """Return what all *masks* keep, None if there are none."""
+    """Return the conjunction of *masks*, None if there are none."""
     found: Value | None = None
     for mask in masks:
         if mask is not None:

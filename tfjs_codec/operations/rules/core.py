@@ -57,7 +57,7 @@ def steps(b: Builder, layer: KerasLayer, role: str) -> Array | None:
     if str(layer.config.get("dtype")).startswith("int4"):
         raise Refusal("packed 4-bit weights", "Save the model before it is quantised.")
     if role == "kernel":
-        b.approximate("Keras rounds the inputs of an int8 layer too, this does not")
+        b.approximate("Keras also rounds the inputs of an int8 layer; a graph model does not")
     return layer.weights[f"{role}_scale"].numpy().astype(np.float32)
 
 

@@ -195,7 +195,7 @@ def _gru(b: Builder, cell: Cell) -> Callable[[list[Value], list[Value]], list[Va
 
 
 def _project(b: Builder, layer: KerasLayer, x: Value) -> Value:
-    """Return what the gates get from all steps of *x* ``(batch, steps, …)`` at once."""
+    """Return the share of *x* ``(batch, steps, …)`` in the gates, for all steps in one product."""
     kernel, bias = _reorder_gates(b, layer, "kernel"), _bias_row(b, layer, 0)
     sizes = dynamic_shape(b, x)
     rows = reshape(b, x, [-1, *sizes[2:]])
@@ -212,7 +212,7 @@ def _project(b: Builder, layer: KerasLayer, x: Value) -> Value:
 
 
 def _per_gate(b: Builder, layer: KerasLayer, projected: Value) -> list[Value]:
-    """Cut what a step takes apart before time is, so that no step has to."""
+    """Split the gates for all steps together, so that no step has to."""
     if _gates(layer) != _GRU:
         return [projected]
     return split(b, projected, [2 * ((projected.shape[-1] or 0) // 3)], -1)
@@ -240,7 +240,7 @@ class Given:
 
 
 def _read_call(b: Builder, layer: KerasLayer, x: Any) -> Given:
-    """Return what the call of *layer* says; states also come as further inputs."""
+    """Return the arguments of the call of *layer*; states may also be further inputs."""
     first, *states = list(x) if isinstance(x, list | tuple) else [x]
     value = f.real(b, b.value(first))
     given = b.argument("initial_state")
@@ -260,7 +260,7 @@ def _read_call(b: Builder, layer: KerasLayer, x: Any) -> Given:
 
 
 def _check(b: Builder, layer: KerasLayer, mask: Value | None) -> None:
-    """Refuse what no graph computes."""
+    """Refuse options that no graph expresses."""
     config = layer.config
     zero_masked = config.get("zero_output_for_mask") and mask is not None
     if config.get("stateful"):

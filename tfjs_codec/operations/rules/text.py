@@ -75,7 +75,7 @@ def _numbers(b: Builder, layer: KerasLayer, words: list[Any], x: Value) -> Value
         keys, values = [mask, *keys], [0, *values]
     given = x if kind == "string" else b.value(x, "int32")
     if unknown == 0:
-        b.warn("what is not in its vocabulary becomes -1 in tfjs, and is an error in Keras")
+        b.warn("a value outside its vocabulary becomes -1 in tfjs; Keras raises an error")
     found = _find(b, given, keys, values, start if unknown == 1 else -1, kind, "int32")
     if unknown < 2:
         return found
