@@ -62,8 +62,12 @@ class Interface(NamedTuple):
     is_async: bool
 
 
-def write_page(source: AnySource, options: ConvertOptions, *, model: str = "model.json") -> str:
+def write_page(
+    source: AnySource, options: ConvertOptions, *, model: str = "model.json", tfjs: str = TFJS
+) -> str:
     """Return a page that loads the tfjs model *source* from the URL *model* and predicts.
+
+    Its TensorFlow.js is the script at the URL *tfjs*.
 
     Raises:
         UsageError: *source* is no tfjs model, or mere weights.
@@ -78,7 +82,7 @@ def write_page(source: AnySource, options: ConvertOptions, *, model: str = "mode
             )
         data = index.read("json_bytes", options.limits)
         content = strict_json.loads(data, path=index.path, limits=options.limits)
-    return _page(read_interface(content, index.path), model)
+    return _page(read_interface(content, index.path), model, tfjs)
 
 
 def read_interface(content: Json, path: str) -> Interface:
@@ -102,7 +106,7 @@ def read_interface(content: Json, path: str) -> Interface:
     return Interface(_layer_inputs(graph), names, labels, is_graph=False, is_async=False)
 
 
-def _page(how: Interface, model: str) -> str:
+def _page(how: Interface, model: str, tfjs: str) -> str:
     inputs, _, labels, is_graph, is_async = how
     lines = [f"    {_tensor(one)},  // {_comment(one)}" for one in inputs]
     run = "await model.executeAsync(inputs)" if is_async else "model.predict(inputs)"
@@ -110,16 +114,17 @@ def _page(how: Interface, model: str) -> str:
     run = run.replace("(inputs)", f"({given})")
     named = f"\n  const labels = {_js(list(labels))};" if labels else ""
     best = " + `\\nbest: ${labels[t.dataSync().indexOf(Math.max(...t.dataSync()))]}`"
+    advice = "is the net up?" if "//" in tfjs else "is the file there?"
     title = escape(model.rpartition("/")[0] or "A TensorFlow.js model")
     return f"""<!doctype html>
 {PAGE_MARK}
 <meta charset="utf-8">
 <title>{title}</title>
-<script src="{TFJS}"></script>
+<script src="{escape(tfjs)}"></script>
 <pre id="out">loading …</pre>
 <script type="module">
   const out = document.getElementById('out');
-  if (!window.tf) throw out.textContent = 'TensorFlow.js did not load: is the net up?';{named}
+  if (!window.tf) throw out.textContent = 'TensorFlow.js did not load: {advice}';{named}
   const model = await tf.load{"Graph" if is_graph else "Layers"}Model({_js(model)});
   const inputs = [
 {chr(10).join(lines)}

@@ -50,6 +50,14 @@ def test_graphs_with_control_flow_run_asynchronously():
     assert 'tf.zeros([1], "int32")' in page
 
 
+def test_the_script_of_tfjs_may_be_any(tmp_path, capsys):
+    tfjs_codec.convert(dense_h5(), tmp_path / "web")
+    assert main.main(["snippet", str(tmp_path / "web"), "--tfjs", 'tf.min.js?"><b>']) == 0
+    page = capsys.readouterr().out
+    assert '<script src="tf.min.js?&quot;&gt;&lt;b&gt;"></script>' in page
+    assert "is the file there?" in page
+
+
 def test_names_and_labels_cannot_end_the_script():
     files = tfjs_codec.to_files(
         dense_h5("</script><script>alert(1)"), metadata={"labels": ["</script>", "b"]}
