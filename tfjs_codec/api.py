@@ -15,6 +15,7 @@ from tfjs_codec.options import (
     InspectChoices,
     ReadingChoices,
     choose,
+    no_effect,
 )
 from tfjs_codec.progress import Progress
 from tfjs_codec.view import TensorView
@@ -54,6 +55,7 @@ def convert(
     replace: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
     sandbox: bool = False,
+    calibrate: Source | None = None,
     **choices: Unpack[ConvertChoices],
 ) -> Report:
     """Convert a model: Keras to tfjs, tfjs to Keras, or either into another layout.
@@ -75,6 +77,9 @@ def convert(
         sandbox: Do it in a child process with limits on memory, time and the size of files
             (``sandbox_…`` of :class:`~tfjs_codec.limits.Limits`); what crashes it, or takes more,
             is an ``UnsafeFileError``. *progress* is called there.
+        calibrate: An ``.npz`` file of inputs (``in0``, …, or by name), perhaps with outputs
+            (``out0``, …): the report's ``calibration`` says how near the predictions of the
+            written tfjs model are to these outputs, or to what the source predicts, in numpy.
         choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
 
     Raises:
@@ -88,6 +93,14 @@ def convert(
     from tfjs_codec.conversion.convert import convert as run
 
     chosen = choose(options, choices)
+    if calibrate is not None:
+        from tfjs_codec.verification.calibration import calibrate as measure
+
+        if sandbox:
+            raise no_effect("calibrate", "a conversion in a sandbox")
+        report = run(source, destination, chosen, replace or {}, progress)
+        found = measure(destination, source, calibrate, chosen, replace or {})
+        return change(report, calibration=found)
     if not sandbox:
         return run(source, destination, chosen, replace or {}, progress)
     from tfjs_codec.report import Report
@@ -96,9 +109,9 @@ def convert(
     def work() -> JsonObject:
         return run(source, destination, chosen, replace or {}, progress).to_json()
 
-    report = run_apart(work, chosen.limits)
-    assert isinstance(report, dict)  # noqa: S101  what work() returns
-    return Report.from_json(report)
+    content = run_apart(work, chosen.limits)
+    assert isinstance(content, dict)  # noqa: S101  what work() returns
+    return Report.from_json(content)
 
 
 def to_files(

@@ -40,6 +40,8 @@ class Report:
             quantised and the model is not large; else 0.
         kept_whole: Weights that are not quantised beside others: they are no kernels or embeddings,
             or ``auto`` found no type that is near enough.
+        calibration: ``(output, samples, agreement, largest error, mean error, divergence)`` of
+            predictions, see :class:`tfjs_codec.verification.calibration.Agreement`.
         rescaled: Weights between which factors were moved before they were quantised, without
             effect on predictions, so that rounding loses less.
     """
@@ -57,6 +59,7 @@ class Report:
     whole_nbytes: int = 0
     gzip_nbytes: int = 0
     kept_whole: tuple[str, ...] = ()
+    calibration: tuple[tuple[str, int, float | None, float, float, float | None], ...] = ()
     rescaled: tuple[str, ...] = ()
 
     @property
@@ -114,6 +117,7 @@ class Report:
             ("rescaled before rounding, without effect on predictions", self.rescaled),
         ):
             lines += [f"  {what}: {_list_names(names)}"] if names else []
+        lines += map(_describe_agreement, self.calibration)
         lines += [f"  warning: {text}" for text in self.warnings]
         return "\n".join(map(visible, lines))
 
@@ -128,6 +132,19 @@ class Report:
             yield f"  {name}: {dtype}, largest error {error:.3g}, relative error {relative:.2%}"
         if len(worst) > _WORST:
             yield f"  {len(worst) - _WORST:,} more with smaller relative errors"
+
+
+def _describe_agreement(
+    row: tuple[str, int, float | None, float, float, float | None],
+) -> str:
+    output, samples, agreement, largest, mean, divergence = row
+    parts = [
+        f"  output {output} for {count(samples, 'input')}:",
+        "" if agreement is None else f"agreement {agreement:.2%},",
+        f"largest error {largest:.3g}, mean error {mean:.3g}",
+    ]
+    end = "" if divergence is None else f", KL divergence {divergence:.3g}"
+    return " ".join(part for part in parts if part) + end
 
 
 def _list_names(names: Sequence[str]) -> str:

@@ -65,6 +65,9 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     )
     add("--max-bytes", metavar="SIZE", help="for auto, instead: the size of all weights")
     add(
+        "--calibrate", metavar="NPZ", help="compare predictions with the source's, for these inputs"
+    )
+    add(
         "--no-rescale",
         action="store_true",
         help="do not move factors between layers before kernels are rounded",
@@ -155,8 +158,9 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         progress = show_progress("writing", arguments)
         report = api.convert(
-            source, arguments.destination, options=options, replace=replace, progress=progress
-        )
+            source, arguments.destination, options=options, replace=replace, progress=progress,
+            calibrate=arguments.calibrate,
+        )  # fmt: skip
     shared.show(report, arguments)
     return _preview(arguments, options, report) if arguments.preview else 0
 
