@@ -61,13 +61,14 @@ def convert(
     """Convert a model: Keras to tfjs, tfjs to Keras, or either into another layout.
 
     Args:
-        source: A Keras HDF5 or ``.keras`` file or a tfjs ``model.json``: a path, its bytes, or an
-            open binary file; the directory of a tfjs model or SavedModel; a tfjs model as a
-            zip archive, or as a mapping of file names to bytes; or a live Keras model. A
-            weights-only file becomes a manifest without topology, unless ``architecture`` names
-            the JSON of its model; so does a mapping of names to numpy arrays.
-        destination: The directory to create, or to replace if it holds a tfjs model; a ``.zip``
-            file of what would be in it; or a file that ends in ``.h5``, ``.keras``,
+        source: A Keras HDF5 or ``.keras`` file or a tfjs ``model.json``: a path, a URL (extra
+            ``remote``), its bytes, or an open binary file; the directory of a tfjs model or
+            SavedModel; a tfjs model as a zip archive, or as a mapping of file names to bytes; or a
+            live Keras model. A weights-only file becomes a manifest without topology, unless
+            ``architecture`` names the JSON of its model; so does a mapping of names to numpy
+            arrays.
+        destination: The directory, or its URL, to create, or to replace if it holds a tfjs model; a
+            ``.zip`` file of what would be in it; or a file that ends in ``.h5``, ``.keras``,
             ``.weights.h5`` or ``.npz`` (see
             :attr:`~tfjs_codec.options.ConvertOptions.to`). It is either the complete new model
             afterwards, or as it was.

@@ -120,6 +120,7 @@ def _write_big_tfjs(folder: Path) -> None:
     (folder / "model.json").write_text(json.dumps(index))
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(("name", "tensor"), [("big.keras", "d100/kernel"), ("model.json", "w100")])
 def test_one_tensor_of_a_gibibyte_takes_its_bytes_and_little_more(big, name, tensor):
     with closing(WebServer(big)) as server:
@@ -327,6 +328,7 @@ def test_the_source_is_not_replaced(store):
         tfjs_codec.convert(url, f"{url}/model.json", quantize={"uint8": True})
 
 
+@pytest.mark.posix
 def test_every_command_takes_urls(store, tmp_path, capsys):
     url, content = store
     (tmp_path / "m.h5").write_bytes(dense_h5())

@@ -6,10 +6,11 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeAlias, cast
 
 from tfjs_codec.batches.engines import Engine
@@ -17,7 +18,7 @@ from tfjs_codec.batches.manifest import Item
 from tfjs_codec.batches.task import Files, Task, run_task
 from tfjs_codec.errors import count, visible
 from tfjs_codec.files.journal import Journal
-from tfjs_codec.files.remote import is_url, show
+from tfjs_codec.files.remote import is_url, local, show
 from tfjs_codec.html import write_line, write_table
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.progress import Progress
@@ -140,9 +141,9 @@ def run_batch(
     out = out if is_url(out) else os.path.abspath(out)
     default = Path(JOURNAL) if is_url(out) else Path(out) / JOURNAL
     with ExitStack() as stack:
-        done = stack.enter_context(Journal(default if journal is None else Path(journal)))
+        done = stack.enter_context(Journal(default if journal is None else local(journal)))
         known = {str(line.get("destination")): line for line in done.lines()}
-        told = None if results is None else stack.enter_context(Journal(Path(results), fresh=True))
+        told = None if results is None else stack.enter_context(Journal(local(results), fresh=True))
         tasks = [_task(item, out, known, tuple(map(os.path.abspath, rules)), limits, sandbox)
                  for item in items]  # fmt: skip
         engine = start()
@@ -214,6 +215,7 @@ class _Driver:
         self._suspects: deque[int] = deque()  # submitted when the engine was lost
         self._alone: int | None = None  # the suspect that is tried
         self._flying: dict[Future[JsonObject], int] = {}
+        self._ready: SimpleQueue[Future[JsonObject]] = SimpleQueue()
         self._renewals = 0
 
     def run(self) -> Iterator[_Answers]:
@@ -221,8 +223,7 @@ class _Driver:
         while self._queue or self._suspects or self._flying:
             is_lost = not self._submit()
             answers: _Answers = []
-            ready = wait(self._flying, return_when=FIRST_COMPLETED).done if self._flying else set()
-            for future in ready:
+            for future in self._take_ready():
                 number = self._flying.pop(future)
                 try:
                     answers.append((number, future.result()))
@@ -237,6 +238,15 @@ class _Driver:
                 answers += self._renew()
             self._alone = self._alone if self._flying else None
             yield [(number, {**answer, "tries": self._tries[number]}) for number, answer in answers]
+
+    def _take_ready(self) -> list[Future[JsonObject]]:
+        """Return what is ready, once there is something; nothing if nothing is submitted."""
+        ready: list[Future[JsonObject]] = []
+        while self._flying and not (ready and self._ready.empty()):
+            future = self._ready.get()
+            if future in self._flying and future not in ready:  # not of an engine that was lost
+                ready.append(future)
+        return ready
 
     def _submit(self) -> bool:
         """Submit what may be; False if the engine takes nothing any more."""
@@ -254,6 +264,7 @@ class _Driver:
             self._alone = number if by_one else None
             self._tries[number] += 1
             self._flying[future] = number
+            future.add_done_callback(self._ready.put)
 
     def _renew(self) -> _Answers:
         """Begin anew after the engine was lost; return what was done, and what is given up."""

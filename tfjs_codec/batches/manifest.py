@@ -212,7 +212,7 @@ def _match(pattern: str) -> Sequence[tuple[str, str]]:
     if remote.is_url(pattern):
         found = remote.match(pattern)
     else:
-        found = sorted(glob.glob(pattern, recursive=True))
+        found = sorted(path.replace(os.sep, "/") for path in glob.glob(pattern, recursive=True))
     if not found:
         raise UsageError("nothing matches", path=remote.show(pattern))
     pairs = []

@@ -21,6 +21,7 @@ from tfjs_codec.errors import (
     visible,
 )
 from tfjs_codec.files import strict_json
+from tfjs_codec.files.remote import local
 from tfjs_codec.files.sink import staged
 from tfjs_codec.files.source import open_source
 from tfjs_codec.ir.json_types import JsonObject
@@ -88,7 +89,8 @@ def bundle(
     """Write the files; see :func:`tfjs_codec.bundle`."""
     page = _page_functions(also)
     chosen = _check_backends(backends)
-    index, content = _read_index(os.fspath(web), options)
+    target = local(destination)
+    index, content = _read_index(str(local(web)), options)
     needs = find_needs(content)
     checks, notes = list[str](), list[str]()
     shown = node.trace(index, content.get("signature"), how)
@@ -109,7 +111,6 @@ def bundle(
         notes.append(f"{shown}: the kernels are those of the table, not proved by a run")
     needs = needs.beside(page)
     notes += _check_kernels(needs, chosen, os.fspath(web))
-    target = Path(destination)
     model = os.path.relpath(index, os.path.realpath(target))
     texts = write_texts(needs, chosen, Path(model).as_posix())
     with staged(target, _owned, force=options.force, noun="bundle of tfjs") as stage:

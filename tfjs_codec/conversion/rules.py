@@ -5,9 +5,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 from tfjs_codec.errors import UsageError
+from tfjs_codec.files.remote import local
 
 
 def load(paths: Sequence[str]) -> None:
@@ -17,7 +17,7 @@ def load(paths: Sequence[str]) -> None:
         UsageError: A file is no Python file, or fails.
     """
     for number, path in enumerate(paths):
-        if not Path(path).is_file():
+        if not local(path).is_file():
             raise UsageError("there is no such file of rules", path=path)
         spec = spec_from_file_location(f"tfjs_codec_rules_{number}", path)
         if spec is None or spec.loader is None:

@@ -33,16 +33,18 @@ class Journal:
         self.path = path
         try:
             os.makedirs(path.parent, exist_ok=True)
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+            self._fd = os.open(path, flags, 0o666)
         except OSError as error:
             fail(error, path)
         try:
             _lock(self._fd, path)
             if fresh:
                 os.ftruncate(self._fd, 0)
-            size = os.fstat(self._fd).st_size
-            if size and os.pread(self._fd, 1, size - 1) != b"\n":
-                os.write(self._fd, b"\n")
+            if os.fstat(self._fd).st_size:
+                os.lseek(self._fd, -1, os.SEEK_END)
+                if os.read(self._fd, 1) != b"\n":  # cut off by a kill
+                    os.write(self._fd, b"\n")
         except BaseException:
             os.close(self._fd)
             raise

@@ -17,6 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote as percent
 
@@ -128,6 +129,18 @@ def _change(url: str, change: Callable[[str], str]) -> str:
 def show(path: str) -> str:
     """Return how messages call *path*: a URL without its secrets."""
     return redact(path) if is_url(path) else path
+
+
+def local(path: str | os.PathLike[str]) -> Path:
+    """Return *path*, which is one of this machine.
+
+    Raises:
+        UsageError: It is a URL.
+    """
+    text = os.fspath(path)
+    if is_url(text):
+        raise UsageError("this must be a path, not a URL", path=redact(text))
+    return Path(text)
 
 
 def locate(url: str) -> Place:
