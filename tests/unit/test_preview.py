@@ -439,6 +439,13 @@ def test_a_file_that_vanished_is_not_found(digits):
         assert ask(server, "/model/group1-shard1of1.bin")[0].status == 404
 
 
+def test_a_file_that_was_written_again_is_whole(digits):
+    with serving(digits) as server:
+        (digits / "model.json").write_text("{}")
+        answer, body = ask(server, "/model/model.json")
+        assert (answer.headers["Content-Length"], body) == ("2", b"{}")
+
+
 def test_the_address_is_of_this_machine_only(digits):
     with serving(digits) as server:
         assert server.server_address[0] == "127.0.0.1"

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from http import HTTPStatus
+from io import SEEK_END
 from typing import BinaryIO
 
 from tfjs_codec.files.source import Source
@@ -94,13 +95,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with ExitStack() as stack:
             try:
                 file: BinaryIO = stack.enter_context(source.open())
+                size = file.seek(0, SEEK_END)  # the model may have been written again
+                file.seek(0)
             except (OSError, ValueError):
                 self.send_error(HTTPStatus.NOT_FOUND)
                 return
             kind = _TYPES.get(path.rpartition(".")[2], "application/octet-stream")
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(source.size))
+            self.send_header("Content-Length", str(size))
             self.end_headers()
             if with_body:
                 with suppress(ConnectionError):  # nobody waits for it any more
