@@ -17,6 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from graph_fixtures import convert as convert_graph
 from keras_files import dense_h5, entry, functional, h5_model, input_entry
 from tfjs_files import dense_topology, write_model
 
@@ -87,6 +88,12 @@ def test_operations_of_a_graph_model(fixtures_dir, tmp_path):
     inner = [node for node in found["nodes"] if node["parent"] == found["nodes"].index(scope)]
     assert scope["parameters"] == sum(node["parameters"] for node in inner) > 0
     assert "Const" not in {node["kind"] for node in found["nodes"]}
+
+
+def test_what_is_an_index_is_bounded(tmp_path):
+    """The table of this model has seven rows, which tfjs's error names: not in [0, 6]."""
+    web = convert_graph("graph_keras2_words", tmp_path)
+    assert set(collect(str(web), OPTIONS)["bounds"].values()) == {7}
 
 
 def test_a_saved_model_without_layers_is_shown_as_the_graph_that_it_becomes(fixtures_dir):

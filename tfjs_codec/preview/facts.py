@@ -40,6 +40,7 @@ from tfjs_codec.preview.histogram import count_values
 from tfjs_codec.preview.scopes import group_by_block, group_by_scope
 from tfjs_codec.progress import Progress
 from tfjs_codec.report import Report
+from tfjs_codec.verification.samples import Sampler
 from tfjs_codec.verification.verify import expect_weights
 from tfjs_codec.writers.tfjs_graph import constants
 
@@ -72,6 +73,7 @@ class _Model:
     values: Mapping[str, LazyTensor] = field(default_factory=dict)
     steps: Mapping[str, float] = field(default_factory=dict)  # of quantised tensors
     operations: bool = False
+    bounds: Mapping[str, int] = field(default_factory=dict)  # of inputs that are indices
 
 
 def collect(
@@ -128,6 +130,7 @@ def collect(
             "tensors": len(model.tensors),
         },
         "facts": [[_cut(key), _cut(value, _FACT_CHARS)] for key, value in found.facts],
+        "bounds": {_cut(key): below for key, below in model.bounds.items()},
         "nodes": tree.nodes,
         "edges": tree.edges,
         "tensors": tensors,
@@ -181,13 +184,15 @@ def _of_graph(make: Callable[[], Graph], found: Inspection, stored: TfjsGraph | 
         graph = make()
         layers = describe_operations(graph)
         values = constants(graph)
+        bounds = Sampler(graph, graph).bounds
     except TfjsCodecError:
         raise
     except NONSENSE as error:
         what = f"the graph makes no sense ({type(error).__name__}: {error})"
         raise CorruptFileError(what, path=found.path) from error
     if stored is not None:
-        return _Model(layers, found.tensors, stored.named_weights(), _steps(stored), True)
+        named, steps = stored.named_weights(), _steps(stored)
+        return _Model(layers, found.tensors, named, steps, operations=True, bounds=bounds)
     tensors = tuple(tensor_info(name, tensor) for name, tensor in values.items())
     return _Model(layers, tensors, values, operations=True)
 

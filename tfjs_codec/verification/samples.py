@@ -62,6 +62,11 @@ class Sampler:
                 self._uses[key].join(_use(other, other.inputs[name].ref))
 
     @property
+    def bounds(self) -> dict[str, int]:
+        """What the whole numbers of inputs are below, by key, where the graph tells."""
+        return {key: use.below for key, use in self._uses.items() if use.below is not None}
+
+    @property
     def has_open_sizes(self) -> bool:
         """Whether the graph leaves sizes open besides those of first axes."""
         return any(-1 in (tensor.shape.dims or ())[1:] for tensor in self._graph.inputs.values())

@@ -1,5 +1,6 @@
 // The box that runs the model in this page. Follows page.mjs in one script.
 const run = data.run;
+for (const input of run.inputs) input.below ??= data.bounds[input.name];
 const BACKENDS = ['webgl', 'wasm', 'webgpu', 'cpu'];
 const SHOWN = 24;  // values of an output
 const TOLERANCE = 1e-4;
