@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,10 @@ def _same_padding(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
 
 @rule("Conv1D", "Conv2D", "Conv3D")
 def conv(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
-    """The same class; causal padding, groups and channels_first 1D from other layers."""
+    """The same class; causal padding, groups and channels_first 1D from other layers.
+
+    Groups of one channel are a DepthwiseConv2D, others a kernel with zeros between the groups.
+    """
     rank = int(layer.class_name[4])
     config = _options(b, layer, rank)
     config["filters"] = layer.config["filters"]
@@ -83,6 +86,8 @@ def conv(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     groups = layer.config.get("groups") or 1
 
     def run(x: Tensor) -> Tensor:
+        if rank == 2 and groups > 1 and groups == x.shape[-1] and len(set(config["strides"])) == 1:
+            return _by_channel(b, x, config, layer.weights, groups)
         if config["padding"] == "causal":
             x = _pad_left(b, x, (config["kernel_size"][0] - 1) * config["dilation_rate"][0])
             config["padding"] = "valid"
@@ -106,6 +111,28 @@ def _pad_left(b: Scope, x: Tensor, count: int) -> Tensor:
     config = {"padding": [[count, 0], [0, 0]], "data_format": "channels_last"}
     padded = b.add("ZeroPadding2D", image, config, part="causal_padding")
     return reshape(b, padded, (padded.shape[1], x.shape[2]))
+
+
+def _by_channel(
+    b: Scope, x: Tensor, config: dict[str, Any], weights: Mapping[str, LazyTensor], channels: int
+) -> Tensor:
+    """Convolve each channel of *x* by itself."""
+    kernel = weights["kernel"]
+    filters, dilation = config["filters"], config["dilation_rate"]
+    shape = (*kernel.shape[:2], channels, filters // channels)
+    kernel = map_float32(kernel, shape, lambda values: values.reshape(shape))
+    if any(d > 1 for d in dilation):  # tfjs ignores it
+        kernel = dilate(kernel, dilation)
+    plain = {
+        key.replace("kernel_", "depthwise_") if key != "kernel_size" else key: value
+        for key, value in config.items()
+        if key != "filters"
+    }
+    plain.update(kernel_size=list(kernel.shape[:2]), dilation_rate=[1, 1])
+    plain["depth_multiplier"] = filters // channels
+    x = _same_padding(b, x, plain)
+    others = {role: tensor for role, tensor in weights.items() if role != "kernel"}
+    return b.add("DepthwiseConv2D", x, plain, {"depthwise_kernel": kernel, **others})
 
 
 def _block_diagonal(kernel: LazyTensor, groups: int) -> LazyTensor:
