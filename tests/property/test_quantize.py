@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+import tfjs_codec
 from tfjs_codec.errors import UsageError
 from tfjs_codec.ir.tensors import ArrayTensor
 from tfjs_codec.writers import quantize
@@ -79,6 +80,33 @@ def test_errors_are_half_a_step(array, dtype):
     assert error.max() <= scale / 2 * (1 + 1e-9) + np.abs(array).max() * 1e-12
     assert loss.max_error == error.max()
     assert loss.step == scale
+
+
+@settings(deadline=None)
+@given(
+    arrays(
+        np.float32,
+        array_shapes(max_dims=3, max_side=6),
+        elements=st.floats(-65504, 65504, width=32),
+    ),
+    st.sampled_from([*AFFINE, "float16"]),
+)
+@example(np.float32([1e-45, -1e-45, 0.0, -0.0]), "float16")
+@example(np.float32([[1e-40], [3e-40]]), "uint8")
+@example(np.float32([6e-8, 1e-7, 65504]), "float16")
+@example(np.full((2, 2), -7.25, np.float32), "uint16")
+def test_values_that_are_read_back_are_within_half_a_step(array, dtype):
+    files = tfjs_codec.to_files({"w": array}, quantize={dtype: "*"})
+    with tfjs_codec.load(files) as model:
+        found = model.weights["w"]
+    assert (found.shape, found.dtype) == (array.shape, np.float32)
+    entry = json.loads(files["model.json"])["weightsManifest"][0]["weights"][0]["quantization"]
+    wide = array.astype(np.float64)
+    with np.errstate(over="ignore"):
+        steps = np.spacing(np.abs(array.astype(np.float16))).astype(np.float64)
+    half = (entry["scale"] if dtype != "float16" else np.minimum(steps, 32)) / 2  # the last is inf
+    rounding = np.abs(wide).max() * 2**-23 + 2**-149  # of what is restored, to float32
+    assert (np.abs(found - wide) <= half * (1 + 1e-9) + rounding).all()
 
 
 @given(tensors, st.sampled_from(AFFINE))
