@@ -45,15 +45,20 @@ def outputs(case):
 
 
 KINDS = ["h5", "file", "keras", "tfjs", "frozen", "saved_model"]
+TARGETS = ["layers", "graph", "savedmodel", "out.zip", "out.npz", "out.h5", "out.keras"]
+CASES = [
+    (kind, target) for kind in KINDS for target in TARGETS
+    if target in {"frozen": ("graph", "out.zip"), "saved_model": ("graph", "savedmodel", "out.npz")}
+    .get(kind, TARGETS)
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("change", ["time", "size"])
-@pytest.mark.parametrize("target", ["out", "out.npz"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "target"), CASES)
 def test_nothing_is_published(kind, target, change, tmp_path, monkeypatch):
     source, changes, options = make(kind, tmp_path)
-    if kind == "frozen" and target == "out.npz":
-        target = "out2"
+    if "." not in target:
+        options["to"] = target
     settle = Stage.settle
 
     def overwrite(stage):
