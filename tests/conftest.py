@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,6 +23,18 @@ from tfjs_node import TfjsNode  # noqa: E402
 import tfjs_codec  # noqa: E402
 
 ROOT = TESTS.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the processes that tests start share bytecode, where none is written beside sources.
+
+    To compile the package takes each of some hundred processes longer than what it is started for.
+    """
+    if sys.dont_write_bytecode and "PYTHONDONTWRITEBYTECODE" in os.environ:
+        folder = TemporaryDirectory(prefix="tfjs_codec-bytecode-")
+        config.add_cleanup(folder.cleanup)
+        del os.environ["PYTHONDONTWRITEBYTECODE"]
+        os.environ["PYTHONPYCACHEPREFIX"] = folder.name
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,10 @@ ROOT = Path(__file__).parents[2]
 FAST = "not node and not oracle and not chromium and not tensorflow and not cluster"
 # By the folder of the file, the tests that take seconds and probably fail.
 PROGRAMS, PREDICTIONS = "tests/contract/test_programs.py", "tests/contract/test_predictions.py"
+THEANO = "tests/contract/test_theano.py"
 FIRST = {
-    "layers": (PROGRAMS, PREDICTIONS),
-    "operations": (PROGRAMS, PREDICTIONS),
+    "layers": (THEANO, PROGRAMS, PREDICTIONS),
+    "operations": (THEANO, PROGRAMS, PREDICTIONS),
     "graph": ("tests/unit/test_rewritten.py", "tests/unit/test_kernels.py", "tests/unit/test_quirks.py",
               "tests/contract/test_graph_questions.py", PREDICTIONS),
     "writers": ("tests/unit/test_rewritten.py", "tests/property/test_quantize.py", PREDICTIONS),

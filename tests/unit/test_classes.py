@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Set as AbstractSet
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,11 +64,18 @@ def is_registration(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Name) and call.func.id in ("rule", "op", "operation", "refuse")
 
 
+@cache
+def sources() -> dict[Path, ast.Module]:
+    """The package, without the passes over graphs, whose words are TensorFlow's."""
+    paths = sorted(set(PACKAGE.rglob("*.py")) - set((PACKAGE / "graph").rglob("*")))
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
 def listed_sets(known: AbstractSet[str]) -> dict[frozenset[str], list[str]]:
     """Where the source lists three or more of *known*: arguments, sets, tuples, dict keys."""
     found: dict[frozenset[str], list[str]] = {}
-    for path in sorted(set(PACKAGE.rglob("*.py")) - set((PACKAGE / "graph").rglob("*"))):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, tree in sources().items():
+        for node in ast.walk(tree):
             items: list[ast.expr | None] = []
             if isinstance(node, ast.Set | ast.List | ast.Tuple):
                 items = list(node.elts)

@@ -59,7 +59,7 @@ def _as_theano(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, Any]) -
     """
     if layer.class_name.startswith("Average"):
         raise Refusal(
-            "Theano counts the padded zeros in its averages",
+            "the windows of Theano's 'same' average pooling start elsewhere than tfjs's",
             "Load the model with TensorFlow, check its predictions and save it again.",
         )
     config["padding"] = "valid"

@@ -102,7 +102,7 @@ def _as_theano(
     """
     if kind == "Avg":
         raise Refusal(
-            "Theano counts the padded zeros in its averages",
+            "the windows of Theano's 'same' average pooling start elsewhere than tfjs's",
             "Load the model with TensorFlow, check its predictions and save it again.",
         )
     for axis, (window, stride) in enumerate(zip(size, strides, strict=True), 1):
