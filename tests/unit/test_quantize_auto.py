@@ -10,6 +10,7 @@ from tfjs_codec.errors import UsageError
 from tfjs_codec.ir.tensors import ArrayTensor
 from tfjs_codec.quantization.auto import measure
 from tfjs_codec.report import Report
+from tfjs_codec.writers.quantize import Quantizer
 
 RANDOM = np.random.default_rng(0)
 EVEN = RANDOM.uniform(-1, 1, (40, 30)).astype(np.float32)
@@ -81,6 +82,25 @@ def test_too_few_bytes():
 def test_options_that_say_nothing(options):
     with pytest.raises(UsageError, match="max_error and max_bytes"):
         tfjs_codec.ConvertOptions(**options)
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (1, 1), (2, 3, 4, 5)])
+@pytest.mark.parametrize("out", [(-1,), (-2,), (-2, -1)])
+def test_the_error_of_any_shape_and_axes(shape, out):
+    array = RANDOM.normal(size=shape).astype(np.float32)
+    axes = tuple(axis for axis in out if -axis <= max(1, array.ndim))
+    if not axes:
+        axes = (-1,)
+    error = measure(ArrayTensor("w", array), "uint8", axes)
+    quantizer = Quantizer("w", ArrayTensor("w", array), "uint8")
+    restored = [piece for _, piece in quantizer.pairs()]
+    restored = np.concatenate([*restored, []]).reshape(array.shape)
+    kept = {axis % max(1, array.ndim) for axis in axes}
+    inputs = tuple(axis for axis in range(array.ndim) if axis not in kept)
+    noise = np.square(restored - array.astype(np.float64)).sum(axis=inputs)
+    signal = np.square(array.astype(np.float64)).sum(axis=inputs)
+    expected = np.sqrt(np.mean(noise / np.where(signal > 0, signal, 1))) if array.size else 0
+    assert error == pytest.approx(expected, abs=1e-12)
 
 
 def test_globs_take_part():

@@ -8,10 +8,10 @@ channel counts as much as a wide one. The values are rounded as they will be sto
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tfjs_codec.errors import UsageError
 from tfjs_codec.ir.tensors import LazyTensor, as_float32
@@ -52,8 +52,8 @@ def resolve(
     if options.max_bytes is None:
         limit = _MAX_ERROR if options.max_error is None else options.max_error
         chosen = {
-            name: next(each.dtype for each in ways if each.error <= limit)
-            for name, ways in found.items()
+            name: next(way.dtype for way in each if way.error <= limit)
+            for name, each in found.items()
         }
     else:
         rest = sum(
@@ -61,7 +61,8 @@ def resolve(
             for name, tensor in weights.items()
             if name not in found
         )
-        chosen = _fit(found, options.max_bytes - rest)
+        ways = {name: list(each) for name, each in found.items()}
+        chosen = _fit(ways, options.max_bytes - rest)
     dtypes = {name: dtype for name, dtype in choice.dtypes.items() if dtype != AUTO}
     dtypes |= {name: dtype for name, dtype in chosen.items() if dtype != WHOLE}
     whole = frozenset(name for name, dtype in chosen.items() if dtype == WHOLE)
@@ -69,17 +70,25 @@ def resolve(
 
 
 def measure(tensor: LazyTensor, dtype: str, out: tuple[int, ...]) -> float:
-    """Return the error of *tensor* stored as *dtype*, infinite if that cannot hold its values."""
+    """Return the error of *tensor* stored as *dtype*, infinite if that cannot hold its values.
+
+    *out* are neighbouring axes.
+    """
     try:
         quantizer = Quantizer(tensor.name, tensor, dtype)
     except UsageError:
         return np.inf
-    values: NDArray[np.float32] = tensor.numpy().astype(np.float32, copy=False)
-    restored = quantizer.restore().reshape(values.shape)
-    kept = {axis % values.ndim for axis in out}
-    inputs = tuple(axis for axis in range(values.ndim) if axis not in kept)
-    noise = np.square(restored - values, dtype=np.float64).sum(axis=inputs)
-    signal = np.square(values, dtype=np.float64).sum(axis=inputs)
+    shape = tensor.shape or (1,)
+    axes = sorted(axis % len(shape) for axis in out)
+    inner, channels = prod(shape[axes[-1] + 1 :]), prod(shape[axes[0] : axes[-1] + 1])
+    noise, signal = np.zeros(channels), np.zeros(channels)
+    start = 0
+    for values, restored in quantizer.pairs():
+        channel = np.arange(start, start + values.size) // inner % channels
+        wide = values.astype(np.float64)
+        noise += np.bincount(channel, np.square(restored - wide), channels)
+        signal += np.bincount(channel, np.square(wide), channels)
+        start += values.size
     alive = signal > 0
     return float(np.sqrt(np.mean(noise[alive] / signal[alive]))) if alive.any() else 0.0
 

@@ -104,11 +104,11 @@ class Quantizer:
             self._max_error = max(self._max_error, float(error))
             yield result.astype(self.dtype.newbyteorder("<"), copy=False)
 
-    def restore(self) -> NDArray[np.float32]:
-        """Return the values that tfjs makes of the quantised ones, flat."""
+    def pairs(self) -> Iterator[tuple[Array, NDArray[np.float64]]]:
+        """Yield flat pieces of the values, each with the values restored, in C order."""
         quantize = self._float16 if self.dtype.kind == "f" else self._affine
-        pieces = [quantize(chunk)[1].astype(np.float32) for chunk in self._source()]
-        return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+        for chunk in self._source():
+            yield chunk, quantize(chunk)[1]
 
     def _affine(self, chunk: Array) -> tuple[Array, NDArray[np.float64]]:
         values = chunk.astype(np.float64)
