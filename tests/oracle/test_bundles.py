@@ -35,6 +35,7 @@ BUDGET = {
     ("lstm graph", "webgl"): 95,
     ("transformer", "webgl"): 120,
     ("transformer graph", "webgl"): 95,
+    ("merging", "cpu"): 85,
     ("words", "webgl"): 86,
     ("words", "cpu"): 55,
 }
@@ -78,13 +79,13 @@ def make(name: str, folder: Path, keras) -> Case:
         inputs, outputs = [image], keras.make(program, [image], folder / "model.keras")
         source = folder / "model.keras"
     else:
-        case = {"lstm": "lstm", "transformer": "transformer_block"}[name.split(maxsplit=1)[0]]
+        case = name.removesuffix(" graph").replace("transformer", "transformer_block")
         unpack(case, folder)
         recorded = np.load(folder / "io.npz")
         inputs = [recorded[key] for key in recorded if key.startswith("in")]
         outputs = [recorded[key] for key in recorded if key.startswith("keras-3.15/")]
         source = folder / "keras-3.15.keras"
-    to = "layers" if name in ("lstm", "transformer") else "graph"
+    to = "layers" if name in ("lstm", "transformer", "merging") else "graph"
     tfjs_codec.convert(source, folder / "web", to=to)
     if to == "layers":
         return Case(folder / "web", inputs, dict(enumerate(outputs)))
@@ -136,6 +137,18 @@ def test_functions_of_the_page_run(cases, playwright, tmp_path):
           return [tf.argMax(tf.tensor([1, 3, 2])).dataSync()[0], tf.sum(image).dataSync()[0]];
         }""")
     assert got == [1, 12]
+
+
+def test_a_training_configuration_is_compiled(fixtures_dir, playwright, tmp_path):
+    """Tfjs makes the optimizer and looks up the loss when it loads the model."""
+    recorded = np.load(fixtures_dir / "digits" / "io.npz")
+    tfjs_codec.convert(fixtures_dir / "digits" / "digits.keras", tmp_path / "web",
+                       training_config=True)  # fmt: skip
+    assert "trainingConfig" in json.loads((tmp_path / "web" / "model.json").read_text())
+    scripts = build(tmp_path / "web", tmp_path)
+    with closing(TfjsChromium(playwright, scripts)) as tfjs:
+        got = tfjs.predict(tmp_path / "web", [recorded["in0"]], "webgl")
+    assert not difference(got, [recorded["out0"]])
 
 
 def test_what_another_model_needs_is_told(cases, playwright, tmp_path):
