@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -64,6 +64,7 @@ tensors = arrays(np.float32, array_shapes(max_dims=3, max_side=6), elements=numb
 @example(np.float32([-0.0, 0.0]), "uint8")
 @example(np.float32([-3.4e38, 3.4e38]), "uint16")
 @example(np.float32([1e-45, 2e-45]), "uint16")
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 def test_equal_to_plain_numpy(array, dtype):
     data, low, scale, _ = quantized(array, dtype)
     want, want_low, want_scale = official(array, dtype)

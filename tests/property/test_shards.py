@@ -17,6 +17,7 @@ from tfjs_codec.ir.loaded import TfjsLayers, Weights
 from tfjs_codec.ir.tensors import ArrayTensor, Extent, LazyTensor
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.writers import tfjs_json
+from tfjs_codec.writers.quantize_choice import Choice
 from tfjs_codec.writers.shards import ShardWriter, plan_shards
 
 AROUND = sorted({0, 1, *(n * 64 + d for n in (1, 2, 3) for d in (-1, 0, 1))})
@@ -111,7 +112,7 @@ def test_the_manifest_describes_the_files(layers, shard_size, single, split, bar
         options = ConvertOptions(
             shard_size_bytes=shard_size, single_shard=single, split_weights_by_layer=split
         )
-        planned = tfjs_json.plan(model, options)
+        planned = tfjs_json.plan(model, options, Choice({}))
         Path(name, "out").mkdir()
         stage = Stage(Path(name, "out"), Path(name))
         steps = []
