@@ -67,7 +67,8 @@ def write_page(
 ) -> str:
     """Return a page that loads the tfjs model *source* from the URL *model* and predicts.
 
-    Its TensorFlow.js is the script at the URL *tfjs*.
+    Its TensorFlow.js is the script at the URL *tfjs*. (tfjs looks for the weights of a bare
+    ``model.json`` at the root of the server: ``parseUrl`` in tfjs-core, ``io/http.ts``.)
 
     Raises:
         UsageError: *source* is no tfjs model, or mere weights.
@@ -82,7 +83,8 @@ def write_page(
             )
         data = index.read("json_bytes", options.limits)
         content = strict_json.loads(data, path=index.path, limits=options.limits)
-    return _page(read_interface(content, index.path), model, tfjs)
+    url = model if "/" in model else f"./{model}"
+    return _page(read_interface(content, index.path), url, tfjs)
 
 
 def read_interface(content: Json, path: str) -> Interface:
@@ -108,14 +110,14 @@ def read_interface(content: Json, path: str) -> Interface:
 
 def _page(how: Interface, model: str, tfjs: str) -> str:
     inputs, _, labels, is_graph, is_async = how
-    lines = [f"    {_tensor(one)},  // {_comment(one)}" for one in inputs]
+    lines = [f"      {_tensor(one)},  // {_comment(one)}" for one in inputs]
     run = "await model.executeAsync(inputs)" if is_async else "model.predict(inputs)"
     given = "inputs.length > 1 ? inputs : inputs[0]"
     run = run.replace("(inputs)", f"({given})")
-    named = f"\n  const labels = {_js(list(labels))};" if labels else ""
+    named = f"\n    const labels = {_js(list(labels))};" if labels else ""
     best = " + `\\nbest: ${labels[t.dataSync().indexOf(Math.max(...t.dataSync()))]}`"
     advice = "is the net up?" if "//" in tfjs else "is the file there?"
-    title = escape(model.rpartition("/")[0] or "A TensorFlow.js model")
+    title = escape(model.removeprefix("./").rpartition("/")[0] or "A TensorFlow.js model")
     return f"""<!doctype html>
 {PAGE_MARK}
 <meta charset="utf-8">
@@ -124,14 +126,16 @@ def _page(how: Interface, model: str, tfjs: str) -> str:
 <pre id="out">loading …</pre>
 <script type="module">
   const out = document.getElementById('out');
-  if (!window.tf) throw out.textContent = 'TensorFlow.js did not load: {advice}';{named}
-  const model = await tf.load{"Graph" if is_graph else "Layers"}Model({_js(model)});
-  const inputs = [
+  try {{
+    if (!window.tf) throw 'TensorFlow.js did not load: {advice}';{named}
+    const model = await tf.load{"Graph" if is_graph else "Layers"}Model({_js(model)});
+    const inputs = [
 {chr(10).join(lines)}
-  ];
-  const result = {run};
-  const tensors = result instanceof tf.Tensor ? [result] : Object.values(result);
-  out.textContent = tensors.map(t => t.toString(){best if labels else ""}).join('\\n');
+    ];
+    const result = {run};
+    const tensors = result instanceof tf.Tensor ? [result] : Object.values(result);
+    out.textContent = tensors.map(t => t.toString(){best if labels else ""}).join('\\n');
+  }} catch (error) {{ throw out.textContent = error; }}
 </script>
 """
 

@@ -127,23 +127,28 @@ def test_the_page_beside_a_model_runs_it(chromium, fixtures_dir, tmp_path, to):
     assert len((tmp_path / "web" / "index.html").read_text().splitlines()) <= 20
     tfjs_codec.convert(source, tmp_path / "web", to=to, with_page=True)  # over our own page
     tfjs_codec.convert(source, tmp_path / "web", to=to, with_page=True, metadata=labels)
-    handler = functools.partial(_Quiet, directory=str(tmp_path / "web"))
+    handler = functools.partial(_Quiet, directory=str(tmp_path))  # the page is below the root
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page = chromium.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.route("https://**/tf.min.js", lambda route: route.fulfill(path=TFJS))
-        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.goto(f"http://127.0.0.1:{server.server_port}/web/")
         page.wait_for_function("document.getElementById('out').textContent.includes('best')")
         assert "best: <b>digit" in page.text_content("#out")
         page.unroute("https://**/tf.min.js")
         page.route("https://**/tf.min.js", lambda route: route.abort())
-        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.goto(f"http://127.0.0.1:{server.server_port}/web/")
         page.wait_for_function("document.getElementById('out').textContent.includes('did not')")
+        page.unroute("https://**/tf.min.js")
+        page.route("https://**/tf.min.js", lambda route: route.fulfill(path=TFJS))
+        (tmp_path / "web" / "model.json").unlink()
+        page.goto(f"http://127.0.0.1:{server.server_port}/web/")
+        page.wait_for_function("document.getElementById('out').textContent.includes('404')")
         page.close()
         server.shutdown()
-    assert len(errors) == 1  # the last
+    assert len(errors) == 2  # the last two
 
 
 @pytest.fixture(scope="module")
