@@ -19,6 +19,11 @@ def merge_slices(graph: Graph) -> Graph:
     for node in graph.nodes.values():
         if node.op == "StridedSlice":
             by_source.setdefault(node.inputs[0], []).append(node)
+    by_source = {
+        source: slices
+        for source, slices in by_source.items()
+        if len(slices) >= _FEWEST or graph.nodes[source.node].op == "Pack"
+    }
     if not by_source:
         return graph
     build = Build(graph)
