@@ -121,6 +121,7 @@ class Archive:
                 offset=parent.offset + offset,
                 where=name,
                 mtime_ns=parent.mtime_ns,
+                version=parent.version,
             )
         what = "the unpacked size in bytes"
         self.limits.check("inflated_bytes", member.size, what, path=self.path, where=name)

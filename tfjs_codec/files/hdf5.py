@@ -57,7 +57,8 @@ def open_hdf5(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> H5File:
         if source.file_path is not None and source.offset == 0 and not source.where:
             what: str | Window = source.path
         else:
-            what = _Pages(source.open(), 0, source.size, source.path)
+            kind = Window if source.version is not None else _Pages  # files at URLs have a cache
+            what = kind(source.open(), 0, source.size, source.path)
         file = h5py.File(what, mode="r", locking=False, rdcc_nbytes=0)
         return H5File(file, source, limits)
     except TfjsCodecError:
