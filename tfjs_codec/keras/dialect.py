@@ -28,6 +28,8 @@ ACTIVATIONS = frozenset((
     "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "swish", "tanh",
     "tanh_shrink",
 ))  # fmt: skip
+# Those over the last axis, whatever it is.
+ALONG_AXIS = frozenset(("glu", "log_softmax", "softmax", "sparsemax"))
 # TensorFlow's names of functions that Keras has under another one.
 _ACTIVATION_ALIASES = {
     "log_softmax_v2": "log_softmax",

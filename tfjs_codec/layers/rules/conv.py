@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array, FormulaTensor, LazyTensor, formula, map_float32
+from tfjs_codec.keras.dialect import ALONG_AXIS
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
@@ -98,8 +99,7 @@ def conv(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         return b.add(layer.class_name, x, config, weights)
 
     if config["data_format"] == "channels_first" and (rank == 1 or groups > 1):
-        config["data_format"] = "channels_last"
-        return tail(channels_last(b, x, run))
+        return tail(_run_channels_last(b, x, config, run, layer.config["activation"]))
     return tail(run(x))
 
 
@@ -111,6 +111,23 @@ def _pad_left(b: Scope, x: Tensor, count: int) -> Tensor:
     config = {"padding": [[count, 0], [0, 0]], "data_format": "channels_last"}
     padded = b.add("ZeroPadding2D", image, config, part="causal_padding")
     return reshape(b, padded, (padded.shape[1], x.shape[2]))
+
+
+def _is_along_axis(activation: object) -> bool:
+    """Tell whether *activation* works on the last axis, which may be a spatial one."""
+    return isinstance(activation, str) and activation in ALONG_AXIS
+
+
+def _run_channels_last(
+    b: Scope, x: Tensor, config: dict[str, Any], run: Callable[[Tensor], Tensor], activation: object
+) -> Tensor:
+    """Apply *run*, which reads *config*, with the channels last."""
+    config["data_format"] = "channels_last"
+    fused = config["activation"] != "linear" and _is_along_axis(activation)
+    if fused:
+        config["activation"] = "linear"
+    y = channels_last(b, x, run)
+    return apply(b, y, activation) if fused else y
 
 
 def _by_channel(
@@ -308,6 +325,9 @@ def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         name: _widen(tensor) if name.endswith("kernel") else tensor
         for name, tensor in layer.weights.items()
     }
+    after = first and _is_along_axis(config["activation"])
+    if after:
+        wide["activation"] = "linear"
     class_name = layer.class_name.replace("1D", "2D")
     alias = KerasLayer(layer.name, class_name, config | wide, weights=weights)
     rules = {"C": conv_transpose, "D": depthwise_conv2d, "S": separable_conv2d}
@@ -317,7 +337,8 @@ def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
             x = _pad_left(b, x, (per_axis(config["kernel_size"], 1)[0] - 1) * dilation)
         return _as_image(b, x, lambda image: rules[class_name[0]](b, alias, image))
 
-    return channels_last(b, x, run) if first else run(x)
+    y = channels_last(b, x, run) if first else run(x)
+    return apply(b, y, config["activation"]) if after else y
 
 
 @rule("DepthwiseConv2D")
@@ -354,8 +375,7 @@ def separable_conv2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         return b.add("SeparableConv2D", _same_padding(b, x, config), config, weights)
 
     if config["data_format"] == "channels_first":
-        config["data_format"] = "channels_last"
-        return tail(channels_last(b, x, run))
+        return tail(_run_channels_last(b, x, config, run, layer.config["activation"]))
     return tail(run(x))
 
 

@@ -308,7 +308,7 @@ def rnn(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor]:
     cell = layer.children["cell"]
     if cell.class_name in ("SimpleRNNCell", "LSTMCell", "GRUCell"):
         class_name = cell.class_name.removesuffix("Cell")
-        flags = {key: layer.config.get(key) for key in FLAGS}
+        flags = {key: layer.config.get(key) for key in (*FLAGS, "zero_output_for_mask")}
         alias = KerasLayer(layer.name, class_name, cell.config | flags, weights=cell.weights)
         outputs: list[Tensor] = recurrent(b, alias, [x, *states] if states else x)
         return outputs

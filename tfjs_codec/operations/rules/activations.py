@@ -15,7 +15,6 @@ from tfjs_codec.tracing.accounting import apply_activation_layer
 from tfjs_codec.tracing.refusal import Refusal
 
 # What of an activation's result depends on other elements, on the last axis.
-ALONG_AXIS = frozenset(("glu", "log_softmax", "softmax", "sparsemax"))
 
 
 def activate(b: Builder, x: Value, activation: Any) -> Value:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.keras.dialect import ALONG_AXIS
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import convolution as c
 from tfjs_codec.operations.registry import rule
-from tfjs_codec.operations.rules.activations import ALONG_AXIS, activate
+from tfjs_codec.operations.rules.activations import activate
 from tfjs_codec.operations.values import Value
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.keras.classes import CLASSES
+from tfjs_codec.keras.dialect import ALONG_AXIS
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import functions as f
@@ -37,7 +38,7 @@ from tfjs_codec.operations.ops.shapes import (
 )
 from tfjs_codec.operations.ops.slicing import flip, getitem, split, unstack
 from tfjs_codec.operations.registry import rule
-from tfjs_codec.operations.rules.activations import ALONG_AXIS, activate
+from tfjs_codec.operations.rules.activations import activate
 from tfjs_codec.operations.scan import Scanned, scan
 from tfjs_codec.operations.values import Value
 from tfjs_codec.tracing.refusal import Refusal
