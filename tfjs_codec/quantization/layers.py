@@ -9,6 +9,7 @@ from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Config
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer, scopes
 from tfjs_codec.ir.loaded import TfjsLayers
+from tfjs_codec.keras.classes.recurrent import PLAIN
 from tfjs_codec.quantization.channels import Channels, Flow
 from tfjs_codec.tfjs.classes import DEFAULTS, DEFAULTS_OF
 from tfjs_codec.tfjs.inference import calls_in_order, infer
@@ -209,9 +210,7 @@ _RULES: dict[str, _Rule] = {
     "DepthwiseConv2D": _product(-2, (-2, -1), "depthwise_kernel"),
     "SeparableConv2D": _separable,
     "Embedding": _embedding,
-    "SimpleRNN": _recurrent,
-    "LSTM": _recurrent,
-    "GRU": _recurrent,
+    **dict.fromkeys(PLAIN, _recurrent),
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
     **dict.fromkeys(_SAME, _same),

@@ -12,6 +12,7 @@ from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Recorded, Ref
 from tfjs_codec.keras import keras1
 from tfjs_codec.keras.classes import canonical
+from tfjs_codec.keras.classes.recurrent import ZEROES_MASKED
 from tfjs_codec.keras.dialect import (
     canonical_class,
     dtype_name,
@@ -136,7 +137,6 @@ def _structure_generation(entry: Config) -> int | None:
 
 # Versions of the Keras 2 that ran on Theano, too; TensorFlow's own ends in -tf up to 2.3.
 _OF_MANY = r"2\.[0-3](\.\d+)?"
-_ZEROES_MASKED = ("GRU", "LSTM", "RNN", "SimpleRNN")  # ConvLSTM of Keras 2 has the option in vain
 
 
 class _Reader:
@@ -375,7 +375,7 @@ class _Reader:
         if self._of_many_backends:
             return
         for child in layer.children.values():  # TensorFlow's Keras sets it, and does not write it
-            if child.class_name in _ZEROES_MASKED or self.generation > 2:
+            if child.class_name in ZEROES_MASKED or self.generation > 2:
                 zeroes = bool(child.config.get("return_sequences"))
                 child.config["zero_output_for_mask"] = zeroes
 

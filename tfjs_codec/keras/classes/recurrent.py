@@ -169,3 +169,5 @@ ROWS = rows_by_name(
         variables=(_SCALE,),
     ),
 )  # fmt: skip
+PLAIN = tuple(name for name in ROWS if f"{name}Cell" in ROWS and not name.startswith("Conv"))
+ZEROES_MASKED = (*PLAIN, "RNN")  # ConvLSTM of Keras 2 has zero_output_for_mask in vain
