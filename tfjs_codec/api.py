@@ -70,18 +70,18 @@ def convert(
         destination: The directory, or its URL, to create, or to replace if it holds a tfjs model; a
             ``.zip`` file of what would be in it; or a file that ends in ``.h5``, ``.keras``,
             ``.weights.h5`` or ``.npz`` (see
-            :attr:`~tfjs_codec.options.ConvertOptions.to`). It is either the complete new model
+            ``to``). It is either the complete new model
             afterwards, or as it was.
         options: All options at once, instead of *choices*.
         replace: Keras models to put in the place of layers, by layer name.
         progress: Called with the weight bytes done and to do.
         sandbox: Do it in a child process with limits on memory, time and the size of files
-            (``sandbox_…`` of :class:`~tfjs_codec.limits.Limits`); what crashes it, or takes more,
+            (``sandbox_…`` of ``Limits``); what crashes it, or takes more,
             is an ``UnsafeFileError``. *progress* is called there.
         calibrate: An ``.npz`` file of inputs (``in0``, …, or by name), perhaps with outputs
             (``out0``, …): the report's ``calibration`` says how near the predictions of the
             written tfjs model are to these outputs, or to what the source predicts, in numpy.
-        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
+        choices: Attributes of ``ConvertOptions``.
 
     Raises:
         InputError: The source is damaged, unsafe, or none we read (``UnknownFormatError``).
@@ -123,20 +123,20 @@ def to_files(
     progress: Progress | None = None,
     **choices: Unpack[ConvertChoices],
 ) -> dict[str, bytes]:
-    """Convert a model in memory: return the files that :func:`convert` would write, by name.
+    """Convert a model in memory: return the files that ``convert`` would write, by name.
 
     They are the same bytes. A tfjs model comes as its weight files and, last, ``model.json``;
     ``to="h5"`` and the like as one file, ``model.h5``. No disk is written.
 
     Args:
-        source: As for :func:`convert`, or a live Keras model.
+        source: As for ``convert``, or a live Keras model.
         options: All options at once, instead of *choices*.
-        replace: As for :func:`convert`.
+        replace: As for ``convert``.
         progress: Called with the weight bytes done and to do.
-        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
+        choices: Attributes of ``ConvertOptions``.
 
     Raises:
-        InputError, UnsupportedModelError, UsageError, RuleError: As for :func:`convert`.
+        InputError, UnsupportedModelError, UsageError, RuleError: As for ``convert``.
     """
     from tfjs_codec.conversion.convert import convert as run
     from tfjs_codec.files.memory import MemoryStage
@@ -154,7 +154,7 @@ def plan(
     replace: Mapping[str, Source] | None = None,
     **choices: Unpack[ConvertChoices],
 ) -> Report:
-    """Return the report that :func:`convert` would give, without writing anything.
+    """Return the report that ``convert`` would give, without writing anything.
 
     Sizes of weight files are exact; quantisation errors are not computed.
     """
@@ -172,15 +172,15 @@ def save_keras_model(
     progress: Progress | None = None,
     **choices: Unpack[ConvertChoices],
 ) -> Report:
-    """Write a live Keras model as :func:`convert` would write the file it can be saved to.
+    """Write a live Keras model as ``convert`` would write the file it can be saved to.
 
     Args:
         model: A functional or sequential model of Keras 3 (on any backend), tf_keras or tf.keras.
-        destination: As for :func:`convert`.
+        destination: As for ``convert``.
         options: All options at once, instead of *choices*.
-        replace: As for :func:`convert`.
+        replace: As for ``convert``.
         progress: Called with the weight bytes done and to do.
-        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
+        choices: Attributes of ``ConvertOptions``.
 
     Raises:
         UsageError: *model* is no Keras model, or has no weights yet.
@@ -204,17 +204,17 @@ def save(
     progress: Progress | None = None,
     **choices: Unpack[ConvertChoices],
 ) -> Report:
-    """Write what :func:`load` opened: ``save(load("web/"), "back.h5")``.
+    """Write what ``load`` opened: ``save(load("web/"), "back.h5")``.
 
-    It is :func:`convert` from the source of *model*, which is read again.
+    It is ``convert`` from the source of *model*, which is read again.
 
     Args:
-        model: A model that :func:`load` returned.
-        destination: As for :func:`convert`.
+        model: A model that ``load`` returned.
+        destination: As for ``convert``.
         options: All options at once, instead of those *model* was loaded with.
-        replace: As for :func:`convert`.
+        replace: As for ``convert``.
         progress: Called with the weight bytes done and to do.
-        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`; those that *model* was
+        choices: Attributes of ``ConvertOptions``; those that *model* was
             loaded with stay unless given.
     """
     given = choose(options, choices)
@@ -223,19 +223,19 @@ def save(
 
 
 class LoadedModel:
-    """A model's weights, read when they are touched, and its predictions, until :meth:`close`.
+    """A model's weights, read when they are touched, and its predictions, until ``close``.
 
     Attributes:
         format: What was read: ``keras-h5``, ``keras-v3``, ``tfjs-layers``, ``tfjs-graph``, …
         keras_version: The version of Keras that wrote it, if it says so.
         weights: Arrays by name; of tfjs models as tfjs computes with them, dequantised. They can
             be read as long as *weights* exists, also without the model.
-        tensors: The same as :class:`~tfjs_codec.view.TensorView`: shapes and dtypes without reading
+        tensors: The same as ``TensorView``: shapes and dtypes without reading
             values, and rows of big ones.
         topology: A tfjs model's ``modelTopology``.
         metadata: A tfjs model's ``userDefinedMetadata``.
         training_config: How the model was compiled, as its file says it.
-        source: What was passed to :func:`load`.
+        source: What was passed to ``load``.
         options: The options it was loaded with.
     """
 
@@ -290,12 +290,12 @@ class LoadedModel:
 
     @property
     def input_names(self) -> list[str]:
-        """What the inputs of :meth:`predict` are called, in order; raises as it does."""
+        """What the inputs of ``predict`` are called, in order; raises as it does."""
         return list(self._runnable().program.graph.inputs)
 
     @property
     def output_names(self) -> list[str]:
-        """What the outputs of :meth:`predict` are called, in order; raises as it does."""
+        """What the outputs of ``predict`` are called, in order; raises as it does."""
         return list(self._runnable().program.graph.outputs)
 
     def _runnable(self) -> Predictor:
@@ -356,7 +356,7 @@ def load(
     Args:
         source: A path, bytes, an open binary file, or a live Keras model.
         options: All options at once, instead of *choices*.
-        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions` that say how to read.
+        choices: Attributes of ``ConvertOptions`` that say how to read.
 
     Raises:
         InputError: The source is damaged, unsafe, or none we read.
@@ -379,14 +379,14 @@ def inspect(
     """Return what *source* is and holds, without reading any values.
 
     Any format that is read will do: Keras files and SavedModels, checkpoints, mere weights, tfjs
-    models of every kind, live Keras models. The result also says what :func:`convert` would write
+    models of every kind, live Keras models. The result also says what ``convert`` would write
     (``target``) and what it would do; what tfjs cannot express is listed in ``problems`` and is no
     error. For a ``model.json`` its text alone is read.
 
     Args:
-        source: As for :func:`convert`, or a live Keras model.
+        source: As for ``convert``, or a live Keras model.
         options: All options at once, instead of *choices*.
-        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
+        choices: Attributes of ``ConvertOptions``.
 
     Raises:
         InputError: The source is damaged, unsafe, or none we read.
@@ -411,12 +411,12 @@ def preview_html(
     model.
 
     Args:
-        source: As for :func:`inspect`.
+        source: As for ``inspect``.
         against: What the tfjs model *source* was made of: errors of quantised values are shown.
         options: All options at once, instead of *choices*.
-        replace: Models in the place of layers of *against*, as for :func:`convert`.
+        replace: Models in the place of layers of *against*, as for ``convert``.
         progress: Called with the bytes of values read and to read.
-        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`, for both.
+        choices: Attributes of ``ConvertOptions``, for both.
 
     Raises:
         InputError: *source* is damaged, unsafe, or none we read.
@@ -440,10 +440,10 @@ def plot(
     """Return a picture of *source*, which notebooks show: parameters by layer, largest weights.
 
     Args:
-        source: As for :func:`inspect`.
+        source: As for ``inspect``.
         options: All options at once, instead of *choices*.
         progress: Called with the bytes of values read and to read.
-        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`.
+        choices: Attributes of ``ConvertOptions``.
 
     Raises:
         InputError: *source* is damaged, unsafe, or none we read.
@@ -476,10 +476,10 @@ def diff(
         a: A path, bytes, or an open binary file.
         b: Another one.
         tolerance: Tensors whose values differ by no more than this count as equal.
-        options: All options at once, instead of *choices*, as for :func:`convert`.
-        replace: Models in the place of layers, as for :func:`convert`, where one is converted.
+        options: All options at once, instead of *choices*, as for ``convert``.
+        replace: Models in the place of layers, as for ``convert``, where one is converted.
         progress: Called with the weight bytes compared and to compare.
-        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions`, for both.
+        choices: Attributes of ``ConvertOptions``, for both.
 
     Raises:
         InputError: One of the two is damaged, unsafe, or none we read.
@@ -528,10 +528,10 @@ def verify(
             signature); else inputs are made up.
         node_modules: The directory from which ``@tensorflow/tfjs`` is looked for.
         tolerance: How much predictions may differ, relative to the largest.
-        options: All options at once, instead of *choices*, as for :func:`convert`.
-        replace: Models in the place of layers of *against*, as for :func:`convert`.
+        options: All options at once, instead of *choices*, as for ``convert``.
+        replace: Models in the place of layers of *against*, as for ``convert``.
         progress: Called with the weight bytes compared and to compare.
-        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions` for *against*.
+        choices: Attributes of ``ConvertOptions`` for *against*.
 
     Raises:
         VerificationError: A check failed; the message lists all that did.
@@ -576,7 +576,7 @@ def bundle(
         backends: For which backends: ``webgl``, ``wasm``, ``cpu``.
         also: Functions that the page calls itself, by their names in ``tf``: ``argMax``,
             ``image.resizeBilinear``, ``browser.fromPixels``.
-        inputs: A ``.npz`` file as for :func:`verify`, whose inputs the model is run with; else
+        inputs: A ``.npz`` file as for ``verify``, whose inputs the model is run with; else
             they are made up.
         node_modules: The directory from which ``@tensorflow/tfjs`` is looked for.
         force: Write into a directory that holds other things.
@@ -631,10 +631,10 @@ def batch(
             if that is a URL.
         results: A file that gets a line of JSON for each model as soon as it is done.
         rules: Python files that register rules, on each worker.
-        replace: Models in the place of layers, as for :func:`convert`, of all models.
-        sandbox: As for :func:`convert`, for each model.
+        replace: Models in the place of layers, as for ``convert``, of all models.
+        sandbox: As for ``convert``, for each model.
         progress: Called with the number of models done and to do.
-        choices: Attributes of :class:`~tfjs_codec.options.ConvertOptions` for all; a row of a
+        choices: Attributes of ``ConvertOptions`` for all; a row of a
             manifest overrides them.
 
     Raises:

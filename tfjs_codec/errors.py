@@ -1,7 +1,7 @@
 """Every error the package raises, split by whose fault it is.
 
 ``str(error)`` is ``<path>: <where>: <what>. <hint>``; the parts are attributes. File content is
-quoted through :func:`quote`, which bounds it and makes control characters visible.
+quoted through ``quote``, which bounds it and makes control characters visible.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class UnsafeFileError(InputError):
 
 
 class LimitExceededError(UnsafeFileError):
-    """A limit of :mod:`tfjs_codec.limits` was exceeded; the hint names the option to raise it."""
+    """A limit of ``tfjs_codec.limits`` was exceeded; the hint names the option to raise it."""
 
 
 @dataclass(frozen=True, slots=True)

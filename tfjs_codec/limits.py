@@ -7,10 +7,10 @@ nearly always an attack or damaged. All can be raised: ``limits=Limits(tensor_by
 together: both must be exceeded, because an honest array of zeros compresses more than 1000-fold.
 
 What a file describes one by one takes bytes: large ones may have more layers, nodes and references,
-see :meth:`Limits.earn`.
+see ``Limits.earn``.
 
 Whatever a small file can ask for many times is paid for before it is done, from one budget for the
-whole conversion: :meth:`Limits.spend` adds up once :meth:`Limits.budget` has begun one.
+whole conversion: ``Limits.spend`` adds up once ``Limits.budget`` has begun one.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Limits:
     def check(
         self, name: str, value: int, what: str, *, path: object = "", where: Where = ""
     ) -> None:
-        """Raise :class:`LimitExceededError` if *value*, described by *what*, exceeds cap *name*.
+        """Raise ``LimitExceededError`` if *value*, described by *what*, exceeds cap *name*.
 
         *what* is a noun such as ``"the tensor's size in bytes"``.
         """
@@ -102,7 +102,7 @@ class Limits:
         """Take *amount* from what is left of cap *name*; call it before the work is done.
 
         Raises:
-            LimitExceededError: Together with what was spent since :meth:`budget` it is too much.
+            LimitExceededError: Together with what was spent since ``budget`` it is too much.
         """
         self.check(name, amount, what, path=path, where=where)
 

@@ -27,7 +27,7 @@ Names: TypeAlias = Sequence[str]
 
 
 class ReadingChoices(TypedDict, total=False):
-    """The options that say how to read a source, as keywords; see :class:`ConvertOptions`."""
+    """The options that say how to read a source, as keywords; see ``ConvertOptions``."""
 
     architecture: str | os.PathLike[str] | bytes | BinaryIO | None
     tags: Names | None
@@ -53,7 +53,7 @@ class CompareChoices(ReadingChoices, total=False):
 
 
 class ConvertChoices(InspectChoices, total=False):
-    """All attributes of :class:`ConvertOptions`, as keywords."""
+    """All attributes of ``ConvertOptions``, as keywords."""
 
     to: Target | None
     shard_size_bytes: int
@@ -78,7 +78,7 @@ class ConvertOptions:
     """Options of a conversion. They are checked when this is created.
 
     Attributes:
-        to: What to write, one of :data:`TARGETS`. By default the destination's suffix says it,
+        to: What to write, one of ``TARGETS``. By default the destination's suffix says it,
             and anything without ``.h5``, ``.keras``, ``.weights.h5`` or ``.npz`` is the directory
             of a tfjs Layers model, or of a graph model if the source is a graph or has no exact
             layers. ``auto`` is a Layers model if it is exact, else a graph model; ``savedmodel``

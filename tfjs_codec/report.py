@@ -41,7 +41,7 @@ class Report:
         kept_whole: Weights that are not quantised beside others: they are no kernels or embeddings,
             or ``auto`` found no type that is near enough.
         calibration: ``(output, samples, agreement, largest error, mean error, divergence)`` of
-            predictions, see :class:`tfjs_codec.verification.calibration.Agreement`.
+            predictions, see ``tfjs_codec.verification.calibration.Agreement``.
         rescaled: Weights between which factors were moved before they were quantised, without
             effect on predictions, so that rounding loses less.
     """
@@ -74,7 +74,7 @@ class Report:
 
     @classmethod
     def from_json(cls, content: JsonObject) -> Report:
-        """Return the report that :meth:`to_json` gave *content* of."""
+        """Return the report that ``to_json`` gave *content* of."""
         known = {key: _tuples(content[key]) for key in cls.__dataclass_fields__}
         return cls(**known)
 

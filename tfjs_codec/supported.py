@@ -59,7 +59,7 @@ class Answer:
         return "\n".join(map(str, self.found))
 
     def to_json(self) -> JsonObject:
-        """Return the list of all, objects with the fields of :class:`Support`."""
+        """Return the list of all, objects with the fields of ``Support``."""
         return {"supported": [asdict(support) for support in self.found]}
 
 

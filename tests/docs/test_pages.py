@@ -56,6 +56,12 @@ def test_links_within_the_repository_lead_somewhere(page):
             assert ((ROOT / page).parent / target).exists(), target
 
 
+def test_the_api_page_has_every_public_name():
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^::: tfjs_codec\.(\w+)$", text, re.MULTILINE))
+    assert named == {name for name in tfjs_codec.__all__ if not name.startswith("__")}
+
+
 def run(block: Block, directory: Path) -> None:
     """Run *block* in *directory*, and compare what it prints with what it says."""
     environment = prepare(block, directory)

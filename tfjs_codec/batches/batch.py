@@ -135,7 +135,7 @@ def run_batch(
 ) -> Batch:
     """Convert *items* to places below *out* on the engine that *start* returns.
 
-    See :func:`tfjs_codec.batch`.
+    See ``tfjs_codec.batch``.
     """
     began = time.perf_counter()
     out = out if is_url(out) else os.path.abspath(out)

@@ -86,7 +86,7 @@ def bundle(
     how: node.Predicting,
     options: ConvertOptions,
 ) -> Bundle:
-    """Write the files; see :func:`tfjs_codec.bundle`."""
+    """Write the files; see ``tfjs_codec.bundle``."""
     page = _page_functions(also)
     chosen = _check_backends(backends)
     target = local(destination)

@@ -44,7 +44,7 @@ class TensorChange:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What :func:`tfjs_codec.diff` found.
+    """What ``tfjs_codec.diff`` found.
 
     Attributes:
         a: The first model as it was named, and what it is.
@@ -115,7 +115,7 @@ def diff(
     tolerance: float,
     progress: Progress | None = None,
 ) -> Diff:
-    """Compare *a* and *b*; see :func:`tfjs_codec.diff`."""
+    """Compare *a* and *b*; see ``tfjs_codec.diff``."""
     if not tolerance >= 0:
         raise UsageError(f"tolerance must not be negative, as {tolerance} is")
     with ExitStack() as stack:

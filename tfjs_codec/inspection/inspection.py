@@ -72,7 +72,7 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What :func:`tfjs_codec.inspect` found.
+    """What ``tfjs_codec.inspect`` found.
 
     Attributes:
         path: The source as it was named.

@@ -1,7 +1,7 @@
 """The rules of one target: one per Keras class and per operation.
 
 A rule is ``rule(b, layer, x) -> outputs``: ``b`` is what the target builds with, ``layer`` the
-:class:`~tfjs_codec.ir.keras.KerasLayer`, ``x`` its input: a tensor of the target, or a list of
+``KerasLayer``, ``x`` its input: a tensor of the target, or a list of
 them when Keras passes a list. It returns one tensor or a list. The first line of its docstring is
 its row in the supported-layers table; ``b.call`` holds the other arguments of the call.
 
@@ -67,7 +67,7 @@ def register_rule(
     """Register a rule for a custom Keras class, for example ``"MyPackage>MyLayer"``.
 
     The decorated function is called as ``rule(b, layer, x)``. For the target ``"layers"`` *b* is a
-    :class:`tfjs_codec.Scope`, for ``"graph"`` a :class:`tfjs_codec.GraphScope`; a class may have a
+    ``tfjs_codec.Scope``, for ``"graph"`` a ``tfjs_codec.GraphScope``; a class may have a
     rule for each. *mask* is ``"pass"`` if the layer hands its input's mask on
     (``supports_masking``). A later registration replaces an earlier one; rules for Keras's own
     classes can be replaced too.

@@ -95,7 +95,7 @@ def verify(
     sampling: Sampling | None = None,
     progress: Progress | None = None,
 ) -> Verification:
-    """Check the model *web*; see :func:`tfjs_codec.verify`."""
+    """Check the model *web*; see ``tfjs_codec.verify``."""
     found = _Findings([], [], [])
     path = os.fspath(web)
     shown = show(path)
@@ -227,7 +227,7 @@ def expect_weights(web: Tfjs, against: Loaded, job: Job) -> Mapping[str, LazyTen
 def _expect(
     web: Tfjs, against: Loaded, job: Job, variables: Collection[str]
 ) -> tuple[dict[str, LazyTensor], Collection[str]]:
-    """As :func:`expect_weights`; also return the names of those rescaled before rounding."""
+    """As ``expect_weights``; also return the names of those rescaled before rounding."""
     source: Graph | Tfjs
     if isinstance(web, TfjsGraph) and isinstance(
         against, TensorFlowGraph | KerasModel | TfjsLayers

@@ -1,7 +1,7 @@
-"""The rules of the Layers target; see :mod:`tfjs_codec.tracing.registry`.
+"""The rules of the Layers target; see ``tfjs_codec.tracing.registry``.
 
-``b`` is a :class:`~tfjs_codec.layers.engine.builder.Scope`, ``x`` a
-:class:`~tfjs_codec.layers.engine.symbolic.Tensor` or a list of them.
+``b`` is a ``Scope``, ``x`` a
+``Tensor`` or a list of them.
 """
 
 from __future__ import annotations
