@@ -17,12 +17,13 @@ from typing import NamedTuple
 from tfjs_codec.errors import UsageError, quote
 from tfjs_codec.files import strict_json
 from tfjs_codec.files.place import Place
-from tfjs_codec.files.source import PAGE_MARK, AnySource, open_source
+from tfjs_codec.files.source import AnySource, open_source
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_index
 from tfjs_codec.tfjs.topology import read_topology
+from tfjs_codec.writers.tfjs_json import sign_page
 
 TFJS_PACKAGE = "https://cdn.jsdelivr.net/npm/@tensorflow/tfjs@4.22.0"
 TFJS = f"{TFJS_PACKAGE}/dist/tf.min.js"
@@ -118,8 +119,7 @@ def _page(how: Interface, model: str, tfjs: str) -> str:
     best = " + `\\nbest: ${labels[t.dataSync().indexOf(Math.max(...t.dataSync()))]}`"
     advice = "is the net up?" if "//" in tfjs else "is the file there?"
     title = escape(model.removeprefix("./").rpartition("/")[0] or "A TensorFlow.js model")
-    return f"""<!doctype html>
-{PAGE_MARK}
+    return sign_page(f"""<!doctype html>
 <meta charset="utf-8">
 <title>{title}</title>
 <script src="{escape(tfjs)}"></script>
@@ -137,7 +137,7 @@ def _page(how: Interface, model: str, tfjs: str) -> str:
     out.textContent = tensors.map(t => t.toString(){best if labels else ""}).join('\\n');
   }} catch (error) {{ throw out.textContent = error; }}
 </script>
-"""
+""")
 
 
 def _tensor(one: ModelInput) -> str:

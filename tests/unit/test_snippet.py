@@ -86,3 +86,21 @@ def test_the_command_and_the_option(tmp_path, capsys):
     (tmp_path / "web" / "index.html").write_text("<h1>mine</h1>")
     assert main.main(line) == 2
     assert (tmp_path / "web" / "index.html").read_text() == "<h1>mine</h1>"
+
+
+def test_a_page_that_was_edited_stays(tmp_path):
+    source, web = dense_h5(), tmp_path / "web"
+    page = web / "index.html"
+    tfjs_codec.convert(source, web, with_page=True)
+    page.write_text(page.read_text().replace("\n", "\r\n"), newline="")  # is no edit
+    tfjs_codec.convert(source, web)
+    assert not page.exists()
+    tfjs_codec.convert(source, web, with_page=True)
+    page.write_text(page.read_text().replace("tf.zeros(", "tf.ones("))
+    tfjs_codec.convert(source, web)
+    assert "tf.ones(" in page.read_text()
+    with pytest.raises(UsageError, match=r"'index\.html' exists .* --force"):
+        tfjs_codec.convert(source, web, with_page=True)
+    assert "tf.ones(" in page.read_text()
+    tfjs_codec.convert(source, web, with_page=True, force=True)
+    assert "tf.ones(" not in page.read_text()

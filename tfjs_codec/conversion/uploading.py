@@ -19,8 +19,14 @@ from tfjs_codec.errors import OutputError, UsageError, quote
 from tfjs_codec.files import remote
 from tfjs_codec.files.publish import INDEXES
 from tfjs_codec.files.remote import Place
-from tfjs_codec.files.source import INDEX, PAGE, PAGE_MARK
-from tfjs_codec.writers.tfjs_json import MAX_INDEX_BYTES, PAGE_HEAD_BYTES, dump, listed_files
+from tfjs_codec.files.source import INDEX, PAGE
+from tfjs_codec.writers.tfjs_json import (
+    MAX_INDEX_BYTES,
+    MAX_PAGE_BYTES,
+    dump,
+    is_our_page,
+    listed_files,
+)
 from tfjs_codec.writers.weights import CHECKSUMS
 
 _SHARD = re.compile(r"(group\d+-shard\d+of\d+)(\.[0-9a-f]{16})?\.bin", re.ASCII)
@@ -150,5 +156,5 @@ def _model_files(place: Place, present: Sizes) -> frozenset[str] | None:
         return None
     page = b""
     if PAGE in present:
-        page = remote.read(place.child(PAGE), PAGE_HEAD_BYTES << 8) or b""
-    return files | ({PAGE} if PAGE_MARK.encode() in page[:PAGE_HEAD_BYTES] else frozenset())
+        page = remote.read(place.child(PAGE), MAX_PAGE_BYTES) or b""
+    return files | ({PAGE} if is_our_page(page) else frozenset())

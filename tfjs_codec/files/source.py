@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 OLD_GRAPHS = ("tensorflowjs_model.pb", "web_model.pb")
 OLD_MANIFEST = "weights_manifest.json"
 KERAS_CONFIG = "config.json"  # of .keras files and directories
-PAGE = "index.html"  # beside a tfjs model, to run it; one with the mark may be replaced
+PAGE = "index.html"  # beside a tfjs model, to run it; replaced if nobody has edited it
 PAGE_MARK = "<!-- written by tfjs_codec -->"
 INDEX = "model.json"  # of tfjs models; its appearance makes a directory one
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

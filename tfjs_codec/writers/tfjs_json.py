@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from tfjs_codec.writers.weights import (
 )
 
 MAX_INDEX_BYTES = 64 << 20
-PAGE_HEAD_BYTES = 100
+MAX_PAGE_BYTES = 1 << 20
 
 Model: TypeAlias = TfjsLayers | TfjsGraph | Weights
 
@@ -113,7 +114,7 @@ def model_files(directory: Path) -> frozenset[str] | None:
         return None
     if files is None:
         return None
-    return files | ({PAGE} if _is_our_page(directory / PAGE) else frozenset())
+    return files | ({PAGE} if _has_our_page(directory) else frozenset())
 
 
 def listed_files(index: bytes) -> frozenset[str] | None:
@@ -131,10 +132,27 @@ def listed_files(index: bytes) -> frozenset[str] | None:
     return frozenset({INDEX, *_weight_files(content.get("weightsManifest"))})
 
 
-def _is_our_page(page: Path) -> bool:
+def sign_page(page: str) -> str:
+    """Return *page* with our mark and its checksum as the second line."""
+    first, rest = page.split("\n", 1)
+    return f"{first}\n{PAGE_MARK} <!-- {_page_sum(page.encode()):08x} -->\n{rest}"
+
+
+def is_our_page(page: bytes) -> bool:
+    """Return whether *page* is one of ours that nobody has edited."""
+    lines = page.splitlines(keepends=True)
+    mark = lines.pop(1).decode(errors="replace").strip() if len(lines) > 1 else ""
+    return mark == f"{PAGE_MARK} <!-- {_page_sum(b''.join(lines)):08x} -->"
+
+
+def _page_sum(page: bytes) -> int:
+    return zlib.crc32(b"\n".join(page.splitlines()))
+
+
+def _has_our_page(directory: Path) -> bool:
     try:
-        with page.open("rb") as file:
-            return PAGE_MARK.encode() in file.read(PAGE_HEAD_BYTES)
+        with (directory / PAGE).open("rb") as file:
+            return is_our_page(file.read(MAX_PAGE_BYTES))
     except OSError:
         return False
 
