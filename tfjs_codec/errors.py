@@ -81,7 +81,8 @@ class TfjsCodecError(Exception):
     def __str__(self) -> str:
         parts = [part for part in (self.path, self.where, self.what) if part]
         text = ": ".join(parts)
-        return f"{text}. {self.hint}" if self.hint else text
+        end = "" if text.endswith("?") else "."
+        return f"{text}{end} {self.hint}" if self.hint else text
 
 
 class UsageError(TfjsCodecError, ValueError):

@@ -298,7 +298,10 @@ def test_force(run, model, tmp_path):
         (["--limit", "tensor_bytes=-1"], "'-1' is not a size"),
         (["--metadata", "labels"], "'labels' should read NAME=VALUE"),
         (["--replace", "=x.h5"], "should read NAME=VALUE"),
-        (["--quantize-uint8", "--quantize-uint16"], "both take all remaining weights"),
+        (
+            ["--quantize-uint8", "--quantize-uint16"],
+            "both take all remaining weights. Name the weights of one",
+        ),
         (["--quantize-uint8=d/*", "--quantize-uint16=*/bias"], "both uint8 and uint16"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],

@@ -124,6 +124,17 @@ def test_weights_have_one_name_in_all_files(custom, tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "h5").predict([x])[0], y)
 
 
+def test_a_rule_that_fails_otherwise_is_not_told_of_names(custom, tmp_path):
+    def fails(b, layer, x):
+        """Fail with a question, after which no full stop comes."""
+        raise AttributeError("Did you mean 'abs'?")
+
+    tfjs_codec.register_rule("Mine>Gain")(fails)
+    with pytest.raises(RuleError) as caught:
+        tfjs_codec.convert(custom, tmp_path / "web")
+    assert str(caught.value).endswith("AttributeError: Did you mean 'abs'? Correct the rule.")
+
+
 def test_a_rule_that_does_not_find_a_name_is_told_why(custom, tmp_path):
     tfjs_codec.register_rule("Mine>Gain")(gain)
     with pytest.raises(RuleError, match=r"numbers weights: name them with register_rule"):

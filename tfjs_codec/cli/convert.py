@@ -77,7 +77,13 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="store the weights of a quantised tfjs model as float32",
     )
-    add("--metadata", metavar="KEY=FILE", action="append", default=[], help="JSON to store as KEY")
+    add(
+        "--metadata",
+        metavar="KEY=FILE",
+        action="append",
+        default=[],
+        help="a file of JSON to store as KEY, such as labels=labels.json: class names for the page",
+    )
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
     add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
     add("--signature-name", metavar="NAME", help="the signature that becomes a graph model")

@@ -162,7 +162,7 @@ class Tracer(Generic[V]):
             f"the rule for {quote(class_name)} failed with {type(error).__name__}: {error}",
             path=self.path,
             where=f"layer {quote(layer.name)}: {line.filename}:{line.lineno}",
-            hint=_advice(layer, entry),
+            hint=_advice(layer, entry, error),
         )
 
     def _apply(
@@ -237,10 +237,10 @@ class Tracer(Generic[V]):
             )
 
 
-def _advice(layer: KerasLayer, entry: Entry) -> str:
+def _advice(layer: KerasLayer, entry: Entry, error: Exception) -> str:
     if not entry.is_user:
         return "This is a bug: please report it."
-    if "0" in layer.weights:
+    if "0" in layer.weights and isinstance(error, KeyError):
         return "A .keras file numbers weights: name them with register_rule(…, weights=[…])."
     return "Correct the rule."
 

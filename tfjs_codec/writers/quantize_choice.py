@@ -65,7 +65,10 @@ def choose_dtypes(names: Sequence[str], wanted: QuantizeMap, kernels: Collection
     rests = [entry for entry in entries if entry.takes_rest]
     if len(rests) > 1:
         dtypes = " and ".join(entry.dtype for entry in rests)
-        raise UsageError(f"quantize: {dtypes} both take all remaining weights")
+        raise UsageError(
+            f"quantize: {dtypes} both take all remaining weights",
+            hint="Name the weights of one by globs, such as 'head/*'.",
+        )
     chosen: dict[str, str] = {}
     for entry in entries:
         for name in _matching(names, entry.globs):
