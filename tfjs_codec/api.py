@@ -81,6 +81,8 @@ def convert(
         calibrate: An ``.npz`` file of inputs (``in0``, …, or by name), perhaps with outputs
             (``out0``, …): the report's ``calibration`` says how near the predictions of the
             written tfjs model are to these outputs, or to what the source predicts, in numpy.
+            Biases after quantised kernels take back what rounding does to the mean of outputs for
+            these inputs, if that lowers the error of the predictions.
         choices: Attributes of ``ConvertOptions``.
 
     Raises:
@@ -96,11 +98,13 @@ def convert(
     chosen = choose(options, choices)
     if calibrate is not None:
         from tfjs_codec.verification.calibration import calibrate as measure
+        from tfjs_codec.verification.calibration import read_samples
 
         if sandbox:
             raise no_effect("calibrate", "a conversion in a sandbox")
-        report = run(source, destination, chosen, replace or {}, progress)
-        found = measure(destination, source, calibrate, chosen, replace or {})
+        samples = read_samples(calibrate, chosen.limits)
+        report = run(source, destination, chosen, replace or {}, progress, samples=samples)
+        found = measure(destination, source, samples, chosen, replace or {})
         return change(report, calibration=found)
     if not sandbox:
         return run(source, destination, chosen, replace or {}, progress)
@@ -502,6 +506,7 @@ def verify(
     inputs: Path | None = None,
     node_modules: Path | None = None,
     tolerance: float = 1e-4,
+    calibrate: Source | None = None,
     options: ConvertOptions | None = None,
     replace: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
@@ -528,6 +533,8 @@ def verify(
             signature); else inputs are made up.
         node_modules: The directory from which ``@tensorflow/tfjs`` is looked for.
         tolerance: How much predictions may differ, relative to the largest.
+        calibrate: The inputs that the conversion was given for it: biases may be as it corrects
+            them.
         options: All options at once, instead of *choices*, as for ``convert``.
         replace: Models in the place of layers of *against*, as for ``convert``.
         progress: Called with the weight bytes compared and to compare.
@@ -539,6 +546,7 @@ def verify(
         UsageError: *web* is no tfjs model, and there is nothing to compare it with; Node or tfjs
             is missing.
     """
+    from tfjs_codec.verification.calibration import read_samples
     from tfjs_codec.verification.node import Predicting
     from tfjs_codec.verification.predictions import Sampling
     from tfjs_codec.verification.verify import verify as check
@@ -548,7 +556,10 @@ def verify(
     if "allow_approximate" not in choices:
         chosen = change(chosen, allow_approximate=True)
     sampling = Sampling(samples, seed, tolerance) if samples > 0 else None
-    return check(web, against, chosen.begin(), replace or {}, predicting, sampling, progress)
+    if calibrate is not None and against is None:
+        raise no_effect("calibrate", "a model that is compared with nothing")
+    given = None if calibrate is None else read_samples(calibrate, chosen.limits)
+    return check(web, against, chosen.begin(), replace or {}, predicting, sampling, progress, given)
 
 
 def bundle(

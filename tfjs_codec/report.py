@@ -44,6 +44,8 @@ class Report:
             predictions, see ``tfjs_codec.verification.calibration.Agreement``.
         rescaled: Weights between which factors were moved before they were quantised, without
             effect on predictions, so that rounding loses less.
+        corrected: Biases that take back what rounding does to the mean of outputs, for the inputs
+            of a calibration.
     """
 
     source: str
@@ -61,6 +63,7 @@ class Report:
     kept_whole: tuple[str, ...] = ()
     calibration: tuple[tuple[str, int, float | None, float, float, float | None], ...] = ()
     rescaled: tuple[str, ...] = ()
+    corrected: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -115,6 +118,7 @@ class Report:
         for what, names in (
             ("not quantised", self.kept_whole),
             ("rescaled before rounding, without effect on predictions", self.rescaled),
+            ("corrected for the calibration inputs", self.corrected),
         ):
             lines += [f"  {what}: {_list_names(names)}"] if names else []
         lines += map(_describe_agreement, self.calibration)

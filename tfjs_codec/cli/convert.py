@@ -65,7 +65,10 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     )
     add("--max-bytes", metavar="SIZE", help="for auto, instead: the size of all weights")
     add(
-        "--calibrate", metavar="NPZ", help="compare predictions with the source's, for these inputs"
+        "--calibrate",
+        metavar="NPZ",
+        help="for these inputs, correct biases after quantised kernels, and compare predictions "
+        "with the source's",
     )
     add(
         "--no-rescale",

@@ -25,6 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="compare all values and predictions with those of the source model")  # fmt: skip
     add("--samples", metavar="N", type=int, default=2,
         help="compare predictions for N random inputs (default 2, 0 for none)")  # fmt: skip
+    add("--calibrate", metavar="NPZ", help="the inputs that SRC was converted with to calibrate it")
     add("--seed", metavar="N", type=int, default=0, help="of the random inputs (default 0)")
     add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only SRC")
     add("--tags", metavar="TAGS", help="the MetaGraph of SRC, such as serve,gpu")
@@ -63,6 +64,7 @@ def _verify(arguments: argparse.Namespace) -> Verification:
         inputs=arguments.inputs,
         node_modules=arguments.node_modules,
         tolerance=arguments.tolerance,
+        calibrate=arguments.calibrate,
         architecture=arguments.architecture,
         tags=shared.split_names(arguments.tags),
         signature_name=arguments.signature_name,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tfjs_codec.files.remote import Place
     from tfjs_codec.files.sink import Stage
     from tfjs_codec.ir.keras import KerasGraph
-    from tfjs_codec.ir.tensors import LazyTensor
+    from tfjs_codec.ir.tensors import Array, LazyTensor
     from tfjs_codec.readers.live_keras import LiveModel
     from tfjs_codec.writers.weights import Written
 
@@ -74,8 +74,12 @@ def convert(
     progress: Progress | None = None,
     *,
     dry: bool = False,
+    samples: Mapping[str, Array] | None = None,
 ) -> Report:
-    """Convert *source*, or with *dry* only say what would be written."""
+    """Convert *source*, or with *dry* only say what would be written.
+
+    For *samples* of inputs the biases after rounded kernels are corrected.
+    """
     with ExitStack() as stack:
         where: Path | Place | MemoryStage | None = None
         if not dry:
@@ -83,7 +87,7 @@ def convert(
                 resolve(destination) if isinstance(destination, str | os.PathLike) else destination
             )
         check = stack.enter_context(watch())
-        job = Job(options.begin(), stack, replacements, where, progress, check)
+        job = Job(options.begin(), stack, replacements, where, progress, samples or {}, check)
         target = options.to or target_of(destination)
         model = job.open(source, strict=True)
         output = next((row for row in FILES if row.name == target), None)
@@ -145,6 +149,7 @@ def _write_layers(job: Job, model: Loaded) -> Report:
 
 
 def _to_graph(job: Job, model: Loaded) -> Report:
+    from tfjs_codec.conversion.correction import correct
     from tfjs_codec.quantization.prepare import change_constants, prepare
     from tfjs_codec.writers import tfjs_graph
 
@@ -160,14 +165,17 @@ def _to_graph(job: Job, model: Loaded) -> Report:
     kept = {name for name, tensor in tfjs_graph.constants(graph).items() if id(tensor) in stored}
     prepared = prepare(graph, job.options, kept)
     graph = change_constants(graph, prepared.changed)
+    corrected = correct(graph, prepared.choice, job, kept - prepared.choice.dtypes.keys())
+    graph = change_constants(graph, corrected)
     planned = tfjs_graph.plan(graph, job.options, prepared.choice, source)
 
     def write(stage: Stage) -> Written:
         return tfjs_graph.write(graph, planned, stage, job.options, job.progress)
 
     report = Report(
-        graph.path, "", model.format, warnings=graph.warnings, rescaled=tuple(prepared.changed)
-    )
+        graph.path, "", model.format, warnings=graph.warnings,
+        rescaled=tuple(prepared.changed), corrected=tuple(corrected),
+    )  # fmt: skip
     return publish_directory(job, report, planned, write)
 
 
@@ -231,16 +239,20 @@ def _to_saved_model(job: Job, model: Loaded) -> Report:
 
 
 def _write_json(job: Job, model: TfjsLayers | TfjsGraph | Weights, report: Report) -> Report:
+    from tfjs_codec.conversion.correction import correct
     from tfjs_codec.quantization.prepare import change_weights, prepare
     from tfjs_codec.writers import tfjs_json
 
     quantized = {weight.name for weight in model.weights if weight.quantized}
-    prepared = prepare(model, job.options, set() if job.options.dequantize else quantized)
+    kept = set[str]() if job.options.dequantize else quantized
+    prepared = prepare(model, job.options, kept)
     written = change_weights(model, prepared.changed)
+    corrected = correct(written, prepared.choice, job, kept - prepared.choice.dtypes.keys())
+    written = change_weights(written, corrected)
     planned = tfjs_json.plan(written, job.options, prepared.choice)
     return publish_directory(
         job,
-        replace(report, rescaled=tuple(prepared.changed)),
+        replace(report, rescaled=tuple(prepared.changed), corrected=tuple(corrected)),
         planned,
         lambda stage: tfjs_json.write(written, planned, stage, job.progress),
     )

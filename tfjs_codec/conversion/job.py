@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tfjs_codec.files.source import AnySource
 from tfjs_codec.ir.loaded import KerasModel, Loaded, TfjsLayers
+from tfjs_codec.ir.tensors import Array
 from tfjs_codec.options import ConvertOptions, no_effect
 from tfjs_codec.progress import Progress
 from tfjs_codec.readers import open_model
@@ -47,6 +48,7 @@ class Job:
     replacements: Mapping[str, AnySource] = field(default_factory=dict)
     destination: Path | Place | MemoryStage | None = None  # None if only the plan is wanted
     progress: Progress | None = None
+    samples: Mapping[str, Array] = field(default_factory=dict)  # inputs to correct biases for
     check_sources: Callable[[], None] = lambda: None
 
     def measure(self, sizes: Iterable[int]) -> Iterator[None]:

@@ -40,7 +40,7 @@ def prepare(model: Model, options: ConvertOptions, kept: Collection[str] = ()) -
     Raises:
         UsageError: The options contradict each other, or ``max_bytes`` cannot be kept.
     """
-    weights = _weights(model)
+    weights = name_weights(model)
     by_default = needs_kernels(options.quantize)
     kernels = find_kernels(model) if by_default else frozenset[str]()
     choice = choose_dtypes(list(weights), options.quantize, kernels)
@@ -66,7 +66,7 @@ def rescale_kernels(model: Model, kept: Collection[str] = ()) -> dict[str, LazyT
     """
     if isinstance(model, Weights):
         return {}
-    weights, channels = _weights(model), read_channels(model)
+    weights, channels = name_weights(model), read_channels(model)
     kernels = {
         name: Kernel(weights[name], channels.outputs.get(name, (len(weights[name].shape) - 1,)))
         for name in find_kernels(model)
@@ -96,7 +96,8 @@ def change_constants(graph: Graph, changed: Mapping[str, LazyTensor]) -> Graph:
     return replace(graph, nodes={**graph.nodes, **nodes})
 
 
-def _weights(model: Model) -> dict[str, LazyTensor]:
+def name_weights(model: Model) -> dict[str, LazyTensor]:
+    """Return the weights of *model*, or the constants of a graph, by name."""
     return constants(model) if isinstance(model, Graph) else model.named_weights()
 
 

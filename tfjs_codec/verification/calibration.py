@@ -8,7 +8,7 @@ place of what the source predicts.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -16,17 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfjs_codec.conversion.job import Job
-from tfjs_codec.errors import UsageError, quote
+from tfjs_codec.errors import UsageError
 from tfjs_codec.files.source import AnySource
 from tfjs_codec.ir.tensors import Array
+from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.prediction.files import read_inputs
 from tfjs_codec.prediction.predictor import Predictor
+from tfjs_codec.quantization.samples import list_numbered, run_all
 from tfjs_codec.readers.live_keras import LiveModel
 
-_ROWS = 64  # predicted at a time
 _OUTPUT = re.compile(r"out(\d+)")
-_INPUT = re.compile(r"in(\d+)")
 
 
 class Agreement(NamedTuple):
@@ -51,32 +51,40 @@ class Agreement(NamedTuple):
     divergence: float | None
 
 
+def read_samples(arrays: AnySource, limits: Limits) -> dict[str, Array]:
+    """Return the arrays in the ``.npz`` file *arrays*, by name.
+
+    Raises:
+        UsageError: It is no such file.
+    """
+    given = read_inputs(arrays, limits)
+    if not isinstance(given, Mapping):
+        raise UsageError("calibration needs an .npz file of arrays", hint="numpy.savez(…, in0=x)")
+    return {name: np.asarray(value) for name, value in given.items()}
+
+
 def calibrate(
     web: AnySource,
     source: AnySource | LiveModel,
-    arrays: AnySource,
+    values: Mapping[str, Array],
     options: ConvertOptions,
     replacements: Mapping[str, AnySource],
 ) -> tuple[Agreement, ...]:
-    """Return how near the predictions of *web*, made of *source*, are for the inputs of *arrays*.
+    """Return how near the predictions of *web*, made of *source*, are for the inputs in *values*.
 
     Raises:
         UsageError: The arrays are not the inputs or outputs of the model.
         UnsupportedModelError: numpy cannot run one of the two.
     """
-    given = read_inputs(arrays, options.limits)
-    if not isinstance(given, Mapping):
-        raise UsageError("calibration needs an .npz file of arrays", hint="numpy.savez(…, in0=x)")
-    values = {name: np.asarray(value) for name, value in given.items()}
-    wanted = _numbered(values, _OUTPUT)
+    wanted = list_numbered(values, _OUTPUT)
     plain = ConvertOptions(limits=options.limits)
     with ExitStack() as stack:
         reading = Job(plain.begin(), stack)
         ours = Predictor(reading.open(web), reading)
-        found = _predict(ours, values)
+        found = run_all(ours.program, values)
         if not wanted:
             job = Job(options.begin(), stack, replacements)
-            wanted = list(_predict(Predictor(job.open(source), job), values).values())
+            wanted = list(run_all(Predictor(job.open(source), job).program, values).values())
     if [one.shape for one in found.values()] != [one.shape for one in wanted]:
         shapes = ", ".join(str(list(one.shape)) for one in found.values())
         raise UsageError(f"the recorded outputs are not those of the model: {shapes}")
@@ -106,39 +114,3 @@ def _diverge(found: NDArray[np.float64], expected: NDArray[np.float64]) -> float
     least = np.finfo(np.float32).tiny
     ratio = np.log(np.maximum(expected, least)) - np.log(np.maximum(found, least))
     return float(np.mean(np.sum(expected * ratio, axis=-1)))
-
-
-def _numbered(values: Mapping[str, Array], pattern: re.Pattern[str]) -> list[Array]:
-    """Return the arrays whose names match, in the order of their numbers."""
-    found = {int(match[1]): name for name in values if (match := pattern.fullmatch(name))}
-    return [values[found[number]] for number in sorted(found)]
-
-
-def _predict(model: Predictor, values: Mapping[str, Array]) -> dict[str, Array]:
-    """Return all predictions of *model* by name; rows go through it a number at a time."""
-    inputs = _inputs(model, values)
-    tensors = model.program.graph.inputs
-    counts = {len(value) if value.ndim else 0 for value in inputs.values()}
-    firsts = [(tensor.shape.dims or (0,))[:1] for tensor in tensors.values()]
-    if len(counts) != 1 or set(firsts) != {(-1,)}:
-        return model.program.run(inputs)
-    count = counts.pop()
-    parts = [
-        model.program.run({name: value[start : start + _ROWS] for name, value in inputs.items()})
-        for start in range(0, max(1, count), _ROWS)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _inputs(model: Predictor, values: Mapping[str, Array]) -> dict[str, Array]:
-    names: Sequence[str] = list(model.program.graph.inputs)
-    numbered = _numbered(values, _INPUT)
-    if len(numbered) == len(names):
-        return dict(zip(names, numbered, strict=True))
-    missing = [name for name in names if name not in values]
-    if missing:
-        raise UsageError(
-            f"no array is called {quote(missing[0])}",
-            hint=f"Name the inputs in0, in1, …, or {', '.join(map(quote, names))}.",
-        )
-    return {name: values[name] for name in names}

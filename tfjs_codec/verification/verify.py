@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tfjs_codec.comparison.compare import compare
+from tfjs_codec.conversion.correction import trace
 from tfjs_codec.conversion.expression import express_graph, express_layers
 from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import (
@@ -31,11 +32,18 @@ from tfjs_codec.ir.graph import Graph
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
-from tfjs_codec.ir.tensors import LazyTensor
+from tfjs_codec.ir.tensors import Array, LazyTensor
 from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.progress import Progress
-from tfjs_codec.quantization.prepare import rescale_kernels
+from tfjs_codec.quantization.bias import correct_biases
+from tfjs_codec.quantization.prepare import (
+    Model,
+    change_constants,
+    change_weights,
+    name_weights,
+    rescale_kernels,
+)
 from tfjs_codec.readers import open_model
 from tfjs_codec.tfjs.check import check_layers_model
 from tfjs_codec.tfjs.names import target_name
@@ -94,6 +102,7 @@ def verify(
     predicting: node.Predicting | None,
     sampling: Sampling | None = None,
     progress: Progress | None = None,
+    samples: Mapping[str, Array] | None = None,
 ) -> Verification:
     """Check the model *web*; see ``tfjs_codec.verify``."""
     found = _Findings([], [], [])
@@ -104,7 +113,7 @@ def verify(
             "Node is given files of this machine only", path=shown, hint="Download the model."
         )
     with ExitStack() as stack:
-        job = Job(options, stack, replacements, progress=progress)
+        job = Job(options, stack, replacements, progress=progress, samples=samples or {})
         try:
             model = stack.enter_context(open_model(path, job.options))
         except InputError as error:
@@ -242,8 +251,9 @@ def _expect(
     naming = _naming(web, weights, expected, variables)
     names = {naming(weight.name): weight for weight in weights}
     stored = {name: names[naming(name)] for name in expected if naming(name) in names}
-    changed = _find_rescaled(stored, source, expected, entries)
-    return {**expected, **changed}, changed.keys()
+    changed = _find_rescaled(stored, source, expected, entries, bool(job.samples))
+    corrected = _find_corrected(stored, source, changed, job) if job.samples else {}
+    return {**expected, **changed, **corrected}, changed.keys()
 
 
 def _find_rescaled(
@@ -251,11 +261,12 @@ def _find_rescaled(
     source: Graph | Tfjs,
     expected: Mapping[str, LazyTensor],
     entries: Mapping[str, JsonObject],
+    calibrated: bool,
 ) -> Mapping[str, LazyTensor]:
     """Return the weights of *source* that ``convert`` rescaled before it quantised, if it did.
 
     It does so by the same computation; what *source* has quantised as it is stored stays. The
-    smallest weight with other values tells.
+    smallest weight with other values tells, of a *calibrated* model the smallest kernel.
     """
     ours = {name: one.quantized.entry for name, one in stored.items() if one.quantized}
     kept = {name for name, entry in entries.items() if ours.get(name) == entry}
@@ -263,11 +274,47 @@ def _find_rescaled(
     changed = rescale_kernels(source, kept) if affine else {}
     for name in sorted(changed, key=lambda name: changed[name].size):
         weight = stored.get(name)
+        if calibrated and weight is not None and weight.quantized is None:
+            continue
         if weight is None or weight.tensor.shape != changed[name].shape:
             return {}
         if _value_failure(weight, expected[name]) is not None:
             return changed if _value_failure(weight, changed[name]) is None else {}
     return {}
+
+
+def _find_corrected(
+    stored: Mapping[str, Weight],
+    source: Graph | Tfjs,
+    changed: Mapping[str, LazyTensor],
+    job: Job,
+) -> dict[str, LazyTensor]:
+    """Return the biases of *stored* that ``convert`` corrected for the samples of *job*.
+
+    The computation is the same, but machines round sums of float32 differently.
+    """
+    if isinstance(source, Graph):
+        model: Model = change_constants(source, changed)
+    else:
+        model = change_weights(source, changed)
+    weights = name_weights(model)
+    rounded = {name: one.tensor for name, one in stored.items() if one.quantized}
+    found = correct_biases(trace(model, job), weights, rounded, job.samples)
+    return {
+        name: stored[name].tensor
+        for name, bias in found.items()
+        if name in stored and _is_near(stored[name].tensor, bias, weights[name])
+    }
+
+
+def _is_near(stored: LazyTensor, corrected: LazyTensor, bias: LazyTensor) -> bool:
+    if stored.shape != corrected.shape:
+        return False
+    ours, wanted, before = (
+        one.numpy().astype(np.float64, copy=False) for one in (stored, corrected, bias)
+    )
+    shift = np.abs(wanted - before).max(initial=0.0)
+    return bool(np.allclose(ours, wanted, rtol=2**-22, atol=shift * 1e-3))
 
 
 def _naming(
