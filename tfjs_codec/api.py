@@ -98,11 +98,10 @@ def convert(
     chosen = choose(options, choices)
     if calibrate is not None:
         from tfjs_codec.verification.calibration import calibrate as measure
-        from tfjs_codec.verification.calibration import read_samples
 
         if sandbox:
             raise no_effect("calibrate", "a conversion in a sandbox")
-        samples = read_samples(calibrate, chosen.limits)
+        samples = _read_samples(calibrate, chosen)
         report = run(source, destination, chosen, replace or {}, progress, samples=samples)
         found = measure(destination, source, samples, chosen, replace or {})
         return change(report, calibration=found)
@@ -125,6 +124,7 @@ def to_files(
     options: ConvertOptions | None = None,
     replace: Mapping[str, Source] | None = None,
     progress: Progress | None = None,
+    calibrate: Source | None = None,
     **choices: Unpack[ConvertChoices],
 ) -> dict[str, bytes]:
     """Convert a model in memory: return the files that ``convert`` would write, by name.
@@ -137,6 +137,7 @@ def to_files(
         options: All options at once, instead of *choices*.
         replace: As for ``convert``.
         progress: Called with the weight bytes done and to do.
+        calibrate: An ``.npz`` file of inputs: biases are corrected as by ``convert``.
         choices: Attributes of ``ConvertOptions``.
 
     Raises:
@@ -146,8 +147,18 @@ def to_files(
     from tfjs_codec.files.memory import MemoryStage
 
     stage = MemoryStage()
-    run(source, stage, choose(options, choices), replace or {}, progress)
+    chosen = choose(options, choices)
+    samples = _read_samples(calibrate, chosen)
+    run(source, stage, chosen, replace or {}, progress, samples=samples)
     return stage.files()
+
+
+def _read_samples(arrays: Source | None, options: ConvertOptions) -> dict[str, NDArray[np.generic]]:
+    if arrays is None:
+        return {}
+    from tfjs_codec.verification.calibration import read_samples
+
+    return read_samples(arrays, options.limits)
 
 
 def plan(
@@ -546,7 +557,6 @@ def verify(
         UsageError: *web* is no tfjs model, and there is nothing to compare it with; Node or tfjs
             is missing.
     """
-    from tfjs_codec.verification.calibration import read_samples
     from tfjs_codec.verification.node import Predicting
     from tfjs_codec.verification.predictions import Sampling
     from tfjs_codec.verification.verify import verify as check
@@ -558,7 +568,7 @@ def verify(
     sampling = Sampling(samples, seed, tolerance) if samples > 0 else None
     if calibrate is not None and against is None:
         raise no_effect("calibrate", "a model that is compared with nothing")
-    given = None if calibrate is None else read_samples(calibrate, chosen.limits)
+    given = _read_samples(calibrate, chosen)
     return check(web, against, chosen.begin(), replace or {}, predicting, sampling, progress, given)
 
 

@@ -75,6 +75,8 @@ def test_mean_outputs_stay_what_they_were(tmp_path, to):
     plain = tfjs_codec.to_files(source, to=to, **UINT8)
     report = tfjs_codec.convert(source, web, to=to, calibrate=tmp_path / "io.npz", **UINT8)
     assert len(report.corrected) == 1
+    files = tfjs_codec.to_files(source, to=to, calibrate=tmp_path / "io.npz", **UINT8)
+    assert files == {path.name: path.read_bytes() for path in web.iterdir()}
     wanted = predict(source, x).mean(0)
     assert np.abs(predict(plain, x).mean(0) - wanted).max() > 1e-2
     np.testing.assert_allclose(predict(web, x).mean(0), wanted, rtol=0, atol=1e-4)
