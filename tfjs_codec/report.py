@@ -38,6 +38,7 @@ class Report:
         whole_nbytes: Bytes of the weights if none were quantised.
         gzip_nbytes: Bytes of all files as a server sends them with gzip, where weights were
             quantised and the model is not large; else 0.
+        brotli_nbytes: The same with brotli, if that package is installed (extra ``brotli``).
         kept_whole: Weights that are not quantised beside others: they are no kernels or embeddings,
             or ``auto`` found no type that is near enough.
         calibration: ``(output, samples, agreement, largest error, mean error, divergence)`` of
@@ -60,6 +61,7 @@ class Report:
     quantization: tuple[tuple[str, str, float, float, float], ...] = ()
     whole_nbytes: int = 0
     gzip_nbytes: int = 0
+    brotli_nbytes: int = 0
     kept_whole: tuple[str, ...] = ()
     calibration: tuple[tuple[str, int, float | None, float, float, float | None], ...] = ()
     rescaled: tuple[str, ...] = ()
@@ -130,7 +132,8 @@ class Report:
         if not self.quantization:
             return
         saved = f"  quantised: {self.whole_nbytes:,} bytes of weights became {self.weight_nbytes:,}"
-        yield saved + (f", all files with gzip {self.gzip_nbytes:,}" if self.gzip_nbytes else "")
+        saved += f", all files with gzip {self.gzip_nbytes:,}" if self.gzip_nbytes else ""
+        yield saved + (f", with brotli {self.brotli_nbytes:,}" if self.brotli_nbytes else "")
         worst = sorted(self.quantization, key=lambda loss: -loss[4])
         for name, dtype, error, _, relative in worst[:_WORST]:
             yield f"  {name}: {dtype}, largest error {error:.3g}, relative error {relative:.2%}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -118,6 +121,33 @@ def test_what_was_chosen_is_verified(fixtures_dir, tmp_path, to):
     assert report.rescaled
     checks = " ".join(tfjs_codec.verify(tmp_path / "web", source, samples=0).checks)
     assert "3 within half a step of their quantisation" in checks
+
+
+class Packer:
+    """Stands for the compressor of the package brotli: makes half of the bytes, the rest last."""
+
+    def __init__(self, quality):
+        assert 0 <= quality <= 11
+        self.taken = 0
+
+    def process(self, piece):
+        self.taken += len(piece)
+        return piece[::2]
+
+    def finish(self):
+        return b"end"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_brotli_is_told_if_it_is_there(fixtures_dir, tmp_path, monkeypatch, there):
+    module = SimpleNamespace(Compressor=Packer) if there else None  # None: cannot be imported
+    monkeypatch.setitem(sys.modules, "brotli", module)
+    source = fixtures_dir / "digits" / "digits.h5"
+    report = tfjs_codec.convert(source, tmp_path / "web", quantize={"uint8": True})
+    halves = sum((nbytes + 1) // 2 + 3 for _, nbytes in report.files)
+    assert report.brotli_nbytes == (halves if there else 0)
+    assert (f", with brotli {halves:,}" in str(report)) == there
+    assert report.gzip_nbytes > 0
 
 
 def test_the_report_says_what_is_saved(fixtures_dir, tmp_path):

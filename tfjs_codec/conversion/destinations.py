@@ -44,6 +44,7 @@ _FOREIGN = {
 
 
 _GZIP = 31  # zlib's window bits for a file of gzip
+_BROTLI = 9  # the quality; the best is ten times slower
 _MOST_COMPRESSED = 16 << 20  # bytes of a model whose compressed size is told: it takes a second
 _READ_BYTES = 1 << 20
 
@@ -90,15 +91,15 @@ def publish_directory(
     """Publish the tfjs model that *write* writes; fill in what *report* does not know yet."""
     from tfjs_codec.writers.tfjs_json import model_files
 
-    written, gzip_nbytes = None, 0
+    written, packed = None, (0, 0)
 
     def fill(stage: Stage) -> Files:
-        nonlocal written, gzip_nbytes
+        nonlocal written, packed
         written = write(stage)
         if job.options.with_page:
             written.files.append(_write_page(job, stage))
         if written.losses and sum(nbytes for _, nbytes in written.files) <= _MOST_COMPRESSED:
-            gzip_nbytes = _compress(written.files, stage)
+            packed = _compress(written.files, stage)
         return written.files
 
     files = [(shard.name, shard.nbytes) for shard in planned.shards]
@@ -110,20 +111,31 @@ def publish_directory(
         kept_whole=planned.whole,
         quantization=tuple(loss[:] for loss in written.losses) if written else (),
         whole_nbytes=planned.whole_nbytes,
-        gzip_nbytes=gzip_nbytes,
+        gzip_nbytes=packed[0],
+        brotli_nbytes=packed[1],
     )
 
 
-def _compress(files: Files, stage: Stage) -> int:
-    """Return the bytes of *files* as a server sends them, each by itself."""
-    total = 0
+def _compress(files: Files, stage: Stage) -> tuple[int, int]:
+    """Return the bytes of *files* as a server sends them, each by itself, with gzip and brotli.
+
+    Without the package brotli, which is optional, the second number is 0.
+    """
+    try:
+        import brotli
+    except ImportError:
+        brotli = None
+    gzipped = brotlied = 0
     for name, _ in files:
         packer = zlib.compressobj(wbits=_GZIP)
+        other = brotli and brotli.Compressor(quality=_BROTLI)
         with stage.open(name) as file:
             while piece := file.read(_READ_BYTES):
-                total += len(packer.compress(piece))
-        total += len(packer.flush())
-    return total
+                gzipped += len(packer.compress(piece))
+                brotlied += len(other.process(piece)) if other else 0
+        gzipped += len(packer.flush())
+        brotlied += len(other.finish()) if other else 0
+    return gzipped, brotlied
 
 
 def _write_page(job: Job, stage: Stage) -> tuple[str, int]:
