@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tfjs_codec
+from tfjs_codec.cli.main import main
 from tfjs_codec.errors import UsageError
 from tfjs_codec.verification.calibration import compare
 
@@ -74,6 +75,13 @@ def test_numbers_of_a_comparison():
 def test_other_arrays_are_refused(fixtures_dir, tmp_path, arrays, text):
     with pytest.raises(UsageError, match=text):
         convert(fixtures_dir, tmp_path, arrays)
+
+
+@pytest.mark.parametrize("command", [["convert", "--dry-run"], ["batch", "--out", "web"]])
+def test_no_command_ignores_it(fixtures_dir, capsys, command):
+    source = str(fixtures_dir / "digits" / "digits.h5")
+    assert main([*command, source, "--calibrate", "io.npz"]) == 2
+    assert "the option calibrate has no effect on a" in capsys.readouterr().err
 
 
 def test_no_calibration_in_a_sandbox(fixtures_dir, tmp_path, arrays):

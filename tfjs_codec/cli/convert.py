@@ -156,6 +156,7 @@ def run(arguments: argparse.Namespace) -> int:
     import numpy as np  # noqa: F401  imported from deep in the stack it takes some ms more
 
     from tfjs_codec import api
+    from tfjs_codec.options import no_effect
 
     options = options_of(arguments)
     source = shared.source(arguments.source, options.limits)
@@ -163,6 +164,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.preview and (arguments.dry_run or arguments.sandbox):
         raise UsageError("--preview shows what was written, and not from a sandbox")
     if arguments.dry_run:
+        if arguments.calibrate:
+            raise no_effect("calibrate", "a dry run")
         report = api.plan(source, arguments.destination, options=options, replace=replace)
     else:
         progress = show_progress("writing", arguments)
