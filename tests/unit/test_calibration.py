@@ -77,10 +77,13 @@ def test_other_arrays_are_refused(fixtures_dir, tmp_path, arrays, text):
         convert(fixtures_dir, tmp_path, arrays)
 
 
-@pytest.mark.parametrize("command", [["convert", "--dry-run"], ["batch", "--out", "web"]])
+@pytest.mark.parametrize(
+    "command", [["convert", "SRC", "web", "--dry-run"], ["batch", "SRC", "--out", "web"]]
+)
 def test_no_command_ignores_it(fixtures_dir, capsys, command):
     source = str(fixtures_dir / "digits" / "digits.h5")
-    assert main([*command, source, "--calibrate", "io.npz"]) == 2
+    given = [source if word == "SRC" else word for word in command]
+    assert main([*given, "--calibrate", "io.npz"]) == 2
     assert "the option calibrate has no effect on a" in capsys.readouterr().err
 
 
