@@ -97,7 +97,7 @@ def test_graphs_go_back_to_tensorflow(name, through, runs, tmp_path):
             np.testing.assert_allclose(value, expected[key], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["masked", "recurrent", "sequential"])
+@pytest.mark.parametrize("name", ["directions", "masked", "recurrent", "sequential"])
 def test_models_trained_in_tfjs(name, runs, tmp_path):
     web = FIXTURES / "tfjs_trained" / name
     recorded = json.loads((web / "io.json").read_text())

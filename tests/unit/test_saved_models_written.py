@@ -128,9 +128,10 @@ def test_options_for_layers_mean_nothing_for_a_graph(tmp_path):
         written(source, tmp_path, rename={"a": "b"}, **reading)
 
 
-def test_masks_are_those_of_tfjs(tmp_path):
-    """Tfjs and Keras 2 hand masks on differently."""
-    web = FIXTURES / "tfjs_trained" / "masked"
+@pytest.mark.parametrize("name", ["masked", "directions"])
+def test_masks_are_those_of_tfjs(name, tmp_path):
+    """Tfjs and Keras 2 hand masks on differently; where one hides, directions differ."""
+    web = FIXTURES / "tfjs_trained" / name
     recorded = json.loads((web / "io.json").read_text())
     given, expected = (
         [np.array(one["values"], one["dtype"]).reshape(one["shape"]) for one in recorded[role]]

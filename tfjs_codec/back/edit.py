@@ -8,7 +8,7 @@ from tfjs_codec.ir.references import redirect
 
 def insert_after(graph: KerasGraph, layer: KerasLayer, new: KerasLayer) -> None:
     """Let whoever uses the first output of *layer* use *new*, applied to it, instead."""
-    _free_name(graph, new)
+    free_name(graph, new)
     redirect(
         graph,
         lambda ref: (
@@ -21,7 +21,7 @@ def insert_after(graph: KerasGraph, layer: KerasLayer, new: KerasLayer) -> None:
 
 def insert_before(graph: KerasGraph, layer: KerasLayer, new: KerasLayer) -> None:
     """Let *layer* take *new* of its first input instead of that input, in all its calls."""
-    _free_name(graph, new)
+    free_name(graph, new)
     for number, call in enumerate(layer.calls):
         first, *rest = call.args[0] if isinstance(call.args[0], list) else [call.args[0]]
         new.calls.append(Call((first,)))
@@ -30,7 +30,8 @@ def insert_before(graph: KerasGraph, layer: KerasLayer, new: KerasLayer) -> None
     graph.layers.insert(graph.layers.index(layer), new)
 
 
-def _free_name(graph: KerasGraph, new: KerasLayer) -> None:
+def free_name(graph: KerasGraph, new: KerasLayer) -> None:
+    """Give *new* a name that no layer of *graph* has."""
     taken = {layer.name for layer in graph.layers}
     stem, number = new.name, 0
     while new.name in taken:

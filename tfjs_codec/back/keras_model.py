@@ -23,6 +23,8 @@ from tfjs_codec.readers.architecture import read_architecture
 from tfjs_codec.tfjs.classes import DEFAULTS_OF
 from tfjs_codec.tfjs.names import target_name
 
+_KERAS = "2.1"  # tfjs computes what this one did, which ran on Theano, too
+
 
 def read_keras_model(model: TfjsLayers, limits: Limits) -> KerasModel:
     """Return *model* as a Keras model.
@@ -36,7 +38,11 @@ def read_keras_model(model: TfjsLayers, limits: Limits) -> KerasModel:
     if isinstance(inner := entry.get("model_config"), dict):
         entry = inner
     found = read_architecture(
-        _with_defaults(entry), path=model.path, where=place.where, keras_version="2", limits=limits
+        _with_defaults(entry),
+        path=model.path,
+        where=place.where,
+        keras_version=_KERAS,
+        limits=limits,
     )
     _assign(found.graph, [weight for weight in model.weights if not weight.optimizer], model.path)
     restore_grus(found.graph)

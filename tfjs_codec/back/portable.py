@@ -8,6 +8,7 @@ Activation of a layer       that layer
 ThresholdedReLU             ReLU(threshold), as Keras 3 has no such class
 ``hard_sigmoid``            Keras 3's is another function: see :mod:`tfjs_codec.back.activations`
 masks                       see :mod:`tfjs_codec.back.masks`
+a masked Bidirectional      two layers and a merge: see :mod:`tfjs_codec.back.directions`
 layers in another order     sorted as Keras does: see :mod:`tfjs_codec.back.order`
 names with ``/`` and ``.``  ``_``, as Keras 3 and its torch backend refuse them
 ==========================  =====================================================================
@@ -18,6 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tfjs_codec.back import activations, masks, names, order
+from tfjs_codec.back.directions import split_directions
 from tfjs_codec.back.log import RaisingLog
 from tfjs_codec.errors import UnsupportedModelError, count
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
@@ -42,7 +44,7 @@ def make_portable(model: KerasModel, classes: frozenset[str]) -> tuple[KerasMode
     for layer in main.walk():
         _check(layer, classes, log)
     if not log.problems:
-        masks.settle(main, log)
+        split_directions(masks.settle(main, log), log)
     for graph in main.graphs():
         order.sort_layers(graph)
     log.renamed += names.make_legal(main.graphs())
