@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras_files import entry, functional, h5_model, input_entry
 
+import tfjs_codec
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.loaded import KerasModel, Weights
@@ -206,3 +207,52 @@ def test_wrong_weights_are_told(weights: list[str], message: str) -> None:
     with pytest.raises(CorruptFileError) as caught, open_model(file):
         pass
     assert caught.value.what == f"layer 'dense': {message}"
+
+
+@pytest.mark.parametrize(("alpha", "scale"), [({}, 1), ({"lora_alpha": 3}, 1.5)])
+@pytest.mark.parametrize(
+    ("kind", "role", "shape", "config"),
+    [("Dense", "kernel", (3, 4), {"units": 4, "use_bias": False}),
+     ("Conv1D", "kernel", (2, 3, 4), {"filters": 4, "kernel_size": 2, "use_bias": False}),
+     ("Embedding", "embeddings", (3, 4), {"input_dim": 3, "output_dim": 4})],
+)  # fmt: skip
+def test_what_lora_learned_is_added(kind, role, shape, config, alpha, scale, tmp_path):
+    """``.h5`` files list it between the bias and the kernel; ``.keras`` files hold the sum."""
+    layer = entry(kind, "d", batch_input_shape=[None, 5, 3], lora_rank=2, **config, **alpha)
+    low, high, weight = arr(*shape[:-1], 2), arr(2, 4), arr(*shape)
+    found = [(f"d/lora_{role}_a", low), (f"d/lora_{role}_b", high), (f"d/{role}", weight)]
+    (tmp_path / "m.h5").write_bytes(
+        h5_model({"class_name": "Sequential", "config": [layer]}, {"d": found}, "3.15.0")
+    )
+    with open_model(tmp_path / "m.h5", ConvertOptions()) as model:
+        (got,) = find(model, "d").weights.items()
+        assert got[0] == role
+        np.testing.assert_allclose(got[1].numpy(), weight + scale * (low @ high), rtol=1e-5)
+
+
+def quantised_h5(policy: str, tensors: dict[str, Any], **config: Any) -> bytes:
+    """Return a model of one Dense layer with *policy*, as Keras 3 names it."""
+    dtype = {"class_name": "QuantizedDTypePolicy", "module": "keras",
+             "config": {"mode": policy, "source_name": "float32"}}  # fmt: skip
+    layer = entry("Dense", "d", batch_input_shape=[None, 3], units=4, dtype=dtype, **config)
+    groups = {"d": [(f"d/{name}", tensor) for name, tensor in tensors.items()]}
+    return h5_model({"class_name": "Sequential", "config": [layer]}, groups, "3.15.0")
+
+
+def test_lora_beside_quantised_weights_is_refused(tmp_path):
+    tensors = {"bias": arr(4), "lora_kernel_a": arr(3, 2), "lora_kernel_b": arr(2, 4),
+               "kernel": arr(3, 4), "kernel_scale": arr(4)}  # fmt: skip
+    (tmp_path / "m.h5").write_bytes(quantised_h5("int8", tensors, lora_rank=2))
+    with pytest.raises(UnsupportedModelError, match=r"'d': LoRA beside.*as \.keras"):
+        tfjs_codec.convert(tmp_path / "m.h5", tmp_path / "web")
+
+
+@pytest.mark.parametrize("to", [{}, {"to": "graph"}])
+def test_float8_is_refused(to, tmp_path):
+    """All it trains with is in the file, which is not damaged."""
+    tensors = {"kernel": arr(3, 4), "bias": arr(4)}
+    for name in ("inputs", "kernel", "outputs_grad"):
+        tensors |= {f"{name}_scale": arr(), f"{name}_amax_history": arr(8)}
+    (tmp_path / "m.h5").write_bytes(quantised_h5("float8", tensors))
+    with pytest.raises(UnsupportedModelError, match=r"'d' \(Dense\): float8.*before it is"):
+        tfjs_codec.convert(tmp_path / "m.h5", tmp_path / "web", **to)

@@ -42,10 +42,20 @@ def own_variables(layer: KerasLayer, generation: int = 3) -> list[Variable] | No
         role = _QUANTISABLE[kind]
         in_blocks = (f"{role}_zero", "g_idx") if _IN_BLOCKS.match(policy) else ()
         found += [Variable(each, trainable=False) for each in (f"{role}_scale", *in_blocks)]
+    if isinstance(policy, str) and policy.startswith("float8_from_") and kind in _OF_FLOAT8:
+        found += [Variable(each, trainable=False) for each in _FLOAT8]
     return found
 
 
+_OF_FLOAT8 = ("Dense", "EinsumDense")
 _QUANTISABLE = {"Dense": "kernel", "EinsumDense": "kernel", "Embedding": "embeddings"}
+
+
+# float8 as Keras trains with it, in the order of the variables.
+_FLOAT8 = (
+    "inputs_scale", "inputs_amax_history", "kernel_scale", "kernel_amax_history",
+    "outputs_grad_scale", "outputs_grad_amax_history",
+)  # fmt: skip
 
 
 class Slot(NamedTuple):

@@ -16,11 +16,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from tfjs_codec.errors import CorruptFileError, count, quote
+from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, count, quote
 from tfjs_codec.files.hdf5 import Group
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
-from tfjs_codec.ir.tensors import Array, LazyTensor
+from tfjs_codec.ir.tensors import Array, DerivedTensor, LazyTensor
 from tfjs_codec.keras import keras1
 from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.keras.keras1 import transform
@@ -55,6 +55,7 @@ def load_weights(
 
     Raises:
         CorruptFileError: tensors missing, left over, or impossible to tell apart.
+        UnsupportedModelError: LoRA beside quantised weights.
     """
     listed = layer_names(group)
     if len(set(listed)) != len(listed):
@@ -99,6 +100,12 @@ def assign(
 ) -> None:
     """Give *layer* and the layers inside the tensors *found* in its group."""
     wanted = list(slots(layer, generation))
+    adapted = [slot for slot in wanted if _is_adapted(slot)]
+    wanted += [
+        slot._replace(role=f"lora_{slot.role}_{part}", trained=True)
+        for slot in adapted
+        for part in "ab"
+    ]
     if any(slot.role == "*" for slot in wanted):
         _assign_unknown(layer, wanted, found, place)
         return
@@ -115,6 +122,31 @@ def assign(
     for slot, (_, tensor) in zip(order, found, strict=True):
         slot.layer.weights[slot.role] = tensor
     _restore_order(wanted)
+    for slot in adapted:
+        _merge_lora(slot.layer, slot.role, place)
+
+
+def _is_adapted(slot: Slot) -> bool:
+    """Tell whether LoRA adapts a variable: HDF5 files hold what it learned apart."""
+    return bool(slot.layer.config.get("lora_rank")) and slot.role in ("kernel", "embeddings")
+
+
+def _merge_lora(layer: KerasLayer, role: str, place: Place) -> None:
+    """Add to a weight what LoRA learned apart from it, as ``.keras`` files have it."""
+    low, high = (layer.weights.pop(f"lora_{role}_{part}") for part in "ab")
+    weight = layer.weights[role]
+    if f"{role}_scale" in layer.weights:
+        raise UnsupportedModelError(
+            f"layer {quote(layer.name)}: LoRA beside quantised weights", path=place.path,
+            where=place.where, hint="Save the model as .keras, which merges them.",
+        )  # fmt: skip
+    rank, alpha = layer.config["lora_rank"], layer.config.get("lora_alpha")
+    scale = np.float32((rank if alpha is None else alpha) / rank)
+    layer.weights[role] = DerivedTensor(
+        weight.name,
+        weight.shape,
+        lambda: weight.numpy() + scale * np.matmul(low.numpy(), high.numpy()),
+    )
 
 
 def _order(wanted: list[Slot], names: Sequence[str]) -> list[Slot] | None:

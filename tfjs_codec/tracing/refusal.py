@@ -32,6 +32,15 @@ class StaticShapeNeeded(ShapeRefusal):
         )
 
 
+def refuse_float8(policy: object) -> None:
+    """Refuse a layer of Keras's float8 *policy*."""
+    if str(policy).startswith("float8_"):
+        raise Refusal(
+            "float8 arithmetic, by scales that training found",
+            "Save the model before it is quantised.",
+        )
+
+
 _CONSTANT_BYTES = 256 << 20  # far more than any page loads; sizes in a config are only claims
 
 

@@ -18,7 +18,7 @@ from tfjs_codec.layers.primitives import affine, reshape
 from tfjs_codec.layers.primitives import dense as linear
 from tfjs_codec.layers.rules.activation import split
 from tfjs_codec.tracing.nested import check_inputs
-from tfjs_codec.tracing.refusal import CODE_HINT, Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.refusal import CODE_HINT, Refusal, StaticShapeNeeded, refuse_float8
 
 
 def regularizers(layer: KerasLayer, *names: str) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def _l1l2(value: Any) -> dict[str, Any] | None:
 
 def _dequantize(b: Scope, layer: KerasLayer) -> dict[str, LazyTensor]:
     """Return the layer's weights, int8 ones as the numbers they stand for."""
+    refuse_float8(layer.config.get("dtype"))
     weights = dict(layer.weights)
     for name in list(weights):
         scale = weights.pop(name) if name.endswith("_scale") else None

@@ -27,7 +27,7 @@ from tfjs_codec.operations.ops.slicing import gather
 from tfjs_codec.operations.registry import refuse, rule
 from tfjs_codec.operations.rules.activations import activate
 from tfjs_codec.operations.values import Value
-from tfjs_codec.tracing.refusal import CODE_HINT, Refusal
+from tfjs_codec.tracing.refusal import CODE_HINT, Refusal, refuse_float8
 
 
 @rule("Dense")
@@ -54,6 +54,7 @@ def steps(b: Builder, layer: KerasLayer, role: str) -> Array | None:
     """Return how many int8 steps are 1, None if the variable is not quantised."""
     if f"{role}_scale" not in layer.weights:
         return None
+    refuse_float8(layer.config.get("dtype"))
     if str(layer.config.get("dtype")).startswith("int4"):
         raise Refusal("packed 4-bit weights", "Save the model before it is quantised.")
     if role == "kernel":
