@@ -256,3 +256,15 @@ def test_float8_is_refused(to, tmp_path):
     (tmp_path / "m.h5").write_bytes(quantised_h5("float8", tensors))
     with pytest.raises(UnsupportedModelError, match=r"'d' \(Dense\): float8.*before it is"):
         tfjs_codec.convert(tmp_path / "m.h5", tmp_path / "web", **to)
+
+
+@pytest.mark.parametrize("to", [{}, {"to": "graph"}])
+def test_layers_without_a_rule_are_refused_as_those_of_keras(to, tmp_path):
+    layer = entry("LocallyConnected1D", "l", batch_input_shape=[None, 5, 3], filters=4,
+                  kernel_size=[2])  # fmt: skip
+    found = {"l": [("l/kernel", arr(4, 6, 4)), ("l/bias", arr(4, 4))]}
+    (tmp_path / "m.h5").write_bytes(
+        h5_model({"class_name": "Sequential", "config": [layer]}, found)
+    )
+    with pytest.raises(UnsupportedModelError, match=r"'l' .*differs from position.*register_rule"):
+        tfjs_codec.convert(tmp_path / "m.h5", tmp_path / "web", **to)

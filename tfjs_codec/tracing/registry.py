@@ -33,6 +33,13 @@ _REFUSED = {
         ("it runs code of another framework", "Convert that model by itself."),
     ),
     **dict.fromkeys(
+        ("LocallyConnected1D", "LocallyConnected2D"),
+        (
+            "its kernel differs from position to position, for which there is no rule",
+            "Use a convolution, or a rule of your own (tfjs_codec.register_rule).",
+        ),
+    ),
+    **dict.fromkeys(
         ("Pipeline", "MaxNumBoundingBoxes"),
         ("it prepares training data, or dictionaries", "Save the model without it."),
     ),

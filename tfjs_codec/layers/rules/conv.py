@@ -12,7 +12,7 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array, FormulaTensor, LazyTensor, formula, map_float32
 from tfjs_codec.keras.dialect import ALONG_AXIS
 from tfjs_codec.layers.engine.builder import Scope
-from tfjs_codec.layers.engine.registry import refuse, rule
+from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import affine, channels_last, matrix_on_axis, reshape
 from tfjs_codec.layers.rules.activation import apply, split
@@ -396,10 +396,3 @@ def dilate(kernel: LazyTensor, dilation: list[int]) -> LazyTensor:
         return element
 
     return FormulaTensor(kernel.name, (*size, *kernel.shape[rank:]), prepare)
-
-
-refuse(
-    "LocallyConnected1D", "LocallyConnected2D",
-    reason="tfjs has no layer whose kernel differs from position to position",
-    hint="Use a convolution, or a rule of your own (tfjs_codec.register_rule).",
-)  # fmt: skip
