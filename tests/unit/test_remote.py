@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import struct
@@ -135,6 +136,23 @@ FILES = {
     "two.keras": "files/keras214_two_dense/model.keras",
     "tfjs": "tfjs_trained/recurrent/model.json",
 }
+
+
+def test_no_thread_collects_objects_of_h5py_while_h5py_waits_for_a_read(
+    web, fixtures_dir, monkeypatch
+):
+    """Such a thread, fsspec's among them, would wait for the lock that h5py holds meanwhile."""
+    seen = []
+    whole = remote.RemoteFile._range
+    monkeypatch.setattr(
+        remote.RemoteFile, "_range", lambda *args: seen.append(gc.isenabled()) or whole(*args)
+    )
+    web.root = fixtures_dir
+    with tfjs_codec.load(f"{web.url}/digits/digits.h5") as model:
+        assert model.weights["dense/bias"].shape == (10,)
+    assert seen
+    assert not any(seen)
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize("ranges", [True, False])

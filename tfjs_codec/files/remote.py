@@ -10,13 +10,15 @@ What fails for a moment is tried again. Messages name URLs without user, passwor
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import re
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote as percent
@@ -42,6 +44,38 @@ _LASTING = (  # errors that trying again does not mend
     NotImplementedError, ImportError, ValueError, TypeError, LookupError, AttributeError,
 )  # fmt: skip
 _T = TypeVar("_T")
+
+
+class _Collector:
+    """The collector of reference cycles, which has to pause while a read waits.
+
+    h5py reads our files under its lock, and fsspec fetches their bytes in a thread of its own. If
+    that thread collected an object of h5py, it would wait for the lock, and the reader for it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers = 0
+        self._was_on = False
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Pause it until the last of all readers is done."""
+        with self._lock:
+            if not self._readers:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+                if not self._readers and self._was_on:
+                    gc.enable()
+
+
+_COLLECTOR = _Collector()
 
 
 class FileSystem(Protocol):
@@ -383,7 +417,8 @@ class RemoteFile(io.RawIOBase):
 
     def _fetch(self, start: int, stop: int) -> bytes:
         try:
-            data = attempt(lambda: self._range(start, stop), self._place.shown)
+            with _COLLECTOR.pause():
+                data = attempt(lambda: self._range(start, stop), self._place.shown)
         except (FileNotFoundError, PermissionError) as error:
             what = f"vanished while it was read ({error.strerror})"
             raise CorruptFileError(what, path=self._place.shown) from None
