@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import official
@@ -14,7 +15,9 @@ from layers_interpreter import load
 
 import tfjs_codec
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, VerificationError
+from tfjs_codec.verification import node
 
+NODE_DIR = Path(__file__).parent.parent / "oracle" / "node"
 OF_H5 = [case for case, file in FILES if file == "keras-3.15.h5" and case not in REFUSED]
 OF_KERAS = ["activations", "bidirectional", "lstm", "nested", "normalization_adapted", "unet"]
 AMBIGUOUS = "shared_across_levels"  # two variables have one name
@@ -72,11 +75,10 @@ def test_half_repaired_models_are_not_verified(sequential, tmp_path):
     first["config"]["batch_input_shape"] = first["config"].pop("batch_shape")
     official.write(tmp_path / "shapes", sequential, WEIGHTS)
     found = failures(tmp_path / "shapes")
-    assert "has the dtype" in found
     assert "tfjs creates no variable 'sequential/dense/kernel'" in found
     named = [(name.removeprefix("sequential/"), array) for name, array in WEIGHTS]
     official.write(tmp_path / "names", sequential, named)
-    assert "has the dtype" in failures(tmp_path / "names")
+    assert tfjs_codec.verify(tmp_path / "names").checks  # tfjs ignores the dtype of a Dense
     x = np.array([[1, 1]], np.float32)
     for name in ("whole", "shapes", "names"):
         tfjs_codec.convert(tmp_path / name, tmp_path / f"{name}_web")
@@ -125,9 +127,33 @@ BROKEN = {
     "output_layers are on layer 'z'": lambda c: c.update(output_layers=[["z", 0, 0]]),
     "2 layers are called 'd'": lambda c: c["layers"].append(c["layers"][1]),
     "has no units": lambda c: c["layers"][1]["config"].pop("units"),
-    "has no activation": lambda c: c["layers"][2]["config"].pop("activation"),
     "has no batch_input_shape": lambda c: c["layers"][0]["config"].pop("batch_input_shape"),
-    "has the dtype 'float16'": lambda c: c["layers"][1]["config"].update(dtype="float16"),
+    "cannot feed the dtype 'float16'": lambda c: c["layers"][0]["config"].update(dtype="float16"),
+    "'a' ('Reshape'): target_shape is 'relu', not a shape": lambda c: c["layers"][2].update(
+        class_name="Reshape", config={"name": "a", "target_shape": "relu"}
+    ),
+    "'a' ('Reshape'): cannot reshape [None, 2] to []": lambda c: c["layers"][2].update(
+        class_name="Reshape", config={"name": "a", "target_shape": []}
+    ),
+    "has no name, and tfjs calls its variables": lambda c: c["layers"][1]["config"].update(
+        name=None
+    ),
+    "is called on tensor 2 of layer 'i', which does not exist": lambda c: c["layers"][1].update(
+        inbound_nodes=[[["i", 0, 2, {}]]]
+    ),
+    "batch_input_shape is 'x', not a shape": lambda c: c["layers"][0]["config"].update(
+        batch_input_shape="x"
+    ),
+    "'a' ('GRU') has no units": lambda c: c["layers"][2].update(class_name="GRU"),
+    "'a' ('Add') needs at least 2 inputs": lambda c: c["layers"][2].update(class_name="Add"),
+    "'a' ('Conv1D') does not take inputs of rank 2": lambda c: c["layers"][2].update(
+        class_name="Conv1D", config={"name": "a", "filters": 1, "kernel_size": 1}
+    ),
+    "units is 1.5, not a positive integer": lambda c: c["layers"][1]["config"].update(units=1.5),
+    "'a' ('TimeDistributed') has no layer": lambda c: c["layers"][2].update(
+        class_name="TimeDistributed"
+    ),
+    "the model has no input_layers": lambda c: c.update(input_layers=[]),
     "tfjs has no activation 'silu'": lambda c: c["layers"][2]["config"].update(activation="silu"),
     "tfjs has no initializer 'LecunNormal'": lambda c: c["layers"][1]["config"].update(
         kernel_initializer={"class_name": "LecunNormal", "config": {}}
@@ -154,8 +180,44 @@ def test_what_tfjs_refuses_is_found_and_not_copied(functional, tmp_path, what):
     assert not (tmp_path / "copy").exists()
 
 
+LOADED = {
+    "Activation without activation": lambda c: c["layers"][2]["config"].pop("activation"),
+    "dtype of a layer": lambda c: c["layers"][1]["config"].update(dtype="float16"),
+    "no dtype": lambda c: c["layers"][0]["config"].update(dtype=0),
+    "flag": lambda c: c["layers"][1]["config"].update(trainable="x"),
+    "name without variables": lambda c: c["layers"][2]["config"].update(name=None),
+    "default initializer": lambda c: c["layers"][1]["config"].update(kernel_initializer=False),
+    "initializer by name": lambda c: c["layers"][1]["config"].update(bias_initializer="ones"),
+}
+
+
+@pytest.mark.parametrize("what", LOADED)
+def test_what_tfjs_loads_is_verified(functional, what):
+    edit(functional, LOADED[what])
+    assert tfjs_codec.verify(functional).checks
+
+
+# tfjs loads two layers of one name, and finds only the second by it.
+@pytest.mark.node
+@pytest.mark.parametrize("what", sorted(BROKEN.keys() - {"2 layers are called 'd'"}))
+def test_tfjs_refuses_it(functional, what, monkeypatch):
+    monkeypatch.setattr(node, "_TIMEOUT_S", 10.0)
+    edit(functional, BROKEN[what])
+    found: list[str] = []
+    node.check(functional, None, node.Predicting(modules=NODE_DIR), [], found)
+    assert found
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("what", LOADED)
+def test_tfjs_loads_it_and_predicts(functional, what):
+    edit(functional, LOADED[what])
+    assert tfjs_codec.verify(functional, node=True, node_modules=NODE_DIR).checks
+
+
 def test_classes_that_a_page_registers_are_copied(functional, tmp_path):
     edit(functional, lambda c: c["layers"][2].update(class_name="Mine"))
+    assert "tfjs has no Mine, unless a page registers it" in failures(functional)
     tfjs_codec.convert(functional, tmp_path / "copy")
     assert tfjs_codec.diff(functional, tmp_path / "copy").equal
 

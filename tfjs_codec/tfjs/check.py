@@ -2,7 +2,7 @@
 
 It goes by the sources of tfjs-layers 4.22: ``Container.fromConfig`` and ``loadWeights`` in
 ``engine/container``, the constructors of the layers, the registries of activations, initialisers,
-regularisers and constraints. Classes that tfjs lacks are no failure: a page can register them.
+regularisers and constraints. What loads and cannot predict for any input is refused, too.
 """
 
 from __future__ import annotations
@@ -15,35 +15,29 @@ from tfjs_codec.errors import quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import LayersGraph, scopes
-from tfjs_codec.tfjs.classes import TFJS_CLASSES, missing_keys
-from tfjs_codec.tfjs.inference import calls_in_order, infer
+from tfjs_codec.tfjs.classes import OTHER_CLASSES, TFJS_CLASSES, missing_keys
+from tfjs_codec.tfjs.inference import Shapes, calls_in_order, infer
 from tfjs_codec.tfjs.names import target_name
 from tfjs_codec.tfjs.shapes import Shape
 from tfjs_codec.tfjs.topology import MODELS, read_topology
+from tfjs_codec.tfjs.values import check_values
+from tfjs_codec.tfjs.variables import nothing
 
-_DTYPES = ("float32", "int32", "bool", "complex64", "string")
-_ACTIVATIONS = frozenset(
-    ("elu", "selu", "relu", "relu6", "linear", "sigmoid", "hard_sigmoid", "hardSigmoid",
-     "softplus", "softsign", "tanh", "softmax", "log_softmax", "logSoftmax", "gelu", "gelu_new",
-     "mish", "swish")
-)  # fmt: skip
-_OBJECTS = {
-    "initializer": (
-        "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity",
-        "LeCunNormal", "LeCunUniform", "Ones", "Orthogonal", "RandomNormal", "RandomUniform",
-        "TruncatedNormal", "VarianceScaling", "Zeros",
-    ),
-    "regularizer": ("L1L2",),
-    "constraint": ("MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"),
-}  # fmt: skip
-_DATA_FORMATS = ("channels_first", "channels_last")
+# Where a class holds other layers.
+_INNER = {"TimeDistributed": "layer", "Bidirectional": "layer", "RNN": "cell",
+          "StackedRNNCells": "cells"}  # fmt: skip
 
 
 @dataclass(slots=True)
 class Findings:
-    """What was found: why tfjs fails, what could not be checked, the variables tfjs creates."""
+    """What was found: why tfjs fails, what could not be checked, the variables tfjs creates.
+
+    ``foreign`` names the layers of classes that tfjs has not: it fails if a page does not
+    register them.
+    """
 
     failures: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     variables: dict[str, Shape] = field(default_factory=dict)
 
@@ -56,7 +50,10 @@ def check_layers_model(topology: JsonObject, weights: Mapping[str, Shape], path:
     """
     found = Findings()
     entry = topology.get("model_config", topology)
-    found.failures += _model(entry) if isinstance(entry, dict) else []
+    if isinstance(entry, dict):
+        found.failures += _model(entry)
+        if entry.get("class_name") not in MODELS:
+            found.failures.append(f"{quote(entry.get('class_name'))} is no class of a model")
     graph = read_topology(topology, Place(path, "modelTopology"))
     if not graph.layers:
         found.failures.append("the model has no layers")
@@ -70,6 +67,7 @@ def check_layers_model(topology: JsonObject, weights: Mapping[str, Shape], path:
 
 def _check_weights(graph: LayersGraph, weights: Mapping[str, Shape], found: Findings) -> None:
     inferred = infer(graph)
+    found.failures += [*inferred.failures, *_tensors(graph, inferred)]
     unknown: set[str] = set()
     for layer in graph.layers:
         for scope, owner in scopes(layer):
@@ -81,9 +79,11 @@ def _check_weights(graph: LayersGraph, weights: Mapping[str, Shape], found: Find
                 found.variables.update(named)
             elif not owner.children:
                 unknown.add(scope)
-                known = owner.class_name in TFJS_CLASSES
+                known = owner.class_name in TFJS_CLASSES or owner.class_name in OTHER_CLASSES
                 why = "its input shape is not known" if known else f"tfjs has no {owner.class_name}"
                 found.notes.append(f"variables of layer {quote(scope)}: {why}")
+                if not known:
+                    found.foreign.append(f"layer {quote(scope)}: {why}, unless a page registers it")
     missing = dict(found.variables)
     for weight, given in weights.items():
         name = target_name(weight, found.variables)
@@ -99,6 +99,23 @@ def _check_weights(graph: LayersGraph, weights: Mapping[str, Shape], found: Find
                 f"{quote(name)} has shape {list(given)}, tfjs creates {list(shape)}"
             )
     found.failures += [f"there is no weight for the variable {quote(name)}" for name in missing]
+
+
+def _tensors(graph: LayersGraph, inferred: Shapes) -> Iterator[str]:
+    """Yield the references to outputs that a layer does not have, in *graph* and models inside."""
+    by_name = {layer.name: layer for layer in graph.layers}
+    users = [
+        (f"layer {quote(one.name)} is called", call) for one in graph.layers for call in one.calls
+    ]
+    for where, refs in (*users, ("output_layers are", graph.outputs)):
+        for ref in refs:
+            outputs = inferred.outputs.get(id(by_name.get(ref.layer)))
+            if outputs is not None and ref.tensor >= len(outputs):
+                what = f"tensor {ref.tensor} of layer {quote(ref.layer)}"
+                yield f"{where} on {what}, which does not exist"
+    for layer in graph.layers:
+        if layer.graph is not None:
+            yield from _tensors(layer.graph, inferred)
 
 
 # ---------------------------------------------------------------------------------- the topology
@@ -128,6 +145,8 @@ def _model(entry: JsonObject) -> Iterator[str]:
             where = f"layer {quote(layer.get('name'))} is called"
             yield from _references(call, nodes, where)
     for key in ("input_layers", "output_layers"):
+        if config.get(key) == []:
+            yield f"the model has no {key}"
         yield from _references(config.get(key), nodes, f"{key} are")
 
 
@@ -143,15 +162,20 @@ def _references(refs: Json, nodes: Mapping[str, int], where: str) -> Iterator[st
         yield f"{where} in another form than lists of [layer, node, tensor]"
         return
     for ref in refs:
-        name, node = (*ref, None, None)[:2]
+        name, node, tensor = (*ref, None, None, None)[:3]
         if not isinstance(name, str) or name not in nodes:
             yield f"{where} on layer {quote(name)}, which does not exist"
         elif not isinstance(node, int) or not 0 <= node < nodes[name]:
             yield f"{where} on node {quote(node)} of layer {quote(name)}, which does not exist"
+        elif not isinstance(tensor, int) or tensor < 0:
+            yield f"{where} on tensor {quote(tensor)} of layer {quote(name)}, which does not exist"
 
 
-def _layer(entry: JsonObject) -> Iterator[str]:
-    """Yield what is wrong with a layer and the layers inside."""
+def _layer(entry: JsonObject, *, scoped: bool = True) -> Iterator[str]:
+    """Yield what is wrong with a layer and the layers inside.
+
+    ``scoped`` tells whether its name is part of the names of its variables.
+    """
     class_name, config = entry.get("class_name"), entry.get("config")
     if class_name in MODELS:
         yield from _model(entry)
@@ -161,32 +185,19 @@ def _layer(entry: JsonObject) -> Iterator[str]:
     who = f"layer {quote(config.get('name'))} ({quote(class_name)})"
     if class_name == "InputLayer" and config.get("input_shape") is not None:
         config = {**config, "batch_input_shape": config["input_shape"]}
-    if class_name in TFJS_CLASSES:
-        yield from (f"{who} has no {key}" for key in missing_keys(class_name, config))
-    dtype = config.get("dtype")
-    if dtype is not None and dtype not in _DTYPES:
-        yield f"{who} has the dtype {quote(dtype)}"
-    for key, value in config.items():
-        yield from (f"{who}: {text}" for text in _value(class_name, key, value))
-    inner = [config.get("layer"), config.get("cell")]
-    inner += cells if isinstance(cells := config.get("cells"), list) else []
-    for one in inner:
-        if isinstance(one, dict):
-            yield from _layer(one)
+    yield from (f"{who} has no {key}" for key in missing_keys(class_name, config))
+    yield from (f"{who}: {text}" for text in check_values(class_name, config))
+    if not config.get("name") and scoped and _has_variables(class_name):
+        yield f"{who} has no name, and tfjs calls its variables by one that it makes up"
+    if key := _INNER.get(class_name):
+        inner = config.get(key) if key == "cells" else [config.get(key)]
+        if not isinstance(inner, list) or not all(isinstance(one, dict) for one in inner):
+            yield f"{who} has no {key}"
+            return
+        for one in inner:
+            yield from _layer(one, scoped=class_name == "Bidirectional")
 
 
-def _value(class_name: str, key: str, value: Json) -> Iterator[str]:
-    if value is None:
-        return
-    if key in ("activation", "recurrent_activation"):
-        kind = value.get("class_name") if isinstance(value, dict) else value
-        if not isinstance(kind, str) or kind not in _ACTIVATIONS:
-            yield f"tfjs has no {key} {quote(kind)}"
-    elif key == "data_format" and value not in _DATA_FORMATS:
-        yield f"tfjs has no data_format {quote(value)}"
-    elif key == "padding" and class_name in TFJS_CLASSES and value == "causal":
-        yield "tfjs has no padding 'causal'"
-    elif (kind := key.rpartition("_")[2]) in _OBJECTS and isinstance(value, dict):
-        name = value.get("class_name")
-        known = isinstance(name, str) and name in _OBJECTS[kind]
-        yield from () if known else (f"tfjs has no {kind} {quote(name)}",)
+def _has_variables(class_name: str) -> bool:
+    row = TFJS_CLASSES.get(class_name)
+    return class_name in _INNER if row is None else row.weights is not nothing

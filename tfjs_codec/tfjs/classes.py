@@ -33,17 +33,18 @@ class TfjsClass(NamedTuple):
     takes_states: bool = False
 
 
-# Keys without which tfjs cannot make a layer of a class that reads them.
+# Keys without which tfjs cannot make a layer of a class that reads them, or cannot run it.
 _REQUIRED = frozenset(
     ("units", "filters", "kernel_size", "input_dim", "output_dim", "target_shape", "dims", "n",
-     "rate", "stddev", "axes", "batch_input_shape")
+     "axes", "cropping", "batch_input_shape")
 )  # fmt: skip
-_REQUIRED_TOO = {"Activation": ("activation",), "Rescaling": ("scale",)}
+_REQUIRED_TOO = {"Rescaling": ("scale",)}
 
 
 def missing_keys(class_name: str, config: Config) -> list[str]:
     """Return the keys that a *config* of tfjs's *class_name* lacks, and that have no default."""
-    keys = (key for key in TFJS_CLASSES[class_name].keys if key in _REQUIRED)
+    row = TFJS_CLASSES.get(class_name) or TFJS_CLASSES.get(class_name.removesuffix("Cell"))
+    keys = [key for key in (row.keys if row else ()) if key in _REQUIRED]
     return [key for key in (*keys, *_REQUIRED_TOO.get(class_name, ())) if config.get(key) is None]
 
 
@@ -239,3 +240,8 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
 }
 """Classes whose shapes follow from their own config. The wrappers (TimeDistributed,
 Bidirectional, RNN) and nested models hold inner layers: their rules state the output shapes."""
+# The other layer classes of tfjs's registry.
+OTHER_CLASSES = frozenset(
+    ("TimeDistributed", "Bidirectional", "RNN", "StackedRNNCells", "SimpleRNNCell", "GRUCell",
+     "LSTMCell", "ConvLSTM2DCell", "CenterCrop", "CategoryEncoding", "Resizing", "RandomWidth")
+)  # fmt: skip

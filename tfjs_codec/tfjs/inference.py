@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Config
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
 from tfjs_codec.tfjs.classes import DEFAULTS, TFJS_CLASSES
-from tfjs_codec.tfjs.shapes import Shape
+from tfjs_codec.tfjs.shapes import Shape, ShapeError, concatenate, dot, merge
 
 _WINDOWS = ("kernel_size", "strides", "pool_size", "dilation_rate", "size")
 _COUNTS = ("filters", "units", "n", "depth_multiplier", "input_dim", "output_dim")
+_LEAST_RANK = ("Dense", "Flatten")  # the others of several ranks look at the rank when called
 _LAST_AXIS = ("BatchNormalization", "LayerNormalization", "Concatenate")
 
 
@@ -30,12 +31,13 @@ class Shapes:
 
     ``outputs`` are the output shapes of a layer's first call, ``variables`` the shapes of its own
     variables by short name; both by the layer's ``id`` and missing where they are not known.
-    ``seen`` are the nested models that were looked into.
+    ``seen`` are the nested models that were looked into, ``failures`` what tfjs refuses.
     """
 
     outputs: dict[int, list[Shape]] = field(default_factory=dict)
     variables: dict[int, dict[str, Shape]] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
+    failures: list[str] = field(default_factory=list)
 
 
 def infer(graph: LayersGraph) -> Shapes:
@@ -109,6 +111,10 @@ def _apply(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> list[
             outputs = _infer_graph(layer.graph, shapes or (), found)
         else:
             outputs = _outputs(layer, shapes or _declared_shape(layer), found)
+    except ShapeError as error:
+        if layer.class_name == "Reshape":  # loads with an open batch size, and never predicts
+            found.failures.append(f"layer {quote(layer.name)} ('Reshape'): {error}")
+        return None
     except (CorruptFileError, ArithmeticError, LookupError, TypeError, ValueError):
         return None
     if outputs is not None:
@@ -129,7 +135,19 @@ def _outputs(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> lis
         return wrapper.infer(layer, shapes, found)
     if layer.class_name not in TFJS_CLASSES:
         return None
-    spec = TFJS_CLASSES[layer.class_name]
+    spec, shape = TFJS_CLASSES[layer.class_name], list(shapes[0])
+    who = f"layer {quote(layer.name)} ({quote(layer.class_name)})"
+    least, several = spec.ranks.start, len(spec.ranks) > 1
+    refused = len(shape) < least if several else len(shape) != least
+    if refused and (not several or layer.class_name in _LEAST_RANK):
+        found.failures.append(f"{who} does not take inputs of rank {len(shape)}, as {shape}")
+        return None
+    if len(shapes) < 2 and spec.shape in (merge, concatenate, dot):
+        found.failures.append(f"{who} needs at least 2 inputs")
+        return None
+    stateful = layer.config.get("stateful") not in (None, False, 0, "")
+    if spec.takes_states and stateful and shape[0] is None:
+        found.failures.append(f"{who} is stateful, and the batch size is not fixed")
     config = _normalise(layer, shapes[0])
     found.variables.setdefault(id(layer), spec.weights(config, shapes))
     return spec.shape(config, shapes)

@@ -200,7 +200,7 @@ def _check_layers(
 ) -> Collection[str]:
     shapes = {weight.name: weight.tensor.shape for weight in weights}
     checked = check_layers_model(model.topology, shapes, model.path)
-    found.failures += checked.failures
+    found.failures += [*checked.failures, *checked.foreign]
     found.notes += checked.notes
     variables = count(len(checked.variables), "variable")
     found.checks.append(f"names and shapes agree with {variables} that tfjs creates")
