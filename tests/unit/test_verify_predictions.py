@@ -68,12 +68,25 @@ def test_quantised_weights_predict_nearly_the_same(fixtures_dir, tmp_path):
 
 
 def test_what_cannot_be_run_is_no_failure(tmp_path):
-    source = tmp_path / "web"
-    tfjs_codec.convert(dense_h5(), source)
-    change(source, '"class_name":"Dense"', '"class_name":"Mine"')
-    found = tfjs_codec.verify(source, source)
+    config = {"units": 2, "stateful": True, "batch_input_shape": [2, 3, 4]}
+    model = {
+        "class_name": "Sequential",
+        "config": {"name": "s", "layers": [entry("SimpleRNN", "d", **config)]},
+    }
+    shapes = {"kernel": (4, 2), "recurrent_kernel": (2, 2), "bias": (2,)}
+    weights = [(f"d/{name}:0", np.ones(shape)) for name, shape in shapes.items()]
+    source = h5_model(model, {"d": weights})
+    tfjs_codec.convert(source, tmp_path / "web")
+    found = tfjs_codec.verify(tmp_path / "web", source)
     assert said(found).startswith("predictions: 1 layer cannot be expressed")
     assert "'d'" in said(found)
+
+
+def test_a_class_that_tfjs_lacks_is_a_failure(tmp_path):
+    tfjs_codec.convert(dense_h5(), tmp_path / "web")
+    change(tmp_path / "web", '"class_name":"Dense"', '"class_name":"Mine"')
+    with pytest.raises(VerificationError, match="layer 'd': tfjs has no Mine"):
+        tfjs_codec.verify(tmp_path / "web")
 
 
 def test_a_model_that_does_not_run_fails(tmp_path):
