@@ -41,6 +41,7 @@ def case(
     name: str, error: str | None, text: str = "", /, **request: Any
 ) -> Callable[[Maker], Maker]:
     def add(make: Maker) -> Maker:
+        assert name not in CASES
         CASES[name] = (make, request, error, text)
         return make
 
@@ -51,6 +52,7 @@ def file(name: str, make: Callable[[], bytes], error: str | None, text: str = ""
     def write(path: Path) -> None:
         path.write_bytes(make())
 
+    assert name not in CASES
     CASES[name] = (write, request, error, text)
 
 
@@ -384,8 +386,8 @@ def sequential(name: str, shape: list[Any], layers: list[Any], weights: dict[str
 sequential("encodings", [1], [layer("CategoryEncoding", f"c{i}", num_tokens=8000,
                                     output_mode="multi_hot") for i in range(12)], {},
            REFUSED, limit("derived_bytes"))  # fmt: skip
-sequential("groups", [4, 4, 20_000], [layer("Conv2D", "u", filters=20_000, kernel_size=[1, 1],
-           groups=20_000, use_bias=False)], {"u": [("kernel", (1, 1, 1, 20_000))]},
+sequential("grouped", [4, 4, 20_000], [layer("Conv2D", "u", filters=20_000, kernel_size=[1, 1],
+           groups=10_000, use_bias=False)], {"u": [("kernel", (1, 1, 2, 20_000))]},
            REFUSED, limit("derived_bytes"))  # fmt: skip
 sequential("dilated", [4, 4, 4], [layer("DepthwiseConv2D", "u", kernel_size=[3, 3],
            dilation_rate=[20_000, 20_000], padding="same", use_bias=False)],

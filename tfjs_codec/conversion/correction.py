@@ -29,9 +29,11 @@ def correct(
 
     *choice* says which weights are rounded; the weights *kept* must not change.
     """
+    if not job.samples:  # what is restored is held in memory
+        return {}
     weights = {name: one for name, one in name_weights(model).items() if name not in kept}
     rounded = dict(_restore(weights, choice.dtypes))
-    if not job.samples or not rounded:
+    if not rounded:
         return {}
     graph = trace(model, job)
     corrected = correct_biases(graph, weights, rounded, job.samples)

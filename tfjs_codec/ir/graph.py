@@ -166,17 +166,19 @@ class Uses:
     """Who takes the results of the nodes of a graph."""
 
     def __init__(self, graph: Graph) -> None:
-        self._nodes = graph.nodes
-        self._consumers = consumers(graph.nodes)
+        self._uses: dict[str, list[tuple[Node, Ref]]] = {}
+        for node in graph.nodes.values():
+            for ref in node.inputs:
+                self._uses.setdefault(ref.node, []).append((node, ref))
         self._outputs = {tensor.ref.node for tensor in graph.outputs.values()}
 
     def only(self, name: str) -> Node | None:
         """Return the node that alone takes a result of *name*, once and its first one, if any."""
-        found = self._consumers[name]
-        if len(found) != 1 or name in self._outputs:
+        uses = self._uses.get(name, ())
+        if len(uses) != 1 or name in self._outputs:
             return None
-        node = self._nodes[found[0]]
-        return node if Ref(name) in node.inputs else None
+        node, ref = uses[0]
+        return node if ref == Ref(name) else None
 
 
 class Names:

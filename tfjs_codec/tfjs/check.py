@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tfjs_codec.errors import quote
+from tfjs_codec.errors import quote, visible
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import LayersGraph, scopes
@@ -80,7 +80,11 @@ def _check_weights(graph: LayersGraph, weights: Mapping[str, Shape], found: Find
             elif not owner.children:
                 unknown.add(scope)
                 known = owner.class_name in TFJS_CLASSES or owner.class_name in OTHER_CLASSES
-                why = "its input shape is not known" if known else f"tfjs has no {owner.class_name}"
+                why = (
+                    "its input shape is not known"
+                    if known
+                    else f"tfjs has no {visible(owner.class_name)}"
+                )
                 found.notes.append(f"variables of layer {quote(scope)}: {why}")
                 if not known:
                     found.foreign.append(f"layer {quote(scope)}: {why}, unless a page registers it")
