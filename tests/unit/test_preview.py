@@ -541,6 +541,7 @@ def test_only_what_runs_takes_tensorflow_js(fixtures_dir, capsys):
 
 
 @pytest.mark.posix
+@pytest.mark.posix
 @pytest.mark.parametrize("command", ["preview", "convert"])
 def test_it_serves_until_it_is_interrupted(digits, fixtures_dir, tmp_path, command):
     source = str(fixtures_dir / "digits" / "digits.keras")
@@ -550,6 +551,8 @@ def test_it_serves_until_it_is_interrupted(digits, fixtures_dir, tmp_path, comma
     process = subprocess.Popen(
         [sys.executable, "-m", "tfjs_codec", *line], stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, env={**os.environ, "BROWSER": "true"},
+        # A shell that started the tests in the background lets them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )  # fmt: skip
     port = re.search(r"http://127.0.0.1:(\d+)/", process.stdout.readline())[1]
     connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
