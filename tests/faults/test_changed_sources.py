@@ -15,7 +15,7 @@ from keras_files import dense_h5
 
 import tfjs_codec
 from tfjs_codec.errors import CorruptFileError
-from tfjs_codec.files.sink import Stage
+from tfjs_codec.files.stage import Stage
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 

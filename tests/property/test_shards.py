@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tfjs_codec.files.sink import Stage
+from tfjs_codec.files.stage import Stage
 from tfjs_codec.ir.layers import LayersGraph, TfjsLayer, Weight, layer_weights
 from tfjs_codec.ir.loaded import TfjsLayers, Weights
 from tfjs_codec.ir.tensors import ArrayTensor, Extent, LazyTensor

@@ -308,3 +308,9 @@ def test_the_command_says_what_it_did(models, capsys, monkeypatch):
 class SameProcess(ExecutorEngine):
     def __init__(self):
         super().__init__(Flaky([]))
+
+
+@pytest.mark.parametrize("option", [["--preview"], ["--calibrate", "io.npz"], ["--dry-run"]])
+def test_options_of_a_single_conversion_are_none_of_a_batch(tmp_path, option, capsys):
+    assert main(["batch", "model.keras", "--out", str(tmp_path / "out"), *option]) == 2
+    assert option[0] in capsys.readouterr().err

@@ -17,8 +17,9 @@ from tfjs_codec.files import bundle_write
 from tfjs_codec.files.bundle_tensors import UnreadableTensor
 from tfjs_codec.files.memory import MemoryStage
 from tfjs_codec.files.publish import stage_prefix
-from tfjs_codec.files.sink import Stage, StagedFile, staged
+from tfjs_codec.files.sink import staged
 from tfjs_codec.files.sstable import read_sstable, write_sstable
+from tfjs_codec.files.stage import Stage, StagedFile
 from tfjs_codec.files.tensor_bundle import open_bundle
 from tfjs_codec.ir.tensors import Array, ArrayTensor, FormulaTensor, LazyTensor
 from tfjs_codec.pb import messages
@@ -147,9 +148,9 @@ def test_large_extents_are_copied_by_threads_in_blocks(shift, tmp_path, monkeypa
     other = values[: 1 << 18]
     write(tmp_path / "one", arrays(a=values, b=other))
     source = dict(open_bundle(tmp_path / "one" / "out" / "v", verify=False))
-    monkeypatch.setattr("tfjs_codec.files.sink._BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr("tfjs_codec.files.stage._BLOCK_BYTES", 1 << 20)
     write(tmp_path / "two", source)
-    monkeypatch.setattr("tfjs_codec.files.sink.AT_OFFSETS", False)
+    monkeypatch.setattr("tfjs_codec.files.stage.AT_OFFSETS", False)
     write(tmp_path / "three", source)
     stage = MemoryStage()
     bundle_write.write_bundle(stage, "v", source, bundle_write.plan_bundle("v", source, 1 << 30))
@@ -163,7 +164,7 @@ def test_a_source_that_became_shorter_leaves_nothing(tmp_path, monkeypatch):
     write(tmp_path, arrays(a=values))
     source = dict(open_bundle(tmp_path / "out" / "v", verify=False))
     data = tmp_path / "out" / "v.data-00000-of-00001"
-    monkeypatch.setattr("tfjs_codec.files.sink._BLOCK_BYTES", 1 << 18)
+    monkeypatch.setattr("tfjs_codec.files.stage._BLOCK_BYTES", 1 << 18)
     reserve = StagedFile._reserve
 
     def shorten(self, extent):

@@ -42,7 +42,9 @@ ONLY_IN = {
     "tempfile": ("files/tarball.py", "compat/tensorflowjs/converters/keras_tfjs_loader.py"),
 }  # fmt: skip
 # Results; a private copy; what batches have done.
-WRITERS = {"files/sink.py", "files/publish.py", "files/tarball.py", "files/journal.py"}
+WRITERS = {
+    "files/sink.py", "files/stage.py", "files/publish.py", "files/tarball.py", "files/journal.py",
+}  # fmt: skip
 NEVER = {"pickle", "marshal", "shelve", "runpy", "code", "codeop", "mmap", "socket"}
 WRITING_CALLS = {
     "copy", "copy2", "copyfile", "copymode", "link", "makedirs", "mkdir", "remove", "rename",

@@ -39,10 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert, print a table, and return 1 if a model failed."""
     from tfjs_codec import api
-    from tfjs_codec.options import no_effect
 
-    if arguments.calibrate:
-        raise no_effect("calibrate", "a batch, whose models have different inputs")
     options = convert.options_of(arguments)
     choices = {name: getattr(options, name) for name in options.chosen}
     done = api.batch(

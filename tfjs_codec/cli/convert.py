@@ -32,6 +32,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("source", metavar="SRC", help="a Keras or tfjs model; - is standard input")
     add("destination", metavar="DST", help="the directory, .h5, .keras or .npz file to write")
     add_choices(parser)
+    add(
+        "--calibrate",
+        metavar="NPZ",
+        help="for these inputs, correct biases after quantised kernels, and compare predictions "
+        "with the source's",
+    )
+    add("--preview", action="store_true", help="show the result in the browser, see preview")
     add("--dry-run", action="store_true", help="print the plan and write nothing")
 
 
@@ -65,12 +72,6 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     )
     add("--max-bytes", metavar="SIZE", help="for auto, instead: the size of all weights")
     add(
-        "--calibrate",
-        metavar="NPZ",
-        help="for these inputs, correct biases after quantised kernels, and compare predictions "
-        "with the source's",
-    )
-    add(
         "--no-rescale",
         action="store_true",
         help="do not move factors between layers before kernels are rounded",
@@ -87,14 +88,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a file of JSON to store as KEY, such as labels=labels.json: class names for the page",
     )
-    add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
-    add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
-    add("--signature-name", metavar="NAME", help="the signature that becomes a graph model")
-    add(
-        "--output-node-names",
-        metavar="NAMES",
-        help="the outputs of a frozen graph, such as y,boxes:1",
-    )
+    shared.add_reading(parser)
     add(
         "--structured-outputs",
         action="store_true",
@@ -103,9 +97,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     add("--outputs", metavar="NAMES", help="the layers whose outputs a graph model returns")
     shared.add_changes(parser)
     add("--with-page", action="store_true", help="write an index.html that runs the model")
-    add("--preview", action="store_true", help="show the result in the browser, see preview")
     add("--checksums", action="store_true", help="record the SHA-256 of the weight files")
-    add("--no-checksums", action="store_true", help="do not verify the checksums of a SavedModel")
     add("--training-config", action="store_true", help="keep optimizer, loss and metrics")
     add("--allow-approximate", action="store_true", help="accept conversions that are not exact")
     add("--force", action="store_true", help="write into a directory that is not empty")
@@ -135,19 +127,14 @@ def options_of(arguments: argparse.Namespace) -> ConvertOptions:
         metadata={key: shared.json_file(file) for key, file in shared.pairs(arguments.metadata)}
         or None,
         training_config=arguments.training_config,
-        architecture=arguments.architecture,
-        tags=shared.split_names(arguments.tags),
-        signature_name=arguments.signature_name,
-        output_node_names=shared.split_names(arguments.output_node_names),
+        **shared.reading(arguments),
         structured_outputs=arguments.structured_outputs,
         outputs=shared.split_names(arguments.outputs),
         rename=dict(shared.pairs(arguments.rename)),
         checksums=arguments.checksums,
         with_page=arguments.with_page,
-        verify_checksums=not arguments.no_checksums,
         allow_approximate=arguments.allow_approximate,
         force=arguments.force,
-        limits=shared.limits(arguments.limit),
     )
 
 

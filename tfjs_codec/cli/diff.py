@@ -21,10 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("b", metavar="B", help="another one")
     add("--tolerance", metavar="X", type=float, default=0.0,
         help="values may differ by this much (default 0)")  # fmt: skip
-    add("--architecture", metavar="FILE", help="the model.to_json() of weights-only files")
-    add("--tags", metavar="TAGS", help="the MetaGraph of SavedModels, such as serve,gpu")
-    add("--signature-name", metavar="NAME", help="the signature of SavedModels")
-    add("--output-node-names", metavar="NAMES", help="the outputs of a frozen graph")
+    shared.add_reading(parser)
     shared.add_changes(parser)
 
 
@@ -34,18 +31,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.a == arguments.b == "-":
         raise UsageError("standard input can be one of the two models, not both")
-    limits = shared.limits(arguments.limit)
+    reading = shared.reading(arguments)
+    limits = reading["limits"]
     found = api.diff(
         shared.source(arguments.a, limits),
         shared.source(arguments.b, limits),
         tolerance=arguments.tolerance,
-        architecture=arguments.architecture,
-        tags=shared.split_names(arguments.tags),
-        signature_name=arguments.signature_name,
-        output_node_names=shared.split_names(arguments.output_node_names),
+        **reading,
         rename=dict(shared.pairs(arguments.rename)),
         replace=dict(shared.pairs(arguments.replace)),
-        limits=limits,
         progress=show_progress("comparing", arguments),
     )
     shared.show(found, arguments)

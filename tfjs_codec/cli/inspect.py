@@ -19,13 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments and options of the command."""
     add = parser.add_argument
     add("source", metavar="PATH", help="a model of any format we read; - is standard input")
-    add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
-    add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
-    add(
-        "--output-node-names",
-        metavar="NAMES",
-        help="the outputs of a frozen graph, such as y,boxes:1",
-    )
+    shared.add_reading(parser)
     add("--allow-approximate", action="store_true", help="accept conversions that are not exact")
     add("--plot", metavar="FILE", help="write a picture of parameters and weights (SVG)")
     add("--force", action="store_true", help="replace FILE if it is no picture of ours")
@@ -37,11 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tfjs_codec.options import ConvertOptions
 
     options = ConvertOptions(
-        architecture=arguments.architecture,
-        tags=shared.split_names(arguments.tags),
-        output_node_names=shared.split_names(arguments.output_node_names),
+        **shared.reading(arguments),
         allow_approximate=arguments.allow_approximate,
-        limits=shared.limits(arguments.limit),
     )
     source = shared.source(arguments.source, options.limits)
     found = api.inspect(source, options=options)

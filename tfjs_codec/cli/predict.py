@@ -24,10 +24,7 @@ of the outputs; without it they are printed as JSON.
     add("inputs", metavar="INPUTS", help="an .npz or JSON file; - is standard input")
     add("outputs", metavar="OUTPUTS", nargs="?", default="-", help="an .npz file to write")
     add("--force", action="store_true", help="replace OUTPUTS if it is no .npz file")
-    add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
-    add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
-    add("--signature-name", metavar="NAME", help="the signature of a SavedModel")
-    add("--output-node-names", metavar="NAMES", help="the outputs of a frozen graph")
+    shared.add_reading(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,14 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.model == arguments.inputs == "-":
         raise UsageError("MODEL and INPUTS are both standard input", hint="Name one of them.")
-    limits = shared.limits(arguments.limit)
+    reading = shared.reading(arguments)
+    limits = reading["limits"]
     with api.load(
         shared.source(arguments.model, limits),
-        architecture=arguments.architecture,
-        tags=shared.split_names(arguments.tags),
-        signature_name=arguments.signature_name,
-        output_node_names=shared.split_names(arguments.output_node_names),
-        limits=limits,
+        **reading,
     ) as model:
         found = model.predict(read_inputs(shared.source(arguments.inputs, limits), limits))
         if arguments.outputs == "-":

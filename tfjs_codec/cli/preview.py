@@ -38,10 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--no-open", action="store_true", help="do not open the page in a browser")
     add("--export-html", metavar="FILE", help="write the page into FILE, without the box")
     add("--force", action="store_true", help="replace FILE if it is no page of ours")
-    add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
-    add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
-    add("--signature-name", metavar="NAME", help="the signature of a SavedModel")
-    add("--output-node-names", metavar="NAMES", help="the outputs of a frozen graph")
+    shared.add_reading(parser)
     add("--outputs", metavar="NAMES", help="the layers of SRC whose outputs a graph model returns")
     shared.add_changes(parser)
 
@@ -56,14 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.port < 1 << 16:
         raise UsageError(f"--port: there is no port {arguments.port}")
     options = ConvertOptions(
-        architecture=arguments.architecture,
-        tags=shared.split_names(arguments.tags),
-        signature_name=arguments.signature_name,
-        output_node_names=shared.split_names(arguments.output_node_names),
+        **shared.reading(arguments),
         outputs=shared.split_names(arguments.outputs),
         rename=dict(shared.pairs(arguments.rename)),
         allow_approximate=True,
-        limits=shared.limits(arguments.limit),
     )
     source = shared.source(arguments.source, options.limits)
     facts = collect(

@@ -17,6 +17,7 @@ from tfjs_codec.errors import UsageError, quote, suggest
 if TYPE_CHECKING:
     from tfjs_codec.ir.json_types import Json, JsonObject
     from tfjs_codec.limits import Limits
+    from tfjs_codec.options import ReadingChoices
 
 EPILOG = """exit codes: 0 done, 1 internal error, 2 wrong usage, 3 damaged or unknown input,
 4 unsafe input, 5 tfjs cannot express the model, 6 output failed, 7 a check failed,
@@ -92,6 +93,29 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     add("--sandbox", action="store_true", help="work in a child process with limited resources")
     add("--json", action="store_true", help="print the result as JSON")
     add("--quiet", action="store_true", help="print nothing but errors")
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how to read a model."""
+    add = parser.add_argument
+    add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only file")
+    add("--tags", metavar="TAGS", help="the MetaGraph of a SavedModel, such as serve,gpu")
+    add("--signature-name", metavar="NAME", help="the signature of a SavedModel")
+    add("--output-node-names", metavar="NAMES",
+        help="the outputs of a frozen graph, such as y,boxes:1")  # fmt: skip
+    add("--no-checksums", action="store_true", help="do not verify the checksums of a SavedModel")
+
+
+def reading(arguments: argparse.Namespace) -> ReadingChoices:
+    """Return what the options of :func:`add_reading` and ``--limit`` say."""
+    return {
+        "architecture": arguments.architecture,
+        "tags": split_names(arguments.tags),
+        "signature_name": arguments.signature_name,
+        "output_node_names": split_names(arguments.output_node_names),
+        "verify_checksums": not arguments.no_checksums,
+        "limits": limits(arguments.limit),
+    }
 
 
 def add_changes(parser: argparse.ArgumentParser) -> None:

@@ -27,10 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="compare predictions for N random inputs (default 2, 0 for none)")  # fmt: skip
     add("--calibrate", metavar="NPZ", help="the inputs that SRC was converted with to calibrate it")
     add("--seed", metavar="N", type=int, default=0, help="of the random inputs (default 0)")
-    add("--architecture", metavar="FILE", help="the model.to_json() of a weights-only SRC")
-    add("--tags", metavar="TAGS", help="the MetaGraph of SRC, such as serve,gpu")
-    add("--signature-name", metavar="NAME", help="the signature of SRC")
-    add("--output-node-names", metavar="NAMES", help="the outputs of a frozen graph SRC")
+    shared.add_reading(parser)
     add("--outputs", metavar="NAMES", help="the layers of SRC whose outputs a graph model returns")
     shared.add_changes(parser)
     add("--node", action="store_true", help="load and run the model in TensorFlow.js in Node")
@@ -53,7 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> Verification:
     from tfjs_codec import api
 
-    limits = shared.limits(arguments.limit)
+    reading = shared.reading(arguments)
+    limits = reading["limits"]
     against = None if arguments.against is None else shared.source(arguments.against, limits)
     return api.verify(
         arguments.web,
@@ -65,13 +63,9 @@ def _verify(arguments: argparse.Namespace) -> Verification:
         node_modules=arguments.node_modules,
         tolerance=arguments.tolerance,
         calibrate=arguments.calibrate,
-        architecture=arguments.architecture,
-        tags=shared.split_names(arguments.tags),
-        signature_name=arguments.signature_name,
-        output_node_names=shared.split_names(arguments.output_node_names),
+        **reading,
         outputs=shared.split_names(arguments.outputs),
         rename=dict(shared.pairs(arguments.rename)),
         replace=dict(shared.pairs(arguments.replace)),
-        limits=limits,
         progress=show_progress("comparing", arguments),
     )

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from tfjs_codec.files.memory import MemoryStage
     from tfjs_codec.files.remote import Place
-    from tfjs_codec.files.sink import Stage
+    from tfjs_codec.files.stage import Stage
     from tfjs_codec.ir.keras import KerasGraph
     from tfjs_codec.ir.tensors import Array, LazyTensor
     from tfjs_codec.readers.live_keras import LiveModel

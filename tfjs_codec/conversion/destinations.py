@@ -21,7 +21,7 @@ from tfjs_codec.report import Report
 
 if TYPE_CHECKING:
     from tfjs_codec.files.publish import Owned
-    from tfjs_codec.files.sink import Stage
+    from tfjs_codec.files.stage import Stage
     from tfjs_codec.writers.weights import Plan, Written
 
 

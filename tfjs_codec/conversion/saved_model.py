@@ -38,7 +38,7 @@ from tfjs_codec.writers.object_graph import Objects
 from tfjs_codec.writers.tf_keras_config import TfKerasWriter, check_layers
 
 if TYPE_CHECKING:
-    from tfjs_codec.files.sink import Stage
+    from tfjs_codec.files.stage import Stage
     from tfjs_codec.ir.graph import Graph
     from tfjs_codec.ir.tensors import LazyTensor
     from tfjs_codec.operations.target import Traced

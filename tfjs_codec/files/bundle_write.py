@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tfjs_codec.files.crc32c import Crc32c, masked
-from tfjs_codec.files.sink import Stage, StagedFile
 from tfjs_codec.files.sstable import write_sstable
+from tfjs_codec.files.stage import Stage, StagedFile
 from tfjs_codec.files.tf_dtypes import STRING, dtype_number, dtype_of_numpy
 from tfjs_codec.files.varint import write_varint
 from tfjs_codec.ir.tensors import LazyTensor

@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
-from tfjs_codec.files.sink import Stage, fail
+from tfjs_codec.files.stage import Stage, fail
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.progress import Meter, Progress
 

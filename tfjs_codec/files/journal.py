@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tfjs_codec.errors import UsageError
-from tfjs_codec.files.sink import fail
+from tfjs_codec.files.stage import fail
 from tfjs_codec.ir.json_types import JsonObject
 
 

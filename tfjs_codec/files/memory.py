@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.files.crc32c import Crc32c
-from tfjs_codec.files.sink import Stage, StagedFile
+from tfjs_codec.files.stage import Stage, StagedFile
 
 if TYPE_CHECKING:
     from tfjs_codec.ir.tensors import Extent

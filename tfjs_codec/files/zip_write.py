@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from tfjs_codec.files.sink import Stage, StagedFile
+from tfjs_codec.files.stage import Stage, StagedFile
 
 _COPY_BYTES = 1 << 20
 

@@ -8,8 +8,8 @@ the datasets.
 from __future__ import annotations
 
 from tfjs_codec.files.hdf5_write import H5Tree, write_hdf5
-from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.source import HDF5_MAGIC
+from tfjs_codec.files.stage import Stage
 from tfjs_codec.ir.keras import KerasGraph
 from tfjs_codec.progress import Progress
 from tfjs_codec.writers.keras_config import model_config

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from tfjs_codec.files.hdf5_write import H5Tree, write_hdf5
-from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.source import ZIP_MAGIC
+from tfjs_codec.files.stage import Stage
 from tfjs_codec.files.zip_write import staged_zip
 from tfjs_codec.ir.keras import KerasGraph
 from tfjs_codec.progress import Progress

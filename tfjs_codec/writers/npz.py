@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfjs_codec.errors import UnsupportedModelError, quote
-from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.source import ZIP_MAGIC
+from tfjs_codec.files.stage import Stage
 from tfjs_codec.files.zip_write import staged_zip
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.progress import Meter, Progress

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from tfjs_codec.files.bundle_write import Shard, plan_bundle, write_bundle
-from tfjs_codec.files.sink import Stage
+from tfjs_codec.files.stage import Stage
 from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY
 from tfjs_codec.files.tf_dtypes import dtype_number
 from tfjs_codec.ir.graph import (

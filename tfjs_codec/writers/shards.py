@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfjs_codec.files.sink import Stage, StagedFile
+from tfjs_codec.files.stage import Stage, StagedFile
 from tfjs_codec.ir.tensors import Array, Extent
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from tfjs_codec import __version__
-from tfjs_codec.files.sink import Stage
+from tfjs_codec.files.stage import Stage
 from tfjs_codec.files.tf_dtypes import enum_name
 from tfjs_codec.ir.graph import Func, Graph, Node, Ref, Shape, Tensor, sort_nodes
 from tfjs_codec.ir.json_types import Json, JsonObject

@@ -19,8 +19,8 @@ from typing import TypeAlias
 
 from tfjs_codec import __version__
 from tfjs_codec.errors import UnsupportedModelError
-from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.source import INDEX, PAGE, PAGE_MARK
+from tfjs_codec.files.stage import Stage
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import TfjsGraph, TfjsLayers, Weights

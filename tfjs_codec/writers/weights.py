@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfjs_codec.files.sink import Stage
 from tfjs_codec.files.source import INDEX
+from tfjs_codec.files.stage import Stage
 from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, as_float32

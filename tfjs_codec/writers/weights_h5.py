@@ -8,7 +8,7 @@ Keras goes by the name: ``….weights.h5`` (from 2.12 on) is like the ``model.we
 from __future__ import annotations
 
 from tfjs_codec.files.hdf5_write import H5Tree, write_hdf5
-from tfjs_codec.files.sink import Stage
+from tfjs_codec.files.stage import Stage
 from tfjs_codec.ir.keras import KerasGraph
 from tfjs_codec.progress import Progress
 from tfjs_codec.writers.h5 import MAGIC, weights_group
