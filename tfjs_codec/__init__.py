@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tfjs_codec import errors
     from tfjs_codec.api import (
-        LoadedModel,
         batch,
         bundle,
         convert,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from tfjs_codec.layers.engine.builder import Scope
     from tfjs_codec.layers.engine.symbolic import Tensor
     from tfjs_codec.limits import Limits
+    from tfjs_codec.loaded_model import LoadedModel
     from tfjs_codec.operations.scope import GraphScope, GraphValue
     from tfjs_codec.options import ConvertOptions
     from tfjs_codec.preview.plot import Plot
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": ("LoadedModel", "batch", "bundle", "convert", "diff", "inspect", "load", "plan",
+    "api": ("batch", "bundle", "convert", "diff", "inspect", "load", "plan",
             "plot", "preview_html", "save", "save_keras_model", "to_files", "verify"),
     "batches.batch": ("Batch", "BatchResult"),
     "bundling.bundle": ("Bundle",),
@@ -61,6 +61,7 @@ _HOMES = {
     "tracing.registry": ("local_rules", "register_rule"),
     "layers.engine.symbolic": ("Tensor",),
     "limits": ("Limits",),
+    "loaded_model": ("LoadedModel",),
     "options": ("ConvertOptions",),
     "preview.plot": ("Plot",),
     "report": ("Report",),

@@ -30,7 +30,7 @@ ORDER = (
     "conversion",
     "inspection comparison prediction batches",
     "verification",
-    "bundling preview",
+    "bundling preview loaded_model",
     "api",
     "cli",
     "__main__ compat",

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import io
 import os
 import re
 import threading
@@ -24,6 +23,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote as percent
 
 from tfjs_codec.errors import CorruptFileError, RemoteError, UsageError
+from tfjs_codec.files.raw_reader import RawReader
 from tfjs_codec.limits import DEFAULT_LIMITS
 
 _URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+::)*[A-Za-z][A-Za-z0-9+.-]+://")
@@ -336,7 +336,7 @@ def _protocols(system: FileSystem) -> set[str]:
     return {names} if isinstance(names, str) else set(names)
 
 
-class RemoteFile(io.RawIOBase):
+class RemoteFile(RawReader):
     """The file at *place*, of *size* bytes if that is known; it is read by ranges.
 
     What comes from a server that serves no ranges is fetched whole, below the limit
@@ -347,22 +347,10 @@ class RemoteFile(io.RawIOBase):
         self._place = place
         self._file: BinaryIO | None = None
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._position = 0
         self._behind = -1  # the block behind what was fetched last
         self._ahead = 0
         self._whole = None if size is not None else self._fetch_whole()
         self.size = len(self._whole) if self._whole is not None else size or 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        self._position = max(0, start + position)
-        return self._position
 
     def readinto(self, buffer: Any) -> int:
         """Fill *buffer* as far as one request, or the cache, goes."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TypeAlias
 from tfjs_codec.errors import CorruptFileError, UsageError, quote
 from tfjs_codec.files import remote
 from tfjs_codec.files.paths import check_name, existing_child
+from tfjs_codec.files.raw_reader import RawReader
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ _KINDS = (
 )
 
 
-class Window(io.RawIOBase):
+class Window(RawReader):
     """A read-only view of bytes ``offset … offset + size`` of *file*, with its own position.
 
     Several windows may share *file*, also between threads; closing one leaves *file* open.
@@ -63,21 +64,6 @@ class Window(io.RawIOBase):
         self.path = path
         self._file = file
         self._lock = lock or threading.Lock()
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        self._position = max(0, start + position)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
