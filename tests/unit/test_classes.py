@@ -97,8 +97,8 @@ def test_no_set_of_classes_or_operations_is_listed_twice(known: AbstractSet[str]
     assert len(found) > 8
 
 
-def parameters(entry: Entry, before: int) -> list[inspect.Parameter]:
-    return list(inspect.signature(entry.function).parameters.values())[before:]
+def parameters(entry: Entry) -> list[inspect.Parameter]:
+    return list(inspect.signature(entry.function).parameters.values())[1:]
 
 
 def test_every_operation_has_a_signature_and_the_reverse() -> None:
@@ -111,7 +111,7 @@ def test_every_operation_has_a_signature_and_the_reverse() -> None:
 def test_graph_operations_have_the_signatures_of_the_table(name: str) -> None:
     """As functions they are also called by rules, so Python has to know their defaults."""
     row, function = signature(name), GRAPHS.ops[name]
-    positional = [one for one in parameters(function, 1) if one.kind in KINDS]
+    positional = [one for one in parameters(function) if one.kind in KINDS]
     options = positional[len(row.operands) :]
     assert {one.name for one in options} == set(row.options)
     optional = {one.name: one.default for one in positional if one.default is not one.empty}
@@ -123,7 +123,7 @@ def test_rules_of_layers_leave_defaults_to_the_table(name: str) -> None:
     """Only what not all operations of a rule have has a default there."""
     rule = REGISTRY.ops[name]
     same = [each for each, entry in REGISTRY.ops.items() if entry.function is rule.function]
-    for one in parameters(rule, 2):
+    for one in parameters(rule):
         if one.default is not one.empty:
             assert not all(one.name in signature(each).defaults for each in same), one.name
             assert signature(name).defaults.get(one.name, one.default) == one.default, one.name

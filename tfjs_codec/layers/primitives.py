@@ -108,8 +108,12 @@ def dense(
     return b.add("Dense", x, config, weights, part=part)
 
 
-def channels_last(b: Scope, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
-    """Apply *run* to channels_first *x* with the channels moved last, and move them back."""
+def channels_last(
+    b: Scope, x: Tensor, data_format: object, run: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Apply *run* to *x* with the channels last; move those of channels_first there and back."""
+    if data_format != "channels_first":
+        return run(x)
     back = [x.rank - 1, *range(1, x.rank - 1)]
     return permute(b, run(permute(b, x, [*range(2, x.rank), 1])), back)
 
@@ -122,11 +126,21 @@ def matrix_on_axis(
     return move_last_axis_to(b, dense(b, moved, matrix, part=part), axis)
 
 
-def slice_axis(b: Scope, x: Tensor, axis: int, start: int, stop: int, *, part: str = "") -> Tensor:
-    """Return ``x[..., start:stop, ...]`` on *axis* (from 1), whose size must be known."""
+def known_size(x: Tensor, axis: int) -> int:
+    """Return the size of *axis* of *x*.
+
+    Raises:
+        StaticShapeNeeded: It is known only at run time.
+    """
     size = x.shape[axis]
     if size is None:
         raise StaticShapeNeeded(f"the size of axis {axis} of {list(x.shape)} must be known")
+    return size
+
+
+def slice_axis(b: Scope, x: Tensor, axis: int, start: int, stop: int, *, part: str = "") -> Tensor:
+    """Return ``x[..., start:stop, ...]`` on *axis* (from 1), whose size must be known."""
+    size = known_size(x, axis)
     if (start, stop) == (0, size):
         return x
     # Cropping2D crops axes 2 and 3 of channels_first data: view x as [A, axis, B] or [A, B, axis]

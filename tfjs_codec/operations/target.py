@@ -195,7 +195,7 @@ class GraphTarget:
         try:
             with b.scope(f"{layer.name}/call_{number}" if number else layer.name):
                 if layer.is_op:
-                    args, options = bind(entry, layer.class_name, call, before=1)
+                    args, options = bind(entry, layer.class_name, call)
                     made = entry.function(b, *args, **options)
                 else:
                     scope = GraphScope(b) if entry.is_user else b

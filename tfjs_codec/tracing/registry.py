@@ -5,8 +5,8 @@ A rule is ``rule(b, layer, x) -> outputs``: ``b`` is what the target builds with
 them when Keras passes a list. It returns one tensor or a list. The first line of its docstring is
 its row in the supported-layers table; ``b.call`` holds the other arguments of the call.
 
-An operation's rule is ``rule(b, op, *args, **kwargs)`` with the call's arguments (tensors and
-constants) bound to the names of the ``keras.ops`` function.
+An operation's rule is ``rule(b, *args, **kwargs)`` with the call's arguments (tensors and
+constants) bound to the names of the ``keras.ops`` function; ``b.layer`` is its node.
 """
 
 from __future__ import annotations

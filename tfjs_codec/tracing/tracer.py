@@ -245,8 +245,8 @@ def _advice(layer: KerasLayer, entry: Entry, error: Exception) -> str:
     return "Correct the rule."
 
 
-def bind(entry: Entry, name: str, call: Call, *, before: int) -> tuple[list[Any], dict[str, Any]]:
-    """Match the arguments of operation *name* to the parameters of its rule after *before* others.
+def bind(entry: Entry, name: str, call: Call) -> tuple[list[Any], dict[str, Any]]:
+    """Match the arguments of operation *name* to the parameters of its rule after the builder.
 
     Operands may come after an option that is given by keyword. What is missing has the default of
     ``keras.ops``, if the rule has none.
@@ -254,7 +254,7 @@ def bind(entry: Entry, name: str, call: Call, *, before: int) -> tuple[list[Any]
     Raises:
         Refusal: There are options or operands that the rule does not know.
     """
-    parameters = list(inspect.signature(entry.function).parameters.values())[before:]
+    parameters = list(inspect.signature(entry.function).parameters.values())[1:]
     names = [parameter.name for parameter in parameters]
     for key, value in call.kwargs.items():
         if key not in names and not _is_idle(key, value):

@@ -98,8 +98,8 @@ class LayersTarget:
         scope = Scope(graph, layer, call, self, inputs)
         try:
             if layer.is_op:
-                args, options = bind(entry, layer.class_name, call, before=2)
-                made = entry.function(scope, layer, *args, **options)
+                args, options = bind(entry, layer.class_name, call)
+                made = entry.function(scope, *args, **options)
             else:
                 made = entry.function(scope, layer, _first(scope))
             outputs = [made] if isinstance(made, Tensor) else list(made)

@@ -5,14 +5,13 @@ Operands are tensors or constants; ``keras.ops`` broadcasts as numpy does, from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.layers import functions
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
@@ -67,75 +66,56 @@ def operand(b: Scope, x: Tensor, value: Any) -> Any:
     return b.tensor(value)
 
 
-def _merge(class_name: str) -> Callable[[Scope, Tensor, Tensor], Tensor]:
-    return lambda b, x1, x2: b.add(class_name, align(b, x1, x2))
-
-
+@op("add")
 def add(b: Scope, x1: Any, x2: Any) -> Tensor:
-    """Return ``x1 + x2``."""
+    """Rescaling with a constant, Add of tensors."""
     if not isinstance(x1, Tensor):
         x1, x2 = x2, x1
     x2 = operand(b, x1, x2)
     if isinstance(x2, Tensor):
         if x1.dtype == x2.dtype == "bool":
             raise Refusal("a sum of booleans, which is boolean")
-        return _merge("Add")(b, x1, x2)
+        return b.add("Add", align(b, x1, x2))
     x1, offset = with_constant(b, x1, x2)
     return affine(b, x1, 1, offset)
 
 
+@op("subtract")
 def subtract(b: Scope, x1: Any, x2: Any) -> Tensor:
-    """Return ``x1 - x2``."""
+    """Rescaling with a constant; Add of the negated tensor."""
     if not isinstance(x2, Tensor):
         return add(b, x1, -np.asarray(x2, np.float32))
     if not isinstance(x1, Tensor):
         return add(b, negate(b, b.concrete(x2)), x1)
-    return _merge("Add")(b, x1, negate(b, x2))
+    return b.add("Add", align(b, x1, negate(b, x2)))
 
 
+@op("multiply")
 def multiply(b: Scope, x1: Any, x2: Any) -> Tensor:
-    """Return ``x1 * x2``."""
+    """Rescaling with a constant, Multiply of tensors."""
     if not isinstance(x1, Tensor):
         x1, x2 = x2, x1
     x2 = operand(b, x1, x2)
     if isinstance(x2, Tensor):
-        return _merge("Multiply")(b, x1, x2)
+        return b.add("Multiply", align(b, x1, x2))
     x1, scale = with_constant(b, x1, x2)
     return affine(b, x1, scale)
 
 
-@op("add")
-def _add(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
-    """Rescaling with a constant, Add of tensors."""
-    return add(b, x1, x2)
-
-
 @op("bias_add")
-def _bias_add(b: Scope, node: KerasLayer, x: Any, bias: Any) -> Tensor:
+def _bias_add(b: Scope, x: Any, bias: Any) -> Tensor:
     """Rescaling."""
     return add(b, x, bias)
 
 
-@op("subtract")
-def _subtract(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
-    """Rescaling with a constant; Add of the negated tensor."""
-    return subtract(b, x1, x2)
-
-
 @op("rsub")
-def _rsub(b: Scope, node: KerasLayer, x: Any, y: Any) -> Tensor:
+def _rsub(b: Scope, x: Any, y: Any) -> Tensor:
     """As subtract, the other way round."""
     return subtract(b, y, x)
 
 
-@op("multiply")
-def _multiply(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
-    """Rescaling with a constant, Multiply of tensors."""
-    return multiply(b, x1, x2)
-
-
 @op("true_divide")
-def _true_divide(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+def true_divide(b: Scope, x1: Any, x2: Any) -> Tensor:
     """Rescaling by the reciprocal of a constant; of a tensor, Multiply by its reciprocal."""
     if isinstance(x2, Tensor):
         return multiply(b, x1, functions.reciprocal(b, x2))
@@ -147,46 +127,46 @@ def _true_divide(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
 
 
 @op("rtruediv")
-def _rtruediv(b: Scope, node: KerasLayer, x: Any, y: Any) -> Tensor:
+def _rtruediv(b: Scope, x: Any, y: Any) -> Tensor:
     """As true_divide, the other way round."""
-    return _true_divide(b, node, y, x)
+    return true_divide(b, y, x)
 
 
 @op("divide_no_nan")
-def _divide_no_nan(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+def _divide_no_nan(b: Scope, x1: Any, x2: Any) -> Tensor:
     """Multiply by the reciprocal, which is 0 for 0."""
     if not isinstance(x2, Tensor):
-        return _true_divide(b, node, x1, x2)
+        return true_divide(b, x1, x2)
     return multiply(b, x1, functions.reciprocal(b, x2))
 
 
 @op("negative")
-def _negative(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
+def _negative(b: Scope, x: Tensor) -> Tensor:
     """Rescaling."""
     return negate(b, x)
 
 
 @op("absolute")
-def _absolute(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
+def _absolute(b: Scope, x: Tensor) -> Tensor:
     """Maximum of the tensor and its negative."""
     return b.add("Maximum", [x, negate(b, x)])
 
 
 @op("square")
-def _square(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
+def _square(b: Scope, x: Tensor) -> Tensor:
     """Multiply of the tensor by itself."""
     return b.add("Multiply", [x, x])
 
 
 @op("squared_difference")
-def _squared_difference(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+def _squared_difference(b: Scope, x1: Any, x2: Any) -> Tensor:
     """Subtract, Multiply."""
     difference = subtract(b, x1, x2)
     return b.add("Multiply", [difference, difference])
 
 
 @op("power")
-def _power(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+def _power(b: Scope, x1: Any, x2: Any) -> Tensor:
     """Repeated Multiply for small whole exponents, of the reciprocal for negative ones."""
     if isinstance(x2, Tensor) or not isinstance(x1, Tensor):
         raise Refusal("a power whose exponent is a tensor")
@@ -196,7 +176,7 @@ def _power(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
             f"a power of {exponent}; only integer exponents up to 16 can be written as products"
         )
     if exponent < 0:
-        x1 = _true_divide(b, node, 1, x1)
+        x1 = true_divide(b, 1, x1)
     result: Tensor = x1
     for _ in range(int(abs(exponent)) - 1):
         result = b.add("Multiply", [result, x1])
@@ -204,26 +184,26 @@ def _power(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
 
 
 @op("maximum", "minimum")
-def _extremum(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+def _extremum(b: Scope, x1: Any, x2: Any) -> Tensor:
     """Maximum and Minimum; against a constant with ReLU."""
     if not isinstance(x1, Tensor):
         x1, x2 = x2, x1
-    largest = node.class_name == "maximum"
+    class_name = b.layer.class_name.title()
     x2 = operand(b, x1, x2)
     if isinstance(x2, Tensor):
-        return b.add("Maximum" if largest else "Minimum", align(b, x1, x2))
+        return b.add(class_name, align(b, x1, x2))
     x1, bound = with_constant(b, x1, x2)
-    return b.add("Maximum" if largest else "Minimum", [x1, constant(b, x1, bound)])
+    return b.add(class_name, [x1, constant(b, x1, bound)])
 
 
 @op("clip")
-def _clip(b: Scope, node: KerasLayer, x: Tensor, x_min: Any, x_max: Any) -> Tensor:
+def _clip(b: Scope, x: Tensor, x_min: Any, x_max: Any) -> Tensor:
     """Maximum and Minimum; from 0 on, ReLU with a maximum."""
     return clip(b, x, float(x_min), float(x_max))
 
 
 @op("cast")
-def _cast(b: Scope, node: KerasLayer, x: Tensor, dtype: str) -> Tensor:
+def _cast(b: Scope, x: Tensor, dtype: str) -> Tensor:
     """Nothing, between types whose values tfjs computes as float32; refused where it truncates."""
     x = b.concrete(x)
     if str(dtype) == "bool":
@@ -234,7 +214,7 @@ def _cast(b: Scope, node: KerasLayer, x: Tensor, dtype: str) -> Tensor:
 
 
 @op("stop_gradient", "identity", "copy", "convert_to_tensor", "ensure_shape")
-def _nothing(b: Scope, node: KerasLayer, x: Tensor, shape: Any = None) -> Tensor:
+def _nothing(b: Scope, x: Tensor, shape: Any = None) -> Tensor:
     """Nothing, when predicting."""
     return x
 
@@ -247,7 +227,7 @@ def _bool(x: Tensor, meaning: Mask) -> Tensor:
 
 
 @op("not_equal", "equal")
-def _not_equal(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+def _not_equal(b: Scope, x1: Any, x2: Any) -> Tensor:
     """1 or 0: the difference, scaled up and clipped."""
     if not isinstance(x1, Tensor):
         x1, x2 = x2, x1
@@ -257,13 +237,13 @@ def _not_equal(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
         shape = difference
     else:
         meaning, shape = Mask("not_equal", (x1, np.asarray(x2).item())), x1
-    return _bool(shape, meaning if node.class_name == "not_equal" else Mask("not", (meaning,)))
+    return _bool(shape, meaning if b.layer.class_name == "not_equal" else Mask("not", (meaning,)))
 
 
 @op("greater", "less", "greater_equal", "less_equal")
-def _compare(b: Scope, node: KerasLayer, x1: Any, x2: Any) -> Tensor:
+def _compare(b: Scope, x1: Any, x2: Any) -> Tensor:
     """1 or 0: the difference, scaled up and clipped."""
-    name = node.class_name
+    name = b.layer.class_name
     if name in ("less", "greater_equal"):
         x1, x2 = x2, x1
     step = masks.positive(b, subtract(b, x1, x2))
@@ -275,21 +255,21 @@ def _meaning(b: Scope, x: Tensor) -> Mask:
 
 
 @op("logical_and", "logical_or")
-def _logical(b: Scope, node: KerasLayer, x1: Tensor, x2: Tensor) -> Tensor:
+def _logical(b: Scope, x1: Tensor, x2: Tensor) -> Tensor:
     """Minimum or Maximum of 0s and 1s."""
-    kind = node.class_name.removeprefix("logical_")
+    kind = b.layer.class_name.removeprefix("logical_")
     shape = Tensor(broadcast([x1.shape, x2.shape]), "bool", None)
     return _bool(shape, Mask(kind, (_meaning(b, x1), _meaning(b, x2))))
 
 
 @op("logical_not")
-def _logical_not(b: Scope, node: KerasLayer, x: Tensor) -> Tensor:
+def _logical_not(b: Scope, x: Tensor) -> Tensor:
     """1 minus 0s and 1s."""
     return _bool(x, Mask("not", (_meaning(b, x),)))
 
 
 @op("where")
-def _where(b: Scope, node: KerasLayer, condition: Tensor, x1: Any, x2: Any) -> Tensor:
+def _where(b: Scope, condition: Tensor, x1: Any, x2: Any) -> Tensor:
     """The sum of both, each clipped to ±∞ where it is chosen, and to 0 elsewhere."""
     yes = b.concrete(condition)
     if not yes.dtype == "bool" and yes.meaning is None:
@@ -314,6 +294,6 @@ def sum_of(b: Scope, terms: Sequence[Tensor]) -> Tensor:
 
 
 @op("add_n")
-def _add_n(b: Scope, node: KerasLayer, xs: list[Tensor]) -> Tensor:
+def _add_n(b: Scope, xs: list[Tensor]) -> Tensor:
     """Add."""
     return sum_of(b, xs)

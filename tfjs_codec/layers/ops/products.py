@@ -159,7 +159,7 @@ def dot(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
 
 @op("matmul", "dot")
 def _matmul(
-    b: Scope, node: KerasLayer, x1: Any, x2: Any, transpose_a: Any = False, transpose_b: Any = False
+    b: Scope, x1: Any, x2: Any, transpose_a: Any = False, transpose_b: Any = False
 ) -> Tensor:
     """Dot of two tensors, one for each pair of matrices; Dense for a constant matrix."""
     if not isinstance(x1, Tensor):
@@ -174,7 +174,7 @@ def _matmul(
         if matrix.ndim != 2 or transpose_a:
             raise Refusal("a product with a constant that is not a matrix")
         return dense(b, x1, matrix.T if transpose_b else matrix)
-    if x1.rank != x2.rank or x1.rank < 3 or (node.class_name == "dot"):
+    if x1.rank != x2.rank or x1.rank < 3 or (b.layer.class_name == "dot"):
         raise Refusal("a matrix product that does not keep the batch apart")
     stacked = "bcdef"[: x1.rank - 3]
     if x1.shape[1:-2] != x2.shape[1:-2]:
@@ -184,9 +184,7 @@ def _matmul(
 
 
 @op("einsum")
-def _einsum(
-    b: Scope, node: KerasLayer, *operands: Any, subscripts: str = "", equation: str = ""
-) -> Tensor:
+def _einsum(b: Scope, *operands: Any, subscripts: str = "", equation: str = "") -> Tensor:
     """Permute and Dot, or Dense for a constant; of two operands."""
     texts = [text for text in (*operands, subscripts, equation) if isinstance(text, str) and text]
     pair = [operand for operand in operands if not isinstance(operand, str)]

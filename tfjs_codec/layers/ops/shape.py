@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import ArrayTensor, formula
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
@@ -24,14 +23,16 @@ from tfjs_codec.layers.primitives import (
     dense,
     filled,
     identity,
+    known_size,
     matrix_on_axis,
     negate,
     permute,
+    product,
     reshape,
     slice_axis,
 )
 from tfjs_codec.layers.rules.core import reshape_to
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.refusal import Refusal, ShapeRefusal, StaticShapeNeeded
 
 
 def axes_of(x: Tensor, axis: Any, extra: int = 0) -> list[int]:
@@ -44,7 +45,7 @@ def axes_of(x: Tensor, axis: Any, extra: int = 0) -> list[int]:
 
 
 @op("reshape")
-def _reshape(b: Scope, node: KerasLayer, x: Tensor, newshape: Any) -> Tensor:
+def _reshape(b: Scope, x: Tensor, newshape: Any) -> Tensor:
     """Reshape, if the batch stays the first axis."""
     if not isinstance(newshape, list | tuple) or not all(
         size is None or isinstance(size, int) for size in newshape
@@ -62,7 +63,7 @@ def _reshape(b: Scope, node: KerasLayer, x: Tensor, newshape: Any) -> Tensor:
 
 
 @op("expand_dims")
-def _expand_dims(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
+def _expand_dims(b: Scope, x: Tensor, axis: Any) -> Tensor:
     """Reshape."""
     axes = axes_of(x, axis, len(axis) if isinstance(axis, list) else 1)
     sizes: list[int | None] = list(x.shape)
@@ -72,7 +73,7 @@ def _expand_dims(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
 
 
 @op("squeeze")
-def _squeeze(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
+def _squeeze(b: Scope, x: Tensor, axis: Any) -> Tensor:
     """Reshape."""
     if axis is None or axis == []:
         b.static(x)
@@ -82,7 +83,7 @@ def _squeeze(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
 
 
 @op("transpose")
-def _transpose(b: Scope, node: KerasLayer, x: Tensor, axes: Any) -> Tensor:
+def _transpose(b: Scope, x: Tensor, axes: Any) -> Tensor:
     """Permute, if the batch stays first."""
     if axes is None or axes[0] != 0:
         raise Refusal("a transposition that moves the batch")
@@ -90,16 +91,16 @@ def _transpose(b: Scope, node: KerasLayer, x: Tensor, axes: Any) -> Tensor:
 
 
 @op("swapaxes")
-def _swapaxes(b: Scope, node: KerasLayer, x: Tensor, axis1: int, axis2: int) -> Tensor:
+def _swapaxes(b: Scope, x: Tensor, axis1: int, axis2: int) -> Tensor:
     """Permute."""
     order = list(range(x.rank))
     first, second = axis1 % x.rank, axis2 % x.rank
     order[first], order[second] = order[second], order[first]
-    return _transpose(b, node, x, order)
+    return _transpose(b, x, order)
 
 
 @op("concatenate")
-def _concatenate(b: Scope, node: KerasLayer, xs: list[Tensor], axis: int) -> Tensor:
+def _concatenate(b: Scope, xs: list[Tensor], axis: int) -> Tensor:
     """Concatenate."""
     xs = [b.tensor(x) for x in xs]
     (at,) = axes_of(xs[0], axis)
@@ -107,22 +108,18 @@ def _concatenate(b: Scope, node: KerasLayer, xs: list[Tensor], axis: int) -> Ten
 
 
 @op("stack")
-def _stack(b: Scope, node: KerasLayer, x: list[Tensor], axis: int) -> Tensor:
+def _stack(b: Scope, x: list[Tensor], axis: int) -> Tensor:
     """Reshape, Concatenate."""
     x = [b.tensor(one) for one in x]
     (at,) = axes_of(x[0], axis, 1)
-    return _concatenate(b, node, [_expand_dims(b, node, one, at) for one in x], at)
+    return _concatenate(b, [_expand_dims(b, one, at) for one in x], at)
 
 
 @op("split")
-def _split(
-    b: Scope, node: KerasLayer, x: Tensor, indices_or_sections: Any, axis: int
-) -> list[Tensor]:
+def _split(b: Scope, x: Tensor, indices_or_sections: Any, axis: int) -> list[Tensor]:
     """Cropping2D for each piece."""
     (at,) = axes_of(x, axis)
-    size = x.shape[at]
-    if size is None:
-        raise StaticShapeNeeded(f"the size of axis {at} must be known")
+    size = known_size(x, at)
     cuts = indices_or_sections
     if isinstance(cuts, int):
         cuts = [size // cuts * i for i in range(1, cuts)]
@@ -131,15 +128,15 @@ def _split(
 
 
 @op("unstack")
-def _unstack(b: Scope, node: KerasLayer, x: Tensor, num: Any, axis: int) -> list[Tensor]:
+def _unstack(b: Scope, x: Tensor, num: Any, axis: int) -> list[Tensor]:
     """Cropping2D and Reshape for each piece."""
     (at,) = axes_of(x, axis)
-    pieces = _split(b, node, x, x.shape[at], at)
-    return [_squeeze(b, node, piece, at) for piece in pieces]
+    pieces = _split(b, x, x.shape[at], at)
+    return [_squeeze(b, piece, at) for piece in pieces]
 
 
 @op("getitem")
-def _getitem(b: Scope, node: KerasLayer, x: Tensor, key: Any) -> Tensor:
+def _getitem(b: Scope, x: Tensor, key: Any) -> Tensor:
     """Cropping2D for slices, a selection matrix for steps, Reshape for indices and new axes."""
     items = list(key) if isinstance(key, list | tuple) else [key]
     computed = (Tensor, list, np.ndarray)
@@ -177,7 +174,7 @@ def _take_on_axis(b: Scope, x: Tensor, axis: int, item: Any) -> Tensor:
     if size is None:
         if axis == 1 and x.rank == 3 and item in (0, -1):
             return _end_step(b, x, last=item == -1)
-        raise StaticShapeNeeded(f"the size of axis {axis} must be known")
+        size = known_size(x, axis)
     if isinstance(item, int):
         at = item % size
         return slice_axis(b, x, axis, at, at + 1)
@@ -205,16 +202,16 @@ def _end_step(b: Scope, x: Tensor, *, last: bool) -> Tensor:
 
 def select(b: Scope, x: Tensor, axis: int, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
     """Return the entries *indices* of *axis*, by a matrix of 0s and 1s."""
-    size = x.shape[axis]
-    if size is None or not len(indices):
-        raise StaticShapeNeeded(f"the size of axis {axis} must be known")
+    size = known_size(x, axis)
+    if not len(indices):
+        raise ShapeRefusal("a selection of no elements")
     places = np.asarray(indices) % size
     matrix = formula((size, len(places)), lambda i, j: i == places[j])
     return matrix_on_axis(b, x, matrix, axis, part="select")
 
 
 @op("slice")
-def _slice(b: Scope, node: KerasLayer, inputs: Tensor, start_indices: Any, shape: Any) -> Tensor:
+def _slice(b: Scope, inputs: Tensor, start_indices: Any, shape: Any) -> Tensor:
     """Cropping2D for each axis."""
     if not all(isinstance(v, int) for v in (*start_indices, *shape)) or start_indices[0] != 0:
         raise Refusal("a slice of the batch or of sizes computed at run time")
@@ -227,7 +224,7 @@ def _slice(b: Scope, node: KerasLayer, inputs: Tensor, start_indices: Any, shape
 
 
 @op("take")
-def _take(b: Scope, node: KerasLayer, x: Any, indices: Any, axis: Any) -> Tensor:
+def _take(b: Scope, x: Any, indices: Any, axis: Any) -> Tensor:
     """A selection matrix for constant indices; Embedding for a constant table."""
     if isinstance(x, Tensor) and not isinstance(indices, Tensor):
         (at,) = axes_of(x, axis)
@@ -245,7 +242,7 @@ def _lookup(b: Scope, ids: Tensor, table: Any) -> Tensor:
 
 
 @op("one_hot")
-def _one_hot(b: Scope, node: KerasLayer, x: Tensor, num_classes: int, axis: int) -> Tensor:
+def _one_hot(b: Scope, x: Tensor, num_classes: int, axis: int) -> Tensor:
     """1 where the number minus 0, 1, … is 0: any other number gives zeros, as in Keras."""
     if axis not in (-1, x.rank) or not x.dtype.startswith(("int", "uint", "bool")):
         raise Refusal("one_hot on another axis than the last, or of numbers that are not integers")
@@ -255,7 +252,7 @@ def _one_hot(b: Scope, node: KerasLayer, x: Tensor, num_classes: int, axis: int)
 
 
 @op("flip")
-def _flip(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
+def _flip(b: Scope, x: Tensor, axis: Any) -> Tensor:
     """A selection matrix."""
     for at in axes_of(x, axis):
         x = select(b, x, at, range((x.shape[at] or 0) - 1, -1, -1))
@@ -263,7 +260,7 @@ def _flip(b: Scope, node: KerasLayer, x: Tensor, axis: Any) -> Tensor:
 
 
 @op("repeat")
-def _repeat(b: Scope, node: KerasLayer, x: Tensor, repeats: int, axis: Any) -> Tensor:
+def _repeat(b: Scope, x: Tensor, repeats: int, axis: Any) -> Tensor:
     """A selection matrix."""
     (at,) = axes_of(x, axis)
     b.pay(x.shape[at], repeats)
@@ -271,7 +268,7 @@ def _repeat(b: Scope, node: KerasLayer, x: Tensor, repeats: int, axis: Any) -> T
 
 
 @op("tile")
-def _tile(b: Scope, node: KerasLayer, x: Tensor, repeats: Any) -> Tensor:
+def _tile(b: Scope, x: Tensor, repeats: Any) -> Tensor:
     """A selection matrix for each axis."""
     if not isinstance(repeats, list | tuple) or len(repeats) != x.rank or repeats[0] != 1:
         raise Refusal("a tile along the batch")
@@ -284,7 +281,7 @@ def _tile(b: Scope, node: KerasLayer, x: Tensor, repeats: Any) -> Tensor:
 
 @op("pad")
 def _pad(
-    b: Scope, node: KerasLayer, x: Tensor, pad_width: Any, mode: str,
+    b: Scope, x: Tensor, pad_width: Any, mode: str,
     constant_values: Any,
 ) -> Tensor:  # fmt: skip
     """ZeroPadding2D for each axis; reflections by a selection matrix."""
@@ -298,22 +295,16 @@ def _pad(
     for at, (before, after) in enumerate(widths):
         if not before and not after:
             continue
-        size = x.shape[at]
         if mode == "constant":
-            shape = (_flat(x.shape[1:at]), size, _flat(x.shape[at + 1 :]))
+            shape = (product(x.shape[1:at]), x.shape[at], product(x.shape[at + 1 :]))
             config = {"padding": [[before, after], [0, 0]], "data_format": "channels_first"}
             y = b.add("ZeroPadding2D", reshape(b, x, shape), config)
             x = reshape(b, y, (*x.shape[1:at], y.shape[2], *x.shape[at + 1 :]))
         else:
-            if size is None:
-                raise StaticShapeNeeded(f"the size of axis {at} must be known")
+            size = known_size(x, at)
             b.pay(size + before + after)
             x = select(b, x, at, np.pad(np.arange(size), (before, after), mode))  # type: ignore[call-overload]
     return x
-
-
-def _flat(sizes: tuple[int | None, ...]) -> int | None:
-    return None if None in sizes else prod(size for size in sizes if size is not None)
 
 
 # --------------------------------------------------------------------------------- reductions
@@ -326,9 +317,9 @@ def reduce(b: Scope, x: Tensor, kind: str, axis: Any, keepdims: Any = False) -> 
     if (axes, x.rank) in (([1], 3), ([1, 2], 4)):
         y = b.add(f"Global{kind}Pooling{len(axes)}D", x, {"data_format": "channels_last"})
     else:
-        count, others = _flat(tuple(x.shape[a] for a in axes)), [x.shape[a] for a in rest]
+        count, others = product([x.shape[a] for a in axes]), [x.shape[a] for a in rest]
         moved = permute(b, x, [*axes, *rest])
-        flat = reshape(b, moved, (count, _flat(tuple(others))))
+        flat = reshape(b, moved, (count, product(others)))
         y = b.add(f"Global{kind}Pooling1D", flat, {"data_format": "channels_last"})
         y = reshape(b, y, others)
     if not keepdims:
@@ -337,11 +328,11 @@ def reduce(b: Scope, x: Tensor, kind: str, axis: Any, keepdims: Any = False) -> 
 
 
 @op("mean", "max", "min", "amax", "amin", "sum")
-def _reduce(b: Scope, node: KerasLayer, x: Tensor, axis: Any, keepdims: Any) -> Tensor:
+def _reduce(b: Scope, x: Tensor, axis: Any, keepdims: Any) -> Tensor:
     """Global pooling of the axes; sum as a mean times their size."""
     if axis is None:
         raise Refusal("a reduction over the batch")
-    x, kind = b.concrete(x), node.class_name
+    x, kind = b.concrete(x), b.layer.class_name
     if kind == "mean":
         return reduce(b, x, "Average", axis, keepdims)
     if kind in ("max", "amax"):
@@ -363,7 +354,7 @@ def sum_over(b: Scope, x: Tensor, axis: Any, keepdims: Any = False) -> Tensor:
         ones = dense(b, x, filled(0, width, 1), filled(1, 1), part="ones")
         y = b.add("Dot", [ones, x], {"axes": [1, 1], "normalize": False})
     else:
-        count = _flat(tuple(x.shape[a] for a in axes))
+        count = product([x.shape[a] for a in axes])
         if count is None:
             raise StaticShapeNeeded("the sizes of the summed axes must be known")
         y = affine(b, reduce(b, x, "Average", axis, keepdims), count)
@@ -371,16 +362,16 @@ def sum_over(b: Scope, x: Tensor, axis: Any, keepdims: Any = False) -> Tensor:
 
 
 @op("moveaxis")
-def _moveaxis(b: Scope, node: KerasLayer, x: Tensor, source: Any, destination: Any) -> Tensor:
+def _moveaxis(b: Scope, x: Tensor, source: Any, destination: Any) -> Tensor:
     """Permute."""
     pairs = zip(np.atleast_1d(destination) % x.rank, np.atleast_1d(source) % x.rank, strict=True)
     places = {int(to): int(at) for to, at in pairs}
     rest = iter(i for i in range(x.rank) if i not in places.values())
-    return _transpose(b, node, x, [places[i] if i in places else next(rest) for i in range(x.rank)])
+    return _transpose(b, x, [places[i] if i in places else next(rest) for i in range(x.rank)])
 
 
 @op("roll")
-def _roll(b: Scope, node: KerasLayer, x: Tensor, shift: Any, axis: Any) -> Tensor:
+def _roll(b: Scope, x: Tensor, shift: Any, axis: Any) -> Tensor:
     """A selection matrix."""
     if not isinstance(shift, int):
         raise Refusal("a roll along several axes")
@@ -391,7 +382,7 @@ def _roll(b: Scope, node: KerasLayer, x: Tensor, shift: Any, axis: Any) -> Tenso
 
 
 @op("broadcast_to")
-def _broadcast_to(b: Scope, node: KerasLayer, x: Tensor, shape: Any) -> Tensor:
+def _broadcast_to(b: Scope, x: Tensor, shape: Any) -> Tensor:
     """A selection matrix for each axis that grows."""
     if len(shape) != x.rank or shape[0] != x.shape[0]:
         raise Refusal("a broadcast of the batch, or of axes before it")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,13 @@ from tfjs_codec.keras.dialect import ALONG_AXIS
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.primitives import affine, channels_last, matrix_on_axis, reshape
+from tfjs_codec.layers.primitives import affine, channels_last, known_size, matrix_on_axis, reshape
 from tfjs_codec.layers.rules.activation import apply, split
 from tfjs_codec.layers.rules.core import regularizers
 from tfjs_codec.layers.rules.resize import pad
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 from tfjs_codec.tracing.sizes import per_axis
+from tfjs_codec.tracing.windows import same_padding, theano_padding, transposed_window
 
 
 def _options(b: Scope, layer: KerasLayer, rank: int) -> dict[str, Any]:
@@ -43,30 +44,21 @@ def _same_padding(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
     """
     if config["padding"] != "same":
         return x
-    spatial = 2 if config["data_format"] == "channels_first" else 1
-    strides, dilation = config["strides"], config["dilation_rate"]
-    theano, differs = b.session.backend == "theano", False
-    pads: list[list[int] | None] = []
-    for axis, kernel in enumerate(config["kernel_size"]):
-        reach, stride = (kernel - 1) * dilation[axis] + 1, strides[axis]
-        size = x.shape[spatial + axis]
-        total = reach - 1
-        if theano:
-            before = reach // 2
-            differs |= stride > 1 or reach % 2 == 0
-        else:
-            differs |= stride > reach
-            if size is not None:
-                total = max((-(-size // stride) - 1) * stride + reach - size, 0)
-            before = total // 2
-            if size is None and stride > 1 and before:  # depends on the size
-                pads.append(None)
-                continue
-        pads.append([before, total - before])
+    pairs = zip(config["kernel_size"], config["dilation_rate"], strict=True)
+    windows = [(kernel - 1) * dilation + 1 for kernel, dilation in pairs]
+    steps = list(zip(windows, config["strides"], strict=True))
+    pads: list[tuple[int, int] | None]
+    if b.session.backend == "theano":
+        differs = any(stride > 1 or window % 2 == 0 for window, stride in steps)
+        pads = [theano_padding(window) for window in windows]
+    else:
+        differs = any(stride > window for window, stride in steps)
+        sizes = x.shape[2 if config["data_format"] == "channels_first" else 1 :]
+        pads = [same_padding(size, *step) for size, step in zip(sizes, steps, strict=False)]
     if not differs:
         return x
     config["padding"] = "valid"
-    amounts = [pair for pair in pads if pair is not None]
+    amounts = [list(pair) for pair in pads if pair is not None]
     if len(amounts) < len(pads):
         raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
     return pad(b, config, x, amounts, part="same_padding") if any(map(any, amounts)) else x
@@ -126,7 +118,7 @@ def _run_channels_last(
     fused = config["activation"] != "linear" and _is_along_axis(activation)
     if fused:
         config["activation"] = "linear"
-    y = channels_last(b, x, run)
+    y = channels_last(b, x, "channels_first", run)
     return apply(b, y, activation) if fused else y
 
 
@@ -200,39 +192,25 @@ def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     config["activation"] = "linear"  # comes after what is done to the output
 
     def run(x: Tensor) -> Tensor:
-        sizes = None if extra is None else per_axis(extra, rank)
-        return _padded_transpose(b, x, config, weights, sizes)
+        return _padded_transpose(b, x, config, weights, extra)
 
-    if config["data_format"] == "channels_first":
-        config["data_format"] = "channels_last"
-        return apply(b, channels_last(b, x, run), layer.config["activation"])
-    return apply(b, run(x), layer.config["activation"])
+    data_format, config["data_format"] = config["data_format"], "channels_last"
+    return apply(b, channels_last(b, x, data_format, run), layer.config["activation"])
 
 
 def _padded_transpose(
-    b: Scope, x: Tensor, config: dict[str, Any], weights: dict[str, LazyTensor],
-    extra: list[int] | None,
-) -> Tensor:  # fmt: skip
+    b: Scope, x: Tensor, config: dict[str, Any], weights: dict[str, LazyTensor], extra: Any
+) -> Tensor:
     """Cut the window that ``output_padding`` asks for from tfjs's 'valid' result (L6).
 
     Without *extra* it is Theano's 'same', which starts half a kernel in, whatever the stride.
     """
     cuts, pads = [], []
-    for axis in range(2):
-        size, kernel, stride = (
-            x.shape[axis + 1],
-            config["kernel_size"][axis],
-            config["strides"][axis],
+    for axis, (kernel, stride, more) in enumerate(_windows(config, extra), 1):
+        size = known_size(x, axis)
+        start, wanted = transposed_window(
+            size, kernel, stride, config["padding"], more, theano=extra is None
         )
-        if size is None:
-            raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
-        same = config["padding"] == "same"
-        full = (size - 1) * stride + kernel
-        if extra is None:
-            wanted, start = size * stride, kernel // 2
-        else:
-            wanted = full - (2 * (kernel // 2) if same else 0) + extra[axis]
-            start = max(full - wanted, 0) // 2 if same else 0
         have = (size - 1) * stride + max(kernel, stride)
         cuts.append([start, max(have - start - wanted, 0)])
         pads.append([0, max(start + wanted - have, 0)])
@@ -249,6 +227,13 @@ def _padded_transpose(
     return y if bias is None else affine(b, y, 1, bias.numpy())
 
 
+def _windows(config: dict[str, Any], extra: Any) -> Iterable[tuple[int, int, int | None]]:
+    """Return the kernel size, the stride and the output padding of each axis."""
+    sizes = config["kernel_size"]
+    more = [None] * len(sizes) if extra is None else per_axis(extra, len(sizes))
+    return zip(sizes, config["strides"], more, strict=True)
+
+
 def _stuffed_transpose(
     b: Scope, x: Tensor, config: dict[str, Any], weights: dict[str, LazyTensor], extra: Any
 ) -> Tensor:
@@ -258,22 +243,16 @@ def _stuffed_transpose(
     """
     if config["data_format"] == "channels_first":
         config = {**config, "data_format": "channels_last"}
-        return channels_last(b, x, lambda x: _stuffed_transpose(b, x, config, weights, extra))
-    more = None if extra is None else per_axis(extra, 3)
-    same = config["padding"] == "same"
-    for axis in range(3):
-        size, kernel = x.shape[axis + 1], config["kernel_size"][axis]
-        stride = config["strides"][axis]
-        if size is None:
-            raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
-        full = (size - 1) * stride + kernel
-        if more is not None:
-            wanted = full - (2 * (kernel // 2) if same else 0) + more[axis]
-        else:
-            wanted = size * stride if same else (size - 1) * stride + max(kernel, stride)
-        start = max(full - wanted, 0) // 2 if same else 0
+        return channels_last(
+            b, x, "channels_first", lambda x: _stuffed_transpose(b, x, config, weights, extra)
+        )
+    for axis, (kernel, stride, more) in enumerate(_windows(config, extra), 1):
+        size = known_size(x, axis)
+        start, wanted = transposed_window(
+            size, kernel, stride, config["padding"], more, theano=False
+        )
         spread = _spread((size, wanted + kernel - 1), stride, kernel - 1 - start)
-        x = matrix_on_axis(b, x, spread, axis + 1, part="spread")
+        x = matrix_on_axis(b, x, spread, axis, part="spread")
     kernel_tensor = weights["kernel"]
     shape = (*kernel_tensor.shape[:3], kernel_tensor.shape[4], kernel_tensor.shape[3])
 
@@ -307,7 +286,7 @@ def _widen(kernel: LazyTensor) -> LazyTensor:
 def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The two-dimensional class between two Reshapes."""
     config = layer.config
-    first = config.get("data_format") == "channels_first"
+    data_format = config.get("data_format")
     stride = per_axis(config.get("strides", 1), 1)[0]
     dilation = per_axis(config.get("dilation_rate") or 1, 1)[0]
     padding = config["padding"]
@@ -325,7 +304,7 @@ def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         name: _widen(tensor) if name.endswith("kernel") else tensor
         for name, tensor in layer.weights.items()
     }
-    after = first and _is_along_axis(config["activation"])
+    after = data_format == "channels_first" and _is_along_axis(config["activation"])
     if after:
         wide["activation"] = "linear"
     class_name = layer.class_name.replace("1D", "2D")
@@ -337,7 +316,7 @@ def conv_1d_as_2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
             x = _pad_left(b, x, (per_axis(config["kernel_size"], 1)[0] - 1) * dilation)
         return _as_image(b, x, lambda image: rules[class_name[0]](b, alias, image))
 
-    y = channels_last(b, x, run) if first else run(x)
+    y = channels_last(b, x, data_format, run)
     return apply(b, y, config["activation"]) if after else y
 
 

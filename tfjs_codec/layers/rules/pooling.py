@@ -15,6 +15,7 @@ from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.ops.shape import reduce, select
 from tfjs_codec.layers.primitives import (
     channels_last,
+    known_size,
     matrix_on_axis,
     permute,
     reshape,
@@ -22,8 +23,8 @@ from tfjs_codec.layers.primitives import (
 )
 from tfjs_codec.layers.rules.attention import masked_mean
 from tfjs_codec.layers.rules.resize import on_spatial_axes
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 from tfjs_codec.tracing.sizes import per_axis
+from tfjs_codec.tracing.windows import reach, theano_pooling
 
 
 @rule(*(f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)))
@@ -48,30 +49,21 @@ def pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 
     if config["data_format"] == "channels_first" and rank != 2:
         config["data_format"] = "channels_last"
-        return channels_last(b, x, run)
+        return channels_last(b, x, "channels_first", run)
     return run(x)
 
 
 def _as_theano(b: Scope, layer: KerasLayer, x: Tensor, config: dict[str, Any]) -> Tensor:
-    """Pad *x* as Theano's 'same' pooling does, and make *config* 'valid'.
-
-    Every window that reaches over an edge holds the edge, so that repeating it keeps the maximum.
-    """
-    if layer.class_name.startswith("Average"):
-        raise Refusal(
-            "the windows of Theano's 'same' average pooling start elsewhere than tfjs's",
-            "Load the model with TensorFlow, check its predictions and save it again.",
-        )
+    """Pad *x* as Theano's 'same' pooling does, and make *config* 'valid'."""
+    average = layer.class_name.startswith("Average")
     config["padding"] = "valid"
     first = 2 if config["data_format"] == "channels_first" else 1
     pairs = zip(config["pool_size"], config["strides"], strict=True)
     for axis, (window, stride) in enumerate(pairs, first):
         size = b.static(x)[axis - 1]
-        before = window - 2 if window > 2 and window % 2 else window - 1
-        reach = (-(-size // stride) - 1) * stride + window
-        b.pay(reach)
-        places = np.clip(np.arange(reach) - before, 0, size - 1)
-        x = select(b, x, axis, places)
+        before, total = theano_pooling(size, window, stride, average=average)
+        b.pay(total)
+        x = select(b, x, axis, np.clip(np.arange(total) - before, 0, size - 1))
     return x
 
 
@@ -80,12 +72,9 @@ def _within_windows(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
     for axis, (window, stride) in enumerate(
         zip(config["pool_size"], config["strides"], strict=True), 1
     ):
-        size = x.shape[axis]
         if config["padding"] == "same" and stride > window:
-            if size is None:
-                raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
-            reached = (-(-size // stride) - 1) * stride + window
-            x = slice_axis(b, x, axis, 0, min(size, reached))
+            size = known_size(x, axis)
+            x = slice_axis(b, x, axis, 0, min(size, reach(size, window, stride)))
     return x
 
 
@@ -156,9 +145,7 @@ def adaptive_pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
                 x = tops[0] if count == 1 else b.add("Concatenate", tops, {"axis": axis})
         return x
 
-    if layer.config.get("data_format") == "channels_first":
-        return channels_last(b, x, run)
-    return run(x)
+    return channels_last(b, x, layer.config.get("data_format"), run)
 
 
 def _shares(size: int, count: int) -> LazyTensor:

@@ -13,12 +13,13 @@ from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import (
     affine,
     channels_last,
+    known_size,
     matrix_on_axis,
     reshape,
     slice_axis,
 )
 from tfjs_codec.tracing import sizes
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.refusal import Refusal
 from tfjs_codec.tracing.resampling import resize_matrix, rounded_by
 from tfjs_codec.tracing.sizes import pairs_per_axis, per_axis
 
@@ -46,9 +47,7 @@ def on_spatial_axes(
         y = step(reshape(b, y, (depth * height, width, channels)), [neutral, amounts[2]])
         return reshape(b, y, (depth, height, y.shape[2], channels))
 
-    if config.get("data_format") == "channels_first":
-        return channels_last(b, x, run)
-    return run(x)
+    return channels_last(b, x, config.get("data_format"), run)
 
 
 @rule("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
@@ -95,9 +94,7 @@ def upsampling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 
     if method == "nearest":
         return on_spatial_axes(b, layer.config, x, factors, 1, step)
-    if layer.config.get("data_format") == "channels_first":
-        return channels_last(b, x, run)
-    return run(x)
+    return channels_last(b, x, layer.config.get("data_format"), run)
 
 
 @rule("Resizing")
@@ -114,9 +111,7 @@ def resizing(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         method = config.get("interpolation") or "bilinear"
         return resize(b, x, target, method, antialias=bool(config.get("antialias")))
 
-    if config.get("data_format") == "channels_first":
-        return channels_last(b, x, run)
-    return run(x)
+    return channels_last(b, x, config.get("data_format"), run)
 
 
 def _crop_to_ratio(b: Scope, x: Tensor, target: sizes.Size) -> Tensor:
@@ -141,9 +136,7 @@ def resize(
 ) -> Tensor:
     """Resize the axes 1 and 2 of *x* ``(batch, height, width, channels)`` to *target*."""
     for axis, size in zip((1, 2), target, strict=True):
-        now = x.shape[axis]
-        if now is None:
-            raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+        now = known_size(x, axis)
         if now != size:
             part = "rows" if axis == 1 else "columns"
             x = matrix_on_axis(b, x, _matrix(b, now, size, method, antialias), axis, part=part)
@@ -181,6 +174,4 @@ def center_crop(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         cuts = [[top, height - bottom], [left, width - right]]
         return b.add("Cropping2D", x, {"cropping": cuts, **_LAST})
 
-    if layer.config.get("data_format") == "channels_first":
-        return channels_last(b, x, run)
-    return run(x)
+    return channels_last(b, x, layer.config.get("data_format"), run)

@@ -19,8 +19,9 @@ from tfjs_codec.operations.ops.shapes import (
 from tfjs_codec.operations.ops.slicing import flip, getitem, pad, slice_axis
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Dims, Operand, Value
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.refusal import StaticShapeNeeded
 from tfjs_codec.tracing.sizes import per_axis
+from tfjs_codec.tracing.windows import same_padding, theano_padding, transposed_window
 
 
 def channels_first(x: Value, data_format: Any) -> bool:
@@ -41,14 +42,6 @@ def to_channels_first(b: Builder, x: Value) -> Value:
 # ------------------------------------------------------------------------------- convolutions
 
 
-def _same_widths(size: int | None, reach: int, stride: int) -> tuple[int, int] | None:
-    """Return the zeros that 'same' adds before and after, None if they depend on the size."""
-    if size is None:
-        return (0, 0) if reach == 1 else None
-    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
-    return total // 2, total - total // 2
-
-
 def _padding(
     b: Builder, x: Value, padding: str, kernel: Sequence[int], strides: Sequence[int],
     dilations: Sequence[int],
@@ -61,17 +54,15 @@ def _padding(
         return x, b"VALID"
     spatial = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     if b.model.backend == "theano":
-        widths = [(reach // 2, (reach - 1) // 2) for reach in spatial]
-        return pad(b, x, [(0, 0), *widths, (0, 0)]), b"VALID"
+        return pad(b, x, [(0, 0), *map(theano_padding, spatial), (0, 0)]), b"VALID"
     if all(stride <= reach for stride, reach in zip(strides, spatial, strict=True)):
         return x, b"SAME"
     # tfjs's wasm backend counts this padding in unsigned numbers, which overflow.
-    found = [_same_widths(*each) for each in zip(x.shape[1:-1], spatial, strides, strict=True)]
+    found = [same_padding(*each) for each in zip(x.shape[1:-1], spatial, strides, strict=True)]
     pairs = [pair for pair in found if pair is not None]
     if len(pairs) < len(found):
-        raise Refusal(
-            "'same' padding with strides larger than the kernel on an unknown size",
-            "Fix the size in the model's Input(shape=...) and save the model again.",
+        raise StaticShapeNeeded(
+            "'same' padding with strides larger than the kernel on an unknown size"
         )
     return pad(b, x, [(0, 0), *pairs, (0, 0)]), b"VALID"
 
@@ -181,7 +172,7 @@ def _unequal(
     """Take the steps that both strides share, then some of the results: tfjs has one stride."""
     if padding == b"SAME":
         reach = [((k or 0) - 1) * d + 1 for k, d in zip(kernel.shape, dilations, strict=False)]
-        pairs = [_same_widths(*each) for each in zip(x.shape[1:3], reach, strides, strict=True)]
+        pairs = [same_padding(*each) for each in zip(x.shape[1:3], reach, strides, strict=True)]
         known = [pair for pair in pairs if pair is not None]
         if len(known) < 2:
             raise StaticShapeNeeded("a depthwise convolution with different strides")
@@ -227,21 +218,6 @@ def conv_transpose(
     return squeeze(b, y, 1) if rank == 1 else y
 
 
-def transposed_window(
-    size: int, kernel: int, stride: int, padding: str, extra: int | None, theano: bool
-) -> tuple[int, int]:
-    """Return where the result starts in the full transposed convolution, and its size."""
-    same = padding == "same"
-    full = (size - 1) * stride + kernel
-    if extra is None and theano and same:
-        return kernel // 2, size * stride
-    if extra is None:
-        wanted = size * stride if same else (size - 1) * stride + max(kernel, stride)
-    else:
-        wanted = full - (2 * (kernel // 2) if same else 0) + extra
-    return (max(full - wanted, 0) // 2 if same else 0), wanted
-
-
 def _transpose(
     b: Builder, x: Value, kernel: Value, sizes: list[int], strides: list[int], padding: str,
     extra: Sequence[int | None],
@@ -251,7 +227,7 @@ def _transpose(
     plain = padding == "valid" or not (theano or any(e is not None for e in extra))
     if plain and all(e is None for e in extra):
         out = [
-            None if n is None else transposed_window(n, k, s, padding, None, False)[1]
+            None if n is None else transposed_window(n, k, s, padding, None, theano=False)[1]
             for n, k, s in zip(x.shape[1:3], sizes, strides, strict=True)
         ]
         lengths: list[Any] = list(out)
@@ -265,11 +241,8 @@ def _transpose(
     pads, whole = [], []
     for n, k, s, e in zip(x.shape[1:3], sizes, strides, extra, strict=True):
         if n is None:
-            raise Refusal(
-                "output_padding on an unknown size",
-                "Fix the size in the model's Input(shape=...) and save the model again.",
-            )
-        start, wanted = transposed_window(n, k, s, padding, e, theano)
+            raise StaticShapeNeeded("output_padding on an unknown size")
+        start, wanted = transposed_window(n, k, s, padding, e, theano=theano)
         have = (n - 1) * s + max(k, s)
         whole.append(have)
         cuts.append(slice(start, min(start + wanted, have)))
@@ -302,9 +275,8 @@ def _transpose_stuffed(
     for axis, (stride, more) in enumerate(zip(strides, extra, strict=True)):
         n, k = x.shape[axis + 1], kernel.shape[axis] or 0
         if n is None:
-            raise Refusal(
-                "a transposed convolution in three dimensions of an unknown size",
-                "Fix the size in the model's Input(shape=...) and save the model again.",
+            raise StaticShapeNeeded(
+                "a transposed convolution in three dimensions of an unknown size"
             )
         if stride > 1:
             sizes = dynamic_shape(b, x)
@@ -312,7 +284,7 @@ def _transpose_stuffed(
             wide = pad(b, rows, [(0, 0), (0, stride - 1), (0, 0)])
             sizes[axis + 1] = n * stride
             x = slice_axis(b, reshape(b, wide, sizes), axis + 1, 0, (n - 1) * stride + 1)
-        start, wanted = transposed_window(n, k, stride, padding, more, theano)
+        start, wanted = transposed_window(n, k, stride, padding, more, theano=theano)
         before = k - 1 - start
         pads.append((before, wanted + k - 1 - before - ((n - 1) * stride + 1)))
     cuts = [slice(max(-p, 0), None if q >= 0 else q) for p, q in pads]

@@ -24,8 +24,9 @@ from tfjs_codec.operations.ops.shapes import (
 from tfjs_codec.operations.ops.slicing import gather, slice_axis
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value
-from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.refusal import StaticShapeNeeded
 from tfjs_codec.tracing.sizes import per_axis
+from tfjs_codec.tracing.windows import reach, theano_pooling
 
 
 @operation("max_pool")
@@ -84,34 +85,23 @@ def _within_windows(b: Builder, x: Value, size: Sequence[int], strides: Sequence
         length = x.shape[axis]
         if stride > window:
             if length is None:
-                raise Refusal(
-                    "'same' pooling with strides larger than the window on an unknown size",
-                    "Fix the size in the model's Input(shape=...) and save the model again.",
+                raise StaticShapeNeeded(
+                    "'same' pooling with strides larger than the window on an unknown size"
                 )
-            reached = (-(-length // stride) - 1) * stride + window
-            x = slice_axis(b, x, axis, 0, min(length, reached))
+            x = slice_axis(b, x, axis, 0, min(length, reach(length, window, stride)))
     return x
 
 
 def _as_theano(
     b: Builder, kind: str, x: Value, size: Sequence[int], strides: Sequence[int]
 ) -> Value:
-    """Pad *x* as Theano's 'same' pooling does.
-
-    Every window that reaches over an edge holds the edge, so that repeating it keeps the maximum.
-    """
-    if kind == "Avg":
-        raise Refusal(
-            "the windows of Theano's 'same' average pooling start elsewhere than tfjs's",
-            "Load the model with TensorFlow, check its predictions and save it again.",
-        )
+    """Pad *x* as Theano's 'same' pooling does."""
     for axis, (window, stride) in enumerate(zip(size, strides, strict=True), 1):
         length = x.shape[axis]
         if length is None:
-            raise Refusal("Theano's 'same' pooling of an unknown size")
-        before = window - 2 if window > 2 and window % 2 else window - 1
-        reach = (-(-length // stride) - 1) * stride + window
-        x = gather(b, x, _clipped(b, reach, before, length), axis)
+            raise StaticShapeNeeded("Theano's 'same' pooling of an unknown size")
+        before, total = theano_pooling(length, window, stride, average=kind == "Avg")
+        x = gather(b, x, _clipped(b, total, before, length), axis)
     return x
 
 
@@ -143,7 +133,7 @@ def _adaptive(b: Builder, reduce: Any, x: Value, output_size: Any, data_format: 
     for axis, count in enumerate(per_axis(output_size, x.rank - 2), 1):
         size = x.shape[axis]
         if size is None:
-            raise Refusal("adaptive pooling of an unknown size")
+            raise StaticShapeNeeded("adaptive pooling of an unknown size")
         b.check_nodes(count)
         bins = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
         pieces = [reduce(b, slice_axis(b, x, axis, *edges), axis, True) for edges in bins]
