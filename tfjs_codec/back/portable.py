@@ -65,7 +65,7 @@ def _freeze_inside(graph: KerasGraph) -> None:
             layer.graph.trainable = True
         if not layer.trainable and (layer.graph or layer.children):
             layer.config["trainable"] = True
-            for inner in (*layer.children.values(), *(layer.graph.layers if layer.graph else ())):
+            for inner in layer.inner:
                 inner.config["trainable"] = False
 
 

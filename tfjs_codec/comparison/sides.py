@@ -205,9 +205,8 @@ def _tfjs_layer(layer: TfjsLayer, path: str, shapes: Shapes) -> Iterator[tuple[s
     yield path, Described(class_name, config, inputs)
     if layer.graph is not None:
         yield from _tfjs_layers(layer.graph, f"{path}/", shapes)
-    for child in layer.children.values():
-        for one in child if isinstance(child, list) else [child]:
-            yield from _tfjs_layer(one, f"{path}/{one.name}", shapes)
+    for one in layer.owned:
+        yield from _tfjs_layer(one, f"{path}/{one.name}", shapes)
 
 
 def _count_axes(axis: Json, rank: int | None) -> Json:

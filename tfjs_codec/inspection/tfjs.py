@@ -169,9 +169,7 @@ class _Layers:
         if layer.graph is not None:
             inner += self.graph(layer.graph)
         named = dict(reversed([(id(owner), name) for name, owner in scopes(layer)]))
-        for child in layer.children.values():
-            for one in child if isinstance(child, list) else [child]:
-                inner.append(self.layer(one, named.get(id(one), "")))
+        inner += [self.layer(one, named.get(id(one), "")) for one in layer.owned]
         own = self._tensors.get(scope, []) if layer.graph is None else []
         return LayerInfo(
             layer.name,

@@ -71,6 +71,11 @@ class KerasLayer:
     def trainable(self) -> bool:
         return bool(self.config.get("trainable", True))
 
+    @property
+    def inner(self) -> tuple[KerasLayer, ...]:
+        """The layers it owns, and those of the model that it is."""
+        return (*self.children.values(), *(self.graph.layers if self.graph else ()))
+
     def copy(self) -> KerasLayer:
         """Return a copy whose parts can be edited; tensors are shared."""
         return replace(
@@ -125,14 +130,7 @@ class KerasGraph:
         level: list[KerasLayer] = list(self.layers)
         while level:
             yield from level
-            level = [
-                inner
-                for layer in level
-                for inner in (
-                    *layer.children.values(),
-                    *(layer.graph.layers if layer.graph else ()),
-                )
-            ]
+            level = [inner for layer in level for inner in layer.inner]
 
     def named_weights(self) -> dict[str, LazyTensor]:
         """Return all variables by ``layer/role``; inside nested models ``model/layer/role``."""

@@ -37,6 +37,12 @@ class TfjsLayer:
     graph: LayersGraph | None = None
     calls: list[list[TensorRef]] = field(default_factory=list)
 
+    @property
+    def owned(self) -> Iterator[TfjsLayer]:
+        """The layers in ``children``, in order."""
+        for child in self.children.values():
+            yield from child if isinstance(child, list) else [child]
+
 
 @dataclass(slots=True)
 class LayersGraph:

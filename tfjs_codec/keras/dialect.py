@@ -44,11 +44,6 @@ _SPATIAL = re.compile(r"(Conv|Pooling|UpSampling).*?([123])D")
 _SPATIAL_KEYS = ("kernel_size", "strides", "dilation_rate", "pool_size", "size")
 
 
-def is_known(class_name: str) -> bool:
-    """Tell whether *class_name* (canonical) is a Keras layer whose config is normalised here."""
-    return class_name in CLASSES
-
-
 def plain(value: Any) -> Any:
     """Return *value* with tuples, shapes and scalar arrays as plain JSON has them.
 
@@ -111,7 +106,7 @@ def activation(value: Any, generation: int, place: Place) -> Any:
     if not isinstance(config, dict):
         return entry
     kind = canonical(kind)
-    if not is_known(kind):
+    if kind not in CLASSES:
         return entry
     if _is_foreign(entry, whole=True):
         return {**entry, "class_name": f"custom>{kind}"}
@@ -141,7 +136,7 @@ def canonical_class(entry: Config, place: Place, *, whole: bool = True) -> tuple
         return name, python_name, name
     if ">" in registered and not _is_keras_package(registered):
         return registered, python_name, registered
-    if is_known(canonical(name)) and _is_foreign(entry, whole):
+    if canonical(name) in CLASSES and _is_foreign(entry, whole):
         return f"{module or 'custom'}>{name}", python_name, registered or name
     return canonical(name), python_name, registered
 

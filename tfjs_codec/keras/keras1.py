@@ -6,7 +6,6 @@ The values' layouts follow what Keras 2 itself did when it loaded Keras 1 files
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,24 +13,15 @@ import numpy as np
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Config, KerasLayer
-from tfjs_codec.ir.tensors import Array, DerivedTensor, LazyTensor
+from tfjs_codec.ir.tensors import DerivedTensor, LazyTensor, map_float32
 from tfjs_codec.keras.classes import CLASSES, canonical
 from tfjs_codec.keras.dialect import plain
 
 # Keys of layer configs that only Keras 1 writes, and such that it never writes.
-MARKERS = frozenset(
-    [
-        "nb_filter",
-        "border_mode",
-        "W_regularizer",
-        "inner_activation",
-        "dim_ordering",
-        "input_dtype",
-        "mode_type",
-        "subsample_length",
-        "pool_length",
-    ]
-)
+MARKERS = frozenset((
+    "nb_filter", "border_mode", "W_regularizer", "inner_activation", "dim_ordering",
+    "input_dtype", "mode_type", "subsample_length", "pool_length",
+))  # fmt: skip
 NOT_MARKERS = frozenset(("kernel_initializer", "use_bias", "data_format"))
 
 _RENAMES = {
@@ -52,26 +42,12 @@ _RENAMES = {
     "length": "size",
 }
 _KERNEL_KEYS = (("nb_row", "nb_col"), ("kernel_dim1", "kernel_dim2", "kernel_dim3"))
-_DROPPED = frozenset(
-    [
-        "init",
-        "inner_init",
-        "forget_bias_init",
-        "W_regularizer",
-        "U_regularizer",
-        "b_regularizer",
-        "W_constraint",
-        "b_constraint",
-        "activity_regularizer",
-        "gamma_regularizer",
-        "beta_regularizer",
-        "input_dtype",
-        "cache_enabled",
-        "custom_name",
-        "W_learning_rate_multiplier",
-        "b_learning_rate_multiplier",
-    ]
-)
+_DROPPED = frozenset((
+    "init", "inner_init", "forget_bias_init", "W_regularizer", "U_regularizer", "b_regularizer",
+    "W_constraint", "b_constraint", "activity_regularizer", "gamma_regularizer",
+    "beta_regularizer", "input_dtype", "cache_enabled", "custom_name",
+    "W_learning_rate_multiplier", "b_learning_rate_multiplier",
+))  # fmt: skip
 _MERGES = {
     "sum": "Add",
     "mul": "Multiply",
@@ -251,18 +227,12 @@ def convert_weights(layer: KerasLayer) -> None:
     kernel = layer.weights.get("kernel")
     if kernel is not None and (permuted := _kernel_axes(layer, kernel.shape)) is not None:
         axes, squeeze = permuted
-        layer.weights["kernel"] = transform(
+        shape = tuple(kernel.shape[axis] for axis in axes)
+        layer.weights["kernel"] = map_float32(
             kernel,
+            (shape[0], *shape[2:]) if squeeze else shape,
             lambda array: array.transpose(axes)[:, 0] if squeeze else array.transpose(axes),
-            _permuted_shape(kernel.shape, axes, squeeze),
         )
-
-
-def _permuted_shape(
-    shape: tuple[int, ...], axes: tuple[int, ...], squeeze: bool
-) -> tuple[int, ...]:
-    new = tuple(shape[axis] for axis in axes)
-    return (new[0], *new[2:]) if squeeze else new
 
 
 def _kernel_axes(layer: KerasLayer, shape: tuple[int, ...]) -> tuple[tuple[int, ...], bool] | None:
@@ -285,10 +255,3 @@ def _concatenate(parts: list[LazyTensor]) -> LazyTensor:
     shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
     name = parts[0].name
     return DerivedTensor(name, shape, lambda: np.concatenate([p.numpy() for p in parts], axis=-1))
-
-
-def transform(
-    tensor: LazyTensor, change: Callable[[Array], Array], shape: tuple[int, ...]
-) -> LazyTensor:
-    """Return the lazy tensor ``change(tensor)`` of shape *shape*."""
-    return DerivedTensor(tensor.name, shape, lambda: change(tensor.numpy()))

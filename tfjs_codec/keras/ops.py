@@ -138,30 +138,11 @@ _NODE_DEFS: dict[str, tuple[str, tuple[str, ...]]] = {
     "OneHot": ("one_hot", ("x", "num_classes", "on_value", "off_value")),
 }  # fmt: skip
 # Attributes of a NodeDef that only describe its operands.
-_DESCRIPTIVE_ATTRS = frozenset(
-    [
-        "T",
-        "Tidx",
-        "Tshape",
-        "Tperm",
-        "Tdim",
-        "Tpaddings",
-        "Tmultiples",
-        "Tindices",
-        "Tparams",
-        "Taxis",
-        "SrcT",
-        "N",
-        "Index",
-        "DstType",
-        "TI",
-        "Truncate",
-        "incompatible_shape_error",
-        "_output_shapes",
-        "_cloned",
-        "_class",
-    ]
-)
+_DESCRIPTIVE_ATTRS = frozenset((
+    "T", "Tidx", "Tshape", "Tperm", "Tdim", "Tpaddings", "Tmultiples", "Tindices", "Tparams",
+    "Taxis", "SrcT", "N", "Index", "DstType", "TI", "Truncate", "incompatible_shape_error",
+    "_output_shapes", "_cloned", "_class",
+))  # fmt: skip
 _NODE_DEF_DTYPES = {
     "DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_INT32": "int32",
     "DT_INT64": "int64", "DT_BOOL": "bool", "DT_UINT8": "uint8", "DT_BFLOAT16": "bfloat16",

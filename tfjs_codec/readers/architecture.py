@@ -11,12 +11,11 @@ from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Recorded, Ref
 from tfjs_codec.keras import keras1
-from tfjs_codec.keras.classes import canonical
+from tfjs_codec.keras.classes import CLASSES, canonical
 from tfjs_codec.keras.classes.recurrent import ZEROES_MASKED
 from tfjs_codec.keras.dialect import (
     canonical_class,
     dtype_name,
-    is_known,
     layer_config,
     plain,
 )
@@ -348,7 +347,7 @@ class _Reader:
             layer.children[key] = self._layer(config.pop(key, None), at.at(key), key)
             return
         for key, value in list(config.items()):
-            if _is_layer_entry(value) and (not is_known(kind) or _has_state(key, value)):
+            if _is_layer_entry(value) and (kind not in CLASSES or _has_state(key, value)):
                 layer.children[key] = self._layer(value, at.at(key), key)
 
     def _add_directions(self, layer: KerasLayer, config: Config, at: Place) -> None:
@@ -443,7 +442,7 @@ def _is_model(entry: Config, config: Json) -> bool:
 
 def _subclassed(entry: Config, name: str, place: Place) -> UnsupportedModelError:
     class_name = str(entry.get("class_name"))
-    if class_name not in _MODEL_CLASSES and is_known(canonical(class_name)):
+    if class_name not in _MODEL_CLASSES and canonical(class_name) in CLASSES:
         return UnsupportedModelError(
             f"the file describes a single layer ({class_name}), not a model",
             path=place.path, where=place.where,
@@ -473,7 +472,7 @@ def _is_layer_entry(value: Json) -> bool:
     if not (isinstance(value, dict) and isinstance(value.get("config"), dict)):
         return False
     name = value.get("class_name")
-    known = isinstance(name, str) and (is_known(canonical(name)) or name in _MODEL_CLASSES)
+    known = isinstance(name, str) and (canonical(name) in CLASSES or name in _MODEL_CLASSES)
     # Identity is also the name of an initialiser.
     return known and ("name" in value["config"] or "layers" in value["config"])
 

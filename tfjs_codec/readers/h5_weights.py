@@ -20,10 +20,9 @@ from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, count, qu
 from tfjs_codec.files.hdf5 import Group
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
-from tfjs_codec.ir.tensors import Array, DerivedTensor, LazyTensor
+from tfjs_codec.ir.tensors import Array, DerivedTensor, LazyTensor, map_float32
 from tfjs_codec.keras import keras1
 from tfjs_codec.keras.classes import CLASSES
-from tfjs_codec.keras.keras1 import transform
 from tfjs_codec.keras.variables import Slot, own_variables, slots
 
 _SUFFIX = re.compile(r"_\d+$")
@@ -266,19 +265,19 @@ def _convert_cudnn(layer: KerasLayer, is_cudnn: bool) -> None:
     def by_gate(change: Callable[[Array], Array]) -> Callable[[Array], Array]:
         return lambda array: np.hstack([change(part) for part in np.hsplit(array, gates)])
 
-    layer.weights["kernel"] = transform(
-        kernel, by_gate(lambda part: part.T.reshape(part.shape, order="F")), kernel.shape
+    layer.weights["kernel"] = map_float32(
+        kernel, kernel.shape, by_gate(lambda part: part.T.reshape(part.shape, order="F"))
     )
-    layer.weights["recurrent_kernel"] = transform(
-        recurrent, by_gate(lambda part: part.T), recurrent.shape
+    layer.weights["recurrent_kernel"] = map_float32(
+        recurrent, recurrent.shape, by_gate(lambda part: part.T)
     )
     if gates == 4:
-        layer.weights["bias"] = transform(
-            bias, lambda array: array.reshape(2, -1).sum(axis=0), (gates * units,)
+        layer.weights["bias"] = map_float32(
+            bias, (gates * units,), lambda array: array.reshape(2, -1).sum(axis=0)
         )
     elif is_cudnn or layer.config.get("reset_after"):
-        layer.weights["bias"] = transform(
-            bias, lambda array: array.reshape(2, -1), (2, gates * units)
+        layer.weights["bias"] = map_float32(
+            bias, (2, gates * units), lambda array: array.reshape(2, -1)
         )
 
 
@@ -288,7 +287,7 @@ def flip_kernels(graph: KerasGraph) -> None:
         for variable in own_variables(layer) or ():
             tensor = layer.weights.get(variable.role)
             if variable.convolves and tensor is not None:
-                layer.weights[variable.role] = transform(tensor, _flip, tensor.shape)
+                layer.weights[variable.role] = map_float32(tensor, tensor.shape, _flip)
 
 
 def _flip(array: Array) -> Array:

@@ -116,7 +116,7 @@ def _owners(graph: KerasGraph) -> dict[str, str]:
     def add(layer: KerasLayer, outermost: str) -> None:
         if owners.setdefault(layer.name, outermost) != outermost:
             repeated.add(layer.name)
-        for inner in (*layer.children.values(), *(layer.graph.layers if layer.graph else ())):
+        for inner in layer.inner:
             add(inner, outermost)
 
     for layer in graph.layers:

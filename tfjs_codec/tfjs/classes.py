@@ -48,15 +48,20 @@ def missing_keys(class_name: str, config: Config) -> list[str]:
     return [key for key in (*keys, *_REQUIRED_TOO.get(class_name, ())) if config.get(key) is None]
 
 
-_CONV = (
-    "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "activation",
-    "use_bias", "kernel_regularizer", "bias_regularizer",
+_WINDOW = (
+    "kernel_size", "strides", "padding", "data_format", "dilation_rate", "activation", "use_bias",
+    "bias_regularizer",
 )  # fmt: skip
+_CONV = ("filters", *_WINDOW, "kernel_regularizer")
+_DEPTHWISE = (*_WINDOW, "depth_multiplier", "depthwise_regularizer")
+_SEPARABLE = ("filters", *_DEPTHWISE, "pointwise_regularizer")
 _DECONV = tuple(key for key in _CONV if key != "dilation_rate")
 _POOL = ("pool_size", "strides", "padding", "data_format")
+_STEPS = (
+    "return_sequences", "return_state", "go_backwards", "stateful", "dropout", "recurrent_dropout",
+)  # fmt: skip
 _RNN = (
-    "units", "activation", "use_bias", "return_sequences", "return_state", "go_backwards",
-    "stateful", "unroll", "dropout", "recurrent_dropout", "kernel_regularizer",
+    "units", "activation", "use_bias", *_STEPS, "unroll", "kernel_regularizer",
     "recurrent_regularizer", "bias_regularizer",
 )  # fmt: skip
 _GATED = (*_RNN, "recurrent_activation")
@@ -148,42 +153,8 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
     "Conv3D": TfjsClass(_CONV, shapes.conv, variables.conv, _exactly(5)),
     "Conv2DTranspose": TfjsClass(_DECONV, shapes.deconv, variables.deconv, _exactly(4)),
     "Conv3DTranspose": TfjsClass(_DECONV, shapes.deconv, variables.deconv, _exactly(5)),
-    "DepthwiseConv2D": TfjsClass(
-        (
-            "kernel_size",
-            "strides",
-            "padding",
-            "data_format",
-            "dilation_rate",
-            "activation",
-            "use_bias",
-            "depth_multiplier",
-            "depthwise_regularizer",
-            "bias_regularizer",
-        ),
-        shapes.conv,
-        variables.depthwise,
-        _exactly(4),
-    ),
-    "SeparableConv2D": TfjsClass(
-        (
-            "filters",
-            "kernel_size",
-            "strides",
-            "padding",
-            "data_format",
-            "dilation_rate",
-            "activation",
-            "use_bias",
-            "depth_multiplier",
-            "depthwise_regularizer",
-            "pointwise_regularizer",
-            "bias_regularizer",
-        ),
-        shapes.conv,
-        variables.separable,
-        _exactly(4),
-    ),
+    "DepthwiseConv2D": TfjsClass(_DEPTHWISE, shapes.conv, variables.depthwise, _exactly(4)),
+    "SeparableConv2D": TfjsClass(_SEPARABLE, shapes.conv, variables.separable, _exactly(4)),
     **{
         f"{kind}Pooling{rank - 2}D": _plain(*_POOL, shape=shapes.pool, ranks=_exactly(rank))
         for kind in ("Max", "Average")
@@ -220,17 +191,7 @@ TFJS_CLASSES: dict[str, TfjsClass] = {
     "LSTM": _recurrent((*_GATED, "unit_forget_bias"), states=2, gates=4),
     "GRU": _recurrent((*_GATED, "reset_after"), states=1, gates=3),
     "ConvLSTM2D": TfjsClass(
-        (
-            *_CONV,
-            "recurrent_activation",
-            "return_sequences",
-            "return_state",
-            "go_backwards",
-            "stateful",
-            "dropout",
-            "recurrent_dropout",
-            "unit_forget_bias",
-        ),
+        (*_CONV, "recurrent_activation", *_STEPS, "unit_forget_bias"),
         shapes.conv_lstm,
         variables.conv_lstm,
         _exactly(5),

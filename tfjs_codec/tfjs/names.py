@@ -37,15 +37,12 @@ class Names:
     def reserve(self, graph: KerasGraph) -> list[tuple[str, str]]:
         """Give every Keras layer its name, outer models first; return ``(old, new)`` changes."""
         renamed = []
-        level = [graph]
-        while level:
-            for container in level:
-                for layer in container.layers:
-                    name = self.claim(container, layer.name, owns_weights(layer))
-                    self._base[layer] = name
-                    if name != layer.name:
-                        renamed.append((layer.name, name))
-            level = [inner for outer in level for inner in _inner_graphs(outer)]
+        for container in graph.graphs():
+            for layer in container.layers:
+                name = self.claim(container, layer.name, owns_weights(layer))
+                self._base[layer] = name
+                if name != layer.name:
+                    renamed.append((layer.name, name))
         return renamed
 
     def base(self, layer: KerasLayer) -> str:
@@ -78,17 +75,6 @@ class Names:
 def owns_weights(layer: KerasLayer) -> bool:
     """Tell whether *layer*, apart from layers of nested models, has variables."""
     return bool(layer.weights) or any(owns_weights(child) for child in layer.children.values())
-
-
-def _inner_graphs(graph: KerasGraph) -> list[KerasGraph]:
-    found = []
-    stack = list(graph.layers)
-    while stack:
-        layer = stack.pop(0)
-        if layer.graph is not None:
-            found.append(layer.graph)
-        stack.extend(layer.children.values())
-    return found
 
 
 def target_name(name: str, slots: Collection[str]) -> str | None:

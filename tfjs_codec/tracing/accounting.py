@@ -73,8 +73,7 @@ def record(graph: KerasGraph) -> KerasGraph:
     graph = graph.copy()
     for layer in graph.walk():  # outer ones first
         layer.config = Record(layer.config)
-        inner = (*layer.children.values(), *(layer.graph.layers if layer.graph else ()))
-        for one in () if layer.trainable else inner:
+        for one in () if layer.trainable else layer.inner:
             one.config["trainable"] = False
     for layer in () if graph.trainable else graph.walk():
         layer.config["trainable"] = False

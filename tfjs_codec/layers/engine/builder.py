@@ -481,11 +481,8 @@ def _holds_tensors(value: Any) -> bool:
 
 def _values(layer: KerasLayer | TfjsLayer) -> int:
     """Return how many values *layer* and its children have; models inside pay for themselves."""
-    total = sum(tensor.size for tensor in layer.weights.values())
-    for child in layer.children.values():
-        for one in child if isinstance(child, list) else [child]:
-            total += _values(one)
-    return total
+    inner = layer.owned if isinstance(layer, TfjsLayer) else layer.children.values()
+    return sum(tensor.size for tensor in layer.weights.values()) + sum(map(_values, inner))
 
 
 def _ref(tensor: Tensor) -> TensorRef:

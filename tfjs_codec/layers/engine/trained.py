@@ -39,10 +39,7 @@ def has_initializers(graph: KerasGraph) -> bool:
 
 def _keys(layer: TfjsLayer) -> Iterator[str]:
     yield from layer.config
-    for child in layer.children.values():
-        for one in child if isinstance(child, list) else [child]:
-            yield from _keys(one)
-    for one in layer.graph.layers if layer.graph else ():
+    for one in (*layer.owned, *(layer.graph.layers if layer.graph else ())):
         yield from _keys(one)
 
 
