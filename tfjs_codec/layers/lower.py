@@ -44,15 +44,7 @@ def lower(
         UnsupportedModelError: Lists every layer that has no counterpart.
         CorruptFileError: Weights, shapes or configs that contradict each other.
     """
-    session = Session(
-        model.path,
-        model.generation,
-        model.version,
-        allow_approximate,
-        model.backend or "tensorflow",
-        limits,
-        log=log or LoweringLog(),
-    )
+    session = Session(model, allow_approximate, limits, log=log or LoweringLog())
     session.log.warnings.extend(model.warnings)
     keras = record(REGISTRY.name_weights(model.graph))
     session.flat_sizes = _flat_sizes(keras)

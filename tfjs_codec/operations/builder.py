@@ -23,6 +23,7 @@ from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32, fo
 from tfjs_codec.limits import Limits
 from tfjs_codec.operations.values import Dims, Operand, Value, broadcast, graph_dtype
 from tfjs_codec.tfjs.graph_ops import Arg, op_def
+from tfjs_codec.tracing.builder import CallBuilder
 from tfjs_codec.tracing.refusal import Refusal
 
 _HELD_BYTES = 8 << 20  # of a constant that is no formula: computing it takes several times as much
@@ -37,34 +38,27 @@ class Caller(Protocol):
     def nested(self, layer: KerasLayer, given: Sequence[Value]) -> list[Value]: ...
 
 
-class Builder:
+class Builder(CallBuilder):
     """The graph so far, and the layer whose rule runs.
 
     Attributes:
         nodes: The nodes made so far.
         shapes: The shapes of all their results.
-        model: The model that is translated; its generation decides about formulas.
-        layer: The layer or operation that is being translated, for messages and weights.
-        call: The arguments of its call, with values in the place of references.
         caller: Calls the layers inside.
-        warnings: What the reader of the report should know.
         weights: The variables of layers that became Consts, by the names of these.
     """
 
     def __init__(
         self, model: KerasModel, caller: Caller, limits: Limits, *, allow_approximate: bool = False
     ) -> None:
-        self._limits = limits
-        self._allow_approximate = allow_approximate
-        self.model = model
+        super().__init__(
+            model, KerasLayer("", ""), Call(), limits, [], allow_approximate=allow_approximate
+        )
         self.caller = caller
         self.nodes: dict[str, Node] = {}
         self.shapes: dict[Ref, Dims] = {}
-        self.warnings: list[str] = []
         self.weights: dict[str, LazyTensor] = {}
         self.initializer: dict[str, Node] = {}
-        self.layer = KerasLayer("", "")
-        self.call = Call()
         self._names = Names(())
         self._scope = ""
         self._layers: set[str] = set()
@@ -75,35 +69,13 @@ class Builder:
 
     # ------------------------------------------------------------------------------------ facts
 
-    @property
-    def generation(self) -> int:
-        """The Keras generation whose formulas apply: 1, 2 or 3."""
-        return self.model.generation
-
-    @property
-    def trains(self) -> bool:
-        """Whether the call keeps training=True when predicting; Keras 3's predict overrides it."""
-        return self.call.kwargs.get("training") is True and self.generation < 3
-
-    @property
-    def version(self) -> tuple[int, int]:
-        """The first two numbers of the Keras version; of an unknown one, the generation's last."""
-        return self.model.version
-
     def argument(self, name: str) -> Any:
         """Return an argument of the call after the first, None if it is not given."""
         return self.call.kwargs.get(name)
 
     def seen_mask(self, x: Value | None) -> Value | None:
-        """Return the mask that a layer sees when it is called on *x* first.
-
-        Keras 3 hands the input's mask to a call of one tensor only (``Layer.__call__``): to no
-        recurrent layer with initial states.
-        """
-        given = (*self.call.args, *self.call.kwargs.values())
-        if self.generation > 2 and self.argument("mask") is None and sum(map(_holds, given)) > 1:
-            return None
-        return self.passed_mask(x)
+        """Return the mask that a layer sees when it is called on *x* first."""
+        return None if self.hides_mask(Value) else self.passed_mask(x)
 
     def passed_mask(self, x: Value | None) -> Value | None:
         """Return the mask that a layer hands on when it is called on *x* first, if it does.
@@ -116,16 +88,6 @@ class Builder:
         if "mask" in self.call.kwargs and self.generation < 3:
             return None
         return None if x is None else x.mask
-
-    def approximate(self, reason: str) -> None:
-        """Refuse unless the user allowed approximate formulas; then warn with *reason*."""
-        if not self._allow_approximate:
-            raise Refusal(f"only approximate in tfjs: {reason}", "Pass --allow-approximate.")
-        self.warn(f"approximate: {reason}")
-
-    def warn(self, sentence: str) -> None:
-        """Record a warning about the layer."""
-        self.warnings.append(f"layer '{self.layer.name}': {sentence}")
 
     # ------------------------------------------------------------------------------------ nodes
 
@@ -160,9 +122,9 @@ class Builder:
                 found.setdefault(arg.type_attr, graph_dtype(dtype))
         missing = set(definition.attrs) - set(found)
         assert not missing, f"{op} without {sorted(missing)}"
-        self._pay("graph_nodes", 1, "the number of nodes that it becomes")
+        self.spend("graph_nodes", 1, "the number of nodes that it becomes")
         tensors = len(inputs) + len(results)
-        self._pay("references", tensors, "the number of tensors that its nodes take and give")
+        self.spend("references", tensors, "the number of tensors that its nodes take and give")
         name = self._names.fresh(f"{self._scope}/{op}" if self._scope else op)
         shapes = tuple(_graph_shape(shape) for shape, _ in results)
         self.nodes[name] = Node(name, op, tuple(x.ref for x in inputs), found, shapes=shapes)
@@ -178,7 +140,7 @@ class Builder:
         Unless *shared* is false, a small one may be that of another call.
         """
         array = np.asarray(content)
-        self._pay("derived_bytes", array.nbytes, "the size in bytes of the constants it needs")
+        self.spend_bytes(array.nbytes)
         dtype = dtype or _dtype_of(array)
         kind = graph_dtype(dtype)
         if kind == "string":
@@ -216,7 +178,7 @@ class Builder:
         """Return a constant that the rules compute, after it is paid for."""
         if tensor.size <= _SHARED:
             return self.constant(tensor.numpy(), dtype)
-        self._pay("derived_bytes", tensor.nbytes, "the size in bytes of the constants it needs")
+        self.spend_bytes(tensor.nbytes)
         return self.lazy(tensor, dtype)
 
     def hold(self, *shape: int | None) -> None:
@@ -228,7 +190,7 @@ class Builder:
         nbytes = 4 * prod(size or 0 for size in shape)
         if nbytes > _HELD_BYTES:
             raise Refusal(f"it would need a constant of {nbytes:,} bytes", "Use smaller sizes.")
-        self._pay("derived_bytes", max(nbytes, 0), "the size in bytes of the constants it needs")
+        self.spend_bytes(nbytes)
 
     def check_nodes(self, count: int) -> None:
         """Refuse to plan *count* nodes or more if that is more than a graph may have."""
@@ -241,12 +203,6 @@ class Builder:
     def _check(self, limit: str, amount: int, what: str) -> None:
         try:
             self._limits.check(limit, amount, what)
-        except LimitExceededError as error:
-            raise Refusal(error.what, error.hint) from None
-
-    def _pay(self, limit: str, amount: int, what: str) -> None:
-        try:
-            self._limits.spend(limit, amount, what)
         except LimitExceededError as error:
             raise Refusal(error.what, error.hint) from None
 
@@ -263,7 +219,7 @@ class Builder:
         if tensor is None:
             raise CorruptFileError(
                 f"the file holds no variable '{role}'",
-                path=self.model.path,
+                path=self.source.path,
                 where=f"layer '{layer.name}'",
             )
         return tensor
@@ -271,7 +227,7 @@ class Builder:
     def content(self, layer: KerasLayer, role: str) -> Array:
         """Return the values of a small variable as float32, for constants computed of them."""
         tensor = self._tensor(layer, role)
-        self._pay("derived_bytes", 4 * prod(tensor.shape), "the size in bytes of its constants")
+        self.spend_bytes(4 * prod(tensor.shape))
         return as_float32(tensor).numpy()
 
     def weight(self, layer: KerasLayer, role: str) -> Value:
@@ -378,12 +334,6 @@ class Builder:
 
 def _graph_shape(shape: Dims) -> Shape:
     return Shape(tuple(-1 if size is None else size for size in shape))
-
-
-def _holds(argument: object) -> bool:
-    if isinstance(argument, list | tuple):
-        return any(map(_holds, argument))
-    return isinstance(argument, Value | np.ndarray)
 
 
 def _redirect(value: Value, old: str, name: str) -> Value:

@@ -137,7 +137,7 @@ class GraphTarget:
             if layer is None or not isinstance(shape, list) or not shape:
                 raise CorruptFileError(
                     "an input of the model that is not an InputLayer with a shape",
-                    path=self.builder.model.path,
+                    path=self.builder.source.path,
                     where=f"layer '{ref.layer}'",
                 )
             if layer.config.get("sparse") or layer.config.get("ragged"):
@@ -157,7 +157,7 @@ class GraphTarget:
             if name not in self._results:
                 raise UsageError(
                     f"there is no layer {quote(name)} to take the output of",
-                    path=self.builder.model.path,
+                    path=self.builder.source.path,
                     hint=suggest(name, self._results),
                 )
             for number, value in enumerate(self._results[name]):

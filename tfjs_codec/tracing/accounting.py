@@ -8,12 +8,13 @@ without effect, is refused by name.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from tfjs_codec.errors import quote
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer
 from tfjs_codec.keras.classes import CLASSES, COMMON_KEYS, KerasClass
+from tfjs_codec.tracing.builder import CallBuilder
 from tfjs_codec.tracing.refusal import Refusal
 from tfjs_codec.tracing.registry import Entry, Registry
 
@@ -21,15 +22,6 @@ _INTEGERS = frozenset(
     ("bool", *(f"{sign}int{size}" for sign in ("", "u") for size in (8, 16, 32, 64)))
 )
 _FLOATS = ("float", "bfloat", "mixed_", "int8_from_", "int4_from_")
-
-
-class Builder(Protocol):
-    """What a rule of any target builds with."""
-
-    @property
-    def layer(self) -> KerasLayer:
-        """The layer that the rule expresses."""
-        ...
 
 
 class Record(dict[str, Any]):
@@ -146,7 +138,9 @@ def check_config(layer: KerasLayer) -> None:
         check_config(child)
 
 
-def apply_activation_layer(registry: Registry, b: Builder, x: object, activation: Json) -> object:
+def apply_activation_layer(
+    registry: Registry, b: CallBuilder, x: object, activation: Json
+) -> object:
     """Return what the rule of the layer that is given as an activation makes of *x*.
 
     Raises:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.tracing.builder import CallBuilder
 from tfjs_codec.tracing.refusal import Refusal
-from tfjs_codec.tracing.training import Call, check_predicting
 
 Size: TypeAlias = tuple[int, int]
 Spans: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
@@ -57,13 +57,13 @@ def pad_to_ratio(size: Size, target: Size) -> list[list[int]]:
     return [[top, top], [0, 0]] if top else [[0, 0], [left, left]]
 
 
-def resize_instead_of_random_crop(b: Call, layer: KerasLayer) -> KerasLayer | None:
+def resize_instead_of_random_crop(b: CallBuilder, layer: KerasLayer) -> KerasLayer | None:
     """Return the Resizing that a RandomCrop is when predicting, None if it does nothing.
 
     Raises:
         Refusal: It is random here, or its version of Keras crops as no other does.
     """
-    check_predicting(b)
+    b.check_predicting()
     size = {key: layer.config[key] for key in ("height", "width", "data_format")}
     if b.version >= (3, 8):  # whatever the size
         return None

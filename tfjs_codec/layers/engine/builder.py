@@ -15,9 +15,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-
-from tfjs_codec.errors import CorruptFileError, LimitExceededError
+from tfjs_codec.errors import CorruptFileError
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer, layer_weights
 from tfjs_codec.ir.tensors import LazyTensor, as_float32
@@ -26,6 +24,7 @@ from tfjs_codec.layers.engine.session import Session
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.tfjs.classes import TFJS_CLASSES, missing_keys
 from tfjs_codec.tfjs.shapes import Shape, ShapeError
+from tfjs_codec.tracing.builder import CallBuilder
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 T = TypeVar("T")
@@ -125,12 +124,11 @@ class Inner(Protocol):
         """Trace *layer* alone on an input of *shape*, for a wrapper."""
 
 
-class Scope:
+class Scope(CallBuilder):
     """What a rule sees while one call of one Keras layer is traced.
 
-    ``call`` holds the first argument of the call with tensors in place, and the others by name,
-    which are the ``arguments``; ``tensors`` are the tensors in all of them. ``generation`` is the
-    Keras generation whose formulas apply; ``inner`` traces nested models and wrapped layers.
+    ``arguments`` are those of the call that ``call`` holds by name, ``tensors`` the tensors in all
+    arguments; ``inner`` traces nested models and wrapped layers.
     """
 
     def __init__(
@@ -141,10 +139,13 @@ class Scope:
         inner: Inner,
         tensors: Sequence[Tensor] = (),
     ) -> None:
+        session = graph.session
+        super().__init__(
+            session.model, layer, call, session.limits, session.log.warnings,
+            allow_approximate=session.allow_approximate,
+        )  # fmt: skip
         self.graph = graph
-        self.session = graph.session
-        self.layer = layer
-        self.call = call
+        self.session = session
         self.inner = inner
         self.tensors = tensors
         self.arguments = call.kwargs
@@ -152,16 +153,6 @@ class Scope:
         self.used: list[TfjsLayer] = []
         self._parts: dict[str, int] = {}
         self._prefix = ""
-
-    @property
-    def generation(self) -> int:
-        """The Keras generation whose formulas apply: 1, 2 or 3."""
-        return self.session.generation
-
-    @property
-    def version(self) -> tuple[int, int]:
-        """The first two numbers of the Keras version; of an unknown one, the generation's last."""
-        return self.session.version
 
     # -------------------------------------------------------------------------- adding layers
 
@@ -228,9 +219,7 @@ class Scope:
         Raises:
             Refusal: All constants together would be too large.
         """
-        nbytes = 4 * prod(size or 0 for size in shape)
-        if nbytes > 0:
-            self._spend("derived_bytes", nbytes, "the size in bytes of the constants it needs")
+        self.spend_bytes(4 * prod(size or 0 for size in shape))
 
     def _pay_for_weights(self, new: TfjsLayer) -> None:
         """Pay for the constants that the layers have beside the weights of the Keras layer."""
@@ -240,12 +229,6 @@ class Scope:
         if count < 0:
             self.pay(-count)
         left[self.layer] = max(count, 0)
-
-    def _spend(self, limit: str, amount: int, what: str) -> None:
-        try:
-            self.session.limits.spend(limit, amount, what)
-        except LimitExceededError as error:
-            raise Refusal(error.what, error.hint) from None
 
     def add_wrapper(
         self,
@@ -286,7 +269,7 @@ class Scope:
         self, new: TfjsLayer, inputs: list[Tensor], shapes: list[Shape], part: str
     ) -> list[Tensor]:
         tensors = len(inputs) + len(shapes)
-        self._spend("references", tensors, "the number of tensors that its layers take and give")
+        self.spend("references", tensors, "the number of tensors that its layers take and give")
         if not self.layer.trainable and new.graph is None:
             if new.children:
                 self.dropped("trainable: false, which tfjs does not read here; fit() trains it")
@@ -315,7 +298,7 @@ class Scope:
                 "the layer is shared between inputs whose shapes need different networks",
                 "Give the inputs the same shape, or use two layers.",
             )
-        self._spend("graph_nodes", 1, "the number of layers that it becomes")
+        self.spend("graph_nodes", 1, "the number of layers that it becomes")
         self._pay_for_weights(new)
         self.session.memo[key] = new
         self._created.append((new, part))
@@ -329,14 +312,14 @@ class Scope:
         if expected.keys() != weights.keys():
             raise CorruptFileError(
                 f"holds the weights {sorted(weights)}, its config needs {sorted(expected)}",
-                path=self.session.path,
+                path=self.source.path,
                 where=f"layer '{name}'",
             )
         for key, shape in expected.items():
             if weights[key].shape != tuple(shape):
                 raise CorruptFileError(
                     f"its shape is {weights[key].shape}, the config needs {tuple(shape)}",
-                    path=self.session.path,
+                    path=self.source.path,
                     where=f"{name}/{key}",
                 )
         return {key: as_float32(weights[key]) for key in expected}
@@ -405,15 +388,8 @@ class Scope:
 
     @cached_property
     def mask(self) -> Mask | None:
-        """The mask that the layer sees: the argument of that name, or that of its first input.
-
-        Keras 3 hands the input's mask to a call of one tensor only (``Layer.__call__``): to no
-        recurrent layer with initial states.
-        """
-        several = sum(map(_holds_tensors, (*self.call.args, *self.arguments.values()))) > 1
-        if self.generation > 2 and several and self.arguments.get("mask") is None:
-            return None
-        return self.passed_mask
+        """The mask that the layer sees: the argument of that name, or that of its first input."""
+        return None if self.hides_mask(Tensor) else self.passed_mask
 
     @cached_property
     def passed_mask(self) -> Mask | None:
@@ -442,16 +418,7 @@ class Scope:
             raise Refusal("a call on constants only", "Compute its result before the model.")
         return constants.fill(self, self.tensors[0], value)
 
-    @property
-    def trains(self) -> bool:
-        """Whether the call keeps training=True when predicting; Keras 3's predict overrides it."""
-        return self.call.kwargs.get("training") is True and self.generation < 3
-
     # -------------------------------------------------------------------------------- verdicts
-
-    def warn(self, sentence: str) -> None:
-        """Record a warning about the layer."""
-        self.session.log.warnings.append(f"layer '{self.layer.name}': {sentence}")
 
     def dropped(self, what: str) -> None:
         """Record that state needed only for training was left out."""
@@ -459,24 +426,12 @@ class Scope:
         if text not in self.session.log.dropped:
             self.session.log.dropped.append(text)
 
-    def approximate(self, reason: str) -> None:
-        """Refuse unless the user allowed approximate lowerings; then warn with *reason*."""
-        if not self.session.allow_approximate:
-            raise Refusal(f"only approximate in tfjs: {reason}", "Pass --allow-approximate.")
-        self.warn(f"approximate: {reason}")
-
     def static(self, x: Tensor, what: str = "input shape") -> tuple[int, ...]:
         """Return the shape of *x* without its batch axis; all of it must be known."""
         sizes = x.shape[1:]
         if any(size is None for size in sizes):
             raise StaticShapeNeeded(f"its {what} {_show(x.shape)} must be known")
         return tuple(size for size in sizes if size is not None)
-
-
-def _holds_tensors(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_holds_tensors, value))
-    return isinstance(value, Tensor | np.ndarray)
 
 
 def _values(layer: KerasLayer | TfjsLayer) -> int:

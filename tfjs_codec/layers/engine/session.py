@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.layers.engine.log import LoweringLog
-from tfjs_codec.limits import DEFAULT_LIMITS, Limits
+from tfjs_codec.limits import Limits
 from tfjs_codec.tfjs.names import Names
 
 
@@ -21,12 +22,9 @@ class Session:
     ``own_values`` that are left of a Keras layer.
     """
 
-    path: str
-    generation: int
-    version: tuple[int, int]
+    model: KerasModel
     allow_approximate: bool
-    backend: str = "tensorflow"
-    limits: Limits = DEFAULT_LIMITS
+    limits: Limits
     flat_sizes: Mapping[KerasLayer, int] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
     log: LoweringLog = field(default_factory=LoweringLog)

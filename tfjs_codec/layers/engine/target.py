@@ -27,8 +27,9 @@ class LayersTarget:
 
     def __init__(self, session: Session, registry: Registry) -> None:
         self.session = session
+        model = session.model
         self.tracer = Tracer(
-            registry, session.path, session.generation, session.version, Tensor, _stand_in
+            registry, model.path, model.generation, model.version, Tensor, _stand_in
         )
 
     def model(self, keras: KerasGraph) -> LayersGraph:
@@ -63,7 +64,8 @@ class LayersTarget:
         missing = [ref.layer for ref in keras.inputs if ref not in values]
         if missing:
             raise CorruptFileError(
-                f"the model's input '{missing[0]}' is not an InputLayer", path=self.session.path
+                f"the model's input '{missing[0]}' is not an InputLayer",
+                path=self.session.model.path,
             )
         # tfjs feeds inputs in the model's order
         graph.inputs = [values[ref] for ref in keras.inputs]
@@ -107,7 +109,7 @@ class LayersTarget:
                 outputs[0] = scope.add("Activation", outputs[0], {"activation": "linear"})
         except ShapeError as error:
             raise ShapeRefusal(str(error)) from error
-        becomes = entry.mask_in(self.session.generation)
+        becomes = entry.mask_in(self.session.model.generation)
         if becomes != "own":
             mask = scope.passed_mask if becomes == "pass" else None
             outputs = [replace(tensor, mask=mask) for tensor in outputs]
@@ -194,7 +196,7 @@ def _input_shape(session: Session, layer: KerasLayer) -> Shape:
     shape = layer.config.get("batch_shape")
     if not isinstance(shape, list) or not shape:
         raise CorruptFileError(
-            "an InputLayer without a shape", path=session.path, where=f"layer '{layer.name}'"
+            "an InputLayer without a shape", path=session.model.path, where=f"layer '{layer.name}'"
         )
     return tuple(shape)
 

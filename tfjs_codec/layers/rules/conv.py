@@ -48,7 +48,7 @@ def _same_padding(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
     windows = [(kernel - 1) * dilation + 1 for kernel, dilation in pairs]
     steps = list(zip(windows, config["strides"], strict=True))
     pads: list[tuple[int, int] | None]
-    if b.session.backend == "theano":
+    if b.is_theano:
         differs = any(stride > 1 or window % 2 == 0 for window, stride in steps)
         pads = [theano_padding(window) for window in windows]
     else:
@@ -179,7 +179,7 @@ def conv_transpose(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         config["kernel_size"] = list(weights["kernel"].shape[:rank])
     config["activation"], tail = split(b, layer.config["activation"])
     extra = layer.config.get("output_padding")
-    theano = b.session.backend == "theano" and config["padding"] == "same"
+    theano = b.is_theano and config["padding"] == "same"
     if theano and rank == 3:
         raise Refusal(
             "Theano pads transposed convolutions in three dimensions differently",

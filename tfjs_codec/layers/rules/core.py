@@ -165,7 +165,7 @@ def masking(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 @rule("Dropout", "SpatialDropout1D", "GaussianDropout", "AlphaDropout")
 def dropout(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """The same class: identity when predicting."""
-    _not_training(b)
+    b.check_predicting()
     config: dict[str, Any] = {"rate": layer.config.get("rate", 0.0)}
     if layer.class_name == "SpatialDropout1D" and x.rank != 3:
         return x
@@ -175,7 +175,7 @@ def dropout(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 @rule("GaussianNoise")
 def gaussian_noise(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """GaussianNoise: identity when predicting."""
-    _not_training(b)
+    b.check_predicting()
     return b.add("GaussianNoise", x, {"stddev": layer.config.get("stddev", 0.0)})
 
 
@@ -185,23 +185,17 @@ def layer_scale(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     return affine(b, x, layer.weights["gamma"].numpy())
 
 
-@rule(
-    "Identity", "ActivityRegularization", "SpatialDropout2D", "SpatialDropout3D", "StochasticDepth",
-)  # fmt: skip
-def identity(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+@rule("SpatialDropout2D", "SpatialDropout3D", "StochasticDepth")
+def other_dropout(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Activation('linear'): identity when predicting."""
-    _not_training(b)
+    b.check_predicting()
     return x
 
 
-def _not_training(b: Scope) -> None:
-    if b.trains and b.layer.class_name not in (
-        "Identity", "ActivityRegularization",
-    ):  # fmt: skip
-        raise Refusal(
-            "it is called with training=True and stays random, which tfjs's predict does not do",
-            "Build the model without training=True.",
-        )
+@rule("Identity", "ActivityRegularization")
+def identity(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
+    """Activation('linear')."""
+    return x
 
 
 @rule("Rescaling")

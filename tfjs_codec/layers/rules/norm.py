@@ -45,11 +45,7 @@ def _axis(layer: KerasLayer, x: Tensor) -> int:
 @rule("BatchNormalization")
 def batch_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """BatchNormalization; other axes than the last by permuting, rank 5 by reshaping."""
-    if b.trains:
-        raise Refusal(
-            "it is called with training=True and normalises by the batch; tfjs never does so",
-            "Build the model without training=True.",
-        )
+    b.check_predicting()
     axis = _axis(layer, x)
     weights = {name: layer.weights[name] for name in _STATS if name in layer.weights}
     moved = move_axis_last(b, x, axis)

@@ -39,7 +39,7 @@ def pooling(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         "padding": layer.config["padding"],
         "data_format": layer.config.get("data_format") or "channels_last",
     }
-    if b.session.backend == "theano" and config["padding"] == "same":
+    if b.is_theano and config["padding"] == "same":
         x = _as_theano(b, layer, x, config)
     if layer.class_name == "MaxPooling3D" and None not in x.shape[1:]:
         return _max_pooling_3d(b, layer, x, config)

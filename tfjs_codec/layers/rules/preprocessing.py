@@ -13,13 +13,12 @@ from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.ops.shape import reduce
 from tfjs_codec.layers.primitives import affine, dense, filled, identity, reshape
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
-from tfjs_codec.tracing.training import check_predicting
 
 
 @rule(*names_of("augmentation"))
 def augmentation(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Activation('linear'): identity when predicting."""
-    check_predicting(b)
+    b.check_predicting()
     return x
 
 

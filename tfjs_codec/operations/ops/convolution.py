@@ -53,7 +53,7 @@ def _padding(
     if padding == "valid":
         return x, b"VALID"
     spatial = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    if b.model.backend == "theano":
+    if b.is_theano:
         return pad(b, x, [(0, 0), *map(theano_padding, spatial), (0, 0)]), b"VALID"
     if all(stride <= reach for stride, reach in zip(strides, spatial, strict=True)):
         return x, b"SAME"
@@ -223,8 +223,7 @@ def _transpose(
     extra: Sequence[int | None],
 ) -> Value:  # fmt: skip
     """Compute the whole result in tfjs, then cut out or pad what Keras returns of it."""
-    theano = b.model.backend == "theano"
-    plain = padding == "valid" or not (theano or any(e is not None for e in extra))
+    plain = padding == "valid" or not (b.is_theano or any(e is not None for e in extra))
     if plain and all(e is None for e in extra):
         out = [
             None if n is None else transposed_window(n, k, s, padding, None, theano=False)[1]
@@ -242,7 +241,7 @@ def _transpose(
     for n, k, s, e in zip(x.shape[1:3], sizes, strides, extra, strict=True):
         if n is None:
             raise StaticShapeNeeded("output_padding on an unknown size")
-        start, wanted = transposed_window(n, k, s, padding, e, theano=theano)
+        start, wanted = transposed_window(n, k, s, padding, e, theano=b.is_theano)
         have = (n - 1) * s + max(k, s)
         whole.append(have)
         cuts.append(slice(start, min(start + wanted, have)))
@@ -270,7 +269,6 @@ def _transpose_stuffed(
     extra: Sequence[int | None],
 ) -> Value:  # fmt: skip
     """Convolve the zero-stuffed input with the flipped kernel: tfjs has no such op in 3D."""
-    theano = b.model.backend == "theano"
     pads = []
     for axis, (stride, more) in enumerate(zip(strides, extra, strict=True)):
         n, k = x.shape[axis + 1], kernel.shape[axis] or 0
@@ -284,7 +282,7 @@ def _transpose_stuffed(
             wide = pad(b, rows, [(0, 0), (0, stride - 1), (0, 0)])
             sizes[axis + 1] = n * stride
             x = slice_axis(b, reshape(b, wide, sizes), axis + 1, 0, (n - 1) * stride + 1)
-        start, wanted = transposed_window(n, k, stride, padding, more, theano=theano)
+        start, wanted = transposed_window(n, k, stride, padding, more, theano=b.is_theano)
         before = k - 1 - start
         pads.append((before, wanted + k - 1 - before - ((n - 1) * stride + 1)))
     cuts = [slice(max(-p, 0), None if q >= 0 else q) for p, q in pads]

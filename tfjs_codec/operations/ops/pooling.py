@@ -57,7 +57,7 @@ def _pool(
         y = _pool(b, kind, to_channels_last(b, x), size, steps, padding, None)
         return to_channels_first(b, y)
     padding = padding.lower()
-    if b.model.backend == "theano" and padding == "same":
+    if b.is_theano and padding == "same":
         x, padding = _as_theano(b, kind, x, size, steps), "valid"
     if padding == "same":
         x = _within_windows(b, x, size, steps)

@@ -144,10 +144,7 @@ def masking(b: Builder, layer: KerasLayer, x: Value) -> Value:
 )  # fmt: skip
 def dropout(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Nothing, when predicting."""
-    if b.trains:
-        raise Refusal(
-            "it is called with training=True and stays random", "Build the model without it."
-        )
+    b.check_predicting()
     return x
 
 

@@ -24,11 +24,7 @@ def _optional(b: Builder, layer: KerasLayer, role: str) -> Value | None:
 @rule("BatchNormalization")
 def batch_normalization(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Mul and AddV2 of constants, which go into the weights of a convolution before."""
-    if b.trains:
-        raise Refusal(
-            "it is called with training=True and normalises by the batch",
-            "Build the model without training=True.",
-        )
+    b.check_predicting()
     axis, *more = s.normalize_axes(x, layer.config["axis"])
     if more:
         raise Refusal("a batch normalisation over several axes")

@@ -15,13 +15,12 @@ from tfjs_codec.operations.ops.indexing import one_hot, searchsorted
 from tfjs_codec.operations.registry import refuse, rule
 from tfjs_codec.operations.values import Value
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
-from tfjs_codec.tracing.training import check_predicting
 
 
 @rule(*names_of("augmentation"))
 def augmentation(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Nothing, when predicting."""
-    check_predicting(b)
+    b.check_predicting()
     return x
 
 

@@ -269,10 +269,8 @@ def _check(b: Builder, layer: KerasLayer, mask: Value | None) -> None:
             "it is stateful, and a graph model forgets its states",
             "Set stateful=False, or return the states and feed them in again.",
         )
-    if b.trains and (config.get("dropout") or config.get("recurrent_dropout")):
-        raise Refusal(
-            "it is called with training=True and stays random", "Build the model without it."
-        )
+    if config.get("dropout") or config.get("recurrent_dropout"):
+        b.check_predicting()
     if _time_major(layer) and mask is not None:
         raise Refusal("a mask in a time_major layer")
     if zero_masked and not config["return_sequences"]:
