@@ -126,7 +126,7 @@ class Builder(CallBuilder):
         tensors = len(inputs) + len(results)
         self.spend("references", tensors, "the number of tensors that its nodes take and give")
         name = self._names.fresh(f"{self._scope}/{op}" if self._scope else op)
-        shapes = tuple(_graph_shape(shape) for shape, _ in results)
+        shapes = tuple(graph_shape(shape) for shape, _ in results)
         self.nodes[name] = Node(name, op, tuple(x.ref for x in inputs), found, shapes=shapes)
         made = [Value(Ref(name, i), shape, dtype) for i, (shape, dtype) in enumerate(results)]
         self.shapes.update((value.ref, value.shape) for value in made)
@@ -256,7 +256,7 @@ class Builder(CallBuilder):
     def input(self, name: str, shape: Dims, dtype: str) -> tuple[Value, Tensor]:
         """Add an input of the model, and return how the signature describes it."""
         name, kind = self._names.fresh(legal(name)), graph_dtype(dtype)
-        dims = _graph_shape(shape)
+        dims = graph_shape(shape)
         self.nodes[name] = Node(name, "Placeholder", attrs={"dtype": kind, "shape": dims})
         self.shapes[Ref(name)] = shape
         return Value(Ref(name), shape, dtype), Tensor(Ref(name), kind, dims)
@@ -332,7 +332,8 @@ class Builder(CallBuilder):
         return [_redirect(value, old, name) for value in results]
 
 
-def _graph_shape(shape: Dims) -> Shape:
+def graph_shape(shape: Dims) -> Shape:
+    """Return *shape* as graphs have it."""
     return Shape(tuple(-1 if size is None else size for size in shape))
 
 

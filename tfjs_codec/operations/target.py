@@ -9,22 +9,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfjs_codec.errors import CorruptFileError, UsageError, quote, suggest
-from tfjs_codec.ir.graph import Graph, Names, Shape, Tensor
+from tfjs_codec.ir.graph import Graph, Names, Tensor
 from tfjs_codec.ir.graph import Ref as NodeRef
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.references import is_input
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
-from tfjs_codec.operations.builder import Builder, legal
+from tfjs_codec.operations.builder import Builder, graph_shape, legal
 from tfjs_codec.operations.catalogue import REGISTRY
 from tfjs_codec.operations.scope import GraphScope
-from tfjs_codec.operations.values import Dims, Value, graph_dtype
+from tfjs_codec.operations.values import Value, graph_dtype
 from tfjs_codec.tracing.accounting import record
 from tfjs_codec.tracing.nested import check_inputs
-from tfjs_codec.tracing.refusal import Refusal
 from tfjs_codec.tracing.registry import Entry
-from tfjs_codec.tracing.tracer import Tracer, bind
+from tfjs_codec.tracing.tracer import Tracer, bind, first_argument
 
 
 class Traced(NamedTuple):
@@ -85,7 +84,10 @@ def trace(
     graph = Graph(
         builder.nodes,
         signature,
-        {key: Tensor(v.ref, graph_dtype(v.dtype), _shape(v.shape)) for key, v in named.items()},
+        {
+            key: Tensor(v.ref, graph_dtype(v.dtype), graph_shape(v.shape))
+            for key, v in named.items()
+        },
         initializer=builder.initializer,
         path=model.path,
         version=f"keras {model.keras_version}" if model.keras_version else "",
@@ -103,10 +105,6 @@ def _name_outputs(keras: KerasGraph, results: Sequence[Value]) -> dict[str, Valu
     return {
         names.fresh(ref.layer): value for ref, value in zip(keras.outputs, results, strict=True)
     }
-
-
-def _shape(shape: Dims) -> Shape:
-    return Shape(tuple(-1 if size is None else size for size in shape))
 
 
 class GraphTarget:
@@ -133,18 +131,11 @@ class GraphTarget:
         keys = keras.input_keys or [ref.layer for ref in keras.inputs]
         for key, ref in zip(keys, keras.inputs, strict=True):
             layer = layers.get(ref.layer)
-            shape = None if layer is None else layer.config.get("batch_shape")
-            if layer is None or not isinstance(shape, list) or not shape:
+            if layer is None:
                 raise CorruptFileError(
-                    "an input of the model that is not an InputLayer with a shape",
-                    path=self.builder.source.path,
-                    where=f"layer '{ref.layer}'",
+                    f"the model's input '{ref.layer}' is not an InputLayer", path=self.tracer.path
                 )
-            if layer.config.get("sparse") or layer.config.get("ragged"):
-                refusal = Refusal("sparse and ragged inputs do not exist in tfjs")
-                self.tracer.refuse(layer, refusal)
-            dtype = layer.config.get("dtype") or "float32"
-            value, tensor = self.builder.input(ref.layer, tuple(shape), dtype)
+            value, tensor = self.builder.input(ref.layer, *self.tracer.read_input(layer))
             values.append(value)
             signature[key] = tensor
         self.builder.reserve([layer.name for layer in keras.layers if layer.name not in layers])
@@ -157,7 +148,7 @@ class GraphTarget:
             if name not in self._results:
                 raise UsageError(
                     f"there is no layer {quote(name)} to take the output of",
-                    path=self.builder.source.path,
+                    path=self.tracer.path,
                     hint=suggest(name, self._results),
                 )
             for number, value in enumerate(self._results[name]):
@@ -199,7 +190,7 @@ class GraphTarget:
                     made = entry.function(b, *args, **options)
                 else:
                     scope = GraphScope(b) if entry.is_user else b
-                    made = entry.function(scope, layer, _first(call))
+                    made = entry.function(scope, layer, first_argument(call))
                 first = next(iter(self.tracer.values_in(call)), None)
                 mask = b.passed_mask(first) if becomes == "pass" else None
         finally:
@@ -211,13 +202,6 @@ class GraphTarget:
             outputs = [replace(value, mask=mask) for value in outputs]
         self._results.setdefault(place, outputs)
         return outputs
-
-
-def _first(call: Call) -> Any:
-    """Return the first argument of a layer's call, which may be given by name."""
-    if call.args:
-        return call.args[0]
-    return next((call.kwargs[name] for name in call.kwargs), [])
 
 
 def _stand_in(given: Sequence[Value]) -> Value:

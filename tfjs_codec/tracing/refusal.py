@@ -32,13 +32,13 @@ class StaticShapeNeeded(ShapeRefusal):
         )
 
 
-def refuse_float8(policy: object) -> None:
-    """Refuse a layer of Keras's float8 *policy*."""
+def check_policy(policy: object) -> None:
+    """Refuse a layer of a dtype *policy* whose weights or arithmetic no target has."""
+    hint = "Save the model before it is quantised."
     if str(policy).startswith("float8_"):
-        raise Refusal(
-            "float8 arithmetic, by scales that training found",
-            "Save the model before it is quantised.",
-        )
+        raise Refusal("float8 arithmetic, by scales that training found", hint)
+    if str(policy).startswith("int4"):
+        raise Refusal("packed 4-bit weights", hint)
 
 
 _CONSTANT_BYTES = 256 << 20  # far more than any page loads; sizes in a config are only claims

@@ -21,10 +21,11 @@ from tfjs_codec.errors import UsageError, quote
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.keras.classes import CLASSES, KerasClass, Mask, is_namesake
 from tfjs_codec.keras.signatures import OPERATIONS
-from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.refusal import CODE_HINT, Refusal
 
 # What no target can express, by class: why, and the way out.
 _REFUSED = {
+    "Lambda": ("its Python code cannot be converted, and is never executed", CODE_HINT),
     "DenseFeatures": (
         "its feature columns are Python code", "Feed the model from the next layer on.",
     ),

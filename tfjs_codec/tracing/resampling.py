@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfjs_codec.ir.tensors import FormulaTensor, LazyTensor, formula
+from tfjs_codec.tracing.builder import CallBuilder
 from tfjs_codec.tracing.refusal import Refusal
 
 Floats = NDArray[np.float64]
@@ -43,7 +44,7 @@ KERNELS: dict[str, Kernel] = {
 }
 
 
-def rounded_by(size: int, target: int, grid: int) -> float:
+def _rounded_by(size: int, target: int, grid: int) -> float:
     """Return how far *grid* moves a position at most; weights change by no more than that."""
     position = (np.arange(target) + 0.5) * (size / target) - 0.5
     return float(np.abs(np.round(position * grid) / grid - position).max())
@@ -88,3 +89,19 @@ def resize_matrix(
         return lambda i, j: weight(i, j) / sums[j]
 
     return FormulaTensor(f"resize by {method}", (size, target), prepare)
+
+
+def keras_resize_matrix(
+    b: CallBuilder, size: int, target: int, method: str, *, antialias: bool
+) -> LazyTensor:
+    """Return the matrix ``[size, target]`` by which Keras resizes.
+
+    Raises:
+        Refusal: The backends of Keras differ, and approximate formulas are not allowed.
+    """
+    if method != "bicubic" or antialias:
+        return resize_matrix(size, target, method, antialias=antialias)
+    b.spend_bytes(4 * target)
+    if b.generation == 3 and _rounded_by(size, target, 1024) > 1e-5:
+        b.approximate("TensorFlow rounds the positions of bicubic resizing, JAX does not")
+    return resize_matrix(size, target, method, grid=1024)

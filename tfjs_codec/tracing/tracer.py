@@ -201,6 +201,21 @@ class Tracer(Generic[V]):
         for item in inner:
             yield from self.values_in(item)
 
+    def read_input(self, layer: KerasLayer) -> tuple[tuple[int | None, ...], str]:
+        """Return the shape and the dtype of an input of the model.
+
+        Raises:
+            CorruptFileError: Its config has no shape.
+        """
+        shape = layer.config.get("batch_shape")
+        if not isinstance(shape, list) or not shape:
+            raise CorruptFileError(
+                "an InputLayer without a shape", path=self.path, where=f"layer '{layer.name}'"
+            )
+        if layer.config.get("sparse") or layer.config.get("ragged"):
+            self.refuse(layer, Refusal("sparse and ragged inputs do not exist in tfjs"))
+        return tuple(shape), layer.config.get("dtype") or "float32"
+
     # ------------------------------------------------------------------------------- problems
 
     @contextmanager
@@ -243,6 +258,13 @@ def _advice(layer: KerasLayer, entry: Entry, error: Exception) -> str:
     if "0" in layer.weights and isinstance(error, KeyError):
         return "A .keras file numbers weights: name them with register_rule(…, weights=[…])."
     return "Correct the rule."
+
+
+def first_argument(call: Call) -> Any:
+    """Return the first argument of a layer's call, which may be given by name."""
+    if call.args:
+        return call.args[0]
+    return next((call.kwargs[name] for name in call.kwargs), [])
 
 
 def bind(entry: Entry, name: str, call: Call) -> tuple[list[Any], dict[str, Any]]:

@@ -17,9 +17,9 @@ from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.engine.trained import lost_options
 from tfjs_codec.tfjs.names import legal
 from tfjs_codec.tfjs.shapes import Shape, ShapeError
-from tfjs_codec.tracing.refusal import Refusal, ShapeRefusal
+from tfjs_codec.tracing.refusal import ShapeRefusal
 from tfjs_codec.tracing.registry import Entry, Registry
-from tfjs_codec.tracing.tracer import Tracer, bind
+from tfjs_codec.tracing.tracer import Tracer, bind, first_argument
 
 
 class LayersTarget:
@@ -55,12 +55,9 @@ class LayersTarget:
         for layer in filter(is_input, keras.layers):
             ref = Ref(layer.name, 0, 0)
             tensor = by_ref.get(ref)
-            shape = _refine(_input_shape(self.session, layer), tensor.shape if tensor else None)
-            name = self.session.names.base(layer)
-            if layer.config.get("sparse") or layer.config.get("ragged"):
-                refusal = Refusal("sparse and ragged inputs do not exist in tfjs")
-                self.tracer.refuse(layer, refusal)
-            values[ref] = graph.input(name, shape, layer.config.get("dtype") or "float32")
+            declared, dtype = self.tracer.read_input(layer)
+            shape = _refine(declared, tensor.shape if tensor else None)
+            values[ref] = graph.input(self.session.names.base(layer), shape, dtype)
         missing = [ref.layer for ref in keras.inputs if ref not in values]
         if missing:
             raise CorruptFileError(
@@ -178,10 +175,7 @@ class LayersTarget:
 
 def _first(scope: Scope) -> Any:
     """Return the first argument of a layer's call, with tensors in the place of constants."""
-    if scope.call.args:
-        first = scope.call.args[0]
-    else:
-        first = next((scope.arguments[name] for name in scope.arguments), [])
+    first = first_argument(scope.call)
     if not isinstance(first, list):
         return first
     return [one if one is None or _nests(one) else scope.tensor(one) for one in first]
@@ -190,15 +184,6 @@ def _first(scope: Scope) -> Any:
 def _nests(value: Any) -> bool:
     """Tell whether *value* is a list that holds tensors."""
     return isinstance(value, list) and any(isinstance(v, Tensor) or _nests(v) for v in value)
-
-
-def _input_shape(session: Session, layer: KerasLayer) -> Shape:
-    shape = layer.config.get("batch_shape")
-    if not isinstance(shape, list) or not shape:
-        raise CorruptFileError(
-            "an InputLayer without a shape", path=session.model.path, where=f"layer '{layer.name}'"
-        )
-    return tuple(shape)
 
 
 def _refine(declared: Shape, given: Shape | None) -> Shape:

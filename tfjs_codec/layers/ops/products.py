@@ -19,7 +19,7 @@ from tfjs_codec.layers.engine.registry import op, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import affine, dense, permute, product, reshape, slice_axis
 from tfjs_codec.layers.rules.activation import apply
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, refuse_float8
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_policy
 
 _MOST_PIECES = 256
 
@@ -113,7 +113,7 @@ def _kernels(constant: LazyTensor, letters: str, groups: Sequence[list[str]]) ->
 @rule("EinsumDense")
 def einsum_dense(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Permute, Dense, Permute; a Dense for each value of an axis that kernel and output share."""
-    refuse_float8(layer.config.get("dtype"))
+    check_policy(layer.config.get("dtype"))
     if "kernel_scale" in layer.weights:
         raise Refusal("int8 weights of an EinsumDense", "Pass --to graph.")
     left, right, out = _letters(layer.config["equation"], x.rank)

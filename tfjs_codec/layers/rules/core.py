@@ -12,13 +12,13 @@ from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.tensors import Array, LazyTensor, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
-from tfjs_codec.layers.engine.registry import refuse, rule
+from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import affine, reshape
 from tfjs_codec.layers.primitives import dense as linear
 from tfjs_codec.layers.rules.activation import split
 from tfjs_codec.tracing.nested import check_inputs
-from tfjs_codec.tracing.refusal import CODE_HINT, Refusal, StaticShapeNeeded, refuse_float8
+from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_policy
 
 
 def regularizers(layer: KerasLayer, *names: str) -> dict[str, Any]:
@@ -38,14 +38,12 @@ def _l1l2(value: Any) -> dict[str, Any] | None:
 
 def _dequantize(b: Scope, layer: KerasLayer) -> dict[str, LazyTensor]:
     """Return the layer's weights, int8 ones as the numbers they stand for."""
-    refuse_float8(layer.config.get("dtype"))
+    check_policy(layer.config.get("dtype"))
     weights = dict(layer.weights)
     for name in list(weights):
         scale = weights.pop(name) if name.endswith("_scale") else None
         if scale is None:
             continue
-        if str(layer.config.get("dtype")).startswith("int4"):
-            raise Refusal("packed 4-bit weights", "Save the model before it is quantised.")
         if layer.class_name == "Dense":
             b.approximate("Keras also rounds the inputs of an int8 layer; tfjs does not")
         role = name.removesuffix("_scale")
@@ -242,10 +240,3 @@ def nested(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[Tensor
         )
         for result, tensor in zip(results, inner.outputs, strict=False)
     ]
-
-
-refuse(
-    "Lambda",
-    reason="its Python code cannot be converted, and is never executed",
-    hint=CODE_HINT,
-)

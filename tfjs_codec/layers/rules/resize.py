@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Tensor
@@ -20,7 +19,7 @@ from tfjs_codec.layers.primitives import (
 )
 from tfjs_codec.tracing import sizes
 from tfjs_codec.tracing.refusal import Refusal
-from tfjs_codec.tracing.resampling import resize_matrix, rounded_by
+from tfjs_codec.tracing.resampling import keras_resize_matrix
 from tfjs_codec.tracing.sizes import pairs_per_axis, per_axis
 
 _LAST = {"data_format": "channels_last"}
@@ -139,17 +138,9 @@ def resize(
         now = known_size(x, axis)
         if now != size:
             part = "rows" if axis == 1 else "columns"
-            x = matrix_on_axis(b, x, _matrix(b, now, size, method, antialias), axis, part=part)
+            matrix = keras_resize_matrix(b, now, size, method, antialias=antialias)
+            x = matrix_on_axis(b, x, matrix, axis, part=part)
     return x
-
-
-def _matrix(b: Scope, size: int, target: int, method: str, antialias: bool) -> LazyTensor:
-    if method != "bicubic" or antialias:
-        return resize_matrix(size, target, method, antialias=antialias)
-    b.pay(target)
-    if b.generation == 3 and rounded_by(size, target, 1024) > 1e-5:
-        b.approximate("TensorFlow rounds the positions of bicubic resizing, JAX does not")
-    return resize_matrix(size, target, method, grid=1024)
 
 
 @rule("RandomCrop")

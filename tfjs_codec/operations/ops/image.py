@@ -33,7 +33,7 @@ from tfjs_codec.operations.ops.slicing import getitem, pad, unstack
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value, is_float
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
-from tfjs_codec.tracing.resampling import resize_matrix, rounded_by
+from tfjs_codec.tracing.resampling import keras_resize_matrix
 from tfjs_codec.tracing.sizes import per_axis
 
 
@@ -64,7 +64,8 @@ def resize(b: Builder, x: Value, size: list[Any], method: str, *, antialias: boo
             if new is None or old is None:
                 raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
             if new != old:
-                y = einsum(b, equation, y, _matrix(b, old, new, method, antialias))
+                matrix = keras_resize_matrix(b, old, new, method, antialias=antialias)
+                y = einsum(b, equation, y, b.computed(matrix))
     return y if is_float(dtype) or y.dtype == dtype else a.saturate_cast(b, f.round_(b, y), dtype)
 
 
@@ -73,14 +74,6 @@ def _kernel(b: Builder, op: str, x: Value, size: list[Any], known: tuple[int | N
         op, x, b.value(size, "int32"), shape=(x.shape[0], *known, x.shape[3]), dtype=x.dtype,
         align_corners=False, half_pixel_centers=True,
     )  # fmt: skip
-
-
-def _matrix(b: Builder, size: int, target: int, method: str, antialias: bool) -> Value:
-    if method != "bicubic" or antialias:
-        return b.computed(resize_matrix(size, target, method, antialias=antialias))
-    if b.generation == 3 and rounded_by(size, target, 1024) > 1e-5:
-        b.approximate("TensorFlow rounds the positions of bicubic resizing, JAX does not")
-    return b.computed(resize_matrix(size, target, method, grid=1024))
 
 
 def over_images(

@@ -24,10 +24,10 @@ from tfjs_codec.operations.ops.shapes import (
     transpose,
 )
 from tfjs_codec.operations.ops.slicing import gather
-from tfjs_codec.operations.registry import refuse, rule
+from tfjs_codec.operations.registry import rule
 from tfjs_codec.operations.rules.activations import activate
 from tfjs_codec.operations.values import Value
-from tfjs_codec.tracing.refusal import CODE_HINT, Refusal, refuse_float8
+from tfjs_codec.tracing.refusal import check_policy
 
 
 @rule("Dense")
@@ -54,9 +54,7 @@ def steps(b: Builder, layer: KerasLayer, role: str) -> Array | None:
     """Return how many int8 steps are 1, None if the variable is not quantised."""
     if f"{role}_scale" not in layer.weights:
         return None
-    refuse_float8(layer.config.get("dtype"))
-    if str(layer.config.get("dtype")).startswith("int4"):
-        raise Refusal("packed 4-bit weights", "Save the model before it is quantised.")
+    check_policy(layer.config.get("dtype"))
     if role == "kernel":
         b.approximate("Keras also rounds the inputs of an int8 layer; a graph model does not")
     return layer.weights[f"{role}_scale"].numpy().astype(np.float32)
@@ -184,10 +182,3 @@ def nested(b: Builder, layer: KerasLayer, x: Any) -> list[Value]:
             for value, mask in zip(given, listed, strict=True)
         ]
     return b.caller.nested(layer, given)
-
-
-refuse(
-    "Lambda",
-    reason="its Python code cannot be converted, and is never executed",
-    hint=CODE_HINT,
-)
