@@ -13,6 +13,7 @@ from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import functions as f
 from tfjs_codec.operations.ops.shapes import (
+    arange,
     broadcast_to,
     concatenate,
     expand_dims,
@@ -115,8 +116,7 @@ def diagflat(b: Builder, x: Operand, k: int = 0) -> Value:
     size = row.shape[0]
     if size is None:
         count: Any = size_of(b, row, 0)
-        place = b.emit("Range", *(b.value(one, "int32") for one in (0, count, 1)), shape=(None,),
-                       dtype="int32", Tidx="int32")  # fmt: skip
+        place = arange(b, 0, count, dtype="int32")
         unit = a.equal(b, expand_dims(b, place, 1), place)
     else:
         unit = b.formula((size, size), lambda i, j: i == j, "bool")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -63,40 +64,32 @@ def mean(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Val
     return reduce(b, "Mean", f.real(b, x), axis, keepdims)
 
 
-@operation("max", "amax")
-def max_(
-    b: Builder, x: Operand, axis: Any = None, keepdims: Any = False, initial: Any = None
-) -> Value:
-    """Return the largest elements."""
-    return _extremum(b, "Max", x, axis, keepdims, initial)
+def _extremum(op: str) -> Callable[..., Value]:
+    def function(
+        b: Builder, x: Operand, axis: Any = None, keepdims: Any = False, initial: Any = None
+    ) -> Value:
+        x = b.value(x)
+        if x.dtype == "bool":
+            return b.value(reduce(b, op, b.value(x, "int32"), axis, keepdims), "bool")
+        y = reduce(b, op, x, axis, keepdims)
+        return y if initial is None else a.binary(b, f"{op}imum", y, initial)
+
+    return function
 
 
-@operation("min", "amin")
-def min_(
-    b: Builder, x: Operand, axis: Any = None, keepdims: Any = False, initial: Any = None
-) -> Value:
-    """Return the smallest elements."""
-    return _extremum(b, "Min", x, axis, keepdims, initial)
+max_ = operation("max", "amax")(_extremum("Max"))
+min_ = operation("min", "amin")(_extremum("Min"))
 
 
-def _extremum(b: Builder, op: str, x: Operand, axis: Any, keepdims: Any, initial: Any) -> Value:
-    x = b.value(x)
-    if x.dtype == "bool":
-        return b.value(reduce(b, op, b.value(x, "int32"), axis, keepdims), "bool")
-    y = reduce(b, op, x, axis, keepdims)
-    return y if initial is None else a.binary(b, f"{op}imum", y, initial)
+def _logical(op: str) -> Callable[..., Value]:
+    def function(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
+        return reduce(b, op, b.value(b.value(x), "bool"), axis, keepdims)
+
+    return function
 
 
-@operation("any")
-def any_(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return True where an element is not zero."""
-    return reduce(b, "Any", b.value(b.value(x), "bool"), axis, keepdims)
-
-
-@operation("all")
-def all_(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return True where no element is zero."""
-    return reduce(b, "All", b.value(b.value(x), "bool"), axis, keepdims)
+any_ = operation("any")(_logical("Any"))
+all_ = operation("all")(_logical("All"))
 
 
 @operation("count_nonzero")
@@ -207,59 +200,44 @@ def l2_normalize(b: Builder, x: Operand, axis: Any = -1, epsilon: Any = None) ->
 # ------------------------------------------------------------------------------ along one axis
 
 
-def _place(b: Builder, op: str, x: Operand, axis: Any, keepdims: Any) -> Value:
-    x = _countable(b, x)
-    if axis is None:
-        rank = x.rank
-        y = _place(b, op, ravel(b, x), 0, False)
-        return reshape(b, y, [1] * rank) if keepdims else y
-    at = normalize_axis(x, axis)
-    shape = (*x.shape[:at], *x.shape[at + 1 :])
-    where = b.constant(at, "int32")
-    y = b.emit(op, x, where, shape=shape, dtype="int32", output_type="int32")
-    return expand_dims(b, y, at) if keepdims else y
+def _place(op: str) -> Callable[..., Value]:
+    """Return the operation that finds the first place of an extremum."""
+
+    def function(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
+        x = _countable(b, x)
+        if axis is None:
+            y = function(b, ravel(b, x), 0)
+            return reshape(b, y, [1] * x.rank) if keepdims else y
+        at = normalize_axis(x, axis)
+        shape = (*x.shape[:at], *x.shape[at + 1 :])
+        where = b.constant(at, "int32")
+        y = b.emit(op, x, where, shape=shape, dtype="int32", output_type="int32")
+        return expand_dims(b, y, at) if keepdims else y
+
+    return function
 
 
-@operation("argmax")
-def argmax(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return the places of the first largest elements."""
-    return _place(b, "ArgMax", x, axis, keepdims)
+argmax = operation("argmax")(_place("ArgMax"))
+argmin = operation("argmin")(_place("ArgMin"))
 
 
-@operation("argmin")
-def argmin(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return the places of the first smallest elements."""
-    return _place(b, "ArgMin", x, axis, keepdims)
+def _cumulative(op: str) -> Callable[..., Value]:
+    def function(
+        b: Builder, x: Operand, axis: Any = None, dtype: str | None = None,
+        exclusive: Any = False, reverse: Any = False,
+    ) -> Value:  # fmt: skip
+        x = b.value(_countable(b, x), dtype or "")
+        if axis is None:
+            x, axis = ravel(b, x), 0
+        at = b.constant(normalize_axis(x, axis), "int32")
+        options = {"exclusive": bool(exclusive), "reverse": bool(reverse)}
+        return b.emit(op, x, at, shape=x.shape, dtype=x.dtype, **options)
+
+    return function
 
 
-def _cumulative(
-    b: Builder, op: str, x: Operand, axis: Any, dtype: str | None, options: dict[str, bool]
-) -> Value:
-    x = b.value(_countable(b, x), dtype or "")
-    if axis is None:
-        x, axis = ravel(b, x), 0
-    at = b.constant(normalize_axis(x, axis), "int32")
-    return b.emit(op, x, at, shape=x.shape, dtype=x.dtype, **options)
-
-
-@operation("cumsum")
-def cumsum(
-    b: Builder, x: Operand, axis: Any = None, dtype: str | None = None, exclusive: Any = False,
-    reverse: Any = False,
-) -> Value:  # fmt: skip
-    """Return sums of all elements up to each."""
-    options = {"exclusive": bool(exclusive), "reverse": bool(reverse)}
-    return _cumulative(b, "Cumsum", x, axis, dtype, options)
-
-
-@operation("cumprod")
-def cumprod(
-    b: Builder, x: Operand, axis: Any = None, dtype: str | None = None, exclusive: Any = False,
-    reverse: Any = False,
-) -> Value:  # fmt: skip
-    """Return products of all elements up to each."""
-    options = {"exclusive": bool(exclusive), "reverse": bool(reverse)}
-    return _cumulative(b, "Cumprod", x, axis, dtype, options)
+cumsum = operation("cumsum")(_cumulative("Cumsum"))
+cumprod = operation("cumprod")(_cumulative("Cumprod"))
 
 
 @operation("diff")

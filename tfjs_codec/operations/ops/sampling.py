@@ -20,6 +20,7 @@ from tfjs_codec.operations.ops.image import over_images
 from tfjs_codec.operations.ops.linalg import einsum
 from tfjs_codec.operations.ops.reductions import all_
 from tfjs_codec.operations.ops.shapes import (
+    arange,
     dynamic_shape,
     expand_dims,
     ravel,
@@ -131,8 +132,7 @@ def _pixels(
             b, b.formula((batch, 1, 1), lambda i, *_: i, "int32"), total_size(b, sizes)
         )
     else:
-        numbers = b.emit("Range", *(b.value(one, "int32") for one in (0, batch, 1)),
-                         shape=(None,), dtype="int32", Tidx="int32")  # fmt: skip
+        numbers = arange(b, 0, batch, dtype="int32")
         first = reshape(b, a.multiply(b, numbers, total_size(b, sizes)), [-1, 1, 1])
     rows = reshape(b, f.real(b, x), [-1, channels])
     given = [b.constant(each.astype(np.float32)) for each in places]

@@ -171,11 +171,7 @@ def _basic(b: Builder, x: Value, items: Sequence[Any]) -> Value:
 def _count_slice(size: int | None, start: Any, stop: Any, step: int) -> int | None:
     if isinstance(start, Value) or isinstance(stop, Value):
         return None
-    if size is not None:
-        return len(range(*slice(start, stop, step).indices(size)))
-    if start is None and stop is None and step == -1:
-        return None
-    return None
+    return None if size is None else len(range(*slice(start, stop, step).indices(size)))
 
 
 def _index_arrays(b: Builder, x: Value, items: list[Any], arrays: list[int]) -> Value:

@@ -95,22 +95,30 @@ def quantile(
     return _quantile(b, x, q, axis, "linear", keepdims)
 
 
-@operation("percentile")
-def percentile(
-    b: Builder, x: Operand, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False
-) -> Value:
-    """Return percentiles."""
-    return _quantile(b, x, _part(q), axis, method, keepdims)
+def _percentiles(*, nan: bool) -> Callable[..., Value]:
+    def function(
+        b: Builder, x: Operand, q: Any, axis: Any = None, method: str = "linear",
+        keepdims: Any = False,
+    ) -> Value:  # fmt: skip
+        share = q if isinstance(q, Value) or np.ndim(q) else float(q) / 100
+        return _quantile(b, x, share, axis, method, keepdims, nan=nan)
+
+    return function
 
 
-def _part(q: Any) -> Any:
-    return q if isinstance(q, Value) or np.ndim(q) else float(q) / 100
+percentile = operation("percentile")(_percentiles(nan=False))
+nanpercentile = operation("nanpercentile")(_percentiles(nan=True))
 
 
-@operation("median")
-def median(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return medians."""
-    return _quantile(b, x, 0.5, axis, "linear", keepdims)
+def _medians(*, nan: bool) -> Callable[..., Value]:
+    def function(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
+        return _quantile(b, x, 0.5, axis, "linear", keepdims, nan=nan)
+
+    return function
+
+
+median = operation("median")(_medians(nan=False))
+nanmedian = operation("nanmedian")(_medians(nan=True))
 
 
 @operation("nanquantile")
@@ -119,20 +127,6 @@ def nanquantile(
 ) -> Value:
     """Return quantiles of the elements that are not NaN."""
     return _quantile(b, x, q, axis, method, keepdims, nan=True)
-
-
-@operation("nanpercentile")
-def nanpercentile(
-    b: Builder, x: Operand, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False
-) -> Value:
-    """Return percentiles of the elements that are not NaN."""
-    return _quantile(b, x, _part(q), axis, method, keepdims, nan=True)
-
-
-@operation("nanmedian")
-def nanmedian(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return medians of the elements that are not NaN."""
-    return _quantile(b, x, 0.5, axis, "linear", keepdims, nan=True)
 
 
 # ---------------------------------------------------------------------- reductions without NaN
@@ -144,28 +138,28 @@ def _instead(b: Builder, x: Operand, number: float) -> Value:
     return a.where(b, f.isnan(b, x), b.value(number, x.dtype), x) if is_float(x.dtype) else x
 
 
-@operation("nansum")
-def nansum(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return sums of the elements that are not NaN."""
-    return r.sum_(b, _instead(b, x, 0.0), axis, keepdims)
+def _without_nan(reduction: Callable[..., Value], number: float) -> Callable[..., Value]:
+    """Return *reduction* with *number*, which changes nothing, in the place of NaN."""
+
+    def function(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
+        return reduction(b, _instead(b, x, number), axis, keepdims)
+
+    return function
 
 
-@operation("nanprod")
-def nanprod(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return products of the elements that are not NaN."""
-    return r.prod_(b, _instead(b, x, 1.0), axis, keepdims)
+nansum = operation("nansum")(_without_nan(r.sum_, 0.0))
+nanprod = operation("nanprod")(_without_nan(r.prod_, 1.0))
 
 
-@operation("nancumsum")
-def nancumsum(b: Builder, x: Operand, axis: Any = None, dtype: str | None = None) -> Value:
-    """Return running sums without NaN."""
-    return r.cumsum(b, _instead(b, x, 0.0), axis, dtype)
+def _running(cumulate: Callable[..., Value], number: float) -> Callable[..., Value]:
+    def function(b: Builder, x: Operand, axis: Any = None, dtype: str | None = None) -> Value:
+        return cumulate(b, _instead(b, x, number), axis, dtype)
+
+    return function
 
 
-@operation("nancumprod")
-def nancumprod(b: Builder, x: Operand, axis: Any = None, dtype: str | None = None) -> Value:
-    """Return running products without NaN."""
-    return r.cumprod(b, _instead(b, x, 1.0), axis, dtype)
+nancumsum = operation("nancumsum")(_running(r.cumsum, 0.0))
+nancumprod = operation("nancumprod")(_running(r.cumprod, 1.0))
 
 
 def _known(b: Builder, x: Operand, axis: Any, keepdims: Any) -> Value:
@@ -194,42 +188,26 @@ def nanstd(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> V
     return f.sqrt_(b, nanvar(b, x, axis, keepdims))
 
 
-def _extremum(b: Builder, x: Operand, worst: float, reduced: Value, axis: Any, keep: Any) -> Value:
-    some = a.greater(b, _known(b, x, axis, keep), 0.0)
-    return a.where(b, some, reduced, np.nan) if is_float(reduced.dtype) else reduced
+def _of_some(
+    reduction: Callable[..., Value], number: float, missing: float
+) -> Callable[..., Value]:
+    """Return *reduction* of the elements that are not NaN, *missing* where all are."""
+
+    def function(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
+        x = b.value(x)
+        found = reduction(b, _instead(b, x, number), axis, keepdims)
+        if not is_float(x.dtype):
+            return found
+        some = a.greater(b, _known(b, x, axis, keepdims), 0.0)
+        return a.where(b, some, found, missing)
+
+    return function
 
 
-@operation("nanmax")
-def nanmax(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return the largest elements that are not NaN."""
-    found = r.max_(b, _instead(b, x, -np.inf), axis, keepdims)
-    return _extremum(b, x, -np.inf, found, axis, keepdims)
-
-
-@operation("nanmin")
-def nanmin(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return the smallest elements that are not NaN."""
-    found = r.min_(b, _instead(b, x, np.inf), axis, keepdims)
-    return _extremum(b, x, np.inf, found, axis, keepdims)
-
-
-def _place(b: Builder, x: Operand, place: Value, axis: Any, keepdims: Any) -> Value:
-    some = a.greater(b, _known(b, x, axis, keepdims), 0.0)
-    return a.where(b, some, place, -1)
-
-
-@operation("nanargmax")
-def nanargmax(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return the places of the largest elements that are not NaN; -1 if all are."""
-    found = r.argmax(b, _instead(b, x, -np.inf), axis, keepdims)
-    return _place(b, x, found, axis, keepdims)
-
-
-@operation("nanargmin")
-def nanargmin(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return the places of the smallest elements that are not NaN; -1 if all are."""
-    found = r.argmin(b, _instead(b, x, np.inf), axis, keepdims)
-    return _place(b, x, found, axis, keepdims)
+nanmax = operation("nanmax")(_of_some(r.max_, -np.inf, np.nan))
+nanmin = operation("nanmin")(_of_some(r.min_, np.inf, np.nan))
+nanargmax = operation("nanargmax")(_of_some(r.argmax, -np.inf, -1))
+nanargmin = operation("nanargmin")(_of_some(r.argmin, np.inf, -1))
 
 
 # ------------------------------------------------------------------------------------ segments

@@ -13,7 +13,7 @@ from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops import reductions as r
 from tfjs_codec.operations.ops import shapes as s
-from tfjs_codec.operations.ops.slicing import getitem, slice_axis
+from tfjs_codec.operations.ops.slicing import gather, getitem, slice_axis
 from tfjs_codec.operations.registry import refuse, rule
 from tfjs_codec.operations.rules.preprocessing import encode
 from tfjs_codec.operations.values import Value
@@ -236,6 +236,4 @@ def _tokens(b: Builder, texts: Value, ngrams: Any) -> tuple[Value, Value, Value]
     numbers = s.arange(b, 0, b.value(s.size_of(b, found, 0), "int32"), dtype="int32")
     later = a.less_equal(b, s.expand_dims(b, slice_axis(b, ends, 0, 1, None), 1), numbers)
     rows = r.sum_(b, b.value(later, "int32"), 0)
-    first = b.emit("GatherV2", ends, rows, b.constant(0, "int32"), shape=(None,), dtype="int32",
-                   batch_dims=0)  # fmt: skip
-    return rows, a.subtract(b, numbers, first), found
+    return rows, a.subtract(b, numbers, gather(b, ends, rows, 0)), found
