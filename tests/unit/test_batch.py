@@ -17,6 +17,7 @@ from keras_files import dense_h5, entry, h5_model
 
 import tfjs_codec
 from tfjs_codec.batches import batch as batches
+from tfjs_codec.batches import task as tasks
 from tfjs_codec.batches.engines import ExecutorEngine
 from tfjs_codec.batches.manifest import Item, list_items, stem
 from tfjs_codec.cli.main import main
@@ -263,6 +264,53 @@ def test_a_lost_engine_is_renewed_a_bounded_number_of_times(models):
     assert engine.renewals == 5
     gone = run_flaky(models, ExecutorEngine(Flaky([BrokenExecutor()])))
     assert statuses(gone) == {"a": "failed", "b": "unchanged", "deep/c": "unchanged"}
+
+
+class Narrow(ExecutorEngine):
+    """An engine that takes one chunk at a time; notes the number of tasks in each."""
+
+    window = 1
+
+    def __init__(self, failures=()):
+        super().__init__(Flaky(failures))
+        self.sizes = []
+
+    def submit(self, work, tasks):
+        self.sizes.append(len(tasks))
+        return super().submit(work, tasks)
+
+
+def run_in_chunks(models, engine, monkeypatch, count, long_s=60.0):
+    """Convert a model *count* times; workers hand back what is not done after *long_s* seconds."""
+    monkeypatch.setattr(batches, "CHUNK_S", 60.0)
+    monkeypatch.setattr(tasks, "CHUNK_S", long_s)
+    items = list_items(
+        [{"source": str(models / "a.h5"), "name": f"m{number:02}"} for number in range(count)], {}
+    )
+    return batches.run_batch(items, str(models.parent / "out"), lambda: engine, limits={})
+
+
+def test_many_short_conversions_are_submitted_together(models, monkeypatch):
+    engine = Narrow()
+    done = run_in_chunks(models, engine, monkeypatch, 20)
+    assert [one.name for one in done.results] == [f"m{number:02}" for number in range(20)]
+    assert {(one.status, one.tries) for one in done.results} == {("converted", 1)}
+    assert engine.sizes == [1, 1, 3, 7, 8]
+
+
+def test_a_chunk_that_takes_long_is_handed_back(models, monkeypatch):
+    engine = Narrow()
+    done = run_in_chunks(models, engine, monkeypatch, 5, long_s=0)
+    assert {(one.status, one.tries) for one in done.results} == {("converted", 1)}
+    assert engine.sizes == [1, 1, 3, 2, 1]
+
+
+def test_the_tasks_of_a_lost_chunk_are_tried_one_by_one(models, monkeypatch):
+    engine = Narrow([None, None, *[RuntimeError("killed worker")] * 3])
+    done = run_in_chunks(models, engine, monkeypatch, 5)
+    assert {one.status for one in done.results} == {"converted"}
+    assert engine.sizes == [1, 1, 3, *[1] * 5]
+    assert sorted(one.tries for one in done.results) == [1, 1, 2, 3, 3]
 
 
 @pytest.mark.posix

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 
 from tfjs_codec.batches.engines import Engine
 from tfjs_codec.batches.manifest import Item
-from tfjs_codec.batches.task import Files, Task, run_task
+from tfjs_codec.batches.task import CHUNK_S, Answers, Files, Task, run_tasks
 from tfjs_codec.errors import count, visible
 from tfjs_codec.files.journal import Journal
 from tfjs_codec.files.remote import is_url, local, show
@@ -200,38 +200,43 @@ def _result(item: Item, task: Task, answer: Mapping[str, Any]) -> BatchResult:
     )  # fmt: skip
 
 
-_Answers: TypeAlias = list[tuple[int, JsonObject]]
+_Numbered: TypeAlias = list[tuple[int, JsonObject]]
 
 
 class _Driver:
-    """Submits *tasks* to *engine*, again where the engine loses them, a bounded number of times."""
+    """Submits *tasks* to *engine* in chunks, again where it loses them, a bounded number of times.
+
+    A chunk is to take :data:`CHUNK_S`, by what the last ones took. Chunks become small at the end,
+    so that all workers end together, and where the engine takes all at once.
+    """
 
     def __init__(self, engine: Engine, tasks: Sequence[Task]) -> None:
         self._engine = engine
-        self._tasks = [cast("JsonObject", asdict(task)) for task in tasks]
+        self._tasks = tasks
         self._tries = [0] * len(tasks)
         self._deaths = [0] * len(tasks)
         self._queue = deque(range(len(tasks)))
-        self._suspects: deque[int] = deque()  # submitted when the engine was lost
+        self._suspects: deque[int] = deque()  # submitted when the engine or a worker was lost
         self._alone: int | None = None  # the suspect that is tried
-        self._flying: dict[Future[JsonObject], int] = {}
-        self._ready: SimpleQueue[Future[JsonObject]] = SimpleQueue()
+        self._flying: dict[Future[Answers], list[int]] = {}
+        self._ready: SimpleQueue[Future[Answers]] = SimpleQueue()
         self._renewals = 0
+        self._pace = CHUNK_S  # seconds that a task takes
 
-    def run(self) -> Iterator[_Answers]:
+    def run(self) -> Iterator[_Numbered]:
         """Yield answers by the numbers of the tasks, as they come."""
         while self._queue or self._suspects or self._flying:
             is_lost = not self._submit()
-            answers: _Answers = []
+            answers: _Numbered = []
             for future in self._take_ready():
-                number = self._flying.pop(future)
+                chunk = self._flying.pop(future)
                 try:
-                    answers.append((number, future.result()))
+                    answers += self._take(chunk, future.result())
                 except (CancelledError, BrokenExecutor):
                     is_lost = True
-                    self._suspects.append(number)
+                    self._suspects += chunk
                 except Exception as error:  # noqa: BLE001  the engine's own, of a lost worker
-                    answers += self._again(number, self._queue, f"{type(error).__name__}: {error}")
+                    answers += self._again(chunk, f"{type(error).__name__}: {error}")
             if answers:
                 self._renewals = 0
             if is_lost:
@@ -239,14 +244,23 @@ class _Driver:
             self._alone = self._alone if self._flying else None
             yield [(number, {**answer, "tries": self._tries[number]}) for number, answer in answers]
 
-    def _take_ready(self) -> list[Future[JsonObject]]:
+    def _take_ready(self) -> list[Future[Answers]]:
         """Return what is ready, once there is something; nothing if nothing is submitted."""
-        ready: list[Future[JsonObject]] = []
+        ready: list[Future[Answers]] = []
         while self._flying and not (ready and self._ready.empty()):
             future = self._ready.get()
             if future in self._flying and future not in ready:  # not of an engine that was lost
                 ready.append(future)
         return ready
+
+    def _take(self, chunk: list[int], answers: Answers) -> _Numbered:
+        """Return *answers* by the numbers of *chunk*; what was not done in time is to be done."""
+        took = sum(cast("float", answer["seconds"]) for answer in answers)
+        self._pace = (self._pace + took / len(answers)) / 2
+        for number in reversed(chunk[len(answers) :]):
+            self._tries[number] -= 1
+            self._queue.appendleft(number)
+        return list(zip(chunk, answers, strict=False))
 
     def _submit(self) -> bool:
         """Submit what may be; False if the engine takes nothing any more."""
@@ -256,29 +270,36 @@ class _Driver:
             room = 1 if by_one or self._alone is not None else self._engine.window
             if not queue or len(self._flying) >= room:
                 return True
+            size = 1 if self._suspects else self._chunk_size()
+            chunk = [queue.popleft() for _ in range(size)]
             try:
-                future = self._engine.submit(run_task, self._tasks[queue[0]])
+                future = self._engine.submit(run_tasks, [self._tasks[number] for number in chunk])
             except (BrokenExecutor, CancelledError, RuntimeError, OSError):
+                queue.extendleft(reversed(chunk))
                 return False
-            number = queue.popleft()
-            self._alone = number if by_one else None
-            self._tries[number] += 1
-            self._flying[future] = number
+            self._alone = chunk[0] if by_one else None
+            for number in chunk:
+                self._tries[number] += 1
+            self._flying[future] = chunk
             future.add_done_callback(self._ready.put)
 
-    def _renew(self) -> _Answers:
+    def _chunk_size(self) -> int:
+        share = len(self._queue) // self._engine.window
+        return max(1, min(int(CHUNK_S / max(self._pace, 1e-9)), share))
+
+    def _renew(self) -> _Numbered:
         """Begin anew after the engine was lost; return what was done, and what is given up."""
-        answers: _Answers = []
-        for future, number in self._flying.items():
+        answers: _Numbered = []
+        for future, chunk in self._flying.items():
             if future.done() and not future.cancelled() and future.exception() is None:
-                answers.append((number, future.result()))
+                answers += self._take(chunk, future.result())
             else:
-                self._suspects.append(number)
+                self._suspects += chunk
         self._flying.clear()
         self._renewals += 1
         if self._alone is not None and self._alone in self._suspects:  # it killed its process
             self._suspects.remove(self._alone)
-            answers += self._again(self._alone, self._suspects, "its process died")
+            answers += self._again([self._alone], "its process died")
             self._renewals = 0
         if self._renewals > _RENEWALS or not self._engine.renew():
             left = [*self._suspects, *self._queue]
@@ -287,13 +308,17 @@ class _Driver:
             answers += [(number, _failure("the engine is gone")) for number in left]
         return answers
 
-    def _again(self, number: int, queue: deque[int], why: str) -> _Answers:
-        """Put task *number*, whose worker was lost, into *queue*; or return that it failed."""
-        self._deaths[number] += 1
-        if self._deaths[number] < _DEATHS:
-            queue.append(number)
-            return []
-        return [(number, _failure(f"its worker was lost {_DEATHS} times ({why})"))]
+    def _again(self, chunk: list[int], why: str) -> _Numbered:
+        """Try the tasks of *chunk*, whose worker was lost, by themselves; or say that one failed.
+
+        Which one of several killed it is not known, so that only those that were alone count.
+        """
+        if len(chunk) == 1:
+            self._deaths[chunk[0]] += 1
+            if self._deaths[chunk[0]] == _DEATHS:
+                return [(chunk[0], _failure(f"its worker was lost {_DEATHS} times ({why})"))]
+        self._suspects += chunk
+        return []
 
 
 def _failure(text: str) -> JsonObject:

@@ -10,34 +10,35 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import suppress
 from typing import Protocol, TypeAlias
 
+from tfjs_codec.batches.task import Answers, Task
 from tfjs_codec.errors import RemoteError, UsageError
-from tfjs_codec.ir.json_types import JsonObject
 
-Work: TypeAlias = Callable[[JsonObject], JsonObject]
+Tasks: TypeAlias = Sequence[Task]
+Work: TypeAlias = Callable[[Tasks], Answers]
 _MANY = 10_000  # submitted at a time where an engine spreads them
 _CONNECT_S = 10
 _AGAIN_S = 1.0
 
 
 class Engine(Protocol):
-    """Something that runs tasks.
+    """Something that runs chunks of tasks.
 
     Attributes:
-        window: How many tasks are submitted at a time.
-        isolates: Whether the death of a worker takes all submitted tasks along, so that those are
-            tried one by one, to find the one that kills.
+        window: How many chunks are submitted at a time.
+        isolates: Whether the death of a worker takes all submitted chunks along, so that their
+            tasks are tried one by one, to find the one that kills.
     """
 
     window: int
     isolates: bool
 
-    def submit(self, work: Work, task: JsonObject) -> Future[JsonObject]:
-        """Run *work* with *task*."""
+    def submit(self, work: Work, tasks: Tasks) -> Future[Answers]:
+        """Run *work* with *tasks*."""
         ...
 
     def renew(self) -> bool:
@@ -65,9 +66,9 @@ class LocalEngine:
         # Forking is no choice: drivers of fsspec have threads.
         return ProcessPoolExecutor(self._jobs, get_context("spawn"), initializer=_begin)
 
-    def submit(self, work: Work, task: JsonObject) -> Future[JsonObject]:
-        """Run *work* with *task* in a process."""
-        return self._pool.submit(work, task)
+    def submit(self, work: Work, tasks: Tasks) -> Future[Answers]:
+        """Run *work* with *tasks* in a process."""
+        return self._pool.submit(work, tasks)
 
     def renew(self) -> bool:
         """Start other processes."""
@@ -89,9 +90,9 @@ class ExecutorEngine:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    def submit(self, work: Work, task: JsonObject) -> Future[JsonObject]:
-        """Let the executor run *work* with *task*."""
-        return self._executor.submit(work, task)
+    def submit(self, work: Work, tasks: Tasks) -> Future[Answers]:
+        """Let the executor run *work* with *tasks*."""
+        return self._executor.submit(work, tasks)
 
     def renew(self) -> bool:
         """Return False: only the caller could."""
@@ -130,9 +131,9 @@ class DaskEngine:
                              hint="Write tcp://HOST:8786.") from None  # fmt: skip
         self._executor = self._client.get_executor(pure=False)  # type: ignore[no-untyped-call]
 
-    def submit(self, work: Work, task: JsonObject) -> Future[JsonObject]:
-        """Let the cluster run *work* with *task*."""
-        future: Future[JsonObject] = self._executor.submit(work, task)
+    def submit(self, work: Work, tasks: Tasks) -> Future[Answers]:
+        """Let the cluster run *work* with *tasks*."""
+        future: Future[Answers] = self._executor.submit(work, tasks)
         return future
 
     def renew(self) -> bool:

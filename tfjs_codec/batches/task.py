@@ -1,4 +1,4 @@
-"""One conversion of a batch: what a worker is given, does and answers, all of it JSON.
+"""Conversions of a batch: what a worker is given, does and answers.
 
 A worker is a process of any engine, perhaps on another machine. It skips what is done already: the
 *key* of a conversion is a digest of the content of all files it reads, its options and our version.
@@ -12,27 +12,28 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tfjs_codec import __version__
-from tfjs_codec.conversion.convert import convert
-from tfjs_codec.conversion.destinations import find_place
-from tfjs_codec.conversion.rules import load
 from tfjs_codec.errors import TfjsCodecError
 from tfjs_codec.files import remote
 from tfjs_codec.files.fingerprint import fingerprint
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.report import Report
-from tfjs_codec.tracing.registry import local_rules
+
+if TYPE_CHECKING:
+    from tfjs_codec.report import Report
 
 Files: TypeAlias = tuple[tuple[str, int], ...]
+Answers: TypeAlias = list[JsonObject]
+
+CHUNK_S = 0.1  # of work in a chunk: the driver and the engine need about 1 ms for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,24 @@ class Task:
     files: Files = ()
 
 
-def run_task(given: JsonObject) -> JsonObject:
-    """Do the :class:`Task` *given* as JSON; return the fields of a result.
+def run_tasks(tasks: Sequence[Task]) -> Answers:
+    """Do the first of *tasks*, at least one, until it took long enough; return their answers."""
+    end = time.monotonic() + 2 * CHUNK_S
+    answers: Answers = []
+    for task in tasks:
+        answers.append(run_task(task))
+        if time.monotonic() > end:
+            break
+    return answers
+
+
+def run_task(task: Task) -> JsonObject:
+    """Do *task*; return the fields of a result.
 
     These are ``status`` (``converted``, ``unchanged`` or ``failed``), ``seconds`` and ``worker``;
     of what is converted ``key``, ``format``, ``files`` and ``warnings``; of a failure ``error``.
     """
     start = time.perf_counter()
-    task = Task(**cast("dict[str, object]", given))  # type: ignore[arg-type]
     answer: JsonObject
     try:
         answer = _work(task)
@@ -86,6 +97,10 @@ def run_task(given: JsonObject) -> JsonObject:
 
 
 def _work(task: Task) -> JsonObject:
+    from tfjs_codec.conversion.convert import convert  # here: the driver needs no numpy
+    from tfjs_codec.conversion.rules import load
+    from tfjs_codec.tracing.registry import local_rules
+
     limits = Limits(**{**asdict(DEFAULT_LIMITS), **task.limits})
     key = find_key(task, limits)
     if key == task.known and _is_complete(task):
@@ -101,6 +116,7 @@ def _work(task: Task) -> JsonObject:
 
 
 def _run_apart(work: partial[Report], limits: Limits) -> Report:
+    from tfjs_codec.report import Report
     from tfjs_codec.sandbox import run_apart
 
     report = run_apart(lambda: work().to_json(), limits)
@@ -109,6 +125,8 @@ def _run_apart(work: partial[Report], limits: Limits) -> Report:
 
 def _is_complete(task: Task) -> bool:
     """Tell whether the files of *task* are there, with their sizes; at a URL the last one."""
+    from tfjs_codec.conversion.destinations import find_place
+
     with suppress(OSError, TfjsCodecError):
         place = find_place(task.destination)
         if isinstance(place, Path):

@@ -1,13 +1,15 @@
 """Files of JSON lines that are only added to, and survive a kill at any moment.
 
-Lines are written by one call and brought to the disk before :meth:`Journal.append` returns. A line
-that a kill cut off is no JSON, and is skipped; so is anything else that is none.
+Lines are written by one call, so that a kill of the process loses none of them. They are brought to
+the disk once a second, and at the end: a failure of the machine loses the lines of the last second.
+A line that was cut off is no JSON, and is skipped; so is anything else that is none.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,8 @@ from pathlib import Path
 from tfjs_codec.errors import UsageError
 from tfjs_codec.files.stage import fail
 from tfjs_codec.ir.json_types import JsonObject
+
+_SYNC_S = 1.0  # fsync takes milliseconds
 
 
 class Journal:
@@ -31,6 +35,7 @@ class Journal:
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.path = path
+        self._synced = time.monotonic()
         try:
             os.makedirs(path.parent, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
@@ -56,8 +61,15 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._fd)
+        """Bring all lines to the disk, and close the file.
+
+        Raises:
+            OutputError: They could not be written.
+        """
+        try:
+            self._sync()
+        finally:
+            os.close(self._fd)
 
     def lines(self) -> Iterator[JsonObject]:
         """Yield the objects that were written, also by earlier processes, in order."""
@@ -80,9 +92,17 @@ class Journal:
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
+        except OSError as error:
+            fail(error, self.path)
+        if time.monotonic() > self._synced + _SYNC_S:
+            self._sync()
+
+    def _sync(self) -> None:
+        try:
             os.fsync(self._fd)
         except OSError as error:
             fail(error, self.path)
+        self._synced = time.monotonic()
 
 
 def _lock(fd: int, path: Path) -> None:
