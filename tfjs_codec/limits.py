@@ -132,8 +132,9 @@ class Budget(Limits):
         object.__setattr__(self, "_earned", 0)
 
     def cap(self, name: str) -> int:
+        value: int = getattr(self, name)
         size = _PART_BYTES.get(name)
-        return super().cap(name) + (self._earned // size if size else 0)
+        return value + self._earned // size if size else value
 
     def earn(self, nbytes: int) -> None:
         earned = min(nbytes, _MOST_EARNED_BYTES) - _FREE_BYTES

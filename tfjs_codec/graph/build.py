@@ -21,10 +21,11 @@ class Build:
     """Makes nodes for a rule; *dtype* is the type of the replaced node's operands.
 
     ``made`` lists the nodes that were made for it, ``given`` tells whether the graph has it, and no
-    other rule made it.
+    other rule made it. Who takes the nodes in order may let it :meth:`learn` their shapes on the
+    way: *known* are those to begin with, by default all.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, known: Known | None = None) -> None:
         self.path = graph.path
         self._limits = graph.limits
         self.nodes = dict(graph.nodes)
@@ -32,7 +33,7 @@ class Build:
         self.problems: list[Problem] = []
         self.made: list[str] = []
         self.given = True
-        self._known = Known(graph)
+        self._known = Known(graph) if known is None else known
         self._names = fresh_names(graph)
         self._node = self._origin = Node("", "")
         self._taken = {tensor.ref for tensor in graph.outputs.values()}

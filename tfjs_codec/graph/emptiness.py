@@ -25,6 +25,7 @@ _SELECTING = frozenset(
 _REDUCING = frozenset(("All", "Any", "EuclideanNorm", "Max", "Mean", "Min", "Prod", "Sum"))
 _PADDING = frozenset(("Pad", "PadV2"))
 _SLICING = frozenset(("Slice", "StridedSlice"))
+_SELECTING_OR_SLICING = _SELECTING | _SLICING
 _MEASURING = frozenset(("Rank", "Shape", "ShapeN", "Size"))
 # By operation, the inputs that the sizes of the result depend on; all for others.
 _SIZING = {"ScatterNd": slice(2, 3), "Switch": slice(1), "TensorScatterUpdate": slice(1)}
@@ -76,7 +77,7 @@ class _Reduction:
 
 def _reductions(graph: Graph) -> Iterator[_Reduction]:
     """Yield the reductions of *graph* that may reduce nothing."""
-    if not any(node.op in _SELECTING | _SLICING for node in graph.nodes.values()):
+    if _SELECTING_OR_SLICING.isdisjoint(node.op for node in graph.nodes.values()):
         return
     known: Known | None = None
     valued: set[str] = set()  # nodes whose values depend on values of inputs

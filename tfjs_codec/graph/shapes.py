@@ -91,8 +91,10 @@ class Known:
         if content is not None:
             shape = content.shape
         if shape is not None:
-            count = node.attrs.get(_RESULTS.get(node.op, ""), 2 if node.op == "Switch" else 1)
-            self.shapes.update((Ref(node.name, number), shape) for number in range(count))
+            self.shapes[ref] = shape
+            if node.op in _RESULTS:
+                for number in range(1, node.attrs.get(_RESULTS[node.op], 2)):
+                    self.shapes[Ref(node.name, number)] = shape
         for number, said in enumerate(node.shapes):
             self._say(Ref(node.name, number), said)
 
@@ -100,9 +102,10 @@ class Known:
         """Add what the file says of the shape of *ref*."""
         if said.dims is None:
             return
-        shape = self.shapes.get(ref, (None,) * len(said.dims))
-        if len(shape) == len(said.dims):
-            told = (None if size < 0 else size for size in said.dims)
+        told, shape = tuple(None if size < 0 else size for size in said.dims), self.shapes.get(ref)
+        if shape is None:
+            self.shapes[ref] = told
+        elif None in shape and len(shape) == len(told):
             self.shapes[ref] = tuple(
                 new if old is None else old for old, new in zip(shape, told, strict=True)
             )
@@ -131,7 +134,7 @@ class Known:
                 if dims is None
                 else np.array([UNKNOWN if size is None else size for size in dims], np.int64)
             )
-        if not all(ref in self.contents for ref in node.inputs):
+        if node.op not in _FOLLOWED or not all(ref in self.contents for ref in node.inputs):
             return None
         inputs = [self.contents[ref] for ref in node.inputs]
         try:
@@ -144,8 +147,6 @@ def _compute(node: Node, inputs: Sequence[Content]) -> Content | None:
     """Return the content of *node*; what an unknown size goes into is unknown."""
     if node.op == "Cast":
         return inputs[0] if Known.dtype(node).startswith("int") else None
-    if node.op not in _MOVING | _ARITHMETIC | {"Prod"}:
-        return None
     if node.op == "Prod" and (inputs[0] == UNKNOWN).any():
         return np.array(UNKNOWN) if inputs[0].ndim == 1 and not node.attrs["keep_dims"] else None
     result = np.asarray(compute_constant(node.op, node.attrs, inputs)[0], np.int64)
@@ -160,6 +161,7 @@ _MOVING = frozenset(
      "StridedSlice")
 )  # fmt: skip
 _ARITHMETIC = frozenset(("Add", "AddV2", "Maximum", "Minimum", "Mul", "Sub"))
+_FOLLOWED = _MOVING | _ARITHMETIC | {"Cast", "Prod"}
 
 # --- Shapes of results -------------------------------------------------------------------------
 
@@ -426,7 +428,8 @@ def _argument(known: Known, node: Node) -> Dims:
 
 
 _MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
-_RESULTS = {"Split": "num_split", "Unpack": "num"}  # the attribute that counts results alike
+# Operations with several results alike: the attribute that counts them, or "" for two.
+_RESULTS = {"Split": "num_split", "Switch": "", "Unpack": "num"}
 _SHAPES: dict[str, _Rule] = {
     "Const": lambda _, node: tuple(node.value.shape),
     "Placeholder": _placeholder,

@@ -113,15 +113,12 @@ class Builder(CallBuilder):
         """Like :meth:`emit`, returning all results, whose shapes and dtypes are *results*."""
         definition = op_def(op)
         assert definition is not None, op
-        kinds = [graph_dtype(x.dtype) for x in inputs]
-        found: dict[str, Any] = dict(definition.defaults)
-        found.update(_infer_attrs(definition.inputs, kinds))
-        found.update(attrs)
+        inferred = _infer_attrs(definition.inputs, [graph_dtype(x.dtype) for x in inputs])
+        found: dict[str, Any] = {**definition.defaults, **inferred, **attrs}
         for arg, (_, dtype) in zip(definition.outputs, results, strict=False):
             if arg.type_attr:
                 found.setdefault(arg.type_attr, graph_dtype(dtype))
-        missing = set(definition.attrs) - set(found)
-        assert not missing, f"{op} without {sorted(missing)}"
+        assert found.keys() >= definition.attrs.keys(), f"{op} with {sorted(found)}"
         self.spend("graph_nodes", 1, "the number of nodes that it becomes")
         tensors = len(inputs) + len(results)
         self.spend("references", tensors, "the number of tensors that its nodes take and give")
@@ -129,7 +126,8 @@ class Builder(CallBuilder):
         shapes = tuple(graph_shape(shape) for shape, _ in results)
         self.nodes[name] = Node(name, op, tuple(x.ref for x in inputs), found, shapes=shapes)
         made = [Value(Ref(name, i), shape, dtype) for i, (shape, dtype) in enumerate(results)]
-        self.shapes.update((value.ref, value.shape) for value in made)
+        for value in made:
+            self.shapes[value.ref] = value.shape
         return made
 
     def constant(
@@ -153,7 +151,7 @@ class Builder(CallBuilder):
                 raise Refusal("a number beyond float32")
             array = cast
         small = shared and array.size <= _SHARED
-        key = (dtype, array.shape, repr(array.tolist()).encode() if small else b"")
+        key = (dtype, array.shape, _bytes(array) if small else b"")
         if small and key in self._constants:
             return self._constants[key]
         value = self.lazy(ArrayTensor(name, array), dtype, name=name)
@@ -310,13 +308,13 @@ class Builder(CallBuilder):
         It must be one of those made after *since* nodes were there, and have no layer's name yet.
         """
         old, first = results[0].ref.node, results[0].ref
-        recent = list(islice(reversed(self.nodes), len(self.nodes) - since))[::-1]
+        recent = list(islice(reversed(self.nodes), len(self.nodes) - since))
         fixed = old not in recent or self.nodes[old].op in ("Const", "Placeholder")
         if fixed or first.output or old in self._layers or name in self.nodes:
             return results
         if name not in self._reserved and self._names.fresh(name) != name:
             return results
-        for each in recent:
+        for each in recent[recent.index(old) :: -1]:
             node = self.nodes.pop(each)
             if any(ref.node == old for ref in node.inputs):
                 moved = (Ref(name, r.output) if r.node == old else r for r in node.inputs)
@@ -338,6 +336,8 @@ def graph_shape(shape: Dims) -> Shape:
 
 
 def _redirect(value: Value, old: str, name: str) -> Value:
+    if value.ref.node != old and value.mask is None:
+        return value
     mask = None if value.mask is None else _redirect(value.mask, old, name)
     ref = Ref(name, value.ref.output) if value.ref.node == old else value.ref
     return replace(value, ref=ref, mask=mask)
@@ -363,6 +363,11 @@ def _infer_attrs(args: Sequence[Arg], kinds: list[str]) -> dict[str, Any]:
         elif arg.type_attr and mine:
             found.setdefault(arg.type_attr, mine[0])
     return found
+
+
+def _bytes(array: Array) -> bytes:
+    """Return what tells *array* from others of its shape and dtype."""
+    return repr(array.tolist()).encode() if array.dtype == object else array.tobytes()
 
 
 def _encode(text: object) -> bytes:

@@ -199,7 +199,9 @@ class GraphTarget:
         if outputs and not number:
             outputs = b.name_results(outputs, legal(place), since)
         if becomes != "own":
-            outputs = [replace(value, mask=mask) for value in outputs]
+            outputs = [
+                value if value.mask is mask else replace(value, mask=mask) for value in outputs
+            ]
         self._results.setdefault(place, outputs)
         return outputs
 

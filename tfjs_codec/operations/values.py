@@ -119,6 +119,8 @@ def broadcast(*shapes: Dims) -> Dims:
 
 
 def _widest(sizes: tuple[int | None, ...]) -> int | None:
+    if sizes.count(sizes[0]) == len(sizes):
+        return sizes[0]
     large = {size for size in sizes if size is not None and size != 1}
     if len(large) > 1:
         raise ValueError(f"sizes {sorted(large)} do not broadcast")

@@ -23,6 +23,8 @@ from typing import Any
 
 from tfjs_codec.ir.graph import Attrs, Shape
 
+_TABLE = "graph_ops.json"
+
 # Operations whose results have the values of their inputs, in other places or types.
 MOVING = frozenset(
     (
@@ -98,14 +100,14 @@ class OpDef:
 
 
 @cache
-def _table() -> Mapping[str, OpDef]:
-    rows = json.loads((files(__package__) / "graph_ops.json").read_bytes())
-    return {name: _op_def(name, row) for name, row in rows.items()}
+def _table() -> Mapping[str, dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = json.loads((files(__package__) / _TABLE).read_bytes())
+    return rows
 
 
 def op_def(name: str) -> OpDef | None:
     """Return the definition of op *name*, if the table has it."""
-    return _table().get(name)
+    return _op_def(name) if name in _table() else None
 
 
 def in_tfjs(name: str) -> bool:
@@ -114,7 +116,9 @@ def in_tfjs(name: str) -> bool:
     return known is not None and known.in_tfjs
 
 
-def _op_def(name: str, row: dict[str, Any]) -> OpDef:
+@cache  # one by one: a model has few of them
+def _op_def(name: str) -> OpDef:
+    row = _table()[name]
     attrs, defaults = {}, {}
     for key, value in row.get("attrs", {}).items():
         kind, *default = value if isinstance(value, list) else (value,)

@@ -13,7 +13,7 @@ from typing import Any
 from tfjs_codec.errors import quote
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer
-from tfjs_codec.keras.classes import CLASSES, COMMON_KEYS, KerasClass
+from tfjs_codec.keras.classes import CLASSES, COMMON_KEYS, REQUIRED, KerasClass
 from tfjs_codec.tracing.builder import CallBuilder
 from tfjs_codec.tracing.refusal import Refusal
 from tfjs_codec.tracing.registry import Entry, Registry
@@ -182,12 +182,8 @@ def check_cast(layer: KerasLayer, dtypes: Sequence[str], generation: int) -> Non
 
 
 def _is_without_effect(row: KerasClass, config: Config, key: str, value: Any) -> bool:
-    if (
-        key in row.inert
-        or key in row.layers
-        or key in row.told
-        or value == row.defaults.get(key, row)
-    ):
+    default = row.config.get(key, REQUIRED)
+    if key in row.inert or key in row.layers or key in row.told or value == default:
         return True
     if any(key == variable.key for variable in row.variables):  # the variable tells
         return True
@@ -195,8 +191,8 @@ def _is_without_effect(row: KerasClass, config: Config, key: str, value: Any) ->
         return key not in row.config or str(value).startswith(_FLOATS)
     if key == "strides" and value == dict.get(config, "pool_size"):
         return True
-    if isinstance(value, list) and key in row.defaults:  # a default for each axis
-        return all(item == row.defaults[key] for item in value)
+    if isinstance(value, list) and default is not REQUIRED:  # a default for each axis
+        return all(item == default for item in value)
     return key in COMMON_KEYS
 
 

@@ -130,7 +130,7 @@ class Tracer(Generic[V]):
         entry = None
         try:
             entry = self.registry.find(layer)
-            return self._apply(entry, layer, call, apply)
+            return self._apply(entry, layer, call, given, apply)
         except Refusal as refusal:
             if not (poisoned and isinstance(refusal, ShapeRefusal)):
                 self.refuse(layer, refusal)
@@ -170,6 +170,7 @@ class Tracer(Generic[V]):
         entry: Entry,
         layer: KerasLayer,
         call: Call,
+        given: Sequence[V],
         apply: Callable[[Entry, KerasLayer, Call], list[V]],
     ) -> list[V]:
         """Apply the rule *entry* to *layer* and account for all that it has not read."""
@@ -177,13 +178,12 @@ class Tracer(Generic[V]):
             return apply(entry, layer, call)
         call = name_arguments(layer, call, self.generation)
         outputs = apply(entry, layer, call)
-        poisoned = any(value.poisoned for value in self.values_in(call))
+        poisoned = any(value.poisoned for value in given)
         if poisoned or not any(value.poisoned for value in outputs):  # else one inside is refused
             check_call(entry, call.kwargs, self.generation)
             if not entry.is_user:
                 check_config(layer)
-                dtypes = [value.dtype for value in self.values_in(call)]
-                check_cast(layer, dtypes, self.generation)
+                check_cast(layer, [value.dtype for value in given], self.generation)
         return outputs
 
     def values_in(self, argument: Any) -> Iterator[V]:
@@ -199,7 +199,10 @@ class Tracer(Generic[V]):
         elif isinstance(argument, dict):
             inner = argument.values()
         for item in inner:
-            yield from self.values_in(item)
+            if isinstance(item, self.kind):
+                yield item
+            else:
+                yield from self.values_in(item)
 
     def read_input(self, layer: KerasLayer) -> tuple[tuple[int | None, ...], str]:
         """Return the shape and the dtype of an input of the model.

@@ -134,10 +134,8 @@ def _attr(value: object) -> JsonObject:
             ((kind, one),) = _attr(item).items()
             listed.setdefault(kind, []).append(one)
         return {"list": listed}
-    for kinds, key, form in _FORMS:
-        if isinstance(value, kinds):
-            return {key: form(value)}
-    raise AssertionError(f"an attribute is a {type(value).__name__}")
+    key, form = next(_FORMS[kind] for kind in type(value).__mro__ if kind in _FORMS)
+    return {key: form(value)}
 
 
 def _float(value: float) -> float | str:
@@ -160,14 +158,14 @@ def _tensor_info(tensor: Tensor) -> JsonObject:
     }
 
 
-# By the Python type of the value (bool before int): the field of AttrValue, and how to write it.
-_FORMS: tuple[tuple[type, str, Callable[..., Json]], ...] = (
-    (bool, "b", bool),
-    (int, "i", str),
-    (float, "f", _float),
-    (bytes, "s", lambda value: base64.b64encode(value).decode()),
-    (str, "type", enum_name),
-    (Shape, "shape", _shape),
-    (Func, "func", lambda value: {"name": value.name}),
-    (LazyTensor, "tensor", lambda tensor: {"tensorShape": _shape(Shape(tensor.shape))}),
-)
+# By the Python type of the value: the field of AttrValue, and how to write it.
+_FORMS: dict[type, tuple[str, Callable[..., Json]]] = {
+    bool: ("b", bool),
+    int: ("i", str),
+    float: ("f", _float),
+    bytes: ("s", lambda value: base64.b64encode(value).decode()),
+    str: ("type", enum_name),
+    Shape: ("shape", _shape),
+    Func: ("func", lambda value: {"name": value.name}),
+    LazyTensor: ("tensor", lambda tensor: {"tensorShape": _shape(Shape(tensor.shape))}),
+}

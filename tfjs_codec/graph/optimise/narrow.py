@@ -55,9 +55,9 @@ def _narrow(
 
 
 def _read_as(value: object) -> object:
-    if isinstance(value, tuple):
-        return tuple(map(_read_as, value))
-    return _READ_AS.get(value, value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _READ_AS.get(value, value)
+    return tuple(map(_read_as, value)) if isinstance(value, tuple) else value
 
 
 def _tensor(node: Node, problems: list[Problem], *, clamp: bool) -> LazyTensor:

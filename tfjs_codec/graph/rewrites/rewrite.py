@@ -31,6 +31,7 @@ from tfjs_codec.graph.rewrites import (  # noqa: F401 (their rules are registere
     strings,
 )
 from tfjs_codec.graph.rewrites.registry import Rule, rewrites
+from tfjs_codec.graph.shapes import Known
 from tfjs_codec.ir.graph import Graph, Node, Ref, prune, redirect, sort_nodes
 
 
@@ -40,10 +41,12 @@ def rewrite(graph: Graph) -> Graph:
     What a rule makes is rewritten, too, by the other rules. Forms of operations that tfjs would
     compute wrongly are added to its problems.
     """
-    work = _Rewriting(Build(graph))
+    work = _Rewriting(Build(graph, Known()))
     refused = {problem.layer for problem in graph.problems}
     for node in sort_nodes(graph.nodes, path=graph.path):
-        if node.name not in refused:
+        if node.name in refused:
+            work.build.learn(node)
+        else:
             work.rewrite(node)
     build = work.build
     graph = replace(
