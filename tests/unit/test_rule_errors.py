@@ -44,6 +44,30 @@ def test_a_registered_rule_fails(custom, tmp_path, fail, what):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("target", "fail", "what"),
+    [
+        (
+            "graph",
+            lambda b, layer, x: x + 1,
+            r"\+: 'GraphValue' and 'int'. A GraphValue is symbolic",
+        ),
+        ("graph", lambda b, layer, x: x[0], r"'GraphValue' object .* such as b.ops.add"),
+        ("graph", lambda b, layer, x: b.ops.exp(x, 2, y=1), r"TypeError: exp\(\) got .* 'y'"),
+        ("graph", lambda b, layer, x: 3.0, "it returned '3.0', not a GraphValue or a list of them"),
+        ("graph", lambda b, layer, x: [x, None], "not a GraphValue or a list of them"),
+        ("layers", lambda b, layer, x: x * 2, "'Tensor' and 'int'. A Tensor is symbolic: .* b.add"),
+        ("layers", lambda b, layer, x: None, "it returned 'None', not a Tensor or a list of them"),
+    ],
+)
+def test_a_rule_takes_a_value_for_an_array(custom, target, fail, what):
+    with tfjs_codec.local_rules():
+        tfjs_codec.register_rule("Mine>Odd", target=target)(fail)
+        with pytest.raises(RuleError, match=what) as caught:
+            tfjs_codec.to_files(custom, to=target)
+    assert f"{__file__}:{fail.__code__.co_firstlineno}" in str(caught.value)
+
+
 def test_a_rule_of_ours_fails(tmp_path, monkeypatch):
     def rule(b, layer, x):
         return layer.config["no such key"]

@@ -36,6 +36,8 @@ def operation(*names: str) -> Callable[[F], F]:
     """Register the decorated function as operations, by default under its own name."""
 
     def register(function: F) -> F:
-        return REGISTRY.op(*(names or (function.__name__,)))(function)
+        called = names or (function.__name__,)
+        function.__qualname__ = called[0]  # Python says it of wrong arguments
+        return REGISTRY.op(*called)(function)
 
     return register

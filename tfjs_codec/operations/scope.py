@@ -9,8 +9,7 @@ from tfjs_codec.errors import suggest
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.catalogue import REGISTRY
-from tfjs_codec.operations.values import Operand
-from tfjs_codec.operations.values import Value as GraphValue
+from tfjs_codec.operations.values import GraphValue, Operand
 from tfjs_codec.tracing.refusal import Refusal
 from tfjs_codec.tracing.registry import Rule
 

@@ -195,7 +195,7 @@ class GraphTarget:
                 mask = b.passed_mask(first) if becomes == "pass" else None
         finally:
             b.layer, b.call = before
-        outputs = [made] if isinstance(made, Value) else list(self.tracer.values_in(made))
+        outputs = self.tracer.results(entry, made)
         if outputs and not number:
             outputs = b.name_results(outputs, legal(place), since)
         if becomes != "own":

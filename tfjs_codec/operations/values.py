@@ -13,7 +13,7 @@ Dims: TypeAlias = "tuple[int | None, ...]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Value:
+class GraphValue:
     """A tensor of the graph.
 
     Attributes:
@@ -30,7 +30,7 @@ class Value:
     ref: Ref
     shape: Dims
     dtype: str = "float32"
-    mask: Value | None = None
+    mask: GraphValue | None = None
     constant: Array | None = None
     sizes: Dims | None = None
     poisoned: bool = False
@@ -41,6 +41,7 @@ class Value:
         return len(self.shape)
 
 
+Value = GraphValue  # what the rules of this package call it
 Operand: TypeAlias = object  # a Value, a number, an array, or a nested list of these
 
 

@@ -48,6 +48,11 @@ class Value(Protocol):
 
 V = TypeVar("V", bound=Value)
 
+_COMPUTE = {
+    "graph": "compute with b.ops, such as b.ops.add(x, y).",
+    "layers": 'compute with layers of tfjs, such as b.add("Add", [x, y]).',
+}
+
 # A config that passed the reader's checks has every key, so a missing one is a rule's fault.
 _BUGS = (AssertionError, KeyError)
 
@@ -156,14 +161,25 @@ class Tracer(Generic[V]):
         """Return the error for a rule that failed with *error*, naming the line in its file."""
         frames = traceback.extract_tb(error.__traceback__)
         file = entry.function.__code__.co_filename
-        line = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1])
+        lines = (frame.lineno for frame in reversed(frames) if frame.filename == file)
+        line = next(lines, entry.function.__code__.co_firstlineno)
         class_name = layer.registered_name or layer.class_name
         return RuleError(
             f"the rule for {quote(class_name)} failed with {type(error).__name__}: {error}",
             path=self.path,
-            where=f"layer {quote(layer.name)}: {line.filename}:{line.lineno}",
-            hint=_advice(layer, entry, error),
+            where=f"layer {quote(layer.name)}: {file}:{line}",
+            hint=self._advice(layer, entry, error),
         )
+
+    def _advice(self, layer: KerasLayer, entry: Entry, error: Exception) -> str:
+        if not entry.is_user:
+            return "This is a bug: please report it."
+        if "0" in layer.weights and isinstance(error, KeyError):
+            return "A .keras file numbers weights: name them with register_rule(…, weights=[…])."
+        kind = self.kind.__name__
+        if isinstance(error, AttributeError | TypeError) and kind in str(error):
+            return f"A {kind} is symbolic: {_COMPUTE[self.registry.target]}"
+        return "Correct the rule."
 
     def _apply(
         self,
@@ -185,6 +201,18 @@ class Tracer(Generic[V]):
                 check_config(layer)
                 check_cast(layer, [value.dtype for value in given], self.generation)
         return outputs
+
+    def results(self, entry: Entry, made: Any) -> list[V]:
+        """Return the values of *made*, which a rule returned.
+
+        Raises:
+            TypeError: The rule of a user returned something else.
+        """
+        found = list(self.values_in(made))
+        if entry.is_user and not (found and (made is found[0] or found == list(made))):
+            kind = self.kind.__name__
+            raise TypeError(f"it returned {quote(str(made))}, not a {kind} or a list of them")
+        return found
 
     def values_in(self, argument: Any) -> Iterator[V]:
         """Yield all values of an argument or a Call."""
@@ -253,14 +281,6 @@ class Tracer(Generic[V]):
             raise UnsupportedModelError(
                 f"{layers} cannot be expressed exactly in tfjs", path=self.path, problems=problems
             )
-
-
-def _advice(layer: KerasLayer, entry: Entry, error: Exception) -> str:
-    if not entry.is_user:
-        return "This is a bug: please report it."
-    if "0" in layer.weights and isinstance(error, KeyError):
-        return "A .keras file numbers weights: name them with register_rule(…, weights=[…])."
-    return "Correct the rule."
 
 
 def first_argument(call: Call) -> Any:

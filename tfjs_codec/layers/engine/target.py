@@ -101,7 +101,7 @@ class LayersTarget:
                 made = entry.function(scope, *args, **options)
             else:
                 made = entry.function(scope, layer, _first(scope))
-            outputs = [made] if isinstance(made, Tensor) else list(made)
+            outputs = self.tracer.results(entry, made)
             if not layer.is_op and outputs and outputs[0] in inputs:  # keep the layer's name alive
                 outputs[0] = scope.add("Activation", outputs[0], {"activation": "linear"})
         except ShapeError as error:
