@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from tfjs_codec.errors import UsageError, count
 from tfjs_codec.view import TensorView
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ class LoadedModel:
         if not isinstance(found, KerasModel):
             self.metadata = found.metadata
 
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else count(len(self.weights), "tensor")
+        return f"<LoadedModel {self.format}: {state}>"
+
     def predict(self, inputs: Inputs) -> Outputs:
         """Return what the model predicts for *inputs*, computed in numpy.
 
@@ -104,8 +109,6 @@ class LoadedModel:
 
     def _runnable(self) -> Predictor:
         if self._closed:
-            from tfjs_codec.errors import UsageError
-
             raise UsageError("the model is closed", hint="Predict before close().")
         if self._predictor is None:
             from tfjs_codec.conversion.job import Job

@@ -336,6 +336,15 @@ def test_it_tells_what_differs_from_the_record(chromium, fixtures_dir, tmp_path)
         expect(page.locator("#results .bad")).to_contain_text("✗")
 
 
+def test_what_rounding_does_gets_no_cross(chromium, fixtures_dir, tmp_path):
+    source, recorded = quantised(fixtures_dir, tmp_path), str(fixtures_dir / "digits/io.npz")
+    with served(source, recorded=recorded) as address, opened(chromium, address) as page:
+        assert 1e-4 < run(page, "cpu")["cpu"] < 0.02
+        expect(page.locator("#results tbody")).to_contain_text("≈")
+        expect(page.locator("#results .bad")).to_have_count(0)
+        expect(page.locator("#meaning")).to_contain_text("quantised: up to 0.05")
+
+
 def npz_files() -> dict[str, Callable[[dict], bytes]]:
     def save(how, change=lambda array: array, names=("in0", "out0")):
         def write(arrays):

@@ -220,6 +220,7 @@ def test_metadata_that_is_no_json(run, model, tmp_path):
     code, _, err = run("convert", model, tmp_path / "out", "--metadata", flag)
     assert code == 3
     assert "labels.json: line 1 column 4: invalid JSON" in err
+    assert 'The file must hold JSON, such as ["cat", "dog"].' in err
     assert not (tmp_path / "out").exists()
 
 
@@ -296,7 +297,8 @@ def test_force(run, model, tmp_path):
         (["--limit", "tensor_bytes"], "'tensor_bytes' should read NAME=VALUE"),
         (["--limit", "nonsense=1"], "there is no limit 'nonsense'"),
         (["--limit", "tensor_bytes=-1"], "'-1' is not a size"),
-        (["--metadata", "labels"], "'labels' should read NAME=VALUE"),
+        (["--metadata", "labels"], "'labels' should read KEY=FILE"),
+        (["--quantize", "uint8"], "choose from 'auto'). Did you mean '--quantize-uint8'?"),
         (["--replace", "=x.h5"], "should read NAME=VALUE"),
         (
             ["--quantize-uint8", "--quantize-uint16"],

@@ -149,3 +149,9 @@ def test_inspect_says_what_convert_refuses(gained):
     found = tfjs_codec.inspect(gained)
     assert found.target == ""
     assert [problem.layer for problem in found.problems] == ["mine"]
+
+
+def test_a_loaded_model_says_what_it_is(fixtures_dir):
+    with tfjs_codec.load(fixtures_dir / "digits" / "digits.keras") as model:
+        assert repr(model) == "<LoadedModel keras-v3: 10 tensors>"
+    assert repr(model) == "<LoadedModel keras-v3: closed>"

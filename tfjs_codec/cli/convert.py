@@ -124,7 +124,10 @@ def options_of(arguments: argparse.Namespace) -> ConvertOptions:
         single_shard=arguments.single_shard,
         split_weights_by_layer=arguments.split_weights_by_layer,
         quantize=quantize,
-        metadata={key: shared.json_file(file) for key, file in shared.pairs(arguments.metadata)}
+        metadata={
+            key: shared.json_file(file)
+            for key, file in shared.pairs(arguments.metadata, "KEY=FILE")
+        }
         or None,
         training_config=arguments.training_config,
         **shared.reading(arguments),

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from tfjs_codec.cli.program import say
-from tfjs_codec.errors import UsageError, quote, suggest
+from tfjs_codec.errors import CorruptFileError, UsageError, quote, suggest
 
 if TYPE_CHECKING:
     from tfjs_codec.ir.json_types import Json, JsonObject
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UsageError for *message* of argparse."""
         unknown = re.fullmatch(r"unrecognized arguments: (--[a-z][\w-]*).*", message)
-        choice = re.match(r"argument \w+: invalid choice: '([^']*)'", message)
+        choice = re.match(r"argument ([\w-]+): invalid choice: '([^']*)'", message)
         inner = [action.choices for action in self._actions if isinstance(action.choices, dict)]
         hint = f"See {self.prog} --help."
         if unknown:
@@ -61,9 +61,11 @@ class Parser(argparse.ArgumentParser):
             flags = [flag for one in parsers for action in one._actions
                      for flag in action.option_strings]  # fmt: skip
             hint = suggest(unknown[1], flags)
-        elif choice and inner:
-            message = f"there is no command {quote(choice[1])}"
-            hint = suggest(choice[1], [name for choices in inner for name in choices])
+        elif choice and (longer := f"{choice[1]}-{choice[2]}") in self._option_string_actions:
+            hint = suggest(longer, [longer])
+        elif choice and inner and not choice[1].startswith("-"):
+            message = f"there is no command {quote(choice[2])}"
+            hint = suggest(choice[2], [name for choices in inner for name in choices])
         raise UsageError(message, hint=hint)
 
 
@@ -156,21 +158,29 @@ def split_names(text: str | None) -> list[str] | None:
     return None if text is None else [name for name in text.split(",") if name]
 
 
-def pairs(items: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the (NAME, VALUE) of each ``NAME=VALUE``."""
+def pairs(items: Sequence[str], form: str = "NAME=VALUE") -> list[tuple[str, str]]:
+    """Return the (NAME, VALUE) of each ``NAME=VALUE``; *form* is what messages call it."""
     pairs = [item.partition("=") for item in items]
     for key, equals, value in pairs:
         if not (key and equals and value):
-            raise UsageError(f"{key!r} should read NAME=VALUE")
+            raise UsageError(f"{key!r} should read {form}")
     return [(key, value) for key, _, value in pairs]
 
 
 def json_file(file: str) -> Json:
-    """Return the content of a JSON file."""
+    """Return the content of a JSON file.
+
+    Raises:
+        CorruptFileError: It is none.
+    """
     from tfjs_codec.files.source import open_source
     from tfjs_codec.files.strict_json import loads
 
-    content: Json = loads(open_source(file).read("json_bytes"), path=file, where="")
+    try:
+        content: Json = loads(open_source(file).read("json_bytes"), path=file, where="")
+    except CorruptFileError as error:
+        error.hint = 'The file must hold JSON, such as ["cat", "dog"].'
+        raise
     return content
 
 

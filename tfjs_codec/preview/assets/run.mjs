@@ -4,6 +4,7 @@ for (const input of run.inputs) input.below ??= data.bounds[input.name];
 const BACKENDS = ['webgl', 'wasm', 'webgpu', 'cpu'];
 const SHOWN = 24;  // values of an output
 const TOLERANCE = 1e-4;
+const ROUNDED = 0.05;  // what quantised weights may differ from recorded outputs without a cross
 const REPEATS = 5, REPEAT_MS = 1500;
 const MOST_BYTES = 256 << 20;  // of an .npz file, and of an input
 
@@ -304,19 +305,21 @@ function showOutput(output, place) {
 function showResults(results, recorded) {
   const done = results.filter(result => result.outputs), reference = recorded?.outputs ?? done[0]?.outputs;
   const from = recorded?.outputs ? 'the recorded outputs' : `those of ${done[0]?.backend}`;
+  const rounded = recorded?.outputs && tensors.some(tensor => tensor.stored);
+  const marks = off => off <= TOLERANCE ? ['good', '✓'] : rounded && off <= ROUNDED ? ['quiet', '≈'] : ['bad', '✗'];
   const rows = results.map(result => {
     if (!result.outputs) return h('tr', {}, h('th', {scope: 'row'}, result.backend), h('td', {colspan: 4, class: 'bad'}, result.error));
-    const off = distance(result.outputs, reference), good = off <= TOLERANCE;
+    const off = distance(result.outputs, reference), [look, mark] = marks(off);
     const itself = !recorded?.outputs && result === done[0];
     return h('tr', {'data-backend': result.backend, 'data-difference': String(off)},
       h('th', {scope: 'row'}, result.backend), h('td', {class: 'number'}, ms(result.load)),
       h('td', {class: 'number'}, ms(result.first)), h('td', {class: 'number'}, ms(result.later)),
-      h('td', {class: itself ? 'number' : `number ${good ? 'good' : 'bad'}`},
-        itself ? '–' : off === 0 ? 'equal' : `${off === Infinity ? 'of another kind' : off.toExponential(1)} ${good ? '✓' : '✗'}`));
+      h('td', {class: itself ? 'number' : `number ${look}`},
+        itself ? '–' : off === 0 ? 'equal' : `${off === Infinity ? 'of another kind' : off.toExponential(1)} ${mark}`));
   });
   return [
     h('p', {class: 'quiet', id: 'meaning'}, `Difference from ${from}: the largest, relative to the largest value or 1. Later: the median of up to ${REPEATS} predictions after the first.`,
-      recorded?.outputs && tensors.some(tensor => tensor.stored) ? ' The weights are quantised, so some difference is expected.' : ''),
+      rounded ? ` The weights are quantised: up to ${ROUNDED} (≈) is what rounding them does.` : ''),
     h('div', {class: 'wide', tabindex: '0', role: 'region', 'aria-label': 'Results by backend'}, h('table', {id: 'results', 'aria-describedby': 'meaning'},
       h('thead', {}, h('tr', {}, h('th', {scope: 'col'}, 'Backend'),
         ...['Load', 'First', 'Later', 'Difference'].map(head => h('th', {scope: 'col', class: 'number'}, head)))),
