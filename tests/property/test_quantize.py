@@ -13,7 +13,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 import tfjs_codec
 from tfjs_codec.errors import UsageError
 from tfjs_codec.ir.tensors import ArrayTensor
-from tfjs_codec.writers import quantize
+from tfjs_codec.quantization.norms import Norm, compensate
+from tfjs_codec.writers import balance, quantize
+from tfjs_codec.writers.balance import STEP
 from tfjs_codec.writers.quantize import Quantizer
 from tfjs_codec.writers.quantize_choice import choose_dtypes, escape, needs_kernels
 
@@ -174,6 +176,114 @@ def test_pieces_of_any_size_are_the_same(monkeypatch, dtype, kept, size):
     np.testing.assert_array_equal(got, want, strict=True)
     assert other[:2] == rest[:2]
     assert other[2] == pytest.approx(rest[2])  # sums in another order
+
+
+# --- errors that cancel out ------------------------------------------------------------------
+
+KERNELS_OF = st.sampled_from(
+    [((9, 4), [(0,)]), ((3, 3, 2, 5), [(0, 1), (0, 1, 2)]), ((3, 3, 4, 2), [(0, 1)]),
+     ((2, 3, 6), [(1,), (0, 1)]), ((40, 3), [(0,)]), ((1, 7), [(0,)])]
+)  # fmt: skip
+
+
+@given(KERNELS_OF, st.sampled_from(AFFINE), st.data())
+@settings(deadline=None)
+def test_errors_cancel_out_within_a_step(kind, dtype, data):
+    shape, sums = kind
+    array = data.draw(arrays(np.float32, shape, elements=st.floats(-8, 8, width=32)))
+    quantizer = Quantizer("w", ArrayTensor("w", array), dtype, sums)
+    codes = np.concatenate(list(quantizer.chunks())).reshape(shape)
+    scale, low = quantizer.entry["scale"], quantizer.entry["min"]
+    assert quantizer.entry == Quantizer("w", ArrayTensor("w", array), dtype).entry
+    restored = codes * scale + low
+    np.testing.assert_array_equal(quantizer.restore(), restored.astype(np.float32))
+    held = np.clip(array.astype(np.float64), low, low + scale * np.iinfo(dtype).max)
+    errors = (restored - held) / scale
+    assert np.abs(errors).max() <= 1 + 1e-6
+    assert np.abs(errors.sum(axis=sums[-1])).max() <= 0.5 + errors.size / STEP
+    assert (restored[array == 0] == 0).all()
+    assert quantizer.loss.max_error == np.abs(restored - array).max()
+
+
+def test_the_nearest_step_is_left_where_that_costs_least():
+    row = np.float32([0, 255, 10.4, 20.3, 30.45, 40.1])  # errors -.4 -.3 -.45 -.1 add up to -1.25
+    quantizer = Quantizer("w", ArrayTensor("w", row[:, None]), "uint8", [(0,)])
+    assert np.concatenate(list(quantizer.chunks())).tolist() == [0, 255, 10, 20, 31, 40]
+
+
+def test_blocks_of_rows_are_the_same(monkeypatch):
+    array = np.random.default_rng(0).normal(size=(3, 3, 8, 16)).astype(np.float32)
+
+    def restore():
+        sums = [(0, 1), (0, 1, 2)]
+        return Quantizer("w", ArrayTensor("w", array), "uint8", sums).restore()
+
+    want = restore()
+    for size in (1, 100, 1000):
+        monkeypatch.setattr(balance, "_BLOCK", size)
+        np.testing.assert_array_equal(restore(), want)
+
+
+vectors = st.integers(1, 12).flatmap(
+    lambda size: st.tuples(
+        *(arrays(np.float32, size, elements=st.floats(low, high, width=32))
+          for low, high in ((-4, 4), (-4, 4), (-4, 4), (0, 16)))
+    )
+)  # fmt: skip
+
+
+@given(vectors, st.sampled_from([*AFFINE, "float16"]), st.sampled_from(["gb", "g", "b"]))
+@settings(deadline=None)
+def test_normalisations_come_nearer(values, dtype, has):
+    gamma, beta, mean, variance = values
+    norm = Norm("gamma" if "g" in has else "", "beta" if "b" in has else "", "m", "v", 1e-3)
+    given = {"gamma": gamma, "beta": beta, "m": mean, "v": variance}
+    weights = {name: ArrayTensor(name, value) for name, value in given.items()}
+    changed = compensate([norm], weights, dict.fromkeys(given, dtype))
+    assert changed.keys() in (set(), set(norm.names))
+
+    def effect(tensors):
+        read = {name: tensors[name].numpy().astype(np.float64) for name in norm.names}
+        scale = read.get("gamma", np.ones(gamma.size)) / np.sqrt(read["v"] + 1e-3)
+        return scale, read.get("beta", 0) - read["m"] * scale
+
+    def error(tensors):
+        rounded = {
+            name: ArrayTensor(name, Quantizer(name, tensors[name], dtype).restore())
+            for name in norm.names
+        }
+        with np.errstate(all="ignore"):
+            (scale, shift), (one, other) = effect(rounded), effect(weights)
+            ratio = np.square(scale[one != 0] / one[one != 0] - 1)
+            return np.sum(ratio) / max(1, ratio.size) + np.sum(np.square(shift - other)) / (
+                np.sum(np.square(other)) or 1
+            )
+
+    if changed:
+        assert error(changed) <= error(weights) * (1 + 1e-6) or np.isnan(error(weights))
+
+
+def test_vectors_make_up_for_each_other():
+    random = np.random.default_rng(3)
+    gamma, beta = random.uniform(0.5, 1.5, 32), random.normal(size=32)
+    mean, variance = random.normal(size=32), random.uniform(0.1, 2, 32)
+    given = {
+        name: ArrayTensor(name, value.astype(np.float32))
+        for name, value in zip("gbmv", (gamma, beta, mean, variance), strict=True)
+    }
+    changed = compensate([Norm(*"gbmv", 1e-3)], given, dict.fromkeys("gbmv", "uint8"))
+
+    def effect(tensors, rounded):
+        g, b, m, v = (
+            (Quantizer(n, tensors[n], "uint8").restore() if rounded else tensors[n].numpy())
+            .astype(np.float64) for n in "gbmv"
+        )  # fmt: skip
+        scale = g / np.sqrt(v + 1e-3)
+        return np.stack([scale, b - m * scale])
+
+    wanted = effect(given, rounded=False)
+    plain, ours = (np.abs(effect(each, rounded=True) - wanted).max() for each in (given, changed))
+    assert ours < 0.02 * plain
 
 
 # --- which weights ---------------------------------------------------------------------------

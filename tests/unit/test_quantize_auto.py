@@ -74,7 +74,39 @@ def test_the_least_error_within_so_many_bytes(max_bytes, even, peaked):
 
 def test_too_few_bytes():
     with pytest.raises(UsageError, match="1 bytes are missing"):
-        dtypes(quantize={"auto": True}, max_bytes=2419)
+        dtypes(quantize={"auto": True}, max_bytes=2404)
+
+
+def test_what_is_no_kernel_is_rounded_if_kernels_leave_too_few_bytes():
+    arrays = {**WEIGHTS, "shift": np.float32([1, 2, 3, 4, 5.1]), "number": np.arange(3)}
+    found = {
+        size: {
+            tensor.name: tensor.stored
+            for tensor in tfjs_codec.inspect(
+                tfjs_codec.to_files(arrays, quantize={"auto": True}, max_bytes=size)["model.json"]
+            ).tensors
+        }
+        for size in (2432, 2431, 2422, 2421, 2417)
+    }
+    assert {size: each["shift"] for size, each in found.items()} == {
+        2432: None, 2431: "uint16", 2422: "uint16", 2421: "uint8", 2417: "uint8"
+    }  # fmt: skip
+    assert {each[name] for each in found.values() for name in ("even", "peaked")} == {"uint8"}
+    assert {each["number"] for each in found.values()} == {None}
+
+
+@pytest.mark.parametrize(("name", "to"), [("conv", "layers"), ("conv", "graph")])
+def test_the_official_size(fixtures_dir, tmp_path, name, to):
+    source = fixtures_dir / "quantized" / f"{name}.keras"
+    size = tfjs_codec.plan(source, to=to, quantize={"uint8": "*"}).weight_nbytes
+    report = tfjs_codec.convert(
+        source, tmp_path / "web", to=to, quantize={"auto": True}, max_bytes=size
+    )
+    assert report.weight_nbytes == size
+    assert {dtype for _, dtype, *_ in report.quantization} == {"uint8"}
+    tfjs_codec.verify(tmp_path / "web", source, samples=0)
+    with pytest.raises(UsageError, match="1 bytes are missing"):
+        tfjs_codec.plan(source, to=to, quantize={"auto": True}, max_bytes=size - 1)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +152,8 @@ def test_what_was_chosen_is_verified(fixtures_dir, tmp_path, to):
     assert {dtype for _, dtype, *_ in report.quantization} == {"uint8", "uint16"}
     assert report.rescaled
     checks = " ".join(tfjs_codec.verify(tmp_path / "web", source, samples=0).checks)
-    assert "3 within half a step of their quantisation" in checks
+    assert "1 within a step, so that errors cancel out" in checks
+    assert "2 within half a step of their quantisation" in checks
 
 
 class Packer:

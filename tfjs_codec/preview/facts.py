@@ -40,8 +40,8 @@ from tfjs_codec.preview.histogram import count_values
 from tfjs_codec.preview.scopes import group_by_block, group_by_scope
 from tfjs_codec.progress import Progress
 from tfjs_codec.report import Report
+from tfjs_codec.verification.expectation import expect_weights
 from tfjs_codec.verification.samples import Sampler
-from tfjs_codec.verification.verify import expect_weights
 from tfjs_codec.writers.tfjs_graph import constants
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ channel counts as much as a wide one. The values are rounded as they will be sto
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ import numpy as np
 from tfjs_codec.errors import UsageError
 from tfjs_codec.ir.tensors import LazyTensor, as_float32
 from tfjs_codec.options import AUTO, ConvertOptions
+from tfjs_codec.quantization.channels import Channels
+from tfjs_codec.quantization.norms import Norm
 from tfjs_codec.writers.quantize import Quantizer
 from tfjs_codec.writers.quantize_choice import Choice
 
@@ -35,20 +37,24 @@ class Candidate(NamedTuple):
 def resolve(
     choice: Choice,
     weights: Mapping[str, LazyTensor],
-    outputs: Mapping[str, tuple[int, ...]],
+    channels: Channels,
     options: ConvertOptions,
 ) -> Choice:
     """Return *choice* with a dtype for what is to be chosen; what stays whole is in ``others``.
 
     It is the smallest within ``max_error``; or with ``max_bytes`` all start with the smallest, and
     whatever lowers the sum of squared errors most for its bytes gets a larger one while it fits.
+    What is no kernel takes part only if the smallest kernels leave too few bytes for it.
 
     Raises:
         UsageError: The smallest dtypes need more than ``max_bytes``.
     """
     names = [name for name, dtype in choice.dtypes.items() if dtype == AUTO]
     numbers = [name for name in names if weights[name].dtype.kind == "f"]
-    found = {name: list(_candidates(weights[name], outputs.get(name, (-1,)))) for name in numbers}
+    found = {
+        name: list(_candidates(weights[name], channels.outputs.get(name, (-1,))))
+        for name in numbers
+    }
     if options.max_bytes is None:
         limit = _MAX_ERROR if options.max_error is None else options.max_error
         chosen = {
@@ -56,30 +62,28 @@ def resolve(
             for name, each in found.items()
         }
     else:
-        rest = sum(
-            tensor.size * _itemsize(choice.dtypes.get(name, ""), tensor)
-            for name, tensor in weights.items()
-            if name not in found
-        )
-        ways = {name: list(each) for name, each in found.items()}
-        chosen = _fit(ways, options.max_bytes - rest)
-    dtypes = {name: dtype for name, dtype in choice.dtypes.items() if dtype != AUTO}
-    dtypes |= {name: dtype for name, dtype in chosen.items() if dtype != WHOLE}
-    whole = frozenset(name for name, dtype in chosen.items() if dtype == WHOLE)
-    return choice._replace(dtypes=dtypes, rest=choice.rest - whole, others=choice.others | whole)
+        if _count_least(found, choice, weights) > options.max_bytes:
+            found |= _round_others(choice.others, weights, channels.norms)
+        spare = options.max_bytes - _count_least(found, choice, weights)
+        chosen = _fit(found, spare)
+    small = {name: dtype for name, dtype in chosen.items() if dtype != WHOLE}
+    dtypes = {name: dtype for name, dtype in choice.dtypes.items() if dtype != AUTO} | small
+    whole = chosen.keys() - small.keys()
+    rest, others = (choice.rest | small.keys()) - whole, (choice.others | whole) - small.keys()
+    return choice._replace(dtypes=dtypes, rest=rest, others=others)
 
 
 def measure(tensor: LazyTensor, dtype: str, out: tuple[int, ...]) -> float:
     """Return the error of *tensor* stored as *dtype*, infinite if that cannot hold its values.
 
-    *out* are neighbouring axes.
+    *out* are neighbouring axes, none for the error of all values together.
     """
     try:
         quantizer = Quantizer(tensor.name, tensor, dtype)
     except UsageError:
         return np.inf
     shape = tensor.shape or (1,)
-    axes = sorted(axis % len(shape) for axis in out)
+    axes = sorted(axis % len(shape) for axis in out) or [len(shape)]
     inner, channels = prod(shape[axes[-1] + 1 :]), prod(shape[axes[0] : axes[-1] + 1])
     noise, signal = np.zeros(channels), np.zeros(channels)
     start = 0
@@ -104,18 +108,47 @@ def _candidates(tensor: LazyTensor, out: tuple[int, ...]) -> Iterator[Candidate]
     yield Candidate(WHOLE, tensor.size * 4, 0.0)
 
 
+def _round_others(
+    names: Collection[str], weights: Mapping[str, LazyTensor], norms: Iterable[Norm]
+) -> dict[str, list[Candidate]]:
+    """Return the ways to store those of *names* that are numbers, but are no kernels.
+
+    Vectors of a normalisation that will make up for each other's rounding stay small.
+    """
+    found = {
+        name: list(_candidates(weights[name], ()))
+        for name in sorted(names)
+        if weights[name].dtype.kind == "f"
+    }
+    for norm in norms:
+        if found.keys() >= set(norm.names):
+            found |= {name: found[name][:1] for name in norm.names}
+    return found
+
+
+def _count_least(
+    found: Mapping[str, Sequence[Candidate]], choice: Choice, weights: Mapping[str, LazyTensor]
+) -> int:
+    """Return the bytes of all *weights* if each of *found* is as small as it can be."""
+    return sum(
+        found[name][0].nbytes
+        if name in found
+        else tensor.size * _itemsize(choice.dtypes.get(name, ""), tensor)
+        for name, tensor in weights.items()
+    )
+
+
 def _itemsize(dtype: str, tensor: LazyTensor) -> int:
     return np.dtype(dtype).itemsize if dtype in _DTYPES else tensor.dtype.itemsize
 
 
-def _fit(found: Mapping[str, list[Candidate]], budget: int) -> dict[str, str]:
-    """Return a dtype for each weight so that together they need no more than *budget* bytes."""
+def _fit(found: Mapping[str, list[Candidate]], left: int) -> dict[str, str]:
+    """Return a dtype for each weight that needs together *left* bytes more than the smallest."""
     chosen = {name: ways[0] for name, ways in found.items()}
-    left = budget - sum(each.nbytes for each in chosen.values())
     if left < 0:
         raise UsageError(
             f"the weights cannot be stored in max_bytes: {-left:,} bytes are missing",
-            hint="Raise it, or leave fewer weights whole.",
+            hint="Raise it, or leave out fewer weights.",
         )
     while True:
         steps = [

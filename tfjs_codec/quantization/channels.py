@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tfjs_codec.quantization.norms import Norm
+
 Vector = NDArray[np.float64]
 
 
@@ -60,10 +62,14 @@ class Channels:
 
     Attributes:
         outputs: The axes of weights that are the channels of what they make.
+        inputs: The axes of weights that are the channels of what they are multiplied with.
+        norms: The batch normalisations.
     """
 
     def __init__(self) -> None:
         self.outputs: dict[str, tuple[int, ...]] = {}
+        self.inputs: dict[str, tuple[int, ...]] = {}
+        self.norms: list[Norm] = []
         self._parents: list[int] = []
         self._sizes: list[int] = []
         self._fixed: set[int] = set()
@@ -84,6 +90,7 @@ class Channels:
         self, flow: Flow | None, weight: str, shape: Sequence[int], axes: Sequence[int]
     ) -> None:
         """Note that *axes* of *weight* are what *flow* is multiplied with."""
+        self.inputs[weight] = tuple(axis % len(shape) for axis in axes)
         self._join(flow, weight, _beside(shape, axes), -1)
 
     def shift(self, flow: Flow | None, weight: str, shape: Sequence[int]) -> None:
@@ -108,6 +115,14 @@ class Channels:
             self.fix(flow)
             return
         self._members.append((flow.group, Member(weight, shape, power, flow.repeat, epsilon)))
+
+    def sums(self, weight: str, rank: int) -> list[tuple[int, ...]]:
+        """Return over which axes of *weight* an output adds up, first those of a window alone."""
+        if weight not in self.inputs or weight not in self.outputs:
+            return []
+        every = [axis for axis in range(rank) if axis not in self.outputs[weight]]
+        window = tuple(axis for axis in every if axis not in self.inputs[weight])
+        return list(dict.fromkeys(axes for axes in (window, tuple(every)) if axes))
 
     def tie(self, flows: Sequence[Flow | None]) -> Flow | None:
         """Return the tensor that *flows* become together if they are scaled alike."""

@@ -10,6 +10,7 @@ import numpy as np
 from tfjs_codec.graph.shapes import Known
 from tfjs_codec.ir.graph import Graph, Node, Ref, consumers, sort_nodes
 from tfjs_codec.quantization.channels import Channels, Flow
+from tfjs_codec.quantization.norms import Norm
 
 # Functions f with f(c x) = c f(x) for c > 0, also as activations of fused operations.
 _HOMOGENEOUS = frozenset(("Relu", "LeakyRelu", "Prelu"))
@@ -158,10 +159,13 @@ def _gain(reader: _Reader, node: Node) -> Flow | None:
 
 def _batch_norm(reader: _Reader, node: Node) -> Flow | None:
     vectors = [reader.constant(node, place) for place in range(1, 5)]
-    gain, centre, mean, _ = vectors
+    gain, centre, mean, variance = vectors
     if gain is None or centre is None or mean is None or node.attrs["is_training"]:
         return reader.fix(node)
     shape, flow = gain.value.shape, reader.flow(node)
+    if variance is not None:
+        names, epsilon = (gain.name, centre.name, mean.name, variance.name), node.attrs["epsilon"]
+        reader.channels.norms.append(Norm(*names, epsilon))
     reader.channels.divide(flow, gain.name, shape, (-1,))
     reader.channels.shift(flow, mean.name, shape)
     result = reader.channels.multiply(gain.name, shape, (-1,))

@@ -11,6 +11,7 @@ from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer, scopes
 from tfjs_codec.ir.loaded import TfjsLayers
 from tfjs_codec.keras.classes.recurrent import PLAIN
 from tfjs_codec.quantization.channels import Channels, Flow
+from tfjs_codec.quantization.norms import Norm
 from tfjs_codec.tfjs.classes import DEFAULTS, DEFAULTS_OF
 from tfjs_codec.tfjs.inference import calls_in_order, infer
 from tfjs_codec.tfjs.names import target_name
@@ -132,7 +133,8 @@ def _embedding(
     reader: _Reader, layer: TfjsLayer, _config: Config, flows: list[Flow | None]
 ) -> Flow | None:
     reader.channels.fix(*flows)
-    return reader.linear(layer, None, "embeddings")
+    shape = reader.shapes(layer)["embeddings"]
+    return reader.channels.multiply(reader.name(layer, "embeddings"), shape, (-1,))
 
 
 def _recurrent(
@@ -152,12 +154,14 @@ def _batch_norm(
     if axis % rank != rank - 1:
         return channels.fix(*flows)
     shape = shapes["moving_mean"]
-    channels.shift(flows[0], reader.name(layer, "moving_mean"), shape)
-    if "gamma" not in shapes:
-        variance = reader.name(layer, "moving_variance")
+    gamma, beta = (reader.name(layer, key) if key in shapes else "" for key in ("gamma", "beta"))
+    mean, variance = (reader.name(layer, f"moving_{key}") for key in ("mean", "variance"))
+    channels.norms.append(Norm(gamma, beta, mean, variance, config["epsilon"]))
+    channels.shift(flows[0], mean, shape)
+    if not gamma:
         channels.vary(flows[0], variance, shape, config["epsilon"])
         return None
-    channels.divide(flows[0], reader.name(layer, "gamma"), shape, (-1,))
+    channels.divide(flows[0], gamma, shape, (-1,))
     return _after_gain(reader, layer)
 
 

@@ -17,6 +17,7 @@ from tfjs_codec.quantization import layers as of_layers
 from tfjs_codec.quantization.auto import resolve
 from tfjs_codec.quantization.channels import Channels
 from tfjs_codec.quantization.kernels import find_kernels
+from tfjs_codec.quantization.norms import compensate
 from tfjs_codec.quantization.rescale import Kernel, rescale
 from tfjs_codec.writers.quantize_choice import Choice, choose_dtypes, needs_kernels
 from tfjs_codec.writers.tfjs_graph import constants
@@ -44,14 +45,35 @@ def prepare(model: Model, options: ConvertOptions, kept: Collection[str] = ()) -
     by_default = needs_kernels(options.quantize)
     kernels = find_kernels(model) if by_default else frozenset[str]()
     choice = choose_dtypes(list(weights), options.quantize, kernels)
-    changed: Mapping[str, LazyTensor] = {}
-    if options.rescale and _is_affine(choice, kernels):
+    if not choice.dtypes:
+        return Prepared(choice, {})
+    channels, changed = read_channels(model), dict[str, LazyTensor]()
+    improves = options.rescale and by_default
+    if improves and _is_affine(choice, kernels):
         changed = rescale_kernels(model, frozenset(kept) - choice.dtypes.keys())
     if AUTO in choice.dtypes.values():
-        outputs = {} if isinstance(model, Weights) else read_channels(model).outputs
-        choice = resolve(choice, {**weights, **changed}, outputs, options)
+        choice = resolve(choice, {**weights, **changed}, channels, options)
         changed = changed if _is_affine(choice, kernels) else {}
+    if improves:
+        dtypes = {name: choice.dtypes[name] for name in choice.rest}
+        changed |= compensate(channels.norms, {**weights, **changed}, dtypes)
+        choice = choice._replace(sums=find_sums(channels, weights, choice, kernels))
     return Prepared(choice, changed)
+
+
+def find_sums(
+    channels: Channels,
+    weights: Mapping[str, LazyTensor],
+    choice: Choice,
+    kernels: Collection[str],
+) -> dict[str, list[tuple[int, ...]]]:
+    """Return the kernels whose rounding errors are to cancel out, with the axes they do so over."""
+    return {
+        name: sums
+        for name in sorted(choice.rest & set(kernels))
+        if choice.dtypes[name] == "uint8"
+        and (sums := channels.sums(name, len(weights[name].shape)))
+    }
 
 
 def _is_affine(choice: Choice, kernels: Collection[str]) -> bool:
@@ -73,6 +95,13 @@ def rescale_kernels(model: Model, kept: Collection[str] = ()) -> dict[str, LazyT
         if name in weights and weights[name].dtype.kind == "f"
     }
     return rescale(channels.groups(weights.keys() - set(kept)), kernels, weights)
+
+
+def change_values(model: Model, changed: Mapping[str, LazyTensor]) -> Model:
+    """Return *model* with the values *changed*, by name."""
+    if isinstance(model, Graph):
+        return change_constants(model, changed)
+    return change_weights(model, changed)
 
 
 def change_weights(
@@ -101,8 +130,10 @@ def name_weights(model: Model) -> dict[str, LazyTensor]:
     return constants(model) if isinstance(model, Graph) else model.named_weights()
 
 
-def read_channels(model: TfjsLayers | TfjsGraph | Graph) -> Channels:
-    """Return the groups of channels in *model*."""
+def read_channels(model: Model) -> Channels:
+    """Return the groups of channels in *model*, of mere weights none."""
+    if isinstance(model, Weights):
+        return Channels()
     if isinstance(model, TfjsLayers):
         return of_layers.read_channels(model)
     return of_graph.read_channels(parse(model) if isinstance(model, TfjsGraph) else model)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
-
-from tfjs_codec.comparison.compare import compare
-from tfjs_codec.conversion.correction import trace
-from tfjs_codec.conversion.expression import express_graph, express_layers
+from tfjs_codec.conversion.expression import express_layers
 from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import (
     InputError,
@@ -28,36 +23,30 @@ from tfjs_codec.errors import (
 )
 from tfjs_codec.files.remote import is_url, show
 from tfjs_codec.files.source import AnySource, open_source
-from tfjs_codec.ir.graph import Graph
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
-from tfjs_codec.ir.tensors import Array, LazyTensor
+from tfjs_codec.ir.tensors import Array
 from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.progress import Progress
-from tfjs_codec.quantization.bias import correct_biases
-from tfjs_codec.quantization.prepare import (
-    Model,
-    change_constants,
-    change_weights,
-    name_weights,
-    rescale_kernels,
-)
 from tfjs_codec.readers import open_model
 from tfjs_codec.tfjs.check import check_layers_model
-from tfjs_codec.tfjs.names import target_name
 from tfjs_codec.tfjs.topology import nodes_of
 from tfjs_codec.verification import node
+from tfjs_codec.verification.expectation import (
+    Expected,
+    Tfjs,
+    describe_difference,
+    expect,
+    is_balanced,
+    match_names,
+)
 from tfjs_codec.verification.predictions import Sampling, check_predictions
-from tfjs_codec.writers.tfjs_graph import constants
 from tfjs_codec.writers.weights import CHECKSUMS
 
 _LISTED = 20  # failures in a message
-_CALLS = re.compile(r"(?:(?:Stateful)?PartitionedCall(?:_[0-9]+)?/)+")
 _READ_BYTES = 1 << 20
-
-Tfjs: TypeAlias = TfjsLayers | TfjsGraph | Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +119,9 @@ def verify(
                 variables = _check_variables(model, weights, found)
                 source = None if against is None else job.open(against)
                 if source is not None:
-                    expected, changed = _expect(model, source, job, variables)
-                    naming = _naming(model, weights, expected, variables)
-                    _check_values(weights, expected, naming, found, job, len(changed))
+                    expected = expect(model, source, job, variables)
+                    naming = match_names(model, weights, expected.values, variables)
+                    _check_values(weights, expected, naming, found, job)
             case KerasModel() | TensorFlowGraph() if against is not None and predicting is None:
                 source = job.open(against)
                 signature, weights = None, []
@@ -225,112 +214,7 @@ def _check_constants(
     found.checks.append(f"weights found for {count(len(constants), 'constant')}")
 
 
-# ------------------------------------------------------------------------------------ the source
-
-
-def expect_weights(web: Tfjs, against: Loaded, job: Job) -> Mapping[str, LazyTensor]:
-    """Return the weights that *against* becomes in a model of the kind of *web*, by name."""
-    return _expect(web, against, job, ())[0]
-
-
-def _expect(
-    web: Tfjs, against: Loaded, job: Job, variables: Collection[str]
-) -> tuple[dict[str, LazyTensor], Collection[str]]:
-    """As ``expect_weights``; also return the names of those rescaled before rounding."""
-    source: Graph | Tfjs
-    if isinstance(web, TfjsGraph) and isinstance(
-        against, TensorFlowGraph | KerasModel | TfjsLayers
-    ):
-        source = express_graph(against, job)
-        expected, entries = constants(source), dict[str, JsonObject]()
-    else:
-        source, _ = express_layers(against, job)
-        expected = {one.name: one.tensor for one in source.weights if not one.optimizer}
-        entries = {one.name: one.quantized.entry for one in source.weights if one.quantized}
-    weights = [weight for weight in web.weights if not weight.optimizer]
-    naming = _naming(web, weights, expected, variables)
-    names = {naming(weight.name): weight for weight in weights}
-    stored = {name: names[naming(name)] for name in expected if naming(name) in names}
-    changed = _find_rescaled(stored, source, expected, entries, bool(job.samples))
-    corrected = _find_corrected(stored, source, changed, job) if job.samples else {}
-    return {**expected, **changed, **corrected}, changed.keys()
-
-
-def _find_rescaled(
-    stored: Mapping[str, Weight],
-    source: Graph | Tfjs,
-    expected: Mapping[str, LazyTensor],
-    entries: Mapping[str, JsonObject],
-    calibrated: bool,
-) -> Mapping[str, LazyTensor]:
-    """Return the weights of *source* that ``convert`` rescaled before it quantised, if it did.
-
-    It does so by the same computation; what *source* has quantised as it is stored stays. The
-    smallest weight with other values tells, of a *calibrated* model the smallest kernel.
-    """
-    ours = {name: one.quantized.entry for name, one in stored.items() if one.quantized}
-    kept = {name for name, entry in entries.items() if ours.get(name) == entry}
-    affine = any(entry["dtype"] != "float16" for entry in ours.values())
-    changed = rescale_kernels(source, kept) if affine else {}
-    for name in sorted(changed, key=lambda name: changed[name].size):
-        weight = stored.get(name)
-        if calibrated and weight is not None and weight.quantized is None:
-            continue
-        if weight is None or weight.tensor.shape != changed[name].shape:
-            return {}
-        if _value_failure(weight, expected[name]) is not None:
-            return changed if _value_failure(weight, changed[name]) is None else {}
-    return {}
-
-
-def _find_corrected(
-    stored: Mapping[str, Weight],
-    source: Graph | Tfjs,
-    changed: Mapping[str, LazyTensor],
-    job: Job,
-) -> dict[str, LazyTensor]:
-    """Return the biases of *stored* that ``convert`` corrected for the samples of *job*.
-
-    The computation is the same, but machines round sums of float32 differently.
-    """
-    if isinstance(source, Graph):
-        model: Model = change_constants(source, changed)
-    else:
-        model = change_weights(source, changed)
-    weights = name_weights(model)
-    rounded = {name: one.tensor for name, one in stored.items() if one.quantized}
-    found = correct_biases(trace(model, job), weights, rounded, job.samples)
-    return {
-        name: stored[name].tensor
-        for name, bias in found.items()
-        if name in stored and _is_near(stored[name].tensor, bias, weights[name])
-    }
-
-
-def _is_near(stored: LazyTensor, corrected: LazyTensor, bias: LazyTensor) -> bool:
-    if stored.shape != corrected.shape:
-        return False
-    ours, wanted, before = (
-        one.numpy().astype(np.float64, copy=False) for one in (stored, corrected, bias)
-    )
-    shift = np.abs(wanted - before).max(initial=0.0)
-    return bool(np.allclose(ours, wanted, rtol=2**-22, atol=shift * 1e-3))
-
-
-def _naming(
-    web: Tfjs, weights: Sequence[Weight], expected: Iterable[str], variables: Collection[str]
-) -> Callable[[str], str]:
-    """Return what a weight of *web* is called for comparing it.
-
-    That is the name of tfjs's variable; for constants of graphs the name without the function
-    calls that were inlined, which a SavedModel has and a graph of layers has not.
-    """
-    if not isinstance(web, TfjsGraph):
-        return lambda name: target_name(name, variables) or name
-    for names in ([weight.name for weight in weights], list(expected)):
-        if len({_CALLS.sub("", name) for name in names}) < len(names):
-            return str
-    return lambda name: _CALLS.sub("", name)
+# --------------------------------------------------------------------------------------- the source
 
 
 def _check_as_layers(
@@ -350,20 +234,21 @@ def _check_as_layers(
         weight.tensor.shape for weight in weights
     ] != [weight.tensor.shape for weight in others]:
         names = {}  # else they were renamed, and stand in the same order
-    expected = {weight.name: weight.tensor for weight in others}
+    expected = Expected({weight.name: weight.tensor for weight in others})
     _check_values(weights, expected, lambda name: names.get(name, name), found, job)
 
 
 def _check_values(
     weights: Sequence[Weight],
-    expected: Mapping[str, LazyTensor],
+    wanted: Expected,
     naming: Callable[[str], str],
     found: _Findings,
     job: Job,
-    rescaled: int = 0,
 ) -> None:
     """Compare every value: equal, or within the step that its quantisation has."""
-    expected = {naming(name): one for name, one in expected.items()}
+    expected = {naming(name): one for name, one in wanted.values.items()}
+    sums = {naming(name): axes for name, axes in wanted.sums.items()}
+    balanced = 0
     names = [naming(weight.name) for weight in weights]
     known = set(names)
     missing = [name for name in expected if name not in known]
@@ -377,34 +262,15 @@ def _check_values(
             shapes = f"{list(weight.tensor.shape)}, in the source {list(source.shape)}"
             found.failures.append(f"{quote(weight.name)} has shape {shapes}")
         else:
-            failure = _value_failure(weight, source)
-            found.failures += [failure] if failure else []
+            failure = describe_difference(weight, source)
+            if failure and is_balanced(weight, source, sums.get(name, ())):
+                balanced += 1
+            elif failure:
+                found.failures.append(failure)
         next(meter, None)
-    rounded = sum(weight.quantized is not None for weight in weights)
+    rounded = sum(weight.quantized is not None for weight in weights) - balanced
+    rescaled = wanted.rescaled
     said = f", {rounded:,} within half a step of their quantisation" if rounded else ""
+    said += f", {balanced:,} within a step, so that errors cancel out" if balanced else ""
     said += f", {rescaled:,} rescaled without effect on predictions" if rescaled else ""
     found.checks.append(f"the values of {count(len(weights), 'weight')} match the source{said}")
-
-
-def _value_failure(weight: Weight, source: LazyTensor) -> str | None:
-    """Say how the values of *weight* are not those of *source*, None if they are."""
-    entry = weight.quantized.entry if weight.quantized else {}
-    bound, rounding = 0.0, weight.tensor.dtype if weight.tensor.dtype.kind != "O" else None
-    if entry.get("dtype") == "float16":
-        rounding = np.dtype(np.float16)
-    elif entry:
-        levels = int(np.iinfo(entry["dtype"]).max)
-        # half a step, and the rounding of the result to float32
-        bound = entry["scale"] * 0.5005 + (abs(entry["min"]) + levels * entry["scale"]) * 2**-22
-    difference = compare(source, weight.tensor, rounded_to=rounding)
-    if difference.max <= bound:
-        return None
-    if bound:
-        return (
-            f"{quote(weight.name)} differs from the source by up to {difference.max:.3g}, "
-            f"its quantisation allows {bound:.3g}"
-        )
-    return (
-        f"{quote(weight.name)} differs from the source in {difference.count:,} of "
-        f"{source.size:,} values, by up to {difference.max:.3g}"
-    )

@@ -4,7 +4,8 @@ Affine (``uint8``, ``uint16``): with b bits, ``scale = (max - min) / (2**b - 1)`
 [min, max], ``min`` becomes ``-round(-min / scale) * scale`` so that 0 stays exactly 0; and
 ``q = round((clip(x, min, min + (2**b - 1) * scale) - min) / scale)``, all in float64, ties to
 even. A constant tensor has ``scale = 1``, ``q = 0`` and its value as ``min``. tfjs reads
-``q * scale + min``. ``float16`` is a cast. Only float32 tensors are quantised.
+``q * scale + min``. What is not to be as the official converter has it can be balanced, see
+:mod:`tfjs_codec.writers.balance`. ``float16`` is a cast. Only float32 tensors are quantised.
 
 (The official converter gets float64 from numpy 2, whose float64 scalars promote float32 arrays;
 under numpy 1 it computed in float32 and now and then differed by one step.)
@@ -12,7 +13,7 @@ under numpy 1 it computed in float32 and now and then differed by one step.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from tfjs_codec.errors import UsageError, quote
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.tensors import Array, DType, LazyTensor
+from tfjs_codec.writers.balance import STEP, balance
 
 _CHUNK_BYTES = 1 << 18  # of float32; its temporaries stay in the second level cache
 _KEEP_BYTES = 16 << 20  # smaller tensors are read once and kept, bigger ones are read twice
@@ -56,6 +58,13 @@ class Quantizer:
 
     Creating it reads the tensor once to learn its range; :meth:`chunks` reads it again.
 
+    Args:
+        name: What errors call it.
+        tensor: A tensor of float32.
+        dtype: What to quantise it to.
+        sums: Tuples of axes over which errors cancel out. Large tensors are rounded to the nearest
+            value all the same, as are all to float16.
+
     Attributes:
         entry: The manifest entry's ``quantization`` object.
 
@@ -63,7 +72,9 @@ class Quantizer:
         UsageError: The tensor has values the dtype cannot hold.
     """
 
-    def __init__(self, name: str, tensor: LazyTensor, dtype: str) -> None:
+    def __init__(
+        self, name: str, tensor: LazyTensor, dtype: str, sums: Sequence[tuple[int, ...]] = ()
+    ) -> None:
         self.name = name
         self.dtype = np.dtype(dtype)
         self._scale = 0.0
@@ -83,6 +94,9 @@ class Quantizer:
         else:
             self._scale, self._min, self._max = affine_range(low, high, self.dtype)
             self.entry |= {"min": self._min, "scale": self._scale}
+        self._moves: NDArray[np.int8] | None = None
+        if sums and self._kept is not None and self.dtype.kind == "u":
+            self._moves = balance(self._errors().reshape(tensor.shape), sums).reshape(-1)
         self.entry["original_dtype"] = "float32"
         self._max_error = self._noise = self._signal = 0.0
 
@@ -94,36 +108,57 @@ class Quantizer:
 
     def chunks(self) -> Iterator[Array]:
         """Yield the quantised values as flat little-endian pieces, in C order."""
-        quantize = self._float16 if self.dtype.kind == "f" else self._affine
-        for chunk in self._source():
-            result, restored = quantize(chunk)
+        for chunk, result, restored in self._quantize():
             self._signal += float(np.dot(restored, restored))
-            restored -= chunk.astype(np.float32, copy=False)
-            self._noise += float(np.dot(restored, restored))
-            error = np.abs(restored, out=restored).max(initial=0.0)
-            self._max_error = max(self._max_error, float(error))
+            error = np.subtract(restored, chunk.astype(np.float32, copy=False), out=restored)
+            self._noise += float(np.dot(error, error))
+            largest = np.abs(error, out=error).max(initial=0.0)
+            self._max_error = max(self._max_error, float(largest))
             yield result.astype(self.dtype.newbyteorder("<"), copy=False)
 
     def pairs(self) -> Iterator[tuple[Array, NDArray[np.float64]]]:
         """Yield flat pieces of the values, each with the values restored, in C order."""
-        quantize = self._float16 if self.dtype.kind == "f" else self._affine
-        for chunk in self._source():
-            yield chunk, quantize(chunk)[1]
+        for chunk, _, restored in self._quantize():
+            yield chunk, restored
 
-    def _affine(self, chunk: Array) -> tuple[Array, NDArray[np.float64]]:
+    def restore(self) -> NDArray[np.float32]:
+        """Return the tensor as tfjs restores it."""
+        pieces = [restored.astype(np.float32) for _, restored in self.pairs()]
+        return np.concatenate([*pieces, np.zeros(0, np.float32)]).reshape(self._tensor.shape)
+
+    def _quantize(self) -> Iterator[tuple[Array, Array, NDArray[np.float64]]]:
+        """Yield flat pieces of the values, each with the values quantised and restored."""
+        start = 0
+        for chunk in self._source():
+            if self.dtype.kind == "f":
+                result = chunk.astype(np.float16)
+                yield chunk, result, result.astype(np.float64)
+                continue
+            values = self._locate(chunk)
+            np.round(values, out=values)
+            if self._moves is not None:
+                values += self._moves[start : start + chunk.size]
+                start += chunk.size
+            result = values.astype(self.dtype)
+            values *= self._scale
+            values += self._min
+            yield chunk, result, values
+
+    def _locate(self, chunk: Array) -> NDArray[np.float64]:
+        """Return where the values of *chunk* are, in steps from the least."""
         values = chunk.astype(np.float64)
         np.clip(values, self._min, self._max, out=values)
         values -= self._min
         values /= self._scale
-        np.round(values, out=values)
-        result = values.astype(self.dtype)
-        values *= self._scale
-        values += self._min
-        return result, values
+        return values
 
-    def _float16(self, chunk: Array) -> tuple[Array, NDArray[np.float64]]:
-        result = chunk.astype(np.float16)
-        return result, result.astype(np.float64)
+    def _errors(self) -> NDArray[np.int16]:
+        """Return what rounding to the nearest step adds, in parts of a step."""
+        found = list[NDArray[np.int16]]()
+        for chunk in self._source():
+            places = self._locate(chunk)
+            found.append(np.round((np.round(places) - places) * STEP).astype(np.int16))
+        return np.concatenate([*found, np.zeros(0, np.int16)])
 
     def _source(self) -> Iterator[Array]:
         if self._kept is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tfjs_codec.errors import UsageError, quote
@@ -29,12 +30,14 @@ class Choice(NamedTuple):
             hold stays whole.
         others: The names left out because they are no kernels.
         unmatched: Globs that match no name.
+        sums: By name, of those whose rounding errors are to cancel out, over which axes.
     """
 
     dtypes: dict[str, str]
     rest: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
     unmatched: tuple[str, ...] = ()
+    sums: Mapping[str, Sequence[tuple[int, ...]]] = MappingProxyType({})
 
 
 class _Entry(NamedTuple):

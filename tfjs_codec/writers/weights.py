@@ -35,7 +35,8 @@ class Entry(NamedTuple):
     """A weight as it will be stored.
 
     ``quantize`` is the dtype to quantise it to, if any; ``kept`` the quantisation its tensor
-    already has. Strings are a tensor of their encoded bytes, with their ``shape``.
+    already has; ``sums`` the axes over which errors cancel out. Strings are a tensor of their
+    encoded bytes, with their ``shape``.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Entry(NamedTuple):
     quantize: str | None = None
     kept: JsonObject | None = None
     optimizer: bool = False
+    sums: Sequence[tuple[int, ...]] = ()
 
     @property
     def nbytes(self) -> int:
@@ -127,7 +129,10 @@ def plan_weights(
     size = None if options.single_shard else options.shard_size_bytes
     planned = []
     for number, group in enumerate(groups, start=1):
-        entries = tuple(_entry(weight, dtypes, options) for weight in group)
+        entries = tuple(
+            _entry(weight, dtypes, options)._replace(sums=choice.sums.get(weight.name, ()))
+            for weight in group
+        )
         nbytes = sum(entry.nbytes for entry in entries)
         planned.append(Group(entries, plan_shards(number, nbytes, size)))
     return Plan(tuple(planned), tuple(warnings), options.checksums, tuple(whole))
@@ -210,7 +215,7 @@ def _write_entry(entry: Entry, writer: ShardWriter, written: Written, meter: Met
         described["quantization"] = entry.kept
     extent = tensor.extent
     if entry.quantize:
-        quantizer = Quantizer(entry.name, tensor, entry.quantize)
+        quantizer = Quantizer(entry.name, tensor, entry.quantize, entry.sums)
         described["quantization"] = quantizer.entry
         count = 0
         for chunk in quantizer.chunks():
