@@ -51,6 +51,7 @@ def convert(
     progress: Progress | None = None,
     sandbox: bool = False,
     calibrate: Source | None = None,
+    bias_correction: bool = True,
     **choices: Unpack[ConvertChoices],
 ) -> Report:
     """Convert a model: Keras to tfjs, tfjs to Keras, or either into another layout.
@@ -76,8 +77,9 @@ def convert(
         calibrate: An ``.npz`` file of inputs (``in0``, …, or by name), perhaps with outputs
             (``out0``, …): the report's ``calibration`` says how near the predictions of the
             written tfjs model are to these outputs, or to what the source predicts, in numpy.
-            Biases after quantised kernels take back what rounding does to the mean of outputs for
-            these inputs, if that lowers the error of the predictions.
+        bias_correction: With *calibrate*, let biases after quantised kernels take back what
+            rounding does to the mean of outputs for these inputs, if that lowers the error of the
+            predictions; False only measures.
         choices: Attributes of ``ConvertOptions``.
 
     Raises:
@@ -97,9 +99,12 @@ def convert(
         if sandbox:
             raise no_effect("calibrate", "a conversion in a sandbox")
         samples = _read_samples(calibrate, chosen)
-        report = run(source, destination, chosen, replace or {}, progress, samples=samples)
+        corrects = samples if bias_correction else {}
+        report = run(source, destination, chosen, replace or {}, progress, samples=corrects)
         found = measure(destination, source, samples, chosen, replace or {})
         return change(report, calibration=found)
+    if not bias_correction:
+        raise no_effect("bias_correction", "a conversion without calibrate")
     if not sandbox:
         return run(source, destination, chosen, replace or {}, progress)
     from tfjs_codec.report import Report

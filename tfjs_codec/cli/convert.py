@@ -38,6 +38,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="for these inputs, correct biases after quantised kernels, and compare predictions "
         "with the source's",
     )
+    add(
+        "--no-bias-correction",
+        action="store_true",
+        help="with --calibrate, only compare predictions",
+    )
     add("--preview", action="store_true", help="show the result in the browser, see preview")
     add("--dry-run", action="store_true", help="print the plan and write nothing")
 
@@ -156,12 +161,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         if arguments.calibrate:
             raise no_effect("calibrate", "a dry run")
+        if arguments.no_bias_correction:
+            raise no_effect("bias_correction", "a dry run")
         report = api.plan(source, arguments.destination, options=options, replace=replace)
     else:
         progress = show_progress("writing", arguments)
         report = api.convert(
             source, arguments.destination, options=options, replace=replace, progress=progress,
-            calibrate=arguments.calibrate,
+            calibrate=arguments.calibrate, bias_correction=not arguments.no_bias_correction,
         )  # fmt: skip
     shared.show(report, arguments)
     return _preview(arguments, options, report) if arguments.preview else 0

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfjs_codec.conversion.expression import trace_graph
 from tfjs_codec.conversion.job import Job
 from tfjs_codec.errors import UsageError
 from tfjs_codec.graph.importing.tfjs_graph import parse
+from tfjs_codec.graph.interpreter import Program
 from tfjs_codec.graph.passes import simplify
 from tfjs_codec.ir.graph import Graph
 from tfjs_codec.ir.loaded import TfjsGraph
-from tfjs_codec.ir.tensors import ArrayTensor, LazyTensor, as_float32
+from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.quantization.bias import correct_biases, is_better
-from tfjs_codec.quantization.prepare import Model, name_weights
+from tfjs_codec.quantization.bias import correct_biases
+from tfjs_codec.quantization.prepare import Model, change_values, name_weights
+from tfjs_codec.quantization.samples import run_all, split
 from tfjs_codec.writers.quantize import Quantizer
 from tfjs_codec.writers.quantize_choice import Choice
 
@@ -27,18 +30,39 @@ def correct(
 ) -> dict[str, LazyTensor]:
     """Return the biases of *model* that change, by name, if its outputs then err less.
 
-    *choice* says which weights are rounded; the weights *kept* must not change.
+    *choice* says which weights are rounded; the weights *kept* must not change. Biases
+    corrected for a half of many samples are judged by the outputs of the others, too.
     """
     if not job.samples:  # what is restored is held in memory
         return {}
     weights = {name: one for name, one in name_weights(model).items() if name not in kept}
-    rounded = dict(_restore(weights, choice.dtypes))
+    rounded = dict(_restore(weights, choice))
     if not rounded:
         return {}
     graph = trace(model, job)
-    corrected = correct_biases(graph, weights, rounded, job.samples)
-    useful = corrected and is_better(graph, weights, rounded, corrected, job.samples)
-    return corrected if useful else {}
+    for some, others in split(graph, job.samples):
+        corrected = correct_biases(graph, weights, rounded, some)
+        if not corrected:
+            return {}
+        wanted = _predict(model, job, others)
+        before = _predict(change_values(model, rounded), job, others)
+        after = _predict(change_values(model, {**rounded, **corrected}), job, others)
+        if _measure_error(after, wanted) >= _measure_error(before, wanted):
+            return {}
+    return corrected
+
+
+def _predict(model: Model, job: Job, samples: Mapping[str, Array]) -> list[NDArray[np.float64]]:
+    found = run_all(Program(trace(model, job)), samples).values()
+    return [value.astype(np.float64) for value in found if value.dtype.kind == "f"]
+
+
+def _measure_error(
+    found: Iterable[NDArray[np.float64]], wanted: Iterable[NDArray[np.float64]]
+) -> float:
+    """Return the mean squared errors of all outputs."""
+    pairs = zip(found, wanted, strict=True)
+    return float(sum(np.mean(np.square(one - other)) for one, other in pairs if one.size))
 
 
 def trace(model: Model, job: Job) -> Graph:
@@ -52,20 +76,17 @@ def trace(model: Model, job: Job) -> Graph:
     return simplify(graph, job.options.limits)
 
 
-def _restore(
-    weights: Mapping[str, LazyTensor], dtypes: Mapping[str, str]
-) -> list[tuple[str, LazyTensor]]:
-    """Return the weights that are rounded to *dtypes*, as they are restored."""
+def _restore(weights: Mapping[str, LazyTensor], choice: Choice) -> list[tuple[str, LazyTensor]]:
+    """Return the weights that *choice* rounds, as they are restored."""
     found = list[tuple[str, LazyTensor]]()
-    for name, dtype in dtypes.items():
+    for name, dtype in choice.dtypes.items():
         tensor = weights.get(name)
         if tensor is None or tensor.dtype.kind != "f" or not tensor.size:
             continue
         try:
-            quantizer = Quantizer(name, as_float32(tensor), dtype)
+            sums = choice.sums.get(name, ())
+            restored = Quantizer(name, as_float32(tensor), dtype, sums).restore()
         except UsageError:  # the type cannot hold it
             continue
-        values = np.concatenate([restored for _, restored in quantizer.pairs()])
-        restored = values.astype(np.float32).reshape(tensor.shape)
         found.append((name, ArrayTensor(name, restored)))
     return found

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tfjs_codec.graph.interpreter import Program
 from tfjs_codec.ir.graph import Graph, Node, Ref, Tensor, consumers
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, map_float32
-from tfjs_codec.quantization.samples import run_all, run_rows
+from tfjs_codec.quantization.samples import run_rows
 
 _PLAIN = {
     "Conv2D": "Conv2D",
@@ -82,34 +82,6 @@ def correct_biases(
         for name, shift in found.items():
             sums[name] = sums.get(name, np.zeros(shift.shape)) + count * shift.astype(np.float64)
     return {name: _subtract(weights[name], total / max(rows, 1)) for name, total in sums.items()}
-
-
-def is_better(
-    graph: Graph,
-    weights: Mapping[str, LazyTensor],
-    rounded: Mapping[str, LazyTensor],
-    corrected: Mapping[str, LazyTensor],
-    samples: Mapping[str, Array],
-) -> bool:
-    """Tell whether the rounded *graph* errs less with the biases *corrected*, in mean squares."""
-
-    def predict(values: Mapping[str, LazyTensor]) -> list[NDArray[np.float64]]:
-        by_id = {id(weights[name]): tensor for name, tensor in values.items()}
-        nodes = {
-            name: replace(node, attrs={**node.attrs, "value": by_id[id(node.value)]})
-            for name, node in graph.nodes.items()
-            if node.op == "Const" and id(node.value) in by_id
-        }
-        changed = replace(graph, nodes={**graph.nodes, **nodes})
-        found = run_all(Program(changed), samples)
-        return [value.astype(np.float64) for value in found.values() if value.dtype.kind == "f"]
-
-    def lose(values: Mapping[str, LazyTensor]) -> float:
-        pairs = zip(predict(values), wanted, strict=True)
-        return float(sum(np.mean(np.square(one - other)) for one, other in pairs if one.size))
-
-    wanted = predict({})
-    return lose({**rounded, **corrected}) < lose(rounded)
 
 
 def _find_products(graph: Graph) -> Iterator[_Product]:

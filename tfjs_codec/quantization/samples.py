@@ -17,6 +17,7 @@ from tfjs_codec.ir.graph import Graph
 from tfjs_codec.ir.tensors import Array
 
 _ROWS = 64  # predicted at a time
+_MANY = 64  # rows of which a half says enough
 _INPUT = re.compile(r"in(\d+)")
 
 
@@ -32,15 +33,35 @@ def run_rows(
         UnsupportedModelError: An operation cannot be computed for them.
     """
     inputs = name_inputs(program.graph, values)
-    counts = {len(value) if value.ndim else 0 for value in inputs.values()}
-    firsts = [(tensor.shape.dims or (0,))[:1] for tensor in program.graph.inputs.values()]
-    if len(counts) != 1 or set(firsts) != {(-1,)}:
+    count = _count_rows(program.graph, inputs)
+    if count is None:
         yield 1, program.run(inputs)
         return
-    count = counts.pop()
     for start in range(0, max(1, count), _ROWS):
         piece = {name: value[start : start + _ROWS] for name, value in inputs.items()}
         yield min(_ROWS, count - start), program.run(piece)
+
+
+def _count_rows(graph: Graph, inputs: Mapping[str, Array]) -> int | None:
+    """Return the number of rows, None if the inputs do not share a first axis of any size."""
+    counts = {len(value) if value.ndim else 0 for value in inputs.values()}
+    firsts = [(tensor.shape.dims or (0,))[:1] for tensor in graph.inputs.values()]
+    return counts.pop() if len(counts) == 1 and set(firsts) == {(-1,)} else None
+
+
+def split(
+    graph: Graph, values: Mapping[str, Array]
+) -> list[tuple[Mapping[str, Array], Mapping[str, Array]]]:
+    """Return pairs of samples to learn from and to judge by: halves of many, then all twice.
+
+    Raises:
+        UsageError: *values* are not the inputs of the graph.
+    """
+    inputs = name_inputs(graph, values)
+    if (_count_rows(graph, inputs) or 0) < _MANY:
+        return [(inputs, inputs)]
+    even, odd = ({name: rows[start::2] for name, rows in inputs.items()} for start in (0, 1))
+    return [(even, odd), (inputs, inputs)]
 
 
 def run_all(program: Program, values: Mapping[str, Array]) -> dict[str, Array]:
