@@ -22,7 +22,7 @@ def pool(x: np.ndarray, sizes: tuple[int, ...], strides: tuple[int, ...]) -> np.
     return x
 
 
-@pytest.mark.parametrize("target", ["layers", "graph"])
+@pytest.mark.parametrize("target", ["layers", "graph", "savedmodel"])
 @pytest.mark.parametrize(
     ("sizes", "strides"), [((3, 2), (2, 1)), ((2, 5), (2, 3)), ((4, 3), (1, 1))]
 )
@@ -33,6 +33,9 @@ def test_same_max_pooling(target, sizes, strides, tmp_path):
     file = tmp_path / "m.h5"
     config = {"class_name": "Sequential", "config": [layer]}
     file.write_bytes(h5_model(config, {}, "2.0.8", backend="theano"))
+    if target == "savedmodel":  # whose layers Keras 2 makes with TensorFlow
+        tfjs_codec.convert(file, tmp_path / "saved", to=target)
+        file, target = tmp_path / "saved", "layers"
     tfjs_codec.convert(file, tmp_path / "web", to=target)
     x = np.random.default_rng(3).normal(size=(2, 7, 9, 2)).astype("f4")
     if target == "layers":

@@ -179,9 +179,8 @@ def _as_keras_2(keras: KerasModel, traced: Traced, options: ConvertOptions) -> P
     """
     try:
         check_layers(keras)
-        older = _trace(
-            replace(keras, generation=2, keras_version=_KERAS_2, warnings=()), options.begin()
-        )
+        twin = replace(keras, generation=2, keras_version=_KERAS_2, backend=None, warnings=())
+        older = _trace(twin, options.begin())
     except UnsupportedModelError:
         return None
     if not _is_same(older.graph, traced.graph):
