@@ -230,7 +230,10 @@ def _merge(known: Known, node: Node) -> Dims:
 
 
 def _transposed_convolution(known: Known, node: Node) -> Dims:
-    return (None,) * len(known.of(node, 1))
+    sizes = known.contents.get(node.inputs[0])
+    if sizes is None:
+        return (None,) * len(known.of(node, 1))
+    return tuple(None if size < 0 else int(size) for size in sizes)
 
 
 def _slid(x: Dims, node: Node, windows: Sequence[int]) -> list[int | None]:
@@ -456,7 +459,7 @@ _SHAPES: dict[str, _Rule] = {
     **dict.fromkeys(("AvgPool", "AvgPool3D", "MaxPool"), _pooling),
     **dict.fromkeys(("All", "Any", "Max", "Mean", "Min", "Prod", "Sum"), _reduce),
     "Merge": _merge,
-    "Conv2DBackpropInput": _transposed_convolution,
+    **dict.fromkeys(("Conv2DBackpropInput", "Conv3DBackpropInputV2"), _transposed_convolution),
     "ConcatV2": _concatenate,
     "Einsum": _einsum,
     "ExpandDims": _expand_dims,
