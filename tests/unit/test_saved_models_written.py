@@ -18,6 +18,7 @@ from tfjs_codec.errors import UsageError
 from tfjs_codec.files.saved_model import open_saved_model, signatures
 from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, open_bundle
 from tfjs_codec.pb import messages
+from tfjs_codec.readers import open_model
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 FILES = [
@@ -68,7 +69,9 @@ def test_graph_models_of_tfjs(name, tmp_path):
             np.testing.assert_allclose(value, expected[key], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*GRAPHS, "graph_v1_variables", "graph_integers"])
+@pytest.mark.parametrize(
+    "name", [*GRAPHS, "graph_v1_variables", "graph_integers", "graph_channels_first"]
+)
 def test_graphs_of_tensorflow(name, tmp_path):
     source, reading = graph_fixtures.source(name, tmp_path)
     saved, report = written(source, tmp_path, **reading)
@@ -86,16 +89,43 @@ def test_graphs_of_tensorflow(name, tmp_path):
             assert value.dtype == old.dtype
 
 
-def test_inputs_with_default_values_must_be_given(tmp_path):
+def test_processors_compute_what_was_saved_with_channels_first(tmp_path):
+    source, reading = graph_fixtures.source("graph_channels_first", tmp_path)
+    saved, _ = written(source, tmp_path, **reading)
+    with open_model(saved) as model:
+        functions = model.graph().functions.values()
+    layouts = {
+        node.attrs.get("data_format")
+        for function in functions for node in function.nodes.values()
+    }  # fmt: skip
+    assert layouts == {None, b"NHWC"}
+
+
+def test_sizes_of_transposed_convolutions_follow_from_their_operands(tmp_path):
+    """TensorFlow notes the shapes of results in a SavedModel; we do not."""
+    source, reading = graph_fixtures.source("graph_volumes", tmp_path)
+    saved, _ = written(source, tmp_path, **reading)
+    tfjs_codec.convert(saved, tmp_path / "web", to="graph")
+    ((given, expected),) = graph_fixtures.runs("graph_volumes")
+    with tfjs_codec.load(tmp_path / "web") as model:
+        found = model.predict(given)
+    for key, value in zip(sorted(expected), found, strict=True):
+        np.testing.assert_allclose(value, expected[key], atol=1e-5, rtol=1e-5)
+
+
+def test_inputs_keep_their_default_values(tmp_path):
     source, reading = graph_fixtures.source("graph_frozen", tmp_path)
     saved, report = written(source, tmp_path, **reading)
-    assert report.warnings == ("input 'scale' has a default value; a signature must be given it",)
+    assert report.warnings == (
+        "input 'scale' has a default value; tf.saved_model.load must be given it",
+    )
     ((given, expected),) = graph_fixtures.runs("graph_frozen")
     with tfjs_codec.load(saved) as model:
-        found = model.predict({**given, "scale": np.float32(2)})
-    assert found.keys() == expected.keys()
-    for key, value in found.items():
-        np.testing.assert_allclose(value, expected[key], atol=1e-5, rtol=1e-5)
+        found = [model.predict(one) for one in (given, {**given, "scale": np.float32(2)})]
+    for one in found:
+        assert one.keys() == expected.keys()
+        for key, value in one.items():
+            np.testing.assert_allclose(value, expected[key], atol=1e-5, rtol=1e-5)
 
 
 def test_variables_of_a_graph_stay_variables(tmp_path):

@@ -16,6 +16,7 @@ from tfjs_codec.errors import UnsupportedModelError, quote
 from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.graph.keep_variables import keep_variables
 from tfjs_codec.graph.passes import settle
+from tfjs_codec.graph.rewrites.layout import move_channels_last
 from tfjs_codec.graph.tensorflow import enter_loops, restore
 from tfjs_codec.ir.loaded import (
     KerasModel,
@@ -96,7 +97,7 @@ def _plan_tensorflow(model: TensorFlowGraph, job: Job) -> tuple[Plan, Report]:
             warnings = (_without_layers(error),)
     job.check_heeded("a SavedModel without layers", *_SIZES, "signature_name")
     read = trace_graph(model, job)
-    graph = settle(read, job.options.limits)
+    graph = _move_channels_last(settle(read, job.options.limits))
     variables = set(map(id, read.variables.values()))
     weights = {
         name for name, node in graph.nodes.items()
@@ -108,9 +109,15 @@ def _plan_tensorflow(model: TensorFlowGraph, job: Job) -> tuple[Plan, Report]:
     return _plan_graph(enter_loops(graph), job.options, weights), report
 
 
+def _move_channels_last(graph: Graph) -> Graph:
+    """Return *graph* as processors and TFLite compute it, too, if all its operations can be."""
+    moved = move_channels_last(graph)
+    return graph if moved.problems else moved
+
+
 def _optional(graph: Graph) -> tuple[str, ...]:
     return tuple(
-        f"input {quote(key)} has a default value; a signature must be given it"
+        f"input {quote(key)} has a default value; tf.saved_model.load must be given it"
         for key, tensor in graph.inputs.items()
         if graph.nodes[tensor.ref.node].op == "PlaceholderWithDefault"
     )

@@ -18,8 +18,20 @@ from tfjs_codec.files.bundle_tensors import BundleTensor
 from tfjs_codec.files.paths import safe_child, traversal_reason
 from tfjs_codec.files.saved_model import Attributes, SavedModelDir, checkpoint_keys, signatures
 from tfjs_codec.files.source import open_source
+from tfjs_codec.files.tensor_proto import proto_tensor
 from tfjs_codec.files.tf_dtypes import dtype_name
-from tfjs_codec.ir.graph import CALLS, Function, Graph, Node, Ref, Shape, Tensor, const, reachable
+from tfjs_codec.ir.graph import (
+    CALLS,
+    Function,
+    Graph,
+    Names,
+    Node,
+    Ref,
+    Shape,
+    Tensor,
+    const,
+    reachable,
+)
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.pb import messages
@@ -298,9 +310,22 @@ class _Captures:
             shape = shape_of(info.tensor_shape) if info else Shape()
             attrs = {"dtype": dtype, "shape": shape}
             self.nodes[arg] = Node(arg, "Placeholder", attrs=attrs)
+            if key in signature.defaults:
+                self._default(function, arg, signature.defaults[key], key)
             inputs[key] = Tensor(Ref(arg), dtype, shape)
         places = _places(function)
         return dict(sorted(inputs.items(), key=lambda item: places.get(item[1].ref.node, free)))
+
+    def _default(self, function: Function, arg: str, value: messages.TensorProto, key: str) -> None:
+        """Make *arg*, input *key* of *function*, a node that is *value* unless it is fed."""
+        where, dtype = f"the default of input {quote(key)}", self.nodes[arg].attrs["dtype"]
+        if dtype_name(value.dtype) != dtype:
+            raise CorruptFileError("it has another type", path=self.model.path, where=where)
+        tensor = proto_tensor(value, path=self.model.path, where=where, limits=self.model.limits)
+        name = Names([*self.nodes, *function.nodes]).fresh(f"{arg}/default")
+        self.nodes[name] = Node(name, "Const", attrs={"dtype": dtype, "value": tensor})
+        inputs = (Ref(name),)
+        self.nodes[arg] = replace(self.nodes[arg], op="PlaceholderWithDefault", inputs=inputs)
 
     def _outputs(self, signature: messages.SignatureDef, function: Function) -> dict[str, Tensor]:
         numbered = {}

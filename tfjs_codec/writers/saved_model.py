@@ -26,6 +26,7 @@ import numpy as np
 from tfjs_codec.files.bundle_write import Shard, plan_bundle, write_bundle
 from tfjs_codec.files.stage import Stage
 from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY
+from tfjs_codec.files.tensor_proto import fill_tensor
 from tfjs_codec.files.tf_dtypes import dtype_number
 from tfjs_codec.ir.graph import (
     ARGUMENT,
@@ -338,8 +339,14 @@ class _MainGraph:
         """Call the signature on placeholders, and describe it."""
         writer, given = self._writer, {}
         for key, tensor in sorted(writer.inputs.items()):
+            op, inputs = "Placeholder", list[Ref]()
+            default = _default(writer.graph, tensor)
+            if default is not None:
+                fill_tensor(signature.defaults[key], default, tensor.dtype)
+                op = "PlaceholderWithDefault"
+                inputs.append(self._add("Const", dtype=tensor.dtype, value=default))
             placeholder = self._add(
-                "Placeholder", name=f"{_SIGNATURE}_{key}", dtype=tensor.dtype, shape=tensor.shape
+                op, *inputs, name=f"{_SIGNATURE}_{key}", dtype=tensor.dtype, shape=tensor.shape
             )
             given[key] = placeholder.node
             _describe(signature.inputs[key], placeholder, tensor)
@@ -387,6 +394,15 @@ class _MainGraph:
         saver.filename_tensor_name = f"{file.node}:0"
         saver.save_tensor_name, saver.restore_op_name = f"{saved}:0", restore.node
         saver.version = 2
+
+
+def _default(graph: Graph, tensor: Tensor) -> LazyTensor | None:
+    """Return what the input *tensor* of *graph* is if it is not given; None if it must be."""
+    node = graph.nodes[tensor.ref.node]
+    if node.op != "PlaceholderWithDefault":
+        return None
+    source = graph.nodes[node.inputs[0].node]
+    return source.value if source.op == "Const" else None
 
 
 def _describe(info: messages.TensorInfo, ref: Ref, tensor: Tensor) -> None:
