@@ -6,12 +6,14 @@ import json
 
 import layers_interpreter
 import numpy as np
-from hypothesis import given, settings
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rescaling import scale_randomly
 
 import tfjs_codec
 from tfjs_codec.files.place import Place
+from tfjs_codec.ir.layers import scopes
 from tfjs_codec.tfjs.inference import infer
 from tfjs_codec.tfjs.topology import read_topology
 
@@ -57,9 +59,12 @@ IMAGES = st.one_of(
             ("Add", {}),
             ("Maximum", {}),
             ("Multiply", {}),
+            ("Concatenate", {"axis": -1}),
+            ("Concatenate", {"axis": 1}),
         ]
     ),
 )
+MERGING = ("Add", "Maximum", "Multiply", "Concatenate")
 ENDS = st.sampled_from(["Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D"])
 
 
@@ -69,7 +74,7 @@ def model(images, end, seed):
     images = [convolution("Conv2D", "linear", True), *images]
     for kind, config in images:
         last = len(layers) - 1
-        merges = kind in ("Add", "Maximum", "Multiply")
+        merges = kind in MERGING
         layers.append(
             (kind, config, [last - 1, last] if merges and last > 1 else [last] * 2**merges)
         )
@@ -90,15 +95,20 @@ def model(images, end, seed):
     ]
     config = {"name": "m", "layers": described, "input_layers": [["l0", 0, 0]],
               "output_layers": [[f"l{len(layers) - 1}", 0, 0]]}  # fmt: skip
-    topology = {"class_name": "Functional", "config": config}
+    return fill({"class_name": "Functional", "config": config}, seed)
+
+
+def fill(topology, seed):
+    """Return the tfjs model of *topology* with random weights."""
     graph = read_topology(topology, Place())
     variables, random = infer(graph).variables, np.random.default_rng(seed)
     values = {
-        f"{layer.name}/{short}": random.uniform(0.2, 1.5, shape)
+        f"{scope}/{short}": random.uniform(0.2, 1.5, shape)
         if short in ("moving_variance", "gamma")
         else random.normal(size=shape)
         for layer in graph.layers
-        for short, shape in variables.get(id(layer), {}).items()
+        for scope, owner in scopes(layer)
+        for short, shape in variables.get(id(owner), {}).items()
     }
     entries = [
         {"name": name, "shape": list(value.shape), "dtype": "float32"}
@@ -112,16 +122,23 @@ def model(images, end, seed):
 
 def fits(images):
     """Merging layers need two images of one size."""
-    resizing = ("ZeroPadding2D", "UpSampling2D", "Dense")
+    resizing = ("ZeroPadding2D", "UpSampling2D", "Dense", "Concatenate")
     before = "Conv2D"
     for kind, _ in images:
-        if kind in ("Add", "Maximum", "Multiply") and before in resizing:
+        if kind in MERGING and before in resizing:
             return False
         before = kind
     return True
 
 
+JOINED = [convolution("Conv2D", "relu", True), ("Concatenate", {"axis": -1})]
+
+
 @settings(deadline=None)
+@example([*JOINED, ("BatchNormalization", NORM)], "GlobalAveragePooling2D", 0)
+@example([*JOINED, convolution("DepthwiseConv2D", "relu", True)], "GlobalMaxPooling2D", 1)
+@example([*JOINED, convolution("Conv2DTranspose", "relu", True)], "Flatten", 2)
+@example([*JOINED, ("Dense", {"units": 4, "use_bias": True})], "Flatten", 3)
 @given(st.lists(IMAGES, min_size=1, max_size=6).filter(fits), ENDS, st.integers(0, 2**32 - 1))
 def test_factors_change_no_prediction(images, end, seed):
     layers = model(images, end, seed)
@@ -137,3 +154,25 @@ def test_factors_change_no_prediction(images, end, seed):
     assert changed
     with tfjs_codec.load(scaled) as moved:
         np.testing.assert_allclose(moved.predict(x), expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+def test_both_directions_take_up_factors(kind):
+    inner = {"name": "inner", "units": 3, "return_sequences": True, "activation": "tanh",
+             "recurrent_activation": "sigmoid", "use_bias": True, "reset_after": False}  # fmt: skip
+    wrapped = {"class_name": kind, "config": inner}
+    layers = [
+        {"class_name": name, "config": {"name": f"l{number}", **config}}
+        for number, (name, config) in enumerate([
+            ("InputLayer", {"batch_input_shape": [None, 5, 4]}),
+            ("Dense", {"units": 6, "activation": "relu"}),
+            ("Bidirectional", {"layer": wrapped, "merge_mode": "sum"}),
+            ("Dense", {"units": 2, "activation": "relu"}),
+        ])
+    ]  # fmt: skip
+    files = fill({"class_name": "Sequential", "config": {"name": "m", "layers": layers}}, 0)
+    x = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)
+    scaled, changed = scale_randomly(files)
+    assert {f"l2/{way}_inner/kernel" for way in ("forward", "backward")} < changed
+    found, expected = (layers_interpreter.load(each).predict([x])[0] for each in (scaled, files))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

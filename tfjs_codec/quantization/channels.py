@@ -2,15 +2,16 @@
 
 If a layer's output is multiplied, channel by channel, by positive numbers, and all layers that take
 it divide by them, nothing changes after those. A kernel, a bias or a gain can take up the factors;
-ReLU, pooling, sums of equally scaled tensors hand them on. A :class:`Group` is what must be scaled
-together: one factor for each channel, and the weights that take it up.
+ReLU, pooling, Concatenate, sums of equally scaled tensors hand them on. A :class:`Group` is what
+must be scaled together: one factor for each channel, and the weights that take it up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ class Member(NamedTuple):
         shape: The shape that the factors, repeated *repeat* times, have beside it.
         power: 1 if it is multiplied by them, -1 if it is divided.
         repeat: How often the channels follow one another, after a Flatten.
+        start: Where they begin, after a Concatenate.
         epsilon: Of a running variance without a gain, which becomes ``(v + epsilon) f² - epsilon``.
     """
 
@@ -35,12 +37,20 @@ class Member(NamedTuple):
     shape: tuple[int, ...]
     power: int
     repeat: int = 1
+    start: int = 0
     epsilon: float | None = None
 
     def factors(self, scale: Vector) -> NDArray[np.float64]:
         """Return what the weight is multiplied by for the factors *scale* of the group."""
-        factors = np.tile(scale, self.repeat).reshape(self.shape)
-        return factors if self.power > 0 else 1 / factors
+        factors = np.ones(prod(self.shape))
+        factors[self.start : self.start + self.repeat * scale.size] = np.tile(scale, self.repeat)
+        return (factors if self.power > 0 else 1 / factors).reshape(self.shape)
+
+    def largest(self, values: Vector, size: int) -> Vector:
+        """Return by channel of the *size* of the group the largest of *values* beside factors."""
+        mine = values.reshape(-1)[self.start : self.start + self.repeat * size]
+        found: Vector = mine.reshape(self.repeat, size).max(axis=0)
+        return found
 
 
 class Group(NamedTuple):
@@ -50,11 +60,14 @@ class Group(NamedTuple):
     members: tuple[Member, ...]
 
 
-class Flow(NamedTuple):
-    """A tensor whose last axis is the channels of a group, *repeat* times."""
+class Part(NamedTuple):
+    """The channels of a group, *repeat* times."""
 
     group: int
     repeat: int = 1
+
+
+Flow: TypeAlias = tuple[Part, ...]  # a tensor whose last axis are these, one after the other
 
 
 class Channels:
@@ -82,9 +95,8 @@ class Channels:
         group = len(self._parents)
         self._parents.append(group)
         self._sizes.append(prod(beside))
-        flow = Flow(group)
         self._members.append((group, Member(weight, beside, 1)))
-        return flow
+        return (Part(group),)
 
     def divide(
         self, flow: Flow | None, weight: str, shape: Sequence[int], axes: Sequence[int]
@@ -114,7 +126,11 @@ class Channels:
         if prod(shape) != self.size(flow):
             self.fix(flow)
             return
-        self._members.append((flow.group, Member(weight, shape, power, flow.repeat, epsilon)))
+        start = 0
+        for part in flow:
+            member = Member(weight, shape, power, part.repeat, start, epsilon)
+            self._members.append((part.group, member))
+            start += self._measure(part)
 
     def sums(self, weight: str, rank: int) -> list[tuple[int, ...]]:
         """Return over which axes of *weight* an output adds up, first those of a window alone."""
@@ -127,27 +143,39 @@ class Channels:
     def tie(self, flows: Sequence[Flow | None]) -> Flow | None:
         """Return the tensor that *flows* become together if they are scaled alike."""
         known = [flow for flow in flows if flow is not None]
-        kinds = {(flow.repeat, self.size(flow)) for flow in known}
+        kinds = {tuple((part.repeat, self._measure(part)) for part in flow) for flow in known}
         if len(known) < len(flows) or len(kinds) != 1:
             return self.fix(*flows)
         for flow in known:
-            self._parents[self._root(flow.group)] = self._root(known[0].group)
+            for part, other in zip(flow, known[0], strict=True):
+                self._parents[self._root(part.group)] = self._root(other.group)
         return known[0]
+
+    def join(self, flows: Sequence[Flow | None]) -> Flow | None:
+        """Return the tensor that *flows* become one after the other on the last axis."""
+        known = [flow for flow in flows if flow is not None]
+        return self.fix(*flows) if len(known) < len(flows) else tuple(chain(*known))
 
     def reshape(self, flow: Flow | None, size: int) -> Flow | None:
         """Return *flow*, reshaped in C order to a last axis of *size*."""
-        if flow is None or size <= 0 or size % self._sizes[flow.group]:
+        if flow is None or self.size(flow) == size:
+            return flow
+        (part, *others) = flow
+        if others or size <= 0 or size % self._sizes[part.group]:
             return self.fix(flow)
-        return flow._replace(repeat=size // self._sizes[flow.group])
+        return (part._replace(repeat=size // self._sizes[part.group]),)
 
     def fix(self, *flows: Flow | None) -> Flow | None:
         """Note that nobody takes up factors of *flows*; return None, a tensor nobody scales."""
-        self._fixed.update(flow.group for flow in flows if flow is not None)
+        self._fixed.update(part.group for flow in flows if flow is not None for part in flow)
         return None
 
     def size(self, flow: Flow) -> int:
         """Return the size of the last axis."""
-        return self._sizes[flow.group] * flow.repeat
+        return sum(map(self._measure, flow))
+
+    def _measure(self, part: Part) -> int:
+        return self._sizes[part.group] * part.repeat
 
     def groups(self, weights: Iterable[str]) -> list[Group]:
         """Return all groups that can be scaled and whose members are all among *weights*."""

@@ -197,6 +197,14 @@ def _removal(reader: _Reader, node: Node) -> Flow | None:
     return reader.flow(node) if kept else reader.fix(node)
 
 
+def _concatenation(reader: _Reader, node: Node) -> Flow | None:
+    """Along the channels; all that is joined must have factors."""
+    axes, rank = reader.ints(node, len(node.inputs) - 1), reader.rank(node)
+    if axes is None or rank is None or axes[0] % rank != rank - 1:
+        return reader.fix(node)
+    return reader.channels.join([reader.flow(node, n) for n in range(len(node.inputs) - 1)])
+
+
 def _reshape(reader: _Reader, node: Node) -> Flow | None:
     sizes = reader.ints(node, 1)
     return reader.channels.reshape(reader.flow(node), sizes[-1] if sizes else 0)
@@ -210,6 +218,7 @@ _RULES: dict[str, _Rule] = {
     **dict.fromkeys(_NORMS, _batch_norm),
     **dict.fromkeys(_SAME, _same),
     **dict.fromkeys(_REDUCTIONS, _reduction),
+    "ConcatV2": _concatenation,
     "ExpandDims": _insertion,
     "Squeeze": _removal,
     "Reshape": _reshape,

@@ -93,7 +93,18 @@ class _Reader:
         out: tuple[int, ...] = (-1,),
     ) -> Flow:
         """Return the product of *flow* with a kernel whose axes *into* and *out* are channels."""
-        name, shape = self.name(layer, kernel), self.shapes(layer)[kernel]
+        return self.multiply(flow, f"{layer.name}/{kernel}", self.shapes(layer)[kernel], into, out)
+
+    def multiply(
+        self,
+        flow: Flow | None,
+        variable: str,
+        shape: tuple[int, ...],
+        into: tuple[int, ...] = (-2,),
+        out: tuple[int, ...] = (-1,),
+    ) -> Flow:
+        """Return the product of *flow* with the weight for *variable*."""
+        name = self._names.get(variable, variable)
         self.channels.divide(flow, name, shape, into)
         return self.channels.multiply(name, shape, out)
 
@@ -143,6 +154,28 @@ def _recurrent(
     """A kernel takes up the factors of the input; gates end them."""
     reader.channels.fix(reader.linear(layer, flows[0]), *flows[1:])
     return None
+
+
+def _bidirectional(
+    reader: _Reader, layer: TfjsLayer, _config: Config, flows: list[Flow | None]
+) -> Flow | None:
+    """The kernels of both directions take up the factors of the input."""
+    inner = [(scope, owner) for scope, owner in scopes(layer) if owner is not layer]
+    if any(owner.class_name not in PLAIN for _, owner in inner):
+        return reader.channels.fix(*flows)
+    for scope, owner in inner:
+        product = reader.multiply(flows[0], f"{scope}/kernel", reader.shapes(owner)["kernel"])
+        reader.channels.fix(product)
+    return reader.channels.fix(*flows[1:])
+
+
+def _concatenate(
+    reader: _Reader, layer: TfjsLayer, config: Config, flows: list[Flow | None]
+) -> Flow | None:
+    rank = len(reader.output(layer))
+    if config["axis"] % rank != rank - 1:
+        return reader.channels.fix(*flows)
+    return reader.channels.join(flows)
 
 
 def _batch_norm(
@@ -215,6 +248,8 @@ _RULES: dict[str, _Rule] = {
     "SeparableConv2D": _separable,
     "Embedding": _embedding,
     **dict.fromkeys(PLAIN, _recurrent),
+    "Bidirectional": _bidirectional,
+    "Concatenate": _concatenate,
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
     **dict.fromkeys(_SAME, _same),

@@ -171,8 +171,7 @@ class _View:
         reach = np.maximum(np.abs(self._low), np.abs(self._high)) * self._fixed
         reach = reach * self.member.factors(scale)
         axes = tuple(axis for axis, size in enumerate(self.member.shape) if size == 1)
-        largest: Vector = reach.max(axis=axes).reshape(self.member.repeat, -1).max(axis=0)
-        return largest
+        return self.member.largest(reach.max(axis=axes), scale.size)
 
 
 def _candidates(views: Sequence[_View], before: Vector) -> Iterator[Vector]:
