@@ -12,9 +12,36 @@ from tfjs_codec.errors import Problem
 from tfjs_codec.graph.shapes import UNKNOWN, Dims, Known
 from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names
 from tfjs_codec.ir.tensors import Array
+from tfjs_codec.tracing.refusal import Refusal
 
 MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 NO_MASKS = dict.fromkeys(MASKS, 0)
+# What attributes are if a rule does not give them.
+_USUAL: Mapping[str, Mapping[str, Any]] = {
+    op: attrs
+    for ops, attrs in (
+        (("ArgMax", "BroadcastTo", "ConcatV2", "Range"), {"Tidx": "int32"}),
+        (
+            ("All", "Any", "Max", "Mean", "Min", "Prod", "Sum"),
+            {"keep_dims": False, "Tidx": "int32"},
+        ),
+        (("BatchMatMulV2",), {"adj_x": False, "adj_y": False}),
+        (("Cast",), {"Truncate": False}),
+        (("Equal", "NotEqual"), {"incompatible_shape_error": True}),
+        (("ExpandDims",), {"Tdim": "int32"}),
+        (("GatherV2",), {"Tindices": "int32", "Taxis": "int32", "batch_dims": 0}),
+        (("Pad", "PadV2"), {"Tpaddings": "int32"}),
+        (("Reshape",), {"Tshape": "int32"}),
+        (("ScatterNd",), {"bad_indices_policy": b""}),
+        (("Shape", "Size"), {"out_type": "int32"}),
+        (("Slice",), {"Index": "int32"}),
+        (("SplitV",), {"Tlen": "int32"}),
+        (("StridedSlice",), {**NO_MASKS, "Index": "int32"}),
+        (("Tile",), {"Tmultiples": "int32"}),
+        (("Transpose",), {"Tperm": "int32"}),
+    )
+    for op in ops
+}
 
 
 class Build:
@@ -60,6 +87,17 @@ class Build:
         """Return the dtype of *ref*, "" if it is not known."""
         return self._known.dtype(self.nodes[ref.node], ref.output)
 
+    def known_rank(self, ref: Ref) -> int:
+        """Return the number of dimensions of *ref*.
+
+        Raises:
+            Refusal: It is known only when the graph runs.
+        """
+        rank = self.rank(ref)
+        if rank is None:
+            raise Refusal("only a known rank is supported")
+        return rank
+
     def rank(self, ref: Ref) -> int | None:
         """Return the number of dimensions of *ref*, if it is known before the graph runs."""
         shape = self.shape(ref)
@@ -78,9 +116,13 @@ class Build:
         return [int(item) for item in content.reshape(-1)]
 
     def op(self, op: str, *inputs: Ref, **attrs: Any) -> Ref:
-        """Add a node of *op* with the type of the replaced one."""
+        """Add a node of *op* with the type of the replaced one, and the usual attributes."""
         name = self._names.fresh(f"{self._node.name}/{op}")
-        return self._add(Node(name, op, inputs, {"T": self.dtype, **attrs}))
+        return self._add(Node(name, op, inputs, self._attrs(op, attrs)))
+
+    def _attrs(self, op: str, attrs: Mapping[str, Any]) -> dict[str, Any]:
+        kind = {"T": self.dtype} | ({"Tparams": self.dtype} if op == "GatherV2" else {})
+        return {**kind, **_USUAL.get(op, {}), **attrs}
 
     def number(self, value: float) -> Ref:
         """Add a scalar of the type of the replaced node."""
@@ -108,37 +150,34 @@ class Build:
 
     def sizes(self, x: Ref, first: int, count: int) -> Ref:
         """Return a vector of the sizes at run time of *count* axes of *x* from *first* on."""
-        shape = self.op("Shape", x, out_type="int32")
+        shape = self.op("Shape", x)
         begin, size = self.ints(first), self.ints(count)
-        return self.op("Slice", shape, begin, size, T="int32", Index="int32")
+        return self.op("Slice", shape, begin, size, T="int32")
 
     def concat(self, *vectors: Ref) -> Ref:
         """Join vectors of int32."""
-        return self.op(
-            "ConcatV2", *vectors, self.scalar(0), T="int32", N=len(vectors), Tidx="int32"
-        )
+        return self.op("ConcatV2", *vectors, self.scalar(0), T="int32", N=len(vectors))
 
     def cast(self, x: Ref, given: str, wanted: str) -> Ref:
         """Cast *x* from the type *given* to *wanted*; floats lose their fraction."""
-        return self.op("Cast", x, SrcT=given, DstT=wanted, Truncate=False)
+        return self.op("Cast", x, SrcT=given, DstT=wanted)
 
     def expand_dims(self, x: Ref, axis: int, dtype: str = "int32") -> Ref:
         """Insert an axis of size 1 before *axis* of *x*, whose type is *dtype*."""
-        return self.op("ExpandDims", x, self.scalar(axis), T=dtype, Tdim="int32")
+        return self.op("ExpandDims", x, self.scalar(axis), T=dtype)
 
     def count(self, size: Ref) -> Ref:
         """Return the vector 0, 1, … below the number in the vector *size* of int32."""
         end = self.op("Squeeze", size, T="int32", squeeze_dims=(0,))
-        return self.op("Range", self.scalar(0), end, self.scalar(1), T="int32", Tidx="int32")
+        return self.op("Range", self.scalar(0), end, self.scalar(1), T="int32")
 
     def enumerate(self, vector: Ref, dtype: str = "int32") -> Ref:
         """Return the vector 0, 1, … of the positions in *vector*, whose type is *dtype*."""
-        return self.count(self.op("Shape", vector, T=dtype, out_type="int32"))
+        return self.count(self.op("Shape", vector, T=dtype))
 
     def strided_slice(self, x: Ref, begin: Ref, end: Ref, strides: Ref, **masks: int) -> Ref:
         """Slice a vector of int32; *masks* are zero if they are not given."""
-        attrs = {**NO_MASKS, **masks, "T": "int32", "Index": "int32"}
-        return self.op("StridedSlice", x, begin, end, strides, **attrs)
+        return self.op("StridedSlice", x, begin, end, strides, T="int32", **masks)
 
     def table(self, keys: Array, values: Array, kinds: Mapping[str, str]) -> Ref:
         """Add a hash table that is filled from two vectors when the model is loaded."""
@@ -158,7 +197,7 @@ class Build:
     def same(self, op: str, *inputs: Ref, **attrs: Any) -> list[Ref]:
         """Put a node of *op* with the name of the replaced one in its place."""
         name, shapes = self._node.name, self._node.shapes[:1]
-        return [self._add(Node(name, op, inputs, {"T": self.dtype, **attrs}, shapes=shapes))]
+        return [self._add(Node(name, op, inputs, self._attrs(op, attrs), shapes=shapes))]
 
     def copy(self, node: Node, name: str, inputs: tuple[Ref, ...]) -> Ref:
         """Add *node* once more, called *name* or similar, with other *inputs*."""

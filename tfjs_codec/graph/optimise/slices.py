@@ -91,7 +91,7 @@ def _split(
         made = build.op("Split", axes[axis], source, T=kind, num_split=count)
     else:
         refs = build.ints(*sizes), axes[axis]
-        made = build.op("SplitV", source, *refs, T=kind, Tlen="int32", num_split=count)
+        made = build.op("SplitV", source, *refs, T=kind, num_split=count)
     for number, part in enumerate(parts):
         moved.update((Ref(node.name), Ref(made.node, number)) for node in found[part])
 

@@ -68,9 +68,7 @@ class _Batching:
         if sizes is None:
             return
         build.begin(unpack)
-        rows = build.op(
-            "Reshape", unpack.inputs[0], build.ints(-1, *sizes), T=dtype, Tshape="int32"
-        )
+        rows = build.op("Reshape", unpack.inputs[0], build.ints(-1, *sizes), T=dtype)
         slices = [Ref(unpack.name, number) for number in range(count)]
         pending = [_Slices(rows, sizes, slices, dtype, old=True)]
         while pending:
@@ -183,7 +181,7 @@ class _Batching:
         build, count = self.build, len(given.slices)
         build.begin(replace(build.nodes[given.rows.node], op=""))
         target = build.ints(count, -1, *given.sizes)
-        stack = build.op("Reshape", given.rows, target, T=given.dtype, Tshape="int32")
+        stack = build.op("Reshape", given.rows, target, T=given.dtype)
         made = build.op("Unpack", stack, T=given.dtype, num=count, axis=0)
         return [Ref(made.node, number) for number in range(count)]
 

@@ -72,7 +72,7 @@ def reciprocal(build: Build, node: Node) -> list[Ref]:
 @op("LogicalXor", because=LACKS)
 def logical_xor(build: Build, node: Node) -> list[Ref]:
     """Compare two bools."""
-    return build.same("NotEqual", *node.inputs, T="bool", incompatible_shape_error=True)
+    return build.same("NotEqual", *node.inputs, T="bool")
 
 
 @op("Mod", "TruncateMod", because=WRONG)
@@ -98,7 +98,7 @@ def whole_power(build: Build, node: Node) -> list[Ref] | None:
         return None
     floats = [build.cast(ref, kind, "float32") for ref in node.inputs]
     made = build.op("Round", build.op("Pow", *floats, T="float32"), T="float32")
-    return build.same("Cast", made, SrcT="float32", DstT=kind, Truncate=False)
+    return build.same("Cast", made, SrcT="float32", DstT=kind)
 
 
 @op("Rint", because=LACKS)
@@ -127,11 +127,11 @@ def xlogy(build: Build, node: Node) -> list[Ref]:
     """``x · log(y)`` or ``x · log(1 + y)``, and 0 where x is 0, whatever y is."""
     x, y = node.inputs
     product = build.op("Mul", x, build.op("Log" if node.op == "Xlogy" else "Log1p", y))
-    zero = build.op("Equal", x, build.number(0), incompatible_shape_error=True)
+    zero = build.op("Equal", x, build.number(0))
     return build.same("SelectV2", zero, build.op("Mul", x, build.number(0)), product)
 
 
 def _zero_where(build: Build, where: Ref, x: Ref) -> list[Ref]:
     zero = build.number(0)
-    none = build.op("Equal", where, zero, incompatible_shape_error=True)
+    none = build.op("Equal", where, zero)
     return build.same("SelectV2", none, zero, x)

@@ -42,7 +42,7 @@ def count_bits(build: Build, node: Node) -> list[Ref]:
     weights[-1] += 32 * (kind == "int64")
     x = _whole(build, x)
     bits = build.op("Mul", _digits(build, x), build.const(weights, "int32"), **_WHOLE)
-    made = build.op("Sum", bits, build.ints(1), keep_dims=False, Tidx="int32", **_WHOLE)
+    made = build.op("Sum", bits, build.ints(1), **_WHOLE)
     return [build.cast(_reshape(build, made, x), "int32", "uint8")]
 
 
@@ -74,12 +74,12 @@ def _digits(build: Build, x: Ref) -> Ref:
     The quotients of negative numbers by powers of two are those of their two's complement if they
     are rounded down; the last bit is the sign.
     """
-    column = build.op("Reshape", x, build.ints(-1, 1), Tshape="int32", **_WHOLE)
+    column = build.op("Reshape", x, build.ints(-1, 1), **_WHOLE)
     powers = build.const((2 ** np.arange(_BITS - 1)).astype(np.int32), "int32")
     shifted = build.op("FloorDiv", column, powers, **_WHOLE)
     bits = build.op("FloorMod", shifted, build.value(2, "int32"), **_WHOLE)
     sign = build.cast(build.op("Less", column, build.value(0, "int32"), **_WHOLE), "bool", "int32")
-    return build.op("ConcatV2", bits, sign, build.scalar(1), N=2, Tidx="int32", **_WHOLE)
+    return build.op("ConcatV2", bits, sign, build.scalar(1), N=2, **_WHOLE)
 
 
 def _number(build: Build, digits: Ref) -> Ref:
@@ -91,14 +91,14 @@ def _number(build: Build, digits: Ref) -> Ref:
     halves = []
     for half, sign in ((0, 1), (1, -1)):
         bounds = build.ints(0, half * _BITS // 2), build.ints(-1, _BITS // 2)
-        bits = build.op("Slice", digits, *bounds, Index="int32", **_WHOLE)
+        bits = build.op("Slice", digits, *bounds, **_WHOLE)
         signed = np.where(weights == weights.max(), sign * weights, weights).astype(np.int32)
         each = build.op("Mul", bits, build.const(signed, "int32"), **_WHOLE)
-        halves.append(build.op("Sum", each, build.ints(1), keep_dims=False, Tidx="int32", **_WHOLE))
+        halves.append(build.op("Sum", each, build.ints(1), **_WHOLE))
     high = build.op("Mul", halves[1], build.value(1 << _BITS // 2, "int32"), **_WHOLE)
     return build.op("AddV2", high, halves[0], **_WHOLE)
 
 
 def _reshape(build: Build, flat: Ref, x: Ref) -> Ref:
-    shape = build.op("Shape", x, out_type="int32", **_WHOLE)
-    return build.op("Reshape", flat, shape, Tshape="int32", **_WHOLE)
+    shape = build.op("Shape", x, **_WHOLE)
+    return build.op("Reshape", flat, shape, **_WHOLE)

@@ -12,6 +12,7 @@ from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.forms import convert
 from tfjs_codec.graph.rewrites.registry import WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 _SMALL = frozenset(("int8", "int16", "uint8", "uint16"))
 _OVERFLOWING = frozenset(
@@ -40,8 +41,7 @@ def wrap(build: Build, node: Node) -> list[Ref] | None:
     kind = str(node.attrs["DstT"] if node.op == "Cast" else node.attrs["T"])
     limits = np.iinfo(kind)
     if node.op in _LARGE or (node.op in _LARGE_OF_16_BITS and limits.bits > 8):
-        build.refuse("its small integers wrap around, those of tfjs do not", "Use int32.")
-        return None
+        raise Refusal("its small integers wrap around, those of tfjs do not", "Use int32.")
     if node.op == "Cast":
         made = build.op("Cast", *node.inputs, **{**node.attrs, "DstT": "int32"})
     else:
@@ -53,7 +53,7 @@ def wrap(build: Build, node: Node) -> list[Ref] | None:
     made = build.op("FloorMod", made, size, **whole)
     if limits.min:
         made = build.op("AddV2", made, low, **whole)
-    return build.same("Cast", made, SrcT="int32", DstT=kind, Truncate=False)
+    return build.same("Cast", made, SrcT="int32", DstT=kind)
 
 
 def _wraps(build: Build, node: Node) -> bool:
@@ -177,8 +177,7 @@ def fake_quantise(build: Build, node: Node) -> list[Ref] | None:
     else:
         ends = [build.nodes[ref.node] for ref in node.inputs[1:]]
         if any(end.op != "Const" for end in ends):
-            build.refuse("tfjs does not quantise", "Its range must be constant.")
-            return None
+            raise Refusal("tfjs does not quantise", "Its range must be constant.")
         low, high = (end.value.numpy().astype(np.float32) for end in ends)
     # In float32, because TensorFlow rounds a number of it.
     first = np.float32(1 if node.attrs["narrow_range"] else 0)

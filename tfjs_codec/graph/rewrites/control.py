@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.registry import WRONG, op
 from tfjs_codec.ir.graph import Node, Ref, Shape
+from tfjs_codec.tracing.refusal import Refusal
 
 
 @op("TensorListConcatV2", because=WRONG)
@@ -22,10 +23,10 @@ def concat_list(build: Build, node: Node) -> list[Ref] | None:
         return build.same("TensorListConcat", node.inputs[0], **attrs)
     attrs = {"element_dtype": kind, "num_elements": -1}
     stack = build.op("TensorListStack", node.inputs[0], build.scalar(-1), **attrs)
-    shape = build.op("Shape", stack, T=kind, out_type="int32")
+    shape = build.op("Shape", stack, T=kind)
     rest = build.strided_slice(shape, build.ints(2), build.ints(0), build.ints(1), end_mask=1)
     target = build.concat(build.ints(-1), rest)
-    return build.same("Reshape", stack, target, T=kind, Tshape="int32")
+    return build.same("Reshape", stack, target, T=kind)
 
 
 def _items(build: Build, handle: Ref) -> list[Ref]:
@@ -48,13 +49,10 @@ def split_list(build: Build, node: Node) -> list[Ref] | None:
     x, shape, lengths = node.inputs
     sizes = build.numbers(lengths)
     if sizes is None:
-        build.refuse("tfjs splits into single rows", "Make the lengths constant.")
-        return None
+        raise Refusal("tfjs splits into single rows", "Make the lengths constant.")
     kind = str(node.attrs["element_dtype"])
     count = len(sizes)
-    parts = build.op(
-        "SplitV", x, build.ints(*sizes), build.scalar(0), T=kind, Tlen="int32", num_split=count
-    )
+    parts = build.op("SplitV", x, build.ints(*sizes), build.scalar(0), T=kind, num_split=count)
     attrs = {"element_dtype": kind, "shape_type": node.attrs["shape_type"]}
     made = build.op("TensorListReserve", shape, build.scalar(count), **attrs)
     for number in range(count):

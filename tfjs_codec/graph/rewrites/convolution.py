@@ -10,6 +10,7 @@ from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.forms import along
 from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 
 @op("Conv2D", "Conv3D", because=WRONG)
@@ -27,13 +28,12 @@ def split_groups(build: Build, node: Node) -> list[Ref] | None:
         return None
     groups, filters = x[-1] // weights[-2], weights[-1]
     if x[-1] % weights[-2] or not filters or filters % groups:
-        build.refuse("its kernel does not match the number of channels, or that number is unknown")
-        return None
+        raise Refusal("its kernel does not match the number of channels, or that number is unknown")
     image, kernel = node.inputs
     if node.op == "Conv2D" and weights[-2] == 1:
         attrs = {key: value for key, value in node.attrs.items() if key != "use_cudnn_on_gpu"}
         sizes = build.sizes(kernel, 0, 2), build.ints(groups, filters // groups)
-        kernel = build.op("Reshape", kernel, build.concat(*sizes), Tshape="int32")
+        kernel = build.op("Reshape", kernel, build.concat(*sizes))
         return build.same("DepthwiseConv2dNative", image, kernel, **attrs)
     axis = build.scalar(len(x) - 1)
     parts = [build.op("Split", axis, ref, num_split=groups) for ref in (image, kernel)]
@@ -41,7 +41,7 @@ def split_groups(build: Build, node: Node) -> list[Ref] | None:
         build.op(node.op, *(Ref(part.node, number) for part in parts), **node.attrs)
         for number in range(groups)
     ]
-    return build.same("ConcatV2", *made, axis, N=groups, Tidx="int32")
+    return build.same("ConcatV2", *made, axis, N=groups)
 
 
 @op("AvgPool3D", "Conv3D", because=WRONG)
@@ -64,17 +64,16 @@ def trim_windows(build: Build, node: Node) -> list[Ref] | None:
         return None
     shape = build.shape(x)
     if not shape or None in shape[1:4] or None in windows:
-        build.refuse(
+        raise Refusal(
             "tfjs misplaces windows with strides larger than their size",
             "Give the model a fixed size.",
         )
-        return None
     kept = [
         min(size or 0, (-(-(size or 0) // step) - 1) * step + window)
         for size, step, window in zip(shape[1:4], steps, windows, strict=True)
     ]
     begin, sizes = build.ints(0, 0, 0, 0, 0), build.ints(-1, *kept, -1)
-    cut = build.op("Slice", x, begin, sizes, Index="int32")
+    cut = build.op("Slice", x, begin, sizes)
     return build.same(node.op, cut, *rest, **node.attrs)
 
 
@@ -105,9 +104,8 @@ def pad_gaps(build: Build, node: Node) -> list[Ref] | None:
         widths += [before, build.op("Sub", total, before, T="int32")]
     pairs = build.op(
         "Reshape", build.concat(*widths, build.ints(0, 0)), build.ints(4, 2), T="int32",
-        Tshape="int32",
     )  # fmt: skip
-    padded = build.op("Pad", x, pairs, Tpaddings="int32")
+    padded = build.op("Pad", x, pairs)
     return build.same(node.op, padded, *node.inputs[1:], **{**node.attrs, "padding": b"VALID"})
 
 
@@ -118,15 +116,13 @@ def transpose_convolution_3d(build: Build, node: Node) -> list[Ref] | None:
     given, wanted = build.shape(x), build.shape(Ref(node.name))
     plain = all(size == 1 for size in node.attrs["dilations"])
     if kernel.op != "Const" or not plain or not given or not wanted or len(given) != len(wanted):
-        build.refuse("only constant weights and known sizes are supported")
-        return None
+        raise Refusal("only constant weights and known sizes are supported")
     weights = kernel.value.numpy()[::-1, ::-1, ::-1].swapaxes(3, 4)
     for axis in (1, 2, 3):
         size, result, step = given[axis], wanted[axis], node.attrs["strides"][axis]
         window = weights.shape[axis - 1]
         if size is None or result is None:
-            build.refuse("only known sizes are supported")
-            return None
+            raise Refusal("only known sizes are supported")
         same = node.attrs["padding"] == b"SAME"
         cut = max((size - 1) * step + window - result, 0) // 2 if same else 0
         x = _space(build, x, axis, size, step, window - 1 - cut, result + window - 1)
@@ -139,7 +135,7 @@ def _space(build: Build, x: Ref, axis: int, size: int, step: int, before: int, t
     """Put ``step - 1`` zeros after each of *size* elements along *axis*, and zeros around them."""
 
     def pad(x: Ref, *ends: tuple[int, int]) -> Ref:
-        return build.op("Pad", x, build.const(np.array(ends, np.int32), "int32"), Tpaddings="int32")
+        return build.op("Pad", x, build.const(np.array(ends, np.int32), "int32"))
 
     def change(x: Ref) -> Ref:
         if step > 1:
@@ -147,18 +143,17 @@ def _space(build: Build, x: Ref, axis: int, size: int, step: int, before: int, t
             spread = pad(
                 build.expand_dims(x, 2, build.dtype), (0, 0), (0, 0), (0, step - 1), (0, 0)
             )
-            x = build.op("Reshape", spread, build.concat(*sizes), Tshape="int32")
+            x = build.op("Reshape", spread, build.concat(*sizes))
         kept = min(total - before, size * step)
         if kept < size * step:
             begin, length = build.ints(0, 0, 0), build.ints(-1, kept, -1)
-            x = build.op("Slice", x, begin, length, Index="int32")
+            x = build.op("Slice", x, begin, length)
         return pad(x, (0, 0), (before, total - before - kept), (0, 0))
 
     return along(build, x, axis, 5, change)
 
 
 @op("Dilation2D", because=wrong_on("wasm"))
-def dilate(build: Build, _: Node) -> list[Ref] | None:
+def dilate(_: Build, __: Node) -> list[Ref] | None:
     """Refuse it: the backends of tfjs compute different results."""
-    build.refuse("tfjs's backends do not agree about this operation")
-    return None
+    raise Refusal("tfjs's backends do not agree about this operation")

@@ -132,7 +132,7 @@ class _Einsum:
             shape = self._shape(list(made), [left, right])
             if shape is None:
                 return None
-            product = self.build.op("Reshape", product, shape, Tshape="int32")
+            product = self.build.op("Reshape", product, shape)
         return self._transpose(_Operand(product, made), output).ref
 
     def _sum(self, operand: _Operand, keep: set[str]) -> _Operand:
@@ -141,7 +141,7 @@ class _Einsum:
         if not axes:
             return operand
         over = self.build.ints(*axes)
-        ref = self.build.op("Sum", operand.ref, over, keep_dims=False, Tidx="int32")
+        ref = self.build.op("Sum", operand.ref, over)
         return _Operand(ref, "".join(label for label in operand.labels if label in keep))
 
     def _order(self, operand: _Operand, batch: str, first: str, second: str) -> _Operand:
@@ -154,14 +154,14 @@ class _Einsum:
         if operand.labels == labels:
             return operand
         order = self.build.ints(*(operand.labels.index(label) for label in labels))
-        return _Operand(self.build.op("Transpose", operand.ref, order, Tperm="int32"), labels)
+        return _Operand(self.build.op("Transpose", operand.ref, order), labels)
 
     def _group(self, operand: _Operand, groups: list[str]) -> Ref | None:
         """Return *operand* with one dimension for each of *groups* of labels."""
         if list(operand.labels) == groups:
             return operand.ref
         shape = self._shape(groups, [operand])
-        return shape and self.build.op("Reshape", operand.ref, shape, Tshape="int32")
+        return shape and self.build.op("Reshape", operand.ref, shape)
 
     def _shape(self, groups: list[str], sources: list[_Operand]) -> Ref | None:
         """Return a vector of the sizes of *groups*; unknown ones, of *sources*, at run time."""

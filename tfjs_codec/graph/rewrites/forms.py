@@ -15,11 +15,11 @@ def along(build: Build, x: Ref, axis: int, rank: int, change: Callable[[Ref], Re
     outer, inner = build.sizes(x, 0, axis), build.sizes(x, axis + 1, rank - axis - 1)
     size = build.sizes(x, axis, 1)
     # Without Prod, which webgpu cannot compute of sizes.
-    rows = build.op("Reshape", x, build.concat(outer, size, build.ints(-1)), Tshape="int32")
+    rows = build.op("Reshape", x, build.concat(outer, size, build.ints(-1)))
     flat = build.concat(build.ints(-1), size, build.sizes(rows, axis + 1, 1))
-    made = change(build.op("Reshape", rows, flat, Tshape="int32"))
+    made = change(build.op("Reshape", rows, flat))
     whole = build.concat(outer, build.ints(-1), inner)
-    return build.op("Reshape", made, whole, Tshape="int32")
+    return build.op("Reshape", made, whole)
 
 
 def broadcast(build: Build, *refs: Ref, dtype: str = "") -> list[Ref]:
@@ -40,9 +40,9 @@ def convert(build: Build, x: Ref, given: str, wanted: str) -> list[Ref]:
     A cast to bool compares with zero: the wasm backend keeps the number's last byte.
     """
     if wanted != "bool":
-        return build.same("Cast", x, SrcT=given, DstT=wanted, Truncate=False)
+        return build.same("Cast", x, SrcT=given, DstT=wanted)
     zero = build.const(np.array(0, "float32" if given == "bfloat16" else given), given)
-    return build.same("NotEqual", x, zero, T=given, incompatible_shape_error=True)
+    return build.same("NotEqual", x, zero, T=given)
 
 
 def gather_rows(build: Build, x: Ref, indices: Ref, batch: int, rank: int, places: int) -> Ref:
@@ -52,18 +52,15 @@ def gather_rows(build: Build, x: Ref, indices: Ref, batch: int, rank: int, place
     """
     dtype = build.dtype
     outer = build.sizes(indices, 0, batch)
-    flat = build.op(
-        "Reshape", indices, build.concat(outer, build.ints(-1)), T="int32", Tshape="int32"
-    )
+    flat = build.op("Reshape", indices, build.concat(outer, build.ints(-1)), T="int32")
     if batch > 1:  # without Prod, which webgpu cannot compute of sizes
         last = build.concat(build.ints(-1), build.sizes(flat, batch, 1))
-        flat = build.op("Reshape", flat, last, T="int32", Tshape="int32")
+        flat = build.op("Reshape", flat, last, T="int32")
     number = build.sizes(flat, 0, 1)
     starts = build.op("Mul", build.count(number), build.sizes(x, batch, 1), T="int32")
     flat = build.op("AddV2", flat, build.expand_dims(starts, 1), T="int32")
     rest = [build.sizes(x, batch + 1, rank - batch - 1)] if rank > batch + 1 else []
-    rows = build.op("Reshape", x, build.concat(build.ints(-1), *rest), T=dtype, Tshape="int32")
-    attrs = {"Tparams": dtype, "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
-    made = build.op("GatherV2", rows, flat, build.scalar(0), **attrs)
+    rows = build.op("Reshape", x, build.concat(build.ints(-1), *rest), T=dtype)
+    made = build.op("GatherV2", rows, flat, build.scalar(0))
     sizes = build.concat(build.sizes(indices, 0, places), *rest)
-    return build.op("Reshape", made, sizes, T=dtype, Tshape="int32")
+    return build.op("Reshape", made, sizes, T=dtype)

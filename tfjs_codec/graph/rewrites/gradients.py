@@ -9,6 +9,7 @@ import numpy as np
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.registry import LACKS, op
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 _SELU_SCALE, _SELU_SLOPE = 1.0507009873554805, 1.7580993408473766
 
@@ -52,12 +53,10 @@ def _slope(build: Build, op: str, y: Ref) -> Ref:
         "RsqrtGrad": lambda: build.op("Mul", build.number(-0.5), power(y, 3)),
         "SigmoidGrad": lambda: build.op("Mul", y, rest(y)),
         "SoftplusGrad": lambda: build.op("Sigmoid", y),
-        "SoftsignGrad": lambda: build.op(
-            "Reciprocal", power(one_more(build.op("Abs", y)), 2)
-        ),
+        "SoftsignGrad": lambda: build.op("Reciprocal", power(one_more(build.op("Abs", y)), 2)),
         "SqrtGrad": lambda: build.op("RealDiv", build.number(0.5), y),
         "TanhGrad": lambda: rest(power(y, 2)),
-    }  # fmt: skip
+    }
     return slopes[op]()
 
 
@@ -78,13 +77,10 @@ def multiply_by_slope(build: Build, node: Node) -> list[Ref]:
 def sum_channels(build: Build, node: Node) -> list[Ref] | None:
     """Add up the gradients of each channel."""
     (x,) = node.inputs
-    rank = build.rank(x)
-    if rank is None:
-        build.refuse("only a known rank is supported")
-        return None
+    rank = build.known_rank(x)
     channels = 1 if node.attrs["data_format"] == b"NCHW" else rank - 1
     axes = build.ints(*(axis for axis in range(rank) if axis != channels))
-    return build.same("Sum", x, axes, keep_dims=False, Tidx="int32")
+    return build.same("Sum", x, axes)
 
 
 @op("BroadcastGradientArgs", because=LACKS)
@@ -94,8 +90,7 @@ def broadcast_axes(build: Build, node: Node) -> list[Ref] | None:
     for ref in node.inputs:
         shape = build.content(ref)
         if shape is None:
-            build.refuse("only known shapes are supported")
-            return None
+            raise Refusal("only known shapes are supported")
         shapes.append(shape)
     rank = max(map(len, shapes))
     padded = [[1] * (rank - len(shape)) + shape for shape in shapes]

@@ -10,6 +10,7 @@ import numpy as np
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 _MOST_FILTERS = 1024  # of the convolution that cuts patches: its weights grow with the square
 
@@ -18,7 +19,7 @@ _MOST_FILTERS = 1024  # of the convolution that cuts patches: its weights grow w
 def adjust_contrast(build: Build, node: Node) -> list[Ref]:
     """Stretch the distance from each channel's mean."""
     x, factor = node.inputs
-    mean = build.op("Mean", x, build.ints(-3, -2), keep_dims=True, Tidx="int32")
+    mean = build.op("Mean", x, build.ints(-3, -2), keep_dims=True)
     return build.same("AddV2", build.op("Mul", build.op("Sub", x, mean), factor), mean)
 
 
@@ -26,9 +27,7 @@ def adjust_contrast(build: Build, node: Node) -> list[Ref]:
 def crop(build: Build, node: Node) -> list[Ref]:
     """Gather an image for each box; webgl takes the box's index for the image's."""
     image, boxes, places, size = node.inputs
-    axis = build.scalar(0)
-    attrs = {"Tparams": build.dtype, "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
-    images = build.op("GatherV2", image, places, axis, **attrs)
+    images = build.op("GatherV2", image, places, build.scalar(0))
     return build.same(node.op, images, boxes, build.enumerate(places), size, **node.attrs)
 
 
@@ -40,16 +39,14 @@ def extract_patches(build: Build, node: Node) -> list[Ref] | None:
     _, high, wide, _ = node.attrs["ksizes"]
     steps, rates = node.attrs["strides"], node.attrs["rates"]
     if not shape or shape[3] is None:
-        build.refuse("tfjs cannot extract patches of an unknown number of channels")
-        return None
+        raise Refusal("tfjs cannot extract patches of an unknown number of channels")
     if tuple(steps[1:3]) == (high, wide) and tuple(rates) == (1, 1, 1, 1):
         sizes = zip(shape[1:3], (high, wide), strict=True)
         if all(size is not None and size % tile == 0 for size, tile in sizes):
             return _blocks(build, x, (high, wide))
     filters = high * wide * shape[3]
     if filters > _MOST_FILTERS or (max(steps) > 1 and max(rates) > 1):
-        build.refuse("tfjs cannot extract these patches", "Use patches that do not overlap.")
-        return None
+        raise Refusal("tfjs cannot extract these patches", "Use patches that do not overlap.")
     kernel = np.eye(filters, dtype=np.float32).reshape(high, wide, shape[3], filters)
     return build.same(
         "Conv2D", x, build.const(kernel, build.dtype), strides=steps, dilations=rates,
@@ -64,8 +61,7 @@ def extract_volumes(build: Build, node: Node) -> list[Ref] | None:
     shape, sizes = build.shape(x), node.attrs["ksizes"][1:4]
     filters = None if not shape or shape[4] is None else prod(sizes) * shape[4]
     if filters is None or filters > _MOST_FILTERS:
-        build.refuse("tfjs cannot extract patches this large, or of an unknown number of channels")
-        return None
+        raise Refusal("tfjs cannot extract patches this large, or of an unknown number of channels")
     kernel = np.eye(filters, dtype=np.float32).reshape(*sizes, -1, filters)
     return build.same(
         "Conv3D", x, build.const(kernel, build.dtype), strides=node.attrs["strides"],
@@ -74,18 +70,16 @@ def extract_volumes(build: Build, node: Node) -> list[Ref] | None:
 
 
 @op("ImageProjectiveTransformV3", because=wrong_on("cpu"))
-def transform(build: Build, _: Node) -> list[Ref] | None:
+def transform(_: Build, __: Node) -> list[Ref] | None:
     """Refuse it: the backends of tfjs compute different results."""
-    build.refuse("tfjs's backends do not agree about this operation")
-    return None
+    raise Refusal("tfjs's backends do not agree about this operation")
 
 
 @op("NonMaxSuppressionV5", because=WRONG)
 def suppress(build: Build, node: Node) -> list[Ref] | None:
     """Refuse scores that decay, and pad the selection."""
     if build.numbers(node.inputs[5]) != [0]:
-        build.refuse("tfjs returns too few boxes when scores decay", "Set soft_nms_sigma=0.")
-        return None
+        raise Refusal("tfjs returns too few boxes when scores decay", "Set soft_nms_sigma=0.")
     if not node.attrs["pad_to_max_output_size"] and not build.uses(node, 2):
         return None
     attrs = {**node.attrs, "pad_to_max_output_size": False}
@@ -105,14 +99,14 @@ def suppress_padded(build: Build, node: Node) -> list[Ref] | None:
 
 def _selection(build: Build, node: Node, made: Ref, most: Ref) -> list[Ref]:
     """Return the indices and scores of *made*, padded if *node* says so, and their number."""
-    count = build.op("Size", made, T="int32", out_type="int32")
+    count = build.op("Size", made, T="int32")
     both = [made, Ref(made.node, 1)]
     if node.attrs["pad_to_max_output_size"]:
         missing = build.op("Sub", most, count, T="int32")
-        flat = build.op("Reshape", missing, build.ints(1), T="int32", Tshape="int32")
+        flat = build.op("Reshape", missing, build.ints(1), T="int32")
         widths = build.op("Pack", build.concat(build.ints(0), flat), N=1, axis=0, T="int32")
         both = [
-            build.op("Pad", ref, widths, T=dtype, Tpaddings="int32")
+            build.op("Pad", ref, widths, T=dtype)
             for ref, dtype in zip(both, ("int32", "float32"), strict=True)
         ]
     return [*both, count]
@@ -129,25 +123,22 @@ def _blocks(build: Build, x: Ref, block: Sequence[int]) -> list[Ref]:
     columns = build.op("FloorDiv", build.sizes(x, 2, 1), wide, T="int32")
     width = build.op("Mul", build.sizes(x, 3, 1), wide, T="int32")
     rows = build.concat(build.ints(-1), high, columns, width)
-    cut = build.op("Reshape", x, rows, Tshape="int32")
-    turned = build.op("Transpose", cut, build.ints(0, 2, 1, 3), Tperm="int32")
+    cut = build.op("Reshape", x, rows)
+    turned = build.op("Transpose", cut, build.ints(0, 2, 1, 3))
     depth = build.op("Mul", width, high, T="int32")
     sizes = build.concat(build.sizes(x, 0, 1), build.ints(-1), columns, depth)
-    return build.same("Reshape", turned, sizes, Tshape="int32")
+    return build.same("Reshape", turned, sizes)
 
 
 def _channels(build: Build, x: Ref) -> list[Ref] | None:
-    rank = build.rank(x)
-    if rank is None:
-        build.refuse("only a known rank is supported")
-        return None
+    rank = build.known_rank(x)
     parts = build.op("Split", build.scalar(rank - 1), x, num_split=3)
     return [Ref(parts.node, number) for number in range(3)]
 
 
 def _join(build: Build, x: Ref, *channels: Ref) -> Ref:
     axis = build.scalar((build.rank(x) or 1) - 1)
-    return build.op("ConcatV2", *channels, axis, N=3, Tidx="int32")
+    return build.op("ConcatV2", *channels, axis, N=3)
 
 
 def _to_hsv(build: Build, x: Ref) -> tuple[Ref, Ref, Ref] | None:
@@ -159,10 +150,10 @@ def _to_hsv(build: Build, x: Ref) -> tuple[Ref, Ref, Ref] | None:
     value = build.op("Maximum", build.op("Maximum", red, green), blue)
     least = build.op("Minimum", build.op("Minimum", red, green), blue)
     spread = build.op("Sub", value, least)
-    zero, same = build.number(0), {"incompatible_shape_error": True}
+    zero = build.number(0)
 
     def divide(x: Ref, y: Ref) -> Ref:
-        none = build.op("Equal", y, zero, **same)
+        none = build.op("Equal", y, zero)
         quotient = build.op("RealDiv", x, build.op("SelectV2", none, build.number(1), y))
         return build.op("SelectV2", none, zero, quotient)
 
@@ -173,11 +164,11 @@ def _to_hsv(build: Build, x: Ref) -> tuple[Ref, Ref, Ref] | None:
         turn = build.op("Mul", divide(build.op("Sub", one, other), spread), sixth)
         return build.op("AddV2", turn, build.number(start))
 
-    is_red = build.op("Equal", red, value, **same)
-    is_green = build.op("Equal", green, value, **same)
+    is_red = build.op("Equal", red, value)
+    is_green = build.op("Equal", green, value)
     turned = build.op("SelectV2", is_green, hue(blue, red, 2 / 6), hue(red, green, 4 / 6))
     turned = build.op("SelectV2", is_red, hue(green, blue, 0), turned)
-    grey = build.op("Equal", spread, zero, **same)
+    grey = build.op("Equal", spread, zero)
     turned = build.op("SelectV2", grey, zero, turned)
     return build.op("Sub", turned, build.op("Floor", turned)), saturation, value
 

@@ -74,11 +74,10 @@ def _switch(build: Build, node: Node) -> list[Ref]:
     to_last, to_first = (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
 
     inputs = list(node.inputs)
-    inputs[data] = build.op("Transpose", inputs[data], build.ints(*to_last), Tperm="int32")
+    inputs[data] = build.op("Transpose", inputs[data], build.ints(*to_last))
     if data:
         axis = build.scalar(0)
-        kinds = {"Tparams": "int32", "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
-        inputs[0] = build.op("GatherV2", inputs[0], build.ints(*to_last), axis, **kinds)
+        inputs[0] = build.op("GatherV2", inputs[0], build.ints(*to_last), axis, Tparams="int32")
     attrs: dict[str, Any] = {**node.attrs, "data_format": layout[:1] + layout[2:] + b"C"}
     for key in ("dilations", "ksize", "strides"):
         if key in attrs:
@@ -92,7 +91,7 @@ def _switch(build: Build, node: Node) -> list[Ref]:
         shapes = (Shape(tuple(said[axis] for axis in to_last)), *node.shapes[1:])
         build.nodes[made.node] = replace(build.nodes[made.node], shapes=shapes)
     others = [Ref(made.node, number) for number in range(1, 6)]
-    return [*build.same("Transpose", made, build.ints(*to_first), Tperm="int32"), *others]
+    return [*build.same("Transpose", made, build.ints(*to_first)), *others]
 
 
 def join_transposes(graph: Graph) -> Graph:

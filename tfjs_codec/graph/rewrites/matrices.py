@@ -7,10 +7,11 @@ from itertools import dropwhile
 
 import numpy as np
 
-from tfjs_codec.graph.build import NO_MASKS, Build
+from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
 from tfjs_codec.graph.shapes import Dims
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 
 @op("BatchMatMul", "BatchMatMulV2", "MatMul", because=wrong_on("wasm"))
@@ -21,7 +22,7 @@ def multiply_whole_numbers(build: Build, node: Node) -> list[Ref] | None:
         return None
     floats = [build.cast(ref, kind, "float32") for ref in node.inputs]
     made = build.op(node.op, *floats, **{**node.attrs, "T": "float32"})
-    return build.same("Cast", made, SrcT="float32", DstT=kind, Truncate=False)
+    return build.same("Cast", made, SrcT="float32", DstT=kind)
 
 
 @op("BatchMatMulV2", because=WRONG)
@@ -54,28 +55,24 @@ def multiply_stacks(build: Build, node: Node) -> list[Ref] | None:
                 times[-back] = build.ints(size)
             elif one == 1:
                 times[-back] = build.sizes(other, len(shapes[there]) - back, 1)
-        made.append(build.op("Tile", x, build.concat(*times), Tmultiples="int32"))
+        made.append(build.op("Tile", x, build.concat(*times)))
     return build.same(node.op, *made, **node.attrs)
 
 
 def _spread_stacks(build: Build, *factors: Ref) -> list[Ref]:
     """Broadcast both stacks to the same sizes, which are computed when the model runs."""
     last = build.ints(-2, -1)
-    single = [build.op("Max", x, last, keep_dims=True, Tidx="int32") for x in factors]
-    both = build.op("Shape", build.op("AddV2", *single), out_type="int32")
+    single = [build.op("Max", x, last, keep_dims=True) for x in factors]
+    both = build.op("Shape", build.op("AddV2", *single))
 
     def part(shape: Ref, begin: int, end: int, **masks: int) -> Ref:
-        bounds = (build.ints(number) for number in (begin, end, 1))
-        attrs = {**NO_MASKS, **masks, "T": "int32", "Index": "int32"}
-        return build.op("StridedSlice", shape, *bounds, **attrs)
+        begins, ends = build.ints(begin), build.ints(end)
+        return build.strided_slice(shape, begins, ends, build.ints(1), **masks)
 
     stack = part(both, 0, -2, begin_mask=1)
-    shapes = [build.op("Shape", x, out_type="int32") for x in factors]
+    shapes = [build.op("Shape", x) for x in factors]
     whole = [build.concat(stack, part(shape, -2, 0, end_mask=1)) for shape in shapes]
-    return [
-        build.op("BroadcastTo", x, sizes, Tidx="int32")
-        for x, sizes in zip(factors, whole, strict=True)
-    ]
+    return [build.op("BroadcastTo", x, sizes) for x, sizes in zip(factors, whole, strict=True)]
 
 
 def _ends(one: Dims, other: Dims) -> list[tuple[int | None, int | None]]:
@@ -102,18 +99,17 @@ def band_part(build: Build, node: Node) -> list[Ref]:
     scalars = [build.scalar(number) for number in (0, 1)]
 
     def places(end: int, axis: int) -> Ref:
-        shape = build.op("Shape", x, out_type="int32")
-        masks = {**NO_MASKS, "shrink_axis_mask": 1}
+        shape = build.op("Shape", x)
         bounds = build.ints(end), build.ints(end + 1), build.ints(1)
-        size = build.op("StridedSlice", shape, *bounds, T="int32", Index="int32", **masks)
-        count = build.op("Range", scalars[0], size, scalars[1], Tidx="int32")
+        size = build.strided_slice(shape, *bounds, shrink_axis_mask=1)
+        count = build.op("Range", scalars[0], size, scalars[1])
         at = build.scalar(axis)
-        return build.op("ExpandDims", count, at, T="int32", Tdim="int32")
+        return build.op("ExpandDims", count, at, T="int32")
 
     rows, columns = places(-2, 1), places(-1, 0)
 
     def within(first: Ref, second: Ref, limit: Ref) -> Ref:
-        limit = build.op("Cast", limit, SrcT="int64", DstT="int32", Truncate=False)
+        limit = build.cast(limit, "int64", "int32")
         distance = build.op("Sub", first, second, T="int32")
         near = build.op("LessEqual", distance, limit, T="int32")
         return build.op("LogicalOr", near, build.op("Less", limit, scalars[0], T="int32"))
@@ -128,17 +124,15 @@ def diagonal_matrix(build: Build, node: Node) -> list[Ref] | None:
     x, *rest = node.inputs
     rank, numbers = build.rank(x), [build.numbers(ref) for ref in rest]
     if not rank:
-        build.refuse("only a known rank is supported")
-        return None
+        raise Refusal("only a known rank is supported")
     first = numbers[0] if numbers else [0]
     if first is None or len(set(first)) != 1 or numbers[1:] not in ([], [[-1], [-1], [0]]):
-        build.refuse("only one diagonal of a square matrix is supported")
-        return None
+        raise Refusal("only one diagonal of a square matrix is supported")
     offset = int(first[0])
     widths = np.zeros((rank, 2), np.int32)
     widths[-1, 1] = abs(offset)
     if offset:
-        x = build.op("Pad", x, build.const(widths, "int32"), Tpaddings="int32")
+        x = build.op("Pad", x, build.const(widths, "int32"))
     size = build.sizes(x, rank - 1, 1)
     spread = build.expand_dims(x, rank - (offset < 0), build.dtype)
     return build.same("SelectV2", _on_diagonal(build, size, size, offset), spread, build.number(0))
@@ -150,22 +144,20 @@ def diagonal_part(build: Build, node: Node) -> list[Ref] | None:
     x, *rest = node.inputs
     rank, first = build.rank(x), build.numbers(rest[0]) if rest else [0]
     if rank is None:
-        build.refuse("only a known rank is supported")
-        return None
+        raise Refusal("only a known rank is supported")
     if first is None or len(set(first)) != 1:
-        build.refuse("only one diagonal is supported")
-        return None
+        raise Refusal("only one diagonal is supported")
     offset = int(first[0])
     rows, columns = build.sizes(x, rank - 2, 1), build.sizes(x, rank - 1, 1)
     here = _on_diagonal(build, rows, columns, offset)
     kept = build.op("SelectV2", here, x, build.number(0))
     whole, other = (columns, rows) if offset < 0 else (rows, columns)
     axis = build.ints(rank - 2 if offset < 0 else rank - 1)
-    made = build.op("Sum", kept, axis, keep_dims=False, Tidx="int32")
+    made = build.op("Sum", kept, axis)
     other = build.op("Sub", other, build.ints(abs(offset)), T="int32")
     size = build.op("Minimum", whole, other, T="int32")
     sizes = build.concat(*[build.ints(-1)] * (rank - 2), size) if rank > 2 else size
-    return build.same("Slice", made, build.ints(*[0] * (rank - 1)), sizes, Index="int32")
+    return build.same("Slice", made, build.ints(*[0] * (rank - 1)), sizes)
 
 
 @op("MatrixSetDiag", "MatrixSetDiagV3", because=LACKS)
@@ -175,11 +167,9 @@ def set_diagonal(build: Build, node: Node) -> list[Ref] | None:
     shape = build.shape(x)
     rows, columns = shape[-2:] if shape else (None, None)
     if shape is None or rows is None or columns is None:
-        build.refuse("only matrices of a known size are supported")
-        return None
+        raise Refusal("only matrices of a known size are supported")
     if rest and build.numbers(rest[0]) != [0]:
-        build.refuse("only the main diagonal is supported")
-        return None
+        raise Refusal("only the main diagonal is supported")
     rank = len(shape)
     spread = build.expand_dims(values, rank - 1 if rows <= columns else rank - 2, build.dtype)
     here = _on_diagonal(build, build.ints(rows), build.ints(columns), 0)
@@ -190,21 +180,18 @@ def set_diagonal(build: Build, node: Node) -> list[Ref] | None:
 def tensor_diagonal(build: Build, node: Node) -> list[Ref] | None:
     """Make or read the diagonal of a matrix of all axes together."""
     (x,) = node.inputs
-    rank = build.rank(x)
-    if rank is None:
-        build.refuse("only a known rank is supported")
-        return None
+    rank = build.known_rank(x)
     half = rank if node.op == "Diag" else rank // 2
     shape = build.sizes(x, 0, half)
     if node.op == "Diag":
-        flat = build.op("Reshape", x, build.ints(-1), Tshape="int32")
+        flat = build.op("Reshape", x, build.ints(-1))
         made = build.op("MatrixDiag", flat)
-        return build.same("Reshape", made, build.concat(shape, shape), Tshape="int32")
-    rows = build.op("Reshape", x, build.concat(shape, build.ints(-1)), Tshape="int32")
+        return build.same("Reshape", made, build.concat(shape, shape))
+    rows = build.op("Reshape", x, build.concat(shape, build.ints(-1)))
     square = build.concat(build.ints(-1), build.sizes(rows, half, 1))
-    matrix = build.op("Reshape", x, square, Tshape="int32")
+    matrix = build.op("Reshape", x, square)
     made = build.op("MatrixDiagPart", matrix)
-    return build.same("Reshape", made, shape, Tshape="int32")
+    return build.same("Reshape", made, shape)
 
 
 def _on_diagonal(build: Build, rows: Ref, columns: Ref, offset: int) -> Ref:
@@ -214,4 +201,4 @@ def _on_diagonal(build: Build, rows: Ref, columns: Ref, offset: int) -> Ref:
     )
     if offset:
         right = build.op("Sub", right, build.scalar(offset), T="int32")
-    return build.op("Equal", down, right, incompatible_shape_error=True, T="int32")
+    return build.op("Equal", down, right, T="int32")

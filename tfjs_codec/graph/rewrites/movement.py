@@ -10,6 +10,7 @@ from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.forms import along, broadcast, convert
 from tfjs_codec.graph.rewrites.registry import WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 _MOST_AXES = 4  # of some kernels of webgl and webgpu
 _SMALL = 1 << 16  # elements whose order is worth a constant
@@ -48,15 +49,15 @@ def select(build: Build, node: Node) -> list[Ref]:
     ranks = build.rank(condition), build.rank(x)
     if ranks[0] == 1 and ranks[1] is not None and ranks[1] > 1:
         target = build.ints(-1, *[1] * (ranks[1] - 1))
-        condition = build.op("Reshape", condition, target, T="bool", Tshape="int32")
+        condition = build.op("Reshape", condition, target, T="bool")
     elif None in ranks or ranks[0] != ranks[1]:
-        shape = build.op("Shape", condition, T="bool", out_type="int32")
-        rank = build.op("Shape", shape, T="int32", out_type="int32")
-        whole = build.op("Shape", x, out_type="int32")
+        shape = build.op("Shape", condition, T="bool")
+        rank = build.op("Shape", shape, T="int32")
+        whole = build.op("Shape", x)
         rest = build.strided_slice(whole, rank, build.ints(0), build.ints(1), end_mask=1)
         ones = build.op("OnesLike", rest, T="int32")
         target = build.concat(shape, ones)
-        condition = build.op("Reshape", condition, target, T="bool", Tshape="int32")
+        condition = build.op("Reshape", condition, target, T="bool")
     return build.same("SelectV2", condition, x, y)
 
 
@@ -76,11 +77,11 @@ def choose(build: Build, node: Node) -> list[Ref] | None:
         return None
     numbers = build.cast(condition, "bool", "int32" if build.dtype == "string" else build.dtype)
     whole = broadcast(build, numbers, x, y)
-    shape = build.op("Shape", whole[1], out_type="int32")
-    flat = [build.op("Reshape", ref, build.ints(-1), Tshape="int32") for ref in whole]
-    kind = {"T": build.dtype, "incompatible_shape_error": True}
+    shape = build.op("Shape", whole[1])
+    flat = [build.op("Reshape", ref, build.ints(-1)) for ref in whole]
+    kind = {"T": build.dtype}
     flat[0] = build.op("NotEqual", flat[0], build.number(0), **kind)
-    return build.same("Reshape", build.op("SelectV2", *flat), shape, Tshape="int32")
+    return build.same("Reshape", build.op("SelectV2", *flat), shape)
 
 
 @op("Cumprod", "Cumsum", because=wrong_on("webgl", "webgpu"))
@@ -98,9 +99,9 @@ def accumulate_flat(build: Build, node: Node) -> list[Ref] | None:
         return None
 
     def change(x: Ref) -> Ref:
-        turned = build.op("Transpose", x, build.ints(0, 2, 1), Tperm="int32")
+        turned = build.op("Transpose", x, build.ints(0, 2, 1))
         made = build.op(node.op, turned, build.scalar(2), **attrs)
-        return build.op("Transpose", made, build.ints(0, 2, 1), Tperm="int32")
+        return build.op("Transpose", made, build.ints(0, 2, 1))
 
     return [along(build, x, at, rank, change)]
 
@@ -119,18 +120,17 @@ def transpose_whole(build: Build, node: Node) -> list[Ref] | None:
         moved = build.op("Transpose", build.cast(x, kind, "float32"), order, T="float32",
                          Tperm=node.attrs["Tperm"])  # fmt: skip
         return convert(build, moved, "float32", kind)
-    flat = build.op("Reshape", x, build.ints(-1), Tshape="int32")
+    flat = build.op("Reshape", x, build.ints(-1))
     if shape is not None and None not in shape and prod(size or 0 for size in shape) < _SMALL:
         places = np.arange(prod(size or 0 for size in shape), dtype=np.int32)
         turned = build.const(places.reshape(shape).transpose(perm), "int32")
     else:
         numbers = build.cast(build.count(build.sizes(flat, 0, 1)), "int32", "float32")
-        sizes = build.op("Shape", x, out_type="int32")
-        numbers = build.op("Reshape", numbers, sizes, T="float32", Tshape="int32")
+        sizes = build.op("Shape", x)
+        numbers = build.op("Reshape", numbers, sizes, T="float32")
         turned = build.op("Transpose", numbers, order, T="float32", Tperm=node.attrs["Tperm"])
         turned = build.cast(turned, "float32", "int32")
-    attrs = {"Tparams": kind, "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
-    return build.same("GatherV2", flat, turned, build.scalar(0), **attrs)
+    return build.same("GatherV2", flat, turned, build.scalar(0))
 
 
 @op(
@@ -146,7 +146,7 @@ def widen_vector(build: Build, node: Node) -> list[Ref] | None:
         return None
     kind = build.type_of(node.inputs[0])
     wide = [
-        build.op("Reshape", ref, build.ints(1, -1), T=kind, Tshape="int32") if rank == 1 else ref
+        build.op("Reshape", ref, build.ints(1, -1), T=kind) if rank == 1 else ref
         for ref, rank in zip(node.inputs, ranks, strict=True)
     ]
     return build.same("AddV2" if node.op == "BiasAdd" else node.op, *wide, **node.attrs)
@@ -171,10 +171,10 @@ def depth_to_space(build: Build, node: Node) -> list[Ref] | None:
     depth = build.op("FloorDiv", rows, build.ints(block), T="int32")
     wide = build.op("Mul", build.sizes(x, 2, 1), build.ints(block), T="int32")
     parts = build.concat(build.ints(-1), build.sizes(x, 2, 1), build.ints(block), rows)
-    cut = build.op("Reshape", x, parts, Tshape="int32")
-    turned = build.op("Transpose", cut, build.ints(0, 2, 1, 3), Tperm="int32")
+    cut = build.op("Reshape", x, parts)
+    turned = build.op("Transpose", cut, build.ints(0, 2, 1, 3))
     sizes = build.concat(build.sizes(x, 0, 1), build.ints(-1), wide, depth)
-    return build.same("Reshape", turned, sizes, Tshape="int32")
+    return build.same("Reshape", turned, sizes)
 
 
 @op("BatchToSpaceND", "SpaceToBatchND", because=wrong_on("wasm", "webgpu"))
@@ -187,21 +187,19 @@ def move_whole(build: Build, node: Node) -> list[Ref] | None:
     if node.op == "SpaceToBatchND":
         rank, pairs = build.rank(x), build.numbers(widths)
         if rank is None or pairs is None:
-            build.refuse("only a known rank and constant paddings are supported")
-            return None
+            raise Refusal("only a known rank and constant paddings are supported")
         rest = rank - 1 - len(pairs) // 2
         whole = np.array([0, 0, *pairs, *[0] * (2 * rest)], np.int32).reshape(rank, 2)
-        x = build.op("Pad", x, build.const(whole, "int32"), Tpaddings="int32")
+        x = build.op("Pad", x, build.const(whole, "int32"))
         widths = build.const(np.zeros((len(pairs) // 2, 2), np.int32), "int32")
-    flat = build.op("Reshape", x, build.ints(-1), Tshape="int32")
+    flat = build.op("Reshape", x, build.ints(-1))
     numbers = build.cast(build.count(build.sizes(flat, 0, 1)), "int32", "float32")
-    shape = build.op("Shape", x, out_type="int32")
-    places = build.op("Reshape", numbers, shape, T="float32", Tshape="int32")
+    shape = build.op("Shape", x)
+    places = build.op("Reshape", numbers, shape, T="float32")
     inner = {"Tblock_shape": node.attrs["Tblock_shape"], "T": "float32"}
     inner["Tcrops" if node.op == "BatchToSpaceND" else "Tpaddings"] = "int32"
     moved = build.cast(build.op(node.op, places, block, widths, **inner), "float32", "int32")
-    attrs = {"Tparams": kind, "Tindices": "int32", "Taxis": "int32", "batch_dims": 0}
-    return build.same("GatherV2", flat, moved, build.scalar(0), **attrs)
+    return build.same("GatherV2", flat, moved, build.scalar(0))
 
 
 @op("All", "Any", "Max", "Mean", "Min", "Prod", "Sum", because=wrong_on("wasm", "webgl", "webgpu"))

@@ -14,15 +14,14 @@ def normalise_batch(build: Build, node: Node) -> list[Ref] | None:
         return None
     x, scale, offset, _, _ = node.inputs
     over = build.ints(*range(len(node.attrs.get("data_format", b"NHWC")) - 1))
-    mean = build.op("Mean", x, over, keep_dims=True, Tidx="int32")
+    mean = build.op("Mean", x, over, keep_dims=True)
     squares = build.op("SquaredDifference", x, mean)
-    variance = build.op("Mean", squares, over, keep_dims=True, Tidx="int32")
+    variance = build.op("Mean", squares, over, keep_dims=True)
     count = build.op("RealDiv", *(_count(build, each) for each in (x, mean)))
     unbiased = build.op("RealDiv", count, build.op("Sub", count, build.number(1)))
     flat = build.ints(-1)
     results = [
-        build.op("Reshape", each, flat, Tshape="int32")
-        for each in (mean, build.op("Mul", variance, unbiased))
+        build.op("Reshape", each, flat) for each in (mean, build.op("Mul", variance, unbiased))
     ]
     epsilon = build.number(node.attrs.get("epsilon", 1e-4))
     factor = build.op("Mul", build.op("Rsqrt", build.op("AddV2", variance, epsilon)), scale)
@@ -32,5 +31,5 @@ def normalise_batch(build: Build, node: Node) -> list[Ref] | None:
 
 def _count(build: Build, x: Ref) -> Ref:
     """Return the number of elements of *x*, in its type."""
-    size = build.op("Size", x, out_type="int32")
-    return build.op("Cast", size, SrcT="int32", DstT=build.dtype, Truncate=False)
+    size = build.op("Size", x)
+    return build.cast(size, "int32", build.dtype)

@@ -9,6 +9,7 @@ import numpy as np
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.registry import WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 
 @op("MaxPool", because=WRONG)
@@ -18,9 +19,7 @@ def pad_explicitly(build: Build, node: Node) -> list[Ref] | None:
         return None
     widths = np.array(node.attrs["explicit_paddings"], np.int32).reshape(4, 2)
     lowest = build.number(np.finfo(np.float32).min)
-    padded = build.op(
-        "PadV2", node.inputs[0], build.const(widths, "int32"), lowest, Tpaddings="int32"
-    )
+    padded = build.op("PadV2", node.inputs[0], build.const(widths, "int32"), lowest)
     attrs = {**node.attrs, "padding": b"VALID", "explicit_paddings": ()}
     return build.same("MaxPool", padded, **attrs)
 
@@ -39,7 +38,7 @@ def max_pool_3d(build: Build, node: Node) -> list[Ref]:
         )  # fmt: skip
 
     def reshape(x: Ref, *parts: Ref) -> Ref:
-        return build.op("Reshape", x, build.concat(*parts), Tshape="int32")
+        return build.op("Reshape", x, build.concat(*parts))
 
     images = pool(reshape(x, rest, build.sizes(x, 2, 3)), sizes[1:], strides[1:])
     columns = reshape(images, build.sizes(x, 0, 2), rest, build.sizes(x, 4, 1))
@@ -51,8 +50,7 @@ def max_pool_3d(build: Build, node: Node) -> list[Ref]:
 def max_pool_with_argmax(build: Build, node: Node) -> list[Ref] | None:
     """Pool without returning positions; the wasm backend gets both wrong."""
     if build.uses(node, 1):
-        build.refuse("tfjs's backends do not agree about the positions of the largest elements")
-        return None
+        raise Refusal("tfjs's backends do not agree about the positions of the largest elements")
     attrs = {key: node.attrs[key] for key in ("ksize", "strides", "padding")}
     more = {"data_format": b"NHWC", "explicit_paddings": ()}
     return build.same("MaxPool", *node.inputs, **attrs, **more)

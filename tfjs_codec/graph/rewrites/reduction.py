@@ -8,6 +8,7 @@ from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.forms import along
 from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 _VOLUME = 3  # axes from which on webgpu transposes floats only
 
@@ -18,7 +19,7 @@ def mean(build: Build, node: Node) -> list[Ref] | None:
     if not build.dtype.startswith(("int", "uint")):
         return None
     made = build.op("Mean", *node.inputs, **node.attrs)
-    return build.same("Cast", made, SrcT="float32", DstT=build.dtype, Truncate=False)
+    return build.same("Cast", made, SrcT="float32", DstT=build.dtype)
 
 
 @op("Cumprod", "Cumsum", because=WRONG)
@@ -29,8 +30,7 @@ def count_axis(build: Build, node: Node) -> list[Ref] | None:
         return None
     rank = build.rank(node.inputs[0])
     if rank is None or axis is None:
-        build.refuse("tfjs takes no negative axis", "Write the axis as a positive number.")
-        return None
+        raise Refusal("tfjs takes no negative axis", "Write the axis as a positive number.")
     place = build.scalar(axis[0] + rank)
     attrs = {**node.attrs, "Tidx": "int32"}
     return build.same(node.op, node.inputs[0], place, **attrs)
@@ -42,19 +42,18 @@ def segment_sum(build: Build, node: Node) -> list[Ref] | None:
     x, segments, *number = node.inputs
     rank, places = build.rank(x), build.rank(segments)
     if rank is None or places is None:
-        build.refuse("only a known rank is supported")
-        return None
+        raise Refusal("only a known rank is supported")
     kind = node.attrs["Tindices"]
-    flat = build.op("Reshape", segments, build.ints(-1), T=kind, Tshape="int32")
+    flat = build.op("Reshape", segments, build.ints(-1), T=kind)
     if number:
-        count = build.op("Reshape", number[0], build.ints(1), T="int32", Tshape="int32")
+        count = build.op("Reshape", number[0], build.ints(1), T="int32")
     else:
-        last = build.op("Max", flat, build.ints(0), T=kind, keep_dims=True, Tidx="int32")
-        last = build.op("Cast", last, SrcT=kind, DstT="int32", Truncate=False)
+        last = build.op("Max", flat, build.ints(0), T=kind, keep_dims=True)
+        last = build.cast(last, kind, "int32")
         count = build.op("AddV2", last, build.ints(1), T="int32")
     rest = [build.sizes(x, places, rank - places)] if rank > places else []
-    rows = build.op("Reshape", x, build.concat(build.ints(-1), *rest), Tshape="int32")
-    attrs = {"Tindices": kind, "bad_indices_policy": b""}
+    rows = build.op("Reshape", x, build.concat(build.ints(-1), *rest))
+    attrs = {"Tindices": kind}
     where = build.expand_dims(flat, 1, kind)
     return build.same("ScatterNd", where, rows, build.concat(count, *rest), **attrs)
 
@@ -77,7 +76,7 @@ def count(build: Build, node: Node) -> list[Ref] | None:
         if weighed:
             floats = build.expand_dims(build.cast(weights, build.dtype, "float32"), 2, "float32")
             marks = build.op("Mul", marks, floats, T="float32")
-        attrs = {"T": "float32", "keep_dims": False, "Tidx": "int32"}
+        attrs = {"T": "float32", "Tidx": "int32"}
         made = build.op("Max" if binary else "Sum", marks, build.ints(1), **attrs)
     elif binary or build.dtype != "float32":
         floats = build.const(np.zeros(0, np.float32), "float32")
@@ -89,7 +88,7 @@ def count(build: Build, node: Node) -> list[Ref] | None:
             made = build.op("Minimum", made, build.value(1, "float32"), T="float32")
     else:
         return None
-    return build.same("Cast", made, SrcT="float32", DstT=build.dtype, Truncate=False)
+    return build.same("Cast", made, SrcT="float32", DstT=build.dtype)
 
 
 @op("Prod", because=wrong_on("webgpu"))
@@ -104,7 +103,7 @@ def multiply(build: Build, node: Node) -> list[Ref] | None:
     *inner, last = sorted({axis % rank for axis in over})
     for axis in inner:
         made = build.expand_dims(made, axis, build.dtype)
-    return build.same("ExpandDims", made, build.scalar(last), Tdim="int32")
+    return build.same("ExpandDims", made, build.scalar(last))
 
 
 @op("ArgMax", "ArgMin", because=wrong_on("webgpu"))
@@ -113,7 +112,7 @@ def find(build: Build, node: Node) -> list[Ref] | None:
     if build.rank(node.inputs[0]) != 1:
         return None
     made = build.op(node.op, *node.inputs, **node.attrs)
-    return build.same("Reshape", made, build.ints(), T=node.attrs["output_type"], Tshape="int32")
+    return build.same("Reshape", made, build.ints(), T=node.attrs["output_type"])
 
 
 @op(
@@ -131,7 +130,7 @@ def reduce_last(build: Build, node: Node) -> list[Ref] | None:
     last = [*range(len(kept), rank)]
     if rank < _VOLUME or gone == last:
         return None
-    turned = build.op("Transpose", x, build.ints(*kept, *gone), T=kind, Tperm="int32")
+    turned = build.op("Transpose", x, build.ints(*kept, *gone), T=kind)
     scalar = node.op in ("ArgMax", "ArgMin")
     over_last = build.scalar(last[0]) if scalar else build.ints(*last)
     attrs = {**node.attrs, "Tidx": "int32"}
@@ -140,7 +139,7 @@ def reduce_last(build: Build, node: Node) -> list[Ref] | None:
     made = build.op(node.op, turned, over_last, **{**attrs, "keep_dims": False})
     sizes = [build.ints(1) if axis in gone else build.sizes(x, axis, 1) for axis in range(rank)]
     out = "bool" if node.op in ("All", "Any") else kind
-    return build.same("Reshape", made, build.concat(*sizes), T=out, Tshape="int32")
+    return build.same("Reshape", made, build.concat(*sizes), T=out)
 
 
 _NEUTRAL = {"Max": np.finfo(np.float32).min, "Min": np.finfo(np.float32).max, "Prod": 1.0}
@@ -156,31 +155,28 @@ def reduce_segments(build: Build, node: Node) -> list[Ref] | None:
     x, segments, *number = node.inputs
     rank, kind = build.rank(x), str(node.attrs["Tindices"])
     if rank is None or build.rank(segments) != 1 or build.dtype != "float32":
-        build.refuse("only segments of rows of floats are supported")
-        return None
+        raise Refusal("only segments of rows of floats are supported")
     name = node.op[-4:] if node.op.endswith("Prod") else node.op[-3:]
     ids = build.cast(segments, kind, "int32") if kind != "int32" else segments
     if number:
-        count = build.op("Reshape", number[0], build.ints(1), T="int32", Tshape="int32")
+        count = build.op("Reshape", number[0], build.ints(1), T="int32")
     else:
-        last = build.op("Max", ids, build.ints(0), T="int32", keep_dims=True, Tidx="int32")
+        last = build.op("Max", ids, build.ints(0), T="int32", keep_dims=True)
         count = build.op("AddV2", last, build.ints(1), T="int32")
-    rows = build.op(
-        "Reshape", x, build.concat(build.sizes(x, 0, 1), build.ints(-1)), Tshape="int32"
-    )
-    same = {"T": "int32", "incompatible_shape_error": True}
+    rows = build.op("Reshape", x, build.concat(build.sizes(x, 0, 1), build.ints(-1)))
+    same = {"T": "int32"}
     numbers = build.expand_dims(build.count(count), 1)
     here = build.op("Equal", numbers, build.expand_dims(ids, 0), **same)
     neutral = build.number(_NEUTRAL[name])
     mask = build.expand_dims(here, 2, "bool")
     chosen = build.op("SelectV2", mask, build.expand_dims(rows, 0, build.dtype), neutral)
-    made = build.op(name, chosen, build.ints(1), keep_dims=False, Tidx="int32")
+    made = build.op(name, chosen, build.ints(1))
     if name != "Prod":  # a segment without rows; webgl knows no extreme beyond 1e20
-        some = build.op("Any", here, build.ints(1), keep_dims=True, Tidx="int32")
+        some = build.op("Any", here, build.ints(1), keep_dims=True)
         made = build.op("SelectV2", some, made, neutral if number else build.number(0))
     rest = [build.sizes(x, 1, rank - 1)] if rank > 1 else []
     target = build.concat(count, *rest) if rest else count
-    return build.same("Reshape", made, target, Tshape="int32")
+    return build.same("Reshape", made, target)
 
 
 @op("SegmentMean", because=LACKS)
@@ -189,13 +185,12 @@ def average_segments(build: Build, node: Node) -> list[Ref] | None:
     x, segments = node.inputs
     rank = build.rank(x)
     if rank is None or build.rank(segments) != 1 or build.dtype != "float32":
-        build.refuse("only segments of rows of floats are supported")
-        return None
+        raise Refusal("only segments of rows of floats are supported")
     ones = build.op("OnesLike", segments, T=node.attrs["Tindices"])
     ones = build.cast(ones, str(node.attrs["Tindices"]), "float32")
     sums, counts = (build.op("SegmentSum", each, segments, **node.attrs) for each in (x, ones))
     shape = build.ints(-1, *[1] * (rank - 1))
-    counts = build.op("Reshape", counts, shape, Tshape="int32")
+    counts = build.op("Reshape", counts, shape)
     return build.same("RealDiv", sums, build.op("Maximum", counts, build.number(1)))
 
 
@@ -205,26 +200,25 @@ def accumulate_exponents(build: Build, node: Node) -> list[Ref] | None:
     x, axis = node.inputs
     rank, numbers = build.rank(x), build.numbers(axis)
     if rank is None or numbers is None:
-        build.refuse("only a known rank and axis are supported")
-        return None
+        raise Refusal("only a known rank and axis are supported")
     names = {(False, False): "LessEqual", (True, False): "Less"}
     compare = names.get((bool(node.attrs["exclusive"]), False), "LessEqual")
     reverse = bool(node.attrs["reverse"])
 
     def change(x: Ref) -> Ref:
-        turned = build.op("Transpose", x, build.ints(0, 2, 1), Tperm="int32")
+        turned = build.op("Transpose", x, build.ints(0, 2, 1))
         places = build.count(build.sizes(x, 1, 1))
         ours, theirs = build.expand_dims(places, 1), build.expand_dims(places, 0)
         pair = (ours, theirs) if reverse else (theirs, ours)
         taken = build.op(compare, *pair, T="int32")
         lowest = build.number(-np.inf)
         spread = build.op("SelectV2", taken, build.expand_dims(turned, 2, "float32"), lowest)
-        top = build.op("Max", spread, build.ints(3), keep_dims=True, Tidx="int32")
+        top = build.op("Max", spread, build.ints(3), keep_dims=True)
         top = build.op("Maximum", top, build.number(np.finfo(np.float32).min))
         powers = build.op("Exp", build.op("Sub", spread, top))
-        total = build.op("Sum", powers, build.ints(3), keep_dims=False, Tidx="int32")
+        total = build.op("Sum", powers, build.ints(3))
         flat = build.op("Squeeze", top, squeeze_dims=(3,))
         made = build.op("AddV2", build.op("Log", total), flat)
-        return build.op("Transpose", made, build.ints(0, 2, 1), Tperm="int32")
+        return build.op("Transpose", made, build.ints(0, 2, 1))
 
     return [along(build, x, numbers[0] % rank, rank, change)]

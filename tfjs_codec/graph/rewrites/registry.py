@@ -2,8 +2,8 @@
 
 A rule is a function ``rule(build, node)`` with the decorator :func:`op`. It returns what the
 results of the node become, made with :class:`~tfjs_codec.graph.build.Build`, or None to leave the
-node as it is; ``build.refuse`` says that the node cannot be expressed. Of several rules of one
-operation the first that returns something counts.
+node as it is. It raises :class:`~tfjs_codec.tracing.refusal.Refusal` if the node cannot be
+expressed. Of several rules of one operation the first that returns something counts.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.registry import LACKS, op
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 Matrix = NDArray[np.float32]
 
@@ -43,8 +44,7 @@ def scale_and_translate(build: Build, node: Node) -> list[Ref] | None:
     scales, shifts = (build.numbers(ref) for ref in node.inputs[2:])
     kernel = _KERNELS.get(bytes(node.attrs["kernel_type"]))
     if scales is None or shifts is None or kernel is None:
-        build.refuse("only constant scales and translations are supported")
-        return None
+        raise Refusal("only constant scales and translations are supported")
     antialias = bool(node.attrs["antialias"])
 
     def weigh(size: int, wanted: int, axis: int) -> Matrix:
@@ -58,8 +58,7 @@ def _resample(
 ) -> list[Ref] | None:
     x, shape, wanted = node.inputs[0], build.shape(node.inputs[0]), build.numbers(node.inputs[1])
     if shape is None or shape[1] is None or shape[2] is None or wanted is None:
-        build.refuse("only images of a known size are supported", "Give the model a fixed size.")
-        return None
+        raise Refusal("only images of a known size are supported", "Give the model a fixed size.")
     high, wide = (int(size) for size in wanted)
     floats = {"T": "float32"}
     if build.dtype != "float32":
@@ -69,16 +68,13 @@ def _resample(
     columns = build.const(weigh(shape[2], wide, 1), "float32")
     made = build.op(
         "Reshape", x, build.concat(build.ints(-1, shape[1]), _times(build, depth, shape[2])),
-        Tshape="int32", **floats,
+        **floats,
     )  # fmt: skip
-    flags = {"adj_x": False, "adj_y": False}
-    made = build.op("BatchMatMulV2", rows, made, **floats, **flags)
-    made = build.op(
-        "Reshape", made, build.concat(build.ints(-1, shape[2]), depth), Tshape="int32", **floats
-    )
-    made = build.op("BatchMatMulV2", columns, made, **floats, **flags)
+    made = build.op("BatchMatMulV2", rows, made, **floats)
+    made = build.op("Reshape", made, build.concat(build.ints(-1, shape[2]), depth), **floats)
+    made = build.op("BatchMatMulV2", columns, made, **floats)
     target = build.concat(build.ints(-1, high, wide), depth)
-    return build.same("Reshape", made, target, Tshape="int32", **floats)
+    return build.same("Reshape", made, target, **floats)
 
 
 def _times(build: Build, vector: Ref, number: int) -> Ref:

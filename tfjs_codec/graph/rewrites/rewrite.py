@@ -33,6 +33,7 @@ from tfjs_codec.graph.rewrites import (  # noqa: F401 (their rules are registere
 from tfjs_codec.graph.rewrites.registry import Rule, rewrites
 from tfjs_codec.graph.shapes import Known
 from tfjs_codec.ir.graph import Graph, Node, Ref, prune, redirect, sort_nodes
+from tfjs_codec.tracing.refusal import Refusal
 
 
 def rewrite(graph: Graph) -> Graph:
@@ -82,6 +83,9 @@ class _Rewriting:
             build.begin(node, origin)
             try:
                 results = each.rule(build, node)
+            except Refusal as refusal:
+                build.refuse(refusal.reason, refusal.hint)
+                continue
             except TfjsCodecError:
                 raise
             except NONSENSE as error:

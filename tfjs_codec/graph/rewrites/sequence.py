@@ -9,6 +9,7 @@ from tfjs_codec.graph.rewrites.forms import along, gather_rows
 from tfjs_codec.graph.rewrites.registry import LACKS, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
 from tfjs_codec.ir.tensors import Array
+from tfjs_codec.tracing.refusal import Refusal
 
 
 @op("MirrorPad", "Pad", "PadV2", "ReverseV2", because=wrong_on("webgl"))
@@ -43,14 +44,13 @@ def reverse_sequences(build: Build, node: Node) -> list[Ref] | None:
     axes = node.attrs["seq_dim"], node.attrs.get("batch_dim", 0)
     rank = build.rank(x)
     if sorted(axes) != [0, 1] or rank is None:
-        build.refuse("only sequences along the first two axes are supported")
-        return None
+        raise Refusal("only sequences along the first two axes are supported")
     swap = build.ints(1, 0, *range(2, rank))
     first = axes == (0, 1)  # time
     if first:
-        x = build.op("Transpose", x, swap, Tperm="int32")
+        x = build.op("Transpose", x, swap)
     kind = node.attrs["Tlen"]
-    ends = build.expand_dims(build.op("Cast", lengths, SrcT=kind, DstT="int32", Truncate=False), 1)
+    ends = build.expand_dims(build.cast(lengths, kind, "int32"), 1)
     steps = build.expand_dims(build.count(build.sizes(x, 1, 1)), 0)
     last = build.op("Sub", ends, build.ints(1), T="int32")
     back = build.op("Sub", last, steps, T="int32")
@@ -58,7 +58,7 @@ def reverse_sequences(build: Build, node: Node) -> list[Ref] | None:
     places = build.op("SelectV2", inside, back, steps, T="int32")
     made = gather_rows(build, x, places, 1, rank, 2)
     turned = [build.ints(*range(rank))] if not first else [swap]
-    return build.same("Transpose", made, *turned, Tperm="int32")
+    return build.same("Transpose", made, *turned)
 
 
 @op("Roll", because=LACKS)
@@ -72,8 +72,7 @@ def roll(build: Build, node: Node) -> list[Ref] | None:
     axes, shifts = (np.ravel(each.value.numpy()).tolist() for each in (axis, shift))
     for dim, by in zip(axes, shifts, strict=True):
         if dim < -len(shape):
-            build.refuse("only a known rank is supported")
-            return None
+            raise Refusal("only a known rank is supported")
         at = dim + len(shape) if dim < 0 else dim
         x = _shift(build, x, at, by, shape[at] if at < len(shape) else None)
     return [x]
@@ -99,7 +98,7 @@ def _shift(build: Build, x: Ref, axis: int, shift: int, size: int | None) -> Ref
         whole = (build.ints(*[0] * axis),) if axis else ()
         begin, end = (build.concat(*whole, each) if whole else each for each in (start, stop))
         return build.op(
-            "StridedSlice", x, begin, end, build.ints(*[1] * (axis + 1)), Index="int32",
+            "StridedSlice", x, begin, end, build.ints(*[1] * (axis + 1)),
             begin_mask=earlier | (from_start << axis), end_mask=earlier | (to_end << axis),
             ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0,
         )  # fmt: skip
@@ -107,4 +106,4 @@ def _shift(build: Build, x: Ref, axis: int, shift: int, size: int | None) -> Ref
     last = part(cut, nothing, to_end=True, from_start=False)
     before = part(nothing, cut, to_end=False, from_start=True)
     dim = build.scalar(axis)
-    return build.op("ConcatV2", last, before, dim, N=2, Tidx="int32")
+    return build.op("ConcatV2", last, before, dim, N=2)

@@ -9,6 +9,7 @@ import numpy as np
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.registry import LACKS, op
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 MOST = 16  # rows of a matrix; each takes some twenty nodes
 
@@ -26,15 +27,14 @@ def solve(build: Build, node: Node) -> list[Ref] | None:
     else:
         shape = build.shape(node.inputs[1])
         if shape is None or shape[-1] is None:
-            build.refuse("only matrices of a known size are supported")
-            return None
+            raise Refusal("only matrices of a known size are supported")
         right, columns = stack.flat(node.inputs[1], shape[-1]), shape[-1]
     both = stack.join(matrix, right)
     for step in _eliminate(stack, both):
         both = step.matrix
     made = stack.columns(both, stack.size, columns)
     like = node.inputs[-1]
-    return build.same("Reshape", made, build.op("Shape", like, out_type="int32"), Tshape="int32")
+    return build.same("Reshape", made, build.op("Shape", like))
 
 
 @op("MatrixDeterminant", "LogMatrixDeterminant", because=LACKS)
@@ -56,7 +56,7 @@ def determinant(build: Build, node: Node) -> list[Ref] | None:
         sign = build.op("Mul", sign, build.op("Mul", build.op("Sign", step.pivot), turn))
     outer = build.sizes(x, 0, stack.rank - 2) if stack.rank > 2 else build.ints()
     results = (sign, size) if logarithm else (build.op("Mul", sign, size),)
-    return [build.op("Reshape", each, outer, Tshape="int32") for each in results]
+    return [build.op("Reshape", each, outer) for each in results]
 
 
 @op("Cholesky", because=LACKS)
@@ -75,10 +75,8 @@ def factorise(build: Build, node: Node) -> list[Ref] | None:
         if at + 1 < stack.size:
             square = build.op("BatchMatMulV2", column, column, adj_x=False, adj_y=True)
             matrix = build.op("Sub", matrix, square)
-    whole = made[0] if len(made) == 1 else build.op(
-        "ConcatV2", *made, build.scalar(2), N=len(made), Tidx="int32"
-    )  # fmt: skip
-    return build.same("Reshape", whole, build.op("Shape", x, out_type="int32"), Tshape="int32")
+    whole = made[0] if len(made) == 1 else build.op("ConcatV2", *made, build.scalar(2), N=len(made))
+    return build.same("Reshape", whole, build.op("Shape", x))
 
 
 @op("MatrixTriangularSolve", because=LACKS)
@@ -90,8 +88,7 @@ def substitute(build: Build, node: Node) -> list[Ref] | None:
         return None
     outer = (build.shape(matrix) or ())[:-2]
     if shape is None or shape[-1] is None or (outer != shape[:-2] or outer.count(None) > 1):
-        build.refuse("only stacks of the same, known size are supported")
-        return None
+        raise Refusal("only stacks of the same, known size are supported")
     x = stack.flat(matrix, stack.size, turned=bool(node.attrs["adjoint"]))
     both = stack.flat(right, shape[-1])
     downwards = bool(node.attrs["lower"]) != bool(node.attrs["adjoint"])
@@ -102,8 +99,8 @@ def substitute(build: Build, node: Node) -> list[Ref] | None:
         column = build.op("Mul", stack.columns(x, at, 1), stack.mask(rest))
         less = build.op("Sub", both, build.op("Mul", column, row))
         both = build.op("SelectV2", stack.here(at), row, less)
-    target = build.op("Shape", right, out_type="int32")
-    return build.same("Reshape", both, target, Tshape="int32")
+    target = build.op("Shape", right)
+    return build.same("Reshape", both, target)
 
 
 class _Stack:
@@ -118,23 +115,20 @@ class _Stack:
         shape = build.shape(x) or ()
         size = next((each for each in shape[-2:] if each is not None), None)
         if size is None or not 0 < size <= MOST or build.dtype not in ("float32", "float64"):
-            build.refuse(f"only square matrices of a known size up to {MOST} are supported")
-            return None
+            raise Refusal(f"only square matrices of a known size up to {MOST} are supported")
         return cls(build, len(shape), size)
 
     def flat(self, x: Ref, columns: int, *, turned: bool = False) -> Ref:
-        flat = self.build.op(
-            "Reshape", x, self.build.ints(-1, self.size, columns), Tshape="int32"
-        )  # fmt: skip
+        flat = self.build.op("Reshape", x, self.build.ints(-1, self.size, columns))
         if not turned:
             return flat
-        return self.build.op("Transpose", flat, self.build.ints(0, 2, 1), Tperm="int32")
+        return self.build.op("Transpose", flat, self.build.ints(0, 2, 1))
 
     def identity(self) -> Ref:
         return self.build.const(np.eye(self.size, dtype=np.float32), self.build.dtype)
 
     def join(self, left: Ref, right: Ref) -> Ref:
-        return self.build.op("ConcatV2", left, right, self.build.scalar(2), N=2, Tidx="int32")
+        return self.build.op("ConcatV2", left, right, self.build.scalar(2), N=2)
 
     def columns(self, x: Ref, at: int, count: int) -> Ref:
         return self._slice(x, (0, 0, at), (-1, -1, count))
@@ -147,7 +141,7 @@ class _Stack:
 
     def _slice(self, x: Ref, begin: tuple[int, ...], size: tuple[int, ...]) -> Ref:
         bounds = self.build.ints(*begin), self.build.ints(*size)
-        return self.build.op("Slice", x, *bounds, Index="int32")
+        return self.build.op("Slice", x, *bounds)
 
     def mask(self, rows: range) -> Ref:
         """Return a column of ones in *rows* and zeros elsewhere."""
@@ -175,9 +169,9 @@ def _eliminate(stack: _Stack, both: Ref) -> Iterator[_Step]:
         )
         sizes = build.op("Sub", sizes, stack.mask(range(at)))  # rows that are done come last
         flat = build.op("Squeeze", sizes, squeeze_dims=(2,))
-        largest = build.op("ArgMax", flat, build.scalar(1), Tidx="int32", output_type="int32")
-        largest = build.op("Reshape", largest, build.ints(-1, 1, 1), T="int32", Tshape="int32")
-        same = {"T": "int32", "incompatible_shape_error": True}
+        largest = build.op("ArgMax", flat, build.scalar(1), output_type="int32")
+        largest = build.op("Reshape", largest, build.ints(-1, 1, 1), T="int32")
+        same = {"T": "int32"}
         chosen = build.op("Equal", build.const(numbers.reshape(1, -1, 1), "int32"), largest, **same)
         places = build.cast(chosen, "bool", build.dtype)
         top = build.op("BatchMatMulV2", places, both, adj_x=True, adj_y=False)

@@ -77,14 +77,14 @@ def gamma(build: Build, node: Node) -> list[Ref]:
     one, half = build.number(1), build.number(0.5)
     small = build.op("Less", x, half)
     z = build.op("SelectV2", small, build.op("Neg", x), build.op("Sub", x, one))
-    column = build.op("Reshape", z, build.ints(-1, 1), Tshape="int32")
+    column = build.op("Reshape", z, build.ints(-1, 1))
     steps = build.op("AddV2", column, build.const(np.arange(1, 9, dtype="f4"), build.dtype))
     terms = build.op("RealDiv", build.const(np.array(_LANCZOS, "f4"), build.dtype), steps)
 
     def total(terms: Ref) -> Ref:
-        flat = build.op("Sum", terms, build.ints(1), keep_dims=False, Tidx="int32")
-        shape = build.op("Shape", x, out_type="int32")
-        return build.op("Reshape", flat, shape, Tshape="int32")
+        flat = build.op("Sum", terms, build.ints(1))
+        shape = build.op("Shape", x)
+        return build.op("Reshape", flat, shape)
 
     series = build.op("AddV2", build.number(_LANCZOS_FIRST), total(terms))
     t = build.op("AddV2", z, build.number(_LANCZOS_G))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tfjs_codec.graph.build import NO_MASKS, Build
+from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.complex_numbers import is_complex, join, parts
 from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 
 @op("RFFT", because=WRONG)
@@ -13,11 +14,10 @@ def real_fft(build: Build, node: Node) -> list[Ref] | None:
     """Cut to the length of the transform, which tfjs ignores."""
     length = build.content(node.inputs[1])
     if length is None:
-        build.refuse("tfjs ignores the length of the transform", "Make it constant.")
-        return None
-    masks = {**NO_MASKS, "begin_mask": 2, "ellipsis_mask": 1}
+        raise Refusal("tfjs ignores the length of the transform", "Make it constant.")
+    masks = {"begin_mask": 2, "ellipsis_mask": 1}
     bounds = build.ints(0, 0), build.ints(0, length[0]), build.ints(1, 1)
-    cut = build.op("StridedSlice", node.inputs[0], *bounds, T="float32", Index="int32", **masks)
+    cut = build.op("StridedSlice", node.inputs[0], *bounds, T="float32", **masks)
     return build.same("RFFT", cut, node.inputs[1], **node.attrs)
 
 
@@ -38,23 +38,17 @@ def shape_parts(build: Build, node: Node) -> list[Ref] | None:
         return None
     made = build.op(node.op, *node.inputs, **node.attrs)
     real = parts(build, x)[0] if is_complex(build.type_of(x)) else x
-    shape = build.op("Shape", real, T="float32", out_type="int32")
+    shape = build.op("Shape", real, T="float32")
     outer = build.strided_slice(shape, build.ints(0), build.ints(-1), build.ints(1))
     target = build.concat(outer, build.ints(-1))
-    both = [
-        build.op("Reshape", part, target, T="float32", Tshape="int32")
-        for part in parts(build, made)
-    ]
+    both = [build.op("Reshape", part, target, T="float32") for part in parts(build, made)]
     return join(build, *both)
 
 
 @op("FFT2D", "FFT3D", "IFFT2D", "IFFT3D", because=LACKS)
 def transform_axes(build: Build, node: Node) -> list[Ref] | None:
     """Transform along one axis after the other."""
-    rank = build.rank(node.inputs[0])
-    if rank is None:
-        build.refuse("only a known rank is supported")
-        return None
+    rank = build.known_rank(node.inputs[0])
     made = node.inputs[0]
     for axis in range(rank - int(node.op[-2]), rank):
         made = _transform(build, node.op[:-2], made, axis, rank)
@@ -69,9 +63,9 @@ def _transform(build: Build, name: str, x: Ref, axis: int, rank: int) -> Ref:
     order = [*range(rank)]
     order[axis], order[-1] = rank - 1, axis
     turn = build.ints(*order)
-    turned = build.op("Transpose", x, turn, T="complex64", Tperm="int32")
+    turned = build.op("Transpose", x, turn, T="complex64")
     made = build.op(name, turned, **kinds)
-    return build.op("Transpose", made, turn, T="complex64", Tperm="int32")
+    return build.op("Transpose", made, turn, T="complex64")
 
 
 @op("RFFT2D", "IRFFT2D", because=LACKS)
@@ -81,8 +75,7 @@ def transform_real_planes(build: Build, node: Node) -> list[Ref] | None:
     rank, sizes = build.rank(x), build.content(lengths)
     shape = build.shape(x) or ()
     if rank is None or sizes is None or shape[-2] != sizes[0]:
-        build.refuse("only transforms of a known size, that of the input, are supported")
-        return None
+        raise Refusal("only transforms of a known size, that of the input, are supported")
     last = build.ints(sizes[1])
     kinds = {"T": "float32", "Treal": "float32", "Tcomplex": "complex64"}
     if node.op == "RFFT2D":

@@ -14,6 +14,7 @@ import numpy as np
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.registry import WRONG, op, wrong_on
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.tracing.refusal import Refusal
 
 _NONE = -1  # the number of a string that is not in a table
 
@@ -29,7 +30,7 @@ def compare(build: Build, node: Node) -> list[Ref] | None:
     table = _table(build, _flat(build, y, "string"), "string")
     none = build.scalar(_NONE)
     numbers = [_look_up(build, table, ref, none, "string", "int32") for ref in (x, y)]
-    return build.same(node.op, *numbers, T="int32", incompatible_shape_error=True)
+    return build.same(node.op, *numbers, T="int32")
 
 
 @op(
@@ -46,10 +47,10 @@ def move(build: Build, node: Node) -> list[Ref] | None:
         if build.type_of(x) != "string":
             continue
         texts.append(_flat(build, x, "string"))
-        end = build.op("AddV2", start, build.op("Size", x, out_type="int32"), T="int32")
-        numbers = build.op("Range", start, end, build.scalar(1), T="int32", Tidx="int32")
-        shape = build.op("Shape", x, out_type="int32")
-        inputs[place] = build.op("Reshape", numbers, shape, T="int32", Tshape="int32")
+        end = build.op("AddV2", start, build.op("Size", x), T="int32")
+        numbers = build.op("Range", start, end, build.scalar(1), T="int32")
+        shape = build.op("Shape", x)
+        inputs[place] = build.op("Reshape", numbers, shape, T="int32")
         start = end
     attrs = {key: "int32" if value == "string" else value for key, value in node.attrs.items()}
     moved = build.op(node.op, *inputs, **{"T": "int32", **attrs})
@@ -58,7 +59,7 @@ def move(build: Build, node: Node) -> list[Ref] | None:
     elif all(build.nodes[text.node].op == "Const" for text in texts):
         known = build.const(np.concatenate([_strings(build, text) for text in texts]), "string")
     else:
-        known = build.op("ConcatV2", *texts, build.scalar(0), N=len(texts), Tidx="int32")
+        known = build.op("ConcatV2", *texts, build.scalar(0), N=len(texts))
     table = _table(build, known, "int32")
     empty = build.const(np.array(b"", object), "string")
     count = int(node.attrs.get("num_split") or node.attrs.get("num") or 1)
@@ -93,15 +94,13 @@ def spell(build: Build, node: Node) -> list[Ref] | None:
             spelled += rb"\x%02x" % part[0]
         elif len(part) == 2 and part[:1] == b"\\" and part[1:].isupper():
             if inside or part not in _NEGATED:
-                build.refuse(f"'{part.decode()}' in a pattern, which tfjs lower-cases")
-                return None
+                raise Refusal(f"'{part.decode()}' in a pattern, which tfjs lower-cases")
             spelled += _NEGATED[part]
         else:
             spelled += part
     made = re.sub(rb"\$|\\(.)", _javascript, rewrite)
     if made != made.lower():
-        build.refuse("a replacement with capital letters, which tfjs lower-cases")
-        return None
+        raise Refusal("a replacement with capital letters, which tfjs lower-cases")
     if spelled == pattern and made == rewrite:
         return None
     return build.same(node.op, *node.inputs, **{**node.attrs, "pattern": spelled, "rewrite": made})
@@ -131,7 +130,7 @@ def _strings(build: Build, ref: Ref) -> np.ndarray:
 def _flat(build: Build, x: Ref, dtype: str) -> Ref:
     if build.nodes[x.node].op == "Const":
         return build.const(_strings(build, x), dtype)
-    return build.op("Reshape", x, build.ints(-1), T=dtype, Tshape="int32")
+    return build.op("Reshape", x, build.ints(-1), T=dtype)
 
 
 def _table(build: Build, texts: Ref, keys: str) -> Ref:
@@ -153,7 +152,7 @@ def _table(build: Build, texts: Ref, keys: str) -> Ref:
 
 def _look_up(build: Build, table: Ref, keys: Ref, default: Ref, given: str, made: str) -> Ref:
     """Look up *keys* of any shape; tfjs returns a vector."""
-    flat = build.op("Reshape", keys, build.ints(-1), T=given, Tshape="int32")
+    flat = build.op("Reshape", keys, build.ints(-1), T=given)
     found = build.op("LookupTableFindV2", table, flat, default, Tin=given, Tout=made)
-    shape = build.op("Shape", keys, T=given, out_type="int32")
-    return build.op("Reshape", found, shape, T=made, Tshape="int32")
+    shape = build.op("Shape", keys, T=given)
+    return build.op("Reshape", found, shape, T=made)
