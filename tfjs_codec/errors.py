@@ -37,6 +37,8 @@ def count(number: int, noun: str) -> str:
 
 def visible(text: str, keep: str = "") -> str:
     """Return *text* with all that a terminal would obey written as escapes, except *keep*."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 

@@ -149,8 +149,7 @@ def _write_layers(job: Job, model: Loaded) -> Report:
 
 
 def _to_graph(job: Job, model: Loaded) -> Report:
-    from tfjs_codec.conversion.correction import correct
-    from tfjs_codec.quantization.prepare import change_constants, prepare
+    from tfjs_codec.conversion.rounding import prepare_rounding
     from tfjs_codec.writers import tfjs_graph
 
     if isinstance(model, TfjsGraph):
@@ -163,18 +162,15 @@ def _to_graph(job: Job, model: Loaded) -> Report:
     graph = express_graph(model, job)
     stored = {id(weight.tensor) for weight in source if weight.quantized}
     kept = {name for name, tensor in tfjs_graph.constants(graph).items() if id(tensor) in stored}
-    prepared = prepare(graph, job.options, kept)
-    graph = change_constants(graph, prepared.changed)
-    corrected = correct(graph, prepared.choice, job, kept - prepared.choice.dtypes.keys())
-    graph = change_constants(graph, corrected)
-    planned = tfjs_graph.plan(graph, job.options, prepared.choice, source)
+    graph, rounding = prepare_rounding(graph, job, kept)
+    planned = tfjs_graph.plan(graph, job.options, rounding.choice, source)
 
     def write(stage: Stage) -> Written:
         return tfjs_graph.write(graph, planned, stage, job.options, job.progress)
 
     report = Report(
         graph.path, "", model.format, warnings=graph.warnings,
-        rescaled=tuple(prepared.changed), corrected=tuple(corrected),
+        rescaled=rounding.rescaled, corrected=rounding.corrected,
     )  # fmt: skip
     return publish_directory(job, report, planned, write)
 
@@ -239,20 +235,16 @@ def _to_saved_model(job: Job, model: Loaded) -> Report:
 
 
 def _write_json(job: Job, model: TfjsLayers | TfjsGraph | Weights, report: Report) -> Report:
-    from tfjs_codec.conversion.correction import correct
-    from tfjs_codec.quantization.prepare import change_weights, prepare
+    from tfjs_codec.conversion.rounding import prepare_rounding
     from tfjs_codec.writers import tfjs_json
 
     quantized = {weight.name for weight in model.weights if weight.quantized}
     kept = set[str]() if job.options.dequantize else quantized
-    prepared = prepare(model, job.options, kept)
-    written = change_weights(model, prepared.changed)
-    corrected = correct(written, prepared.choice, job, kept - prepared.choice.dtypes.keys())
-    written = change_weights(written, corrected)
-    planned = tfjs_json.plan(written, job.options, prepared.choice)
+    written, rounding = prepare_rounding(model, job, kept)
+    planned = tfjs_json.plan(written, job.options, rounding.choice)
     return publish_directory(
         job,
-        replace(report, rescaled=tuple(prepared.changed), corrected=tuple(corrected)),
+        replace(report, rescaled=rounding.rescaled, corrected=rounding.corrected),
         planned,
         lambda stage: tfjs_json.write(written, planned, stage, job.progress),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.ir.graph import Graph
@@ -24,6 +24,7 @@ from tfjs_codec.writers.tfjs_graph import constants
 
 _AFFINE = ("uint8", "uint16", AUTO)
 Model: TypeAlias = TfjsLayers | TfjsGraph | Weights | Graph
+M = TypeVar("M", Graph, TfjsLayers | TfjsGraph | Weights, Model)
 
 
 class Prepared(NamedTuple):
@@ -97,7 +98,7 @@ def rescale_kernels(model: Model, kept: Collection[str] = ()) -> dict[str, LazyT
     return rescale(channels.groups(weights.keys() - set(kept)), kernels, weights)
 
 
-def change_values(model: Model, changed: Mapping[str, LazyTensor]) -> Model:
+def change_values(model: M, changed: Mapping[str, LazyTensor]) -> M:
     """Return *model* with the values *changed*, by name."""
     if isinstance(model, Graph):
         return change_constants(model, changed)

@@ -136,21 +136,26 @@ def _outputs(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> lis
     if layer.class_name not in TFJS_CLASSES:
         return None
     spec, shape = TFJS_CLASSES[layer.class_name], list(shapes[0])
-    who = f"layer {quote(layer.name)} ({quote(layer.class_name)})"
     least, several = spec.ranks.start, len(spec.ranks) > 1
     refused = len(shape) < least if several else len(shape) != least
     if refused and (not several or layer.class_name in _LEAST_RANK):
-        found.failures.append(f"{who} does not take inputs of rank {len(shape)}, as {shape}")
+        found.failures.append(
+            f"{_name(layer)} does not take inputs of rank {len(shape)}, as {shape}"
+        )
         return None
     if len(shapes) < 2 and spec.shape in (merge, concatenate, dot):
-        found.failures.append(f"{who} needs at least 2 inputs")
+        found.failures.append(f"{_name(layer)} needs at least 2 inputs")
         return None
     stateful = layer.config.get("stateful") not in (None, False, 0, "")
     if spec.takes_states and stateful and shape[0] is None:
-        found.failures.append(f"{who} is stateful, and the batch size is not fixed")
+        found.failures.append(f"{_name(layer)} is stateful, and the batch size is not fixed")
     config = _normalise(layer, shapes[0])
     found.variables.setdefault(id(layer), spec.weights(config, shapes))
     return spec.shape(config, shapes)
+
+
+def _name(layer: TfjsLayer) -> str:
+    return f"layer {quote(layer.name)} ({quote(layer.class_name)})"
 
 
 def _normalise(layer: TfjsLayer, shape: Shape) -> Config:
