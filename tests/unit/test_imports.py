@@ -39,7 +39,10 @@ LAYERS = {part: number for number, line in enumerate(ORDER) for part in line.spl
 ONLY_IN = {
     "h5py": "files/", "fsspec": "files/remote.py",
     "distributed": "batches/engines.py", "google": "pb/", "tensorflow": "-", "keras": "-",
-    "tempfile": ("files/tarball.py", "compat/tensorflowjs/converters/keras_tfjs_loader.py"),
+    "tempfile": (
+        "files/sink.py", "files/tarball.py",
+        "compat/tensorflowjs/converters/keras_tfjs_loader.py",
+    ),
 }  # fmt: skip
 # Results; a private copy; what batches have done.
 WRITERS = {

@@ -12,18 +12,26 @@ import uuid
 import zipfile
 from contextlib import closing
 from pathlib import Path
+from typing import ClassVar
 
 import fsspec
 import h5py
 import numpy as np
 import pytest
+from fsspec.spec import AbstractBufferedFile
 from h5py import h5d, h5p, h5s, h5t
 from keras_files import dense_h5, entry
 from web_server import WebServer, sparse_copy
 
 import tfjs_codec
 from tfjs_codec.cli.main import main
-from tfjs_codec.errors import CorruptFileError, RemoteError, UnsafeFileError, UsageError
+from tfjs_codec.errors import (
+    CorruptFileError,
+    OutputError,
+    RemoteError,
+    UnsafeFileError,
+    UsageError,
+)
 from tfjs_codec.files import remote
 
 _ROWS, _LAYERS = 1024, 256  # of float32 kernels of 4 MiB: 1 GiB
@@ -293,21 +301,71 @@ def test_a_run_that_is_cut_off_leaves_the_old_model(store, monkeypatch):
     tfjs_codec.convert(dense_h5(), url)
     real = remote.write
 
-    def fail(place, data):
+    def fail(place, file):
         if place.path.endswith("model.json"):
             raise RemoteError("gone", path=place)
-        real(place, data)
+        real(place, file)
 
     other = dense_h5(sizes=(5, 3))
     with monkeypatch.context() as patch:
         patch.setattr(remote, "write", fail)
-        with pytest.raises(tfjs_codec.errors.OutputError, match="cannot write: gone"):
+        with pytest.raises(OutputError, match="cannot write: gone"):
             tfjs_codec.convert(other, url)
     assert len(content()) == 3
     tfjs_codec.verify(url, dense_h5())
     tfjs_codec.convert(other, url)
     tfjs_codec.verify(url, other)
     assert len(content()) == 2
+
+
+class Parts(fsspec.AbstractFileSystem):
+    """A store that shows a file once all its parts are there; *failures* of parts to come."""
+
+    protocol = "parts"
+    files: ClassVar[dict[str, bytes]] = {}
+    failures: ClassVar[list[int]] = []
+
+    def _open(self, path, mode="rb", block_size=None, **_):
+        return PartsFile(self, path, mode, block_size)
+
+    def info(self, path, **_):
+        raise FileNotFoundError(path)
+
+
+class PartsFile(AbstractBufferedFile):
+    def _initiate_upload(self):
+        self.parts = []
+
+    def _upload_chunk(self, final=False):
+        if self.fs.failures and len(self.parts) == self.fs.failures[0]:
+            self.fs.failures.pop(0)
+            raise OSError("the line is down")
+        self.parts.append(self.buffer.getvalue())
+        assert final or len(self.parts[-1]) <= 2 * self.blocksize
+        if final:
+            self.fs.files[self.path] = b"".join(self.parts)
+
+    def discard(self):
+        self.parts.clear()
+
+
+def test_what_is_big_is_written_in_parts_and_whole_or_not_at_all(monkeypatch):
+    fsspec.register_implementation("parts", Parts, clobber=True)
+    monkeypatch.setattr(remote, "_WAITS_S", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(remote, "_PART_BYTES", 400)
+    monkeypatch.setattr(remote, "_PIECE_BYTES", 100)
+    source = dense_h5(sizes=(20, 30))
+    wanted = tfjs_codec.to_files(source, to="h5")["model.h5"]
+    Parts.failures[:] = [3, 0]
+    tfjs_codec.convert(source, "parts://a.h5")
+    assert Parts.files == {"a.h5": wanted}
+    assert Parts.failures == []
+    Parts.files.clear()
+    Parts.failures[:] = [2] * 4
+    with pytest.raises(OutputError, match="cannot write: cannot be reached: OSError the line is"):
+        tfjs_codec.convert(source, "parts://a.h5")
+    gc.collect()  # fsspec completes files that are collected before they are closed
+    assert Parts.files == {}
 
 
 def test_what_others_wrote_stays(store):

@@ -160,8 +160,7 @@ def publish(
         write: Returns those that were.
         owned: Which files of a directory are a model's that may be replaced.
     """
-    from tfjs_codec.files.memory import MemoryStage
-    from tfjs_codec.files.sink import check_destination, staged
+    from tfjs_codec.files.sink import check_destination, staged, staged_apart
 
     force, destination = job.options.force, job.destination
     if isinstance(destination, Path | Place) and str(destination).lower().endswith(".zip"):
@@ -189,10 +188,10 @@ def publish(
 
         _check_not_source(destination, report.source)
         present = check_directory(destination, {name for name, _ in files}, force=force)
-        memory = MemoryStage()
-        write(memory)
-        job.check_sources()
-        files = tuple(upload(destination, memory.files(), present).items())
+        with staged_apart() as stage:
+            files = write(stage)
+            job.check_sources()
+            files = upload(destination, stage, files, present)
     elif destination is not None:
         files = write(destination)
         job.check_sources()
@@ -250,17 +249,18 @@ def staged_output(
         UsageError: There is a file that does not begin with one of *magics*, and not *force*.
         OutputError: Writing failed.
     """
+    from tfjs_codec.files.sink import check_file_destination, staged_apart, staged_file
+
     if isinstance(destination, Place):
         from tfjs_codec.conversion.uploading import check_file, upload_file
-        from tfjs_codec.files.memory import MemoryStage
 
         check_file(destination, magics, force=force)
-        memory, name = MemoryStage(), PurePosixPath(destination.path).name
-        yield memory, name
-        upload_file(destination, memory.files()[name])
+        with staged_apart() as stage:
+            name = PurePosixPath(destination.path).name
+            yield stage, name
+            stage.settle()
+            upload_file(destination, stage.path / name)
         return
-    from tfjs_codec.files.sink import check_file_destination, staged_file
-
     target = check_file_destination(destination, magics, force=force)
     with staged_file(target, magics, force=force) as stage:
         yield stage, target.name

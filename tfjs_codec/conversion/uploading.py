@@ -9,10 +9,10 @@ named by anything, and has the names that the next run gives to its files.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 from tfjs_codec.errors import OutputError, UsageError, quote
@@ -20,6 +20,7 @@ from tfjs_codec.files import remote
 from tfjs_codec.files.publish import INDEXES
 from tfjs_codec.files.remote import Place
 from tfjs_codec.files.source import INDEX, PAGE
+from tfjs_codec.files.stage import Stage
 from tfjs_codec.writers.tfjs_json import (
     MAX_INDEX_BYTES,
     MAX_PAGE_BYTES,
@@ -32,7 +33,7 @@ from tfjs_codec.writers.weights import CHECKSUMS
 _SHARD = re.compile(r"(group\d+-shard\d+of\d+)(\.[0-9a-f]{16})?\.bin", re.ASCII)
 _DIGEST_CHARS = 16
 
-
+Files: TypeAlias = Sequence[tuple[str, int]]  # names, and sizes in bytes
 Sizes: TypeAlias = Mapping[str, int | None]
 
 
@@ -65,32 +66,36 @@ def check_directory(place: Place, names: Collection[str], *, force: bool) -> Siz
     return present
 
 
-def upload(place: Place, files: Mapping[str, bytes], present: Sizes) -> dict[str, int]:
-    """Put *files* into the directory *place*, which holds the files *present*.
+def upload(place: Place, stage: Stage, files: Files, present: Sizes) -> Files:
+    """Put *files* of *stage* into the directory *place*, which holds the files *present*.
 
-    Return the sizes of all by the names they got.
+    Return the names they got, and the sizes in bytes.
 
     Raises:
         OutputError: It failed; the old model is as it was, unless its ``model.json`` is replaced.
         UsageError: There is another SavedModel, which cannot be replaced at once.
     """
+    stage.settle()
     old = _model_files(place, present)
-    changed = _list_changed(place, files, present)
-    replaced = old is not None and INDEX in files
+    staged = {name: stage.path / name for name, _ in files}
+    changed = _list_changed(place, staged, present)
+    replaced = old is not None and INDEX in staged
     if replaced and changed:
-        files = _rename(files, {name: _name_by_content(name, files[name]) for name in changed})
-        changed = _list_changed(place, files, present)
-    if "saved_model.pb" in files and changed and "saved_model.pb" in present:
+        names = {name: _name_by_content(name, stage) for name in changed}
+        _rename(stage, names)
+        staged = {names.get(name, name): file for name, file in staged.items()}
+        changed = _list_changed(place, staged, present)
+    if "saved_model.pb" in staged and changed and "saved_model.pb" in present:
         raise UsageError(
             "there is another SavedModel, whose files cannot be replaced at once", path=place,
             hint="Name another directory, or remove it first.",
         )  # fmt: skip
     for name in sorted(changed, key=lambda name: name in INDEXES):
-        upload_file(place.child(name), files[name])
+        upload_file(place.child(name), staged[name])
     if replaced:
-        for name in sorted((old or frozenset()) - files.keys()):
+        for name in sorted((old or frozenset()) - staged.keys()):
             remote.remove(place.child(name))
-    return {name: len(data) for name, data in files.items()}
+    return tuple((name, file.stat().st_size) for name, file in staged.items())
 
 
 def check_file(place: Place, magics: tuple[bytes, ...], *, force: bool) -> None:
@@ -105,36 +110,36 @@ def check_file(place: Place, magics: tuple[bytes, ...], *, force: bool) -> None:
         )  # fmt: skip
 
 
-def upload_file(place: Place, data: bytes) -> None:
-    """Put *data* at *place*, in one step.
+def upload_file(place: Place, file: Path) -> None:
+    """Put the local *file* at *place*, in one step.
 
     Raises:
         OutputError: It failed.
     """
     try:
-        remote.write(place, data)
+        remote.write(place, file)
     except OSError as error:
         what = getattr(error, "what", error.strerror)
         raise OutputError(f"cannot write: {what}", path=place) from None
 
 
-def _list_changed(place: Place, files: Mapping[str, bytes], present: Sizes) -> list[str]:
-    """Return the names of those *files* that are not at *place* with the same content."""
+def _list_changed(place: Place, staged: Mapping[str, Path], present: Sizes) -> list[str]:
+    """Return the names of those files that are not at *place* with the same content."""
     return [
-        name for name, data in files.items()
-        if present.get(name) != len(data) or remote.read(place.child(name), len(data)) != data
+        name for name, file in staged.items()
+        if present.get(name) != file.stat().st_size or not remote.holds(place.child(name), file)
     ]  # fmt: skip
 
 
-def _name_by_content(name: str, data: bytes) -> str:
+def _name_by_content(name: str, stage: Stage) -> str:
     match = _SHARD.fullmatch(name)
-    digest = hashlib.sha256(data).hexdigest()[:_DIGEST_CHARS]
-    return f"{match[1]}.{digest}.bin" if match else name
+    return f"{match[1]}.{stage.sha256(name)[:_DIGEST_CHARS]}.bin" if match else name
 
 
-def _rename(files: Mapping[str, bytes], names: Mapping[str, str]) -> dict[str, bytes]:
-    """Return *files* under other *names*, which ``model.json`` then lists."""
-    content = json.loads(files[INDEX])
+def _rename(stage: Stage, names: Mapping[str, str]) -> None:
+    """Let ``model.json`` in *stage* list weight files under other *names*."""
+    with stage.open(INDEX) as file:
+        content = json.loads(file.read())
     for group in content.get("weightsManifest", ()):
         group["paths"] = [names.get(name, name) for name in group["paths"]]
     checksums = (content.get("userDefinedMetadata") or {}).get(CHECKSUMS)
@@ -142,8 +147,8 @@ def _rename(files: Mapping[str, bytes], names: Mapping[str, str]) -> dict[str, b
         content["userDefinedMetadata"][CHECKSUMS] = {
             names.get(name, name): digest for name, digest in checksums.items()
         }
-    renamed = {names.get(name, name): data for name, data in files.items()}
-    return {**renamed, INDEX: dump(content)}
+    stage.remove(INDEX)
+    stage.write(INDEX, dump(content))
 
 
 def _model_files(place: Place, present: Sizes) -> frozenset[str] | None:

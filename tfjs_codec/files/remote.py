@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import io
 import os
 import re
 import threading
@@ -18,6 +19,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote as percent
@@ -33,6 +35,7 @@ _SMALL_BYTES = 1 << 20  # what is not larger is fetched whole; the most that is 
 _REQUEST_BYTES = 16 << 20
 _CACHE_BLOCKS = (16 << 20) // _BLOCK_BYTES
 _PIECE_BYTES = 1 << 20
+_PART_BYTES = 8 << 20  # of what is uploaded; S3 takes 10,000 of 5 MiB or more
 _TELLING = (  # what tells two versions of a file apart, by the names that drivers give it
     "ETag", "etag", "generation", "md5Hash", "content_md5", "LastModified", "last_modified",
     "Last-Modified", "updated", "mtime", "created",
@@ -267,9 +270,50 @@ def read(place: Place, most: int) -> bytes | None:
     return None
 
 
-def write(place: Place, data: bytes) -> None:
-    """Put *data* at *place*."""
-    attempt(lambda: place.system.pipe_file(place.path, data), place.shown)
+def holds(place: Place, file: Path) -> bool:
+    """Tell whether there is a file at *place* with the bytes of the local *file*."""
+    with open(file, "rb") as ours:
+        size = os.fstat(ours.fileno()).st_size
+        try:
+            if look(place).size != size:
+                return False
+        except FileNotFoundError:
+            return False
+        theirs = io.BufferedReader(RemoteFile(place, size), _PIECE_BYTES)
+        return all(theirs.read(len(data)) == data for data in _pieces(ours))
+
+
+def write(place: Place, file: Path) -> None:
+    """Put a copy of the local *file* at *place*; memory holds a part of it at a time."""
+    is_small = os.path.getsize(file) <= _PART_BYTES or "memory" in _protocols(place.system)
+
+    def work() -> None:
+        if is_small:
+            place.system.pipe_file(place.path, file.read_bytes())
+            return
+        target = place.system.open(place.path, "wb", block_size=_PART_BYTES)
+        try:
+            with open(file, "rb") as source:
+                for data in _pieces(source):
+                    target.write(data)
+        except BaseException:
+            _give_up(target)
+            raise
+        target.close()
+
+    attempt(work, place.shown)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    return iter(partial(file.read, _PIECE_BYTES), b"")
+
+
+def _give_up(target: Any) -> None:
+    """Do not let fsspec complete the file *target* when it closes it."""
+    with suppress(Exception):
+        target.discard()
+    with suppress(AttributeError):
+        target.closed = True
 
 
 def remove(place: Place) -> None:

@@ -122,6 +122,25 @@ def staged_file(destination: Path, magics: tuple[bytes, ...], *, force: bool) ->
         yield stage
 
 
+@contextmanager
+def staged_apart() -> Iterator[Stage]:
+    """Give a stage in a private temporary directory, for what goes to a URL.
+
+    Raises:
+        OutputError: There is no such directory.
+    """
+    from tempfile import TemporaryDirectory  # here: half of the commands need none
+
+    with ExitStack() as stack:
+        try:
+            path = Path(stack.enter_context(TemporaryDirectory(prefix="tfjs-codec-")))
+        except OSError as error:
+            fail(error, Path(error.filename or ""))
+        stage = Stage(path, path)
+        stack.callback(stage.close)
+        yield stage
+
+
 def write_file(destination: Path, data: bytes, *, executable: bool = False) -> None:
     """Put *data* at *destination*, whatever file was there; it is whole or as it was.
 
