@@ -27,6 +27,7 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 H5Object: TypeAlias = h5g.GroupID | h5d.DatasetID
 
 _TRUNCATED = r"truncated file: eof = (\d+).*stored_eof = (\d+)"
+_NO_NAMES = ("", ".", "..")
 _MIN_FILE_BYTES = 800  # an HDF5 file of libhdf5 with one empty group
 
 
@@ -239,6 +240,13 @@ class Group:
 
     def _find(self, path: str) -> H5Object | None:
         """Open the object at *path*, one part at a time, or return None."""
+        above, _, last = path.rpartition("/")
+        if above != self._last[0] or last in _NO_NAMES:
+            return self._walk_to(path)
+        return self._open(self._last[1], last, _join(self.name, path))
+
+    def _walk_to(self, path: str) -> H5Object | None:
+        """Open the object at *path* from here, and remember the group that it is in."""
         parts = [part for part in path.split("/") if part not in ("", ".")]
         self._check("h5_depth", len(parts), "the depth of groups")
         if ".." in parts:
@@ -246,17 +254,15 @@ class Group:
         if not parts:
             return self._id
         *way, last = parts
-        above = "/".join(way)
-        known, group = self._last
-        if above != known:
-            name, group = self.name, self._id
-            for part in way:
-                name = _join(name, part)
-                group = self._open(group, part, name)
-                if not isinstance(group, h5g.GroupID):
-                    return None
-            self._last = above, group
-        return self._open(group, last, _join(_join(self.name, above), last))
+        name, group = self.name, self._id
+        for part in way:
+            name = _join(name, part)
+            found = self._open(group, part, name)
+            if not isinstance(found, h5g.GroupID):
+                return None
+            group = found
+        self._last = "/".join(way), group
+        return self._open(group, last, _join(name, last))
 
     def _open(self, group: h5g.GroupID, part: str, name: str) -> H5Object | None:
         try:
@@ -264,9 +270,15 @@ class Group:
         except UnicodeEncodeError:
             return None
         with self.file.guard(name):
-            if b"\0" in raw or not group.links.exists(raw):
+            if b"\0" in raw:
                 return None
-            if group.links.get_info(raw).type != h5l.TYPE_HARD:
+            try:
+                kind = group.links.get_info(raw).type
+            except (LookupError, RuntimeError):
+                if group.links.exists(raw):
+                    raise
+                return None
+            if kind != h5l.TYPE_HARD:
                 self._refuse_link(group, raw, name)
             return h5o.open(group, raw)
 

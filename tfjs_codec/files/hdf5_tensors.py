@@ -32,11 +32,12 @@ class H5Tensor(LazyTensor):
         self._file = file
         self._id = dataset
         space = dataset.get_space()
-        if space.get_simple_extent_type() == h5s.NULL:
+        shape: tuple[int, ...] | None = space.get_simple_extent_dims()
+        if not shape and space.get_simple_extent_type() == h5s.NULL:
             raise self._corrupt("the dataset is empty (it has no shape)")
-        rank, where = space.get_simple_extent_ndims(), self._where
-        file.limits.check("rank", rank, "the rank", path=file.path, where=where)
-        self.shape = tuple(int(size) for size in space.get_simple_extent_dims())
+        self.shape = shape or ()
+        rank = len(self.shape)
+        file.limits.check("rank", rank, "the rank", path=file.path, where=self._where)
         self._is_float32le = False
         self._raw_dtype = self._read_dtype()
         self._bfloat16 = self._raw_dtype.kind == "V"

@@ -278,7 +278,11 @@ class _Reader:
         """Return the layer of *entry* with its children, its calls still as the file has them."""
         self._count += 1
         self._limits.check(
-            "layers", self._count, "the number of layers", path=place.path, where=place.where
+            "layers",
+            self._count,
+            "the number of layers",
+            path=place.path,
+            where=lambda: place.where,
         )
         entry = place.mapping(entry)
         if self.generation == 1:

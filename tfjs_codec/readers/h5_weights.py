@@ -155,7 +155,8 @@ def _order(wanted: list[Slot], names: Sequence[str]) -> list[Slot] | None:
         sorted(wanted, key=lambda slot: not slot.trained),
         wanted,
     ]
-    agreeing = [order for order in candidates if all(map(_same_short, order, names))]
+    orders = [one for i, one in enumerate(candidates) if one not in candidates[:i]]
+    agreeing = [order for order in orders if all(map(_same_short, order, names))]
     for order in agreeing:
         if all(map(_same_owner, order, names)):
             return order
