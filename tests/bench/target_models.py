@@ -16,8 +16,8 @@ import keras
 from keras import layers
 
 
-def recurrent(layer, *, both=False):
-    given = keras.Input((100, 64))
+def recurrent(layer, steps=100, *, both=False):
+    given = keras.Input((steps, 64))
     if both:
         made = layers.Bidirectional(layer(64))(given)
     else:
@@ -84,6 +84,8 @@ MODELS = {
     "LSTM x 2, 100 steps": lambda: recurrent(layers.LSTM),
     "GRU x 2, 100 steps": lambda: recurrent(layers.GRU),
     "Bidirectional GRU, 100 steps": lambda: recurrent(layers.GRU, both=True),
+    "LSTM x 2, unknown steps": lambda: recurrent(layers.LSTM, None),
+    "LSTM x 2, 500 steps": lambda: recurrent(layers.LSTM, 500),
 }
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def convert(source: Path, official: str | None) -> dict[str, Path]:
         (FORMS[1], source, "graph"),
         (FORMS[2], source.with_suffix(""), "graph"),
     ):
-        with contextlib.suppress(TfjsCodecError):
+        with contextlib.suppress(TfjsCodecError, FileNotFoundError):
             tfjs_codec.convert(given, found[form], to=target, force=True)
     shutil.rmtree(found[FORMS[3]], ignore_errors=True)
     if official is not None:
