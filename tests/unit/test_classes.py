@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
@@ -65,28 +66,34 @@ def is_registration(call: ast.Call) -> bool:
 
 
 @cache
-def sources() -> dict[Path, ast.Module]:
-    """The package, without the passes over graphs, whose words are TensorFlow's."""
-    paths = sorted(set(PACKAGE.rglob("*.py")) - set((PACKAGE / "graph").rglob("*")))
-    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+def listed() -> list[tuple[str, frozenset[str]]]:
+    """Places and texts of what the source lists: arguments, sets, tuples, dict keys.
+
+    Without the passes over graphs, whose words are TensorFlow's.
+    """
+    found = []
+    for path in sorted(set(PACKAGE.rglob("*.py")) - set((PACKAGE / "graph").rglob("*"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            items: Sequence[ast.expr | None] = ()
+            if isinstance(node, ast.Set | ast.List | ast.Tuple):
+                items = node.elts
+            elif isinstance(node, ast.Dict):
+                items = node.keys
+            elif isinstance(node, ast.Call) and not is_registration(node):
+                items = node.args
+            constants = [item.value for item in items if isinstance(item, ast.Constant)]
+            texts = frozenset(text for text in constants if isinstance(text, str))
+            if len(texts) >= 3:
+                found.append((f"{path.relative_to(PACKAGE)}:{node.lineno}", texts))
+    return found
 
 
 def listed_sets(known: AbstractSet[str]) -> dict[frozenset[str], list[str]]:
-    """Where the source lists three or more of *known*: arguments, sets, tuples, dict keys."""
+    """Where the source lists three or more of *known*."""
     found: dict[frozenset[str], list[str]] = {}
-    for path, tree in sources().items():
-        for node in ast.walk(tree):
-            items: list[ast.expr | None] = []
-            if isinstance(node, ast.Set | ast.List | ast.Tuple):
-                items = list(node.elts)
-            elif isinstance(node, ast.Dict):
-                items = list(node.keys)
-            elif isinstance(node, ast.Call) and not is_registration(node):
-                items = list(node.args)
-            names = {item.value for item in items if isinstance(item, ast.Constant)} & known
-            if len(names) >= 3:
-                place = f"{path.relative_to(PACKAGE)}:{node.lineno}"
-                found.setdefault(frozenset(names), []).append(place)
+    for place, texts in listed():
+        if len(names := texts & known) >= 3:
+            found.setdefault(names, []).append(place)
     return found
 
 

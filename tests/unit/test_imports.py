@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from keras_files import dense_h5
@@ -75,50 +76,61 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield all modules that are imported anywhere, names of packages' members included."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, "imports are absolute"
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+class Module(NamedTuple):
+    """What a module imports and calls; ``running`` imports are not for type checkers only."""
+
+    imports: list[str]
+    running: list[str]
+    calls: list[ast.Call]
 
 
-def run_imports(tree: ast.AST) -> Iterator[str]:
-    """As :func:`imports`, without what is imported for type checkers only."""
-    skipped = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    yield from imports(ast.Module([n for n in ast.walk(tree) if is_import(n) and n not in skipped]))
+@cache
+def module(path: Path) -> Module:
+    read = Module([], [], [])
+    collect(ast.parse(path.read_text(encoding="utf-8")), read, running=True)
+    return read
 
 
-def is_import(node: ast.AST) -> bool:
-    return isinstance(node, ast.Import | ast.ImportFrom)
+def collect(tree: ast.AST, found: Module, *, running: bool) -> None:
+    """Add what is anywhere in *tree* to *found*, names of packages' members included."""
+    for node in ast.iter_child_nodes(tree):
+        names = imports(node)
+        found.imports.extend(names)
+        if running:
+            found.running.extend(names)
+        if isinstance(node, ast.Call):
+            found.calls.append(node)
+        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        collect(node, found, running=running and not typing)
 
 
-def parsed(path: Path) -> ast.AST:
-    return ast.parse(path.read_text())
+def imports(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert not node.level, "imports are absolute"
+        home = node.module or ""
+        return [home, *(f"{home}.{alias.name}" for alias in node.names)]
+    return []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports_point_one_way(path):
-    name = name_of(path)
-    if name == "__init__.py":
-        return  # the public names, imported when they are used
-    here = part(name)
-    assert here in LAYERS, f"{here} has no place in the order of imports"
-    for module in run_imports(parsed(path)):
-        if not module.startswith("tfjs_codec."):
-            continue
-        there = module.split(".")[1]
-        if there not in LAYERS or there == here:  # tfjs_codec.__version__
-            continue
-        assert LAYERS[there] < max(LAYERS[here], 1), f"{name} imports {module}"
+def test_imports_point_one_way():
+    wrong = []
+    for path in MODULES:
+        name = name_of(path)
+        if name == "__init__.py":
+            continue  # the public names, imported when they are used
+        here = part(name)
+        assert here in LAYERS, f"{here} has no place in the order of imports"
+        for imported in module(path).running:
+            if not imported.startswith("tfjs_codec."):
+                continue
+            there = imported.split(".")[1]
+            if there not in LAYERS or there == here:  # tfjs_codec.__version__
+                continue
+            if LAYERS[there] >= max(LAYERS[here], 1):
+                wrong.append(f"{name} imports {imported}")
+    assert wrong == []
 
 
 def test_no_module_imports_itself_by_way_of_others():
@@ -129,7 +141,7 @@ def test_no_module_imports_itself_by_way_of_others():
     }
     modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
     needs = {
-        name: {module for module in imports(parsed(path)) if module in modules} - {name}
+        name: {needed for needed in module(path).imports if needed in modules} - {name}
         for name, path in modules.items()
     }
     while free := {name for name, others in needs.items() if not others & needs.keys()}:
@@ -141,33 +153,42 @@ def test_no_module_imports_itself_by_way_of_others():
     assert not needs
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_foreign_packages_are_imported_in_one_place(path):
-    name = name_of(path)
-    for module in imports(parsed(path)):
-        top = module.split(".")[0]
-        assert top not in NEVER, f"{name} imports {module}"
-        home = ONLY_IN.get(top)
-        assert home is None or name.startswith(home), f"{name} imports {module}"
+def test_foreign_packages_are_imported_in_one_place():
+    wrong = []
+    for path in MODULES:
+        name = name_of(path)
+        for imported in module(path).imports:
+            top = imported.split(".")[0]
+            if top in NEVER or not name.startswith(ONLY_IN.get(top, "")):
+                wrong.append(f"{name} imports {imported}")
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_sink_writes(path):
-    name = name_of(path)
-    if name in WRITERS:
-        return
-    for node in ast.walk(parsed(path)):
-        if not isinstance(node, ast.Call):
-            continue
-        called = ast.unparse(node.func)
-        owner, _, attribute = called.rpartition(".")
-        if called in ("exec", "eval", "compile", "__import__"):
-            raise AssertionError(f"{name}:{node.lineno} calls {called}")
-        if called in ("open", "os.fdopen"):
-            harmless = "'rb'" in ast.unparse(node) or "os.devnull" in ast.unparse(node)
-            assert harmless, f"{name}:{node.lineno} opens a file"
-        if owner in WRITING_MODULES or attribute in ("touch", "write_bytes", "write_text"):
-            assert attribute not in WRITING_CALLS, f"{name}:{node.lineno} calls {called}"
+def test_only_the_sink_writes():
+    wrong = []
+    for path in MODULES:
+        name = name_of(path)
+        if name not in WRITERS:
+            wrong += [
+                f"{name}:{call.lineno} calls {ast.unparse(call.func)}"
+                for call in module(path).calls
+                if may_write(call)
+            ]
+    assert wrong == []
+
+
+def may_write(call: ast.Call) -> bool:
+    """Whether *call* can write to a disk, or runs a text."""
+    called = ast.unparse(call.func)
+    owner, _, attribute = called.rpartition(".")
+    if called in ("exec", "eval", "compile", "__import__"):
+        return True
+    if called in ("open", "os.fdopen"):
+        line = ast.unparse(call)
+        return "'rb'" not in line and "os.devnull" not in line
+    if owner in WRITING_MODULES or attribute in ("touch", "write_bytes", "write_text"):
+        return attribute in WRITING_CALLS
+    return False
 
 
 def loaded_after(code: str) -> set[str]:
