@@ -4,7 +4,9 @@ Reads requests from standard input, one JSON object a line, and answers each wit
 ``source``, ``destination``, ``to``, ``action``, ``number``, ``call``, ``exchange``. The *action*
 is what happens at the *number*-th (from 1) system call that changes the disk, or the *number*-th
 *call* if that is not empty: ``kill`` (the process is gone, as by SIGKILL) or the name of an error
-such as ``ENOSPC``. Without *exchange* directories cannot be swapped, as elsewhere than on Linux.
+such as ``ENOSPC``; ``warm up`` converts without faults in the parent, so that the children need
+not import what this takes. Without *exchange* directories cannot be swapped, as elsewhere than on
+Linux.
 
 The answer has the ``calls`` that were made, in order, and ``error``: class and text of what was
 raised, None if nothing was or the child is gone.
@@ -13,6 +15,7 @@ raised, None if nothing was or the child is gone.
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import sys
@@ -67,25 +70,35 @@ WRITE = os.write
 
 
 def convert(request: dict[str, Any]) -> None:
+    """Convert as *request* says."""
+    sharded = not Path(request["destination"]).suffix
+    options = {"to": request.get("to")}
+    if sharded and options["to"] != "savedmodel":
+        options["shard_size_bytes"] = SHARD_BYTES
+    tfjs_codec.convert(request["source"], request["destination"], force=True, **options)
+
+
+def convert_with_faults(request: dict[str, Any]) -> None:
     faults = Faults(request, 1)
     error = None
     try:
-        sharded = not Path(request["destination"]).suffix
-        options = {"to": request.get("to")}
-        if sharded and options["to"] != "savedmodel":
-            options["shard_size_bytes"] = SHARD_BYTES
-        tfjs_codec.convert(request["source"], request["destination"], force=True, **options)
+        convert(request)
     except Exception as caught:  # noqa: BLE001  the test says which are allowed
         error = f"{type(caught).__name__}: {caught}"
     faults.answer(error)
 
 
 def main() -> None:
-    tfjs_codec.plan(sys.argv[1])  # all is imported before the first fork
+    gc.disable()  # it would touch, and so copy, all memory of each child
     for line in sys.stdin:
+        request = json.loads(line)
+        if request["action"] == "warm up":
+            convert(request)
+            os.write(1, b"{}\n")
+            continue
         child = os.fork()
         if not child:
-            convert(json.loads(line))
+            convert_with_faults(request)
             os._exit(0)
         os.waitpid(child, 0)
 

@@ -34,10 +34,11 @@ class Runner:
             value = constant("c", tensor(np.arange(size, dtype=np.float32)), FLOAT)
             frozen.write_bytes(graph(X, value, node("y", "AddV2", "x", "c", T=FLOAT)))
             self.sources[age] = layers, frozen
-        line = [sys.executable, str(FAULTY), str(self.sources["old"][0])]
         self._process = subprocess.Popen(
-            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(FAULTY)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        for name in NAMES:
+            self("old", directory / name, "warm up")
 
     def __call__(self, age: str, destination: Path, action: str = "", number: int = 0):
         name = destination.name

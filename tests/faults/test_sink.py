@@ -27,10 +27,9 @@ REMOVING = ("unlink", "rmdir")
 class Runner:
     """Runs conversions with faults in child processes."""
 
-    def __init__(self, warm_up: Path) -> None:
-        line = [sys.executable, str(FAULTY), str(warm_up)]
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
-            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(FAULTY)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def __call__(self, source, destination, action="", number=0, call="", *, exchange=True):
@@ -54,8 +53,9 @@ def sources(tmp_path_factory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def convert(sources) -> Iterator[Runner]:
-    runner = Runner(sources[0])
+def convert(sources, tmp_path_factory) -> Iterator[Runner]:
+    runner = Runner()
+    runner(sources[0], tmp_path_factory.mktemp("warm") / "web", "warm up")
     yield runner
     runner.close()
 
