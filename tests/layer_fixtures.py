@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -56,16 +56,18 @@ def unpack(case: str, directory: Path) -> None:
 
 def keras_file(case: str, file: str, directory: Path) -> Recorded:
     """Unpack *file* of ``fixtures/keras/CASE.zip`` into *directory*."""
-    unpack(case, directory)
     match = re.fullmatch(r"([a-z_]+-\d+\.\d+)\.(.+)", file)
     assert match is not None
     writer, form = match.groups()
-    return Recorded(
-        directory / file,
-        *_arrays(directory / "io.npz", f"{writer}/"),
-        {"atol": 2e-3, "rtol": 2e-3} if case in HALF_PRECISION else {},
-        directory / f"{writer}.json" if form in WEIGHTS_ONLY else None,
-    )
+    architecture = f"{writer}.json" if form in WEIGHTS_ONLY else None
+    with zipfile.ZipFile(FIXTURES / "keras" / f"{case}.zip") as archive:
+        archive.extractall(directory, [file, *([architecture] if architecture else [])])
+        return Recorded(
+            directory / file,
+            *_arrays(io.BytesIO(archive.read("io.npz")), f"{writer}/"),
+            {"atol": 2e-3, "rtol": 2e-3} if case in HALF_PRECISION else {},
+            directory / architecture if architecture else None,
+        )
 
 
 def saved_model(name: str) -> Recorded:
@@ -78,8 +80,8 @@ def digits(file: str) -> Recorded:
     return Recorded(FIXTURES / "digits" / file, *_arrays(FIXTURES / "digits" / "io.npz", "out"))
 
 
-def _arrays(path: Path, outputs: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    with np.load(path) as recorded:
+def _arrays(file: Path | BinaryIO, outputs: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    with np.load(file) as recorded:
         names = recorded.files
         return (
             [recorded[name] for name in names if name.startswith("in")],

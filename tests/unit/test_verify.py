@@ -375,14 +375,3 @@ def test_recorded_files_without_inputs(web, tmp_path):
     np.savez(tmp_path / "io.npz", x=np.ones(3))
     with pytest.raises(UsageError, match="needs arrays named in0"):
         tfjs_codec.verify(web, node=True, inputs=tmp_path / "io.npz")
-
-
-@pytest.mark.parametrize("name", graph_fixtures.CASES)
-def test_graphs_are_what_their_sources_become(name, tmp_path):
-    web = graph_fixtures.convert(name, tmp_path)
-    source, options = tmp_path / "model", {}
-    if not source.exists():
-        source = graph_fixtures.FIXTURES / name / "model.pb"
-        options["output_node_names"] = graph_fixtures.case(name)["outputs"]
-    assert tfjs_codec.verify(web, against=source, **options).notes == ()
-    assert tfjs_codec.diff(source, web, **options).equal
