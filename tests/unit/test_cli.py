@@ -6,11 +6,12 @@ import json
 import os
 import pty
 import re
-import select
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_quiet_json_still_prints_the_report(run, model, tmp_path):
 
 def test_models_to_compare_come_from_standard_input(model, tmp_path):
     data = model.read_bytes()
-    assert command("convert", model, tmp_path / "web").returncode == 0
+    convert(model, tmp_path / "web")
     for line in (("diff", "-", tmp_path / "web"), ("verify", tmp_path / "web", "--against", "-")):
         assert command(*line, input=data).returncode == 0
     done = command("diff", "-", "-", input=data)
@@ -443,53 +444,56 @@ def test_any_locale_can_be_printed_to(tmp_path):
         assert b"internal error" not in done.stderr
 
 
-SLOW = """
-import sys, tfjs_codec.cli.main as cli
-from tfjs_codec.cli import progress
-progress.QUIET_S = progress._EVERY_S = 0
-raise SystemExit(cli.main(sys.argv[1:]))
-"""
+@pytest.fixture
+def shown(monkeypatch):
+    """Runs with standard error on a terminal, all progress shown; returns what it shows."""
+    monkeypatch.setattr(progress, "QUIET_S", 0)
+    monkeypatch.setattr(progress, "_EVERY_S", 0)
+
+    def run(*arguments) -> bytes:
+        terminal, end = pty.openpty()
+        seen = bytearray()
+
+        def read() -> None:
+            while not seen.endswith(b"\0"):
+                seen.extend(os.read(terminal, 4096))
+
+        reader = Thread(target=read)
+        reader.start()
+        with os.fdopen(end, "w") as stderr, redirect_stderr(stderr), redirect_stdout(StringIO()):
+            code = cli.main([*map(str, arguments)])
+            stderr.write("\0")  # processes of batch may keep the terminal open
+        reader.join()
+        os.close(terminal)
+        assert code == 0
+        return bytes(seen[:-1])
+
+    return run
 
 
-def seen_on_a_terminal(*arguments) -> bytes:
-    """Run with standard error on a terminal, all progress shown; return what it shows."""
-    terminal, end = pty.openpty()
-    line = [sys.executable, "-c", SLOW, *map(str, arguments)]
-    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=end) as process:
-        os.close(end)
-        shown = b""
-        with suppress(OSError):  # the other end was closed
-            while select.select([terminal], [], [], 30)[0]:
-                shown += os.read(terminal, 4096)
-    os.close(terminal)
-    assert process.returncode == 0
-    return shown
-
-
-def test_progress_is_for_terminals(model, tmp_path):
-    shown = seen_on_a_terminal("convert", model, tmp_path / "out")
-    assert shown.startswith(b"\rwriting [")
-    assert re.search(rb"writing \[#{20}\] 0.0 MiB of 0.0 MiB, [\d.]+ MiB/s, in \d+ s +\r\n$", shown)
-    assert seen_on_a_terminal("convert", model, tmp_path / "out", "--quiet") == b""
-    line = [sys.executable, "-c", SLOW, "convert", str(model), str(tmp_path / "out")]
-    assert subprocess.run(line, capture_output=True, check=True).stderr == b""
+def test_progress_is_for_terminals(run, shown, model, tmp_path):
+    line = shown("convert", model, tmp_path / "out")
+    assert line.startswith(b"\rwriting [")
+    assert re.search(rb"writing \[#{20}\] 0.0 MiB of 0.0 MiB, [\d.]+ MiB/s, in \d+ s +\r\n$", line)
+    assert shown("convert", model, tmp_path / "out", "--quiet") == b""
+    assert run("convert", model, tmp_path / "out")[2] == ""
 
 
 @pytest.mark.parametrize("name", ["out.h5", "out.keras", "out.weights.h5", "out.npz", "graph"])
-def test_every_output_shows_progress(model, tmp_path, name):
+def test_every_output_shows_progress(shown, model, tmp_path, name):
     options = ["--to", "graph"] if name == "graph" else []
-    shown = seen_on_a_terminal("convert", model, tmp_path / name, *options)
-    assert shown.count(b"\rwriting [") > 1
-    assert b"[####################]" in shown
+    lines = shown("convert", model, tmp_path / name, *options)
+    assert lines.count(b"\rwriting [") > 1
+    assert b"[####################]" in lines
 
 
-def test_long_commands_show_progress(model, tmp_path):
+def test_long_commands_show_progress(shown, model, tmp_path):
     convert(model, tmp_path / "web")
     web = tmp_path / "web"
-    assert b"\rcomparing [" in seen_on_a_terminal("verify", web, "--against", model)
-    assert b"\rcomparing [" in seen_on_a_terminal("diff", model, web)
-    assert b"\rreading [" in seen_on_a_terminal("inspect", model, "--plot", tmp_path / "a.svg")
-    assert b"1 of 1 models" in seen_on_a_terminal("batch", model, "--out", tmp_path / "many")
+    assert b"\rcomparing [" in shown("verify", web, "--against", model)
+    assert b"\rcomparing [" in shown("diff", model, web)
+    assert b"\rreading [" in shown("inspect", model, "--plot", tmp_path / "a.svg")
+    assert b"1 of 1 models" in shown("batch", model, "--out", tmp_path / "many")
 
 
 def test_an_error_begins_a_line_of_its_own(capsys, monkeypatch):

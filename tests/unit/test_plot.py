@@ -20,19 +20,23 @@ def texts(svg: str) -> list[str]:
     return ["".join(one.itertext()) for one in ET.fromstring(svg).iter(f"{SVG}text")]
 
 
-def test_bars_have_the_parameters_of_layers(fixtures_dir):
-    found = texts(tfjs_codec.plot(fixtures_dir / "digits" / "digits.keras").svg)
+@pytest.fixture(scope="module")
+def digits(fixtures_dir) -> tfjs_codec.Plot:
+    return tfjs_codec.plot(fixtures_dir / "digits" / "digits.keras")
+
+
+def test_bars_have_the_parameters_of_layers(digits):
+    found = texts(digits.svg)
     assert "digits.keras: 3,754 parameters" in found
     for layer, parameters in [("conv2d", "120"), ("conv2d_1", "2,616"), ("dense", "970")]:
         assert {layer, parameters} <= {*found}
     assert "conv2d_1/kernel" in found  # a histogram
 
 
-def test_the_same_model_gives_the_same_bytes(fixtures_dir):
-    first, second = (tfjs_codec.plot(fixtures_dir / "digits" / "digits.keras") for _ in range(2))
-    assert first == second
-    assert first._repr_svg_() == first.svg
-    assert "Matplotlib v" not in first.svg
+def test_the_same_model_gives_the_same_bytes(digits, fixtures_dir):
+    assert tfjs_codec.plot(fixtures_dir / "digits" / "digits.keras") == digits
+    assert digits._repr_svg_() == digits.svg
+    assert "Matplotlib v" not in digits.svg
 
 
 def test_names_are_neither_markup_nor_mathematics():
@@ -67,21 +71,20 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     assert "tfjs_codec[plot]" in caught.value.hint
 
 
-def test_settings_of_the_user_stay_and_do_not_matter(fixtures_dir):
+def test_settings_of_the_user_stay_and_do_not_matter(digits, fixtures_dir):
     import matplotlib as mpl
 
-    before = tfjs_codec.plot(fixtures_dir / "digits" / "digits.keras")
     with mpl.rc_context({"text.usetex": True, "figure.facecolor": "red", "font.size": 40.0}):
-        assert tfjs_codec.plot(fixtures_dir / "digits" / "digits.keras") == before
+        assert tfjs_codec.plot(fixtures_dir / "digits" / "digits.keras") == digits
         assert mpl.rcParams["font.size"] == 40.0
 
 
-def test_the_command_line(tmp_path, capsys, fixtures_dir):
+def test_the_command_line(digits, tmp_path, capsys, fixtures_dir):
     source = str(fixtures_dir / "digits" / "digits.keras")
     file = tmp_path / "out.svg"
     assert main.main(["inspect", source, "--plot", str(file)]) == 0
     assert "3,754 parameters" in capsys.readouterr().out
-    assert file.read_text() == tfjs_codec.plot(source).svg
+    assert file.read_text() == digits.svg
     assert main.main(["inspect", source, "--plot", str(file), "--quiet"]) == 0  # over our own
     file.write_text("mine")
     assert main.main(["inspect", source, "--plot", str(file)]) == 2
