@@ -502,7 +502,7 @@ def bundle(
 
 
 def batch(
-    models: Iterable[Path | Mapping[str, Json]],
+    models: Iterable[Path | bytes | Mapping[str, Json]],
     out: Path,
     *,
     executor: Executor | None = None,
@@ -513,6 +513,7 @@ def batch(
     rules: Sequence[Path] = (),
     replace: Mapping[str, Path] | None = None,
     sandbox: bool = False,
+    dry_run: bool = False,
     progress: Progress | None = None,
     **choices: Unpack[ConvertChoices],
 ) -> Batch:
@@ -523,8 +524,8 @@ def batch(
 
     Args:
         models: Paths, URLs, patterns of them (``*``, ``?``, ``**``), manifests (``.jsonl``,
-            ``.ndjson``, ``.csv``), or rows of a manifest: mappings with a ``source``, perhaps a
-            ``name``, ``replace``, and options.
+            ``.ndjson``, ``.csv``) or their bytes, or rows of a manifest: mappings with a
+            ``source``, perhaps a ``name``, ``replace``, and options.
         out: The directory, or its URL, in which each gets a place of its name.
         executor: Runs the conversions: any ``concurrent.futures.Executor`` whose workers have this
             package, and reach the files.
@@ -537,6 +538,7 @@ def batch(
         rules: Python files that register rules, on each worker.
         replace: Models in the place of layers, as for ``convert``, of all models.
         sandbox: As for ``convert``, for each model.
+        dry_run: Write nothing, no journal either, and say what would be done.
         progress: Called with the number of models done and to do.
         choices: Attributes of ``ConvertOptions`` for all; a row of a
             manifest overrides them.
@@ -572,9 +574,9 @@ def batch(
         return engines.LocalEngine(jobs or engines.count_processors())
 
     changed = {name: cap for name, cap in limits.items() if cap != getattr(DEFAULT_LIMITS, name)}
-    listed = [models] if isinstance(models, str | os.PathLike) else models
+    listed = [models] if isinstance(models, str | os.PathLike | bytes) else models
     return run_batch(
         list_items(listed, common), os.fspath(out), start,
-        rules=[os.fspath(rule) for rule in rules], limits=changed, sandbox=sandbox,
+        rules=[os.fspath(rule) for rule in rules], limits=changed, sandbox=sandbox, dry=dry_run,
         journal=journal, results=results, progress=progress,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -67,13 +68,13 @@ def test_patterns_keep_directories_below_their_fixed_part(models):
     ]  # fmt: skip
     with pytest.raises(UsageError, match="nothing matches"):
         list_items(["models/*.keras"], {})
-    with pytest.raises(UsageError, match="would both be written to 'a'"):
+    with pytest.raises(UsageError, match=r"would both be written to 'a', .* in the list of models"):
         list_items(["models/a.h5", "models/*.h5"], {})
     with pytest.raises(UsageError, match="nothing to convert"):
         list_items([], {})
 
 
-def test_manifests_say_the_same_in_both_forms(models):
+def test_manifests_say_the_same_in_both_forms(models, monkeypatch):
     (models / "list.jsonl").write_text(
         '{"source": "a.h5", "name": "one", "quantize": {"uint8": true}, "checksums": true}\n\n'
         '{"source": "deep/c.h5", "to": "keras", "rename": {"d": "e"}, "outputs": ["d"]}\n'
@@ -91,6 +92,9 @@ def test_manifests_say_the_same_in_both_forms(models):
     assert list_items([str(models / "list.jsonl")], {}) == expected
     assert list_items([str(models / "list.csv")], {}) == expected
     assert list_items(["models/list.csv"], {"to": "graph"})[0].options["to"] == "graph"
+    monkeypatch.chdir(models)  # what sources are relative to in a manifest that is no file
+    for name in ("list.jsonl", "list.csv"):
+        assert list_items([(models / name).read_bytes()], {}) == expected
 
 
 @pytest.mark.parametrize(
@@ -206,6 +210,25 @@ def test_batches_go_to_urls(models, threads):
     assert statuses(again) == {"a": "converted"}
     system.rm(f"/{base}", recursive=True)
     assert set(run().values()) == {"converted"}
+
+
+def test_a_dry_run_writes_nothing(models, threads, tmp_path):
+    (models / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\nnot really")
+
+    def run(**options):
+        return tfjs_codec.batch(["models/*.h5"], "out", executor=threads, **options)
+
+    planned = run(dry_run=True)
+    assert statuses(planned) == {"a": "planned", "b": "planned", "bad": "failed"}
+    assert "3 models: 2 planned, 1 failed, in " in planned.summary
+    assert not (tmp_path / "out").exists()
+    done = run()
+    sizes = [dict(one.files) for one in done.results]
+    assert [{name: dict(one.files)[name] for name in dict(one.files) if name.endswith(".bin")}
+            for one in planned.results] == [
+        {name: size for name, size in one.items() if name.endswith(".bin")} for one in sizes
+    ]  # fmt: skip
+    assert statuses(run(dry_run=True)) == {"a": "unchanged", "b": "unchanged", "bad": "failed"}
 
 
 # --- lost workers ---------------------------------------------------------------------------
@@ -349,6 +372,11 @@ def test_the_command_says_what_it_did(models, capsys, monkeypatch):
     assert "quantization" in content["weightsManifest"][0]["weights"][0]
     (models / "b.h5").write_bytes(b"nonsense")
     assert main(["batch", "models/*.h5", "--out", "out", "--sandbox", "--quiet"]) == 1
+    rows = io.TextIOWrapper(io.BytesIO(b'{"source": "models/a.h5", "name": "piped"}'))
+    monkeypatch.setattr("sys.stdin", rows)
+    capsys.readouterr()
+    assert main(["batch", "-", "--out", "out", "--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["piped", "planned"]
     assert main(["batch", "models/*.h5", "--out", "out", "--jobs", "0"]) == 2
     assert main(["batch", "models/*.h5", "--out", "out", "--jobs", "1", "--dask", "x"]) == 2
 
@@ -358,7 +386,7 @@ class SameProcess(ExecutorEngine):
         super().__init__(Flaky([]))
 
 
-@pytest.mark.parametrize("option", [["--preview"], ["--calibrate", "io.npz"], ["--dry-run"]])
+@pytest.mark.parametrize("option", [["--preview"], ["--calibrate", "io.npz"]])
 def test_options_of_a_single_conversion_are_none_of_a_batch(tmp_path, option, capsys):
     assert main(["batch", "model.keras", "--out", str(tmp_path / "out"), *option]) == 2
     assert option[0] in capsys.readouterr().err

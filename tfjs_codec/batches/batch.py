@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeAlias, cast
@@ -17,7 +17,7 @@ from tfjs_codec.batches.engines import Engine
 from tfjs_codec.batches.manifest import Item
 from tfjs_codec.batches.task import CHUNK_S, Answers, Files, Task, run_tasks
 from tfjs_codec.errors import count, visible
-from tfjs_codec.files.journal import Journal
+from tfjs_codec.files.journal import Journal, read_journal
 from tfjs_codec.files.remote import is_url, local, show
 from tfjs_codec.html import write_line, write_table
 from tfjs_codec.ir.json_types import JsonObject
@@ -38,7 +38,8 @@ class BatchResult:
         name: The name of its destination below that of the batch.
         source: Its source.
         destination: Where it was written.
-        status: ``converted``, ``unchanged`` (it was done before) or ``failed``.
+        status: ``converted``, ``unchanged`` (it was done before), ``failed``, or in a dry run
+            ``planned``.
         format: What the source is.
         files: Names and sizes in bytes of the files that were written.
         warnings: Those of the report.
@@ -86,8 +87,8 @@ class Batch:
     def summary(self) -> str:
         """One line: how many models there are, and what became of them."""
         found = Counter(one.status for one in self.results)
-        told = [f"{found[status]:,} {status}" for status in ("converted", "unchanged", "failed")
-                if found[status]]  # fmt: skip
+        order = ("converted", "planned", "unchanged", "failed")
+        told = [f"{found[status]:,} {status}" for status in order if found[status]]
         rate = len(self.results) / max(self.seconds, 1e-9)
         models = count(len(self.results), "model")
         return f"{models}: {', '.join(told)}, in {self.seconds:.1f} s ({rate:.1f} a second)"
@@ -129,6 +130,7 @@ def run_batch(
     rules: Sequence[str] = (),
     limits: Mapping[str, int],
     sandbox: bool = False,
+    dry: bool = False,
     journal: str | os.PathLike[str] | None = None,
     results: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -141,20 +143,23 @@ def run_batch(
     out = out if is_url(out) else os.path.abspath(out)
     default = Path(JOURNAL) if is_url(out) else Path(out) / JOURNAL
     with ExitStack() as stack:
-        done = stack.enter_context(Journal(default if journal is None else local(journal)))
-        known = {str(line.get("destination")): line for line in done.lines()}
+        path = default if journal is None else local(journal)
+        done = None if dry else stack.enter_context(Journal(path))
+        known = {str(line.get("destination")): line for line in read_journal(path)}
         told = None if results is None else stack.enter_context(Journal(local(results), fresh=True))
-        tasks = [_task(item, out, known, tuple(map(os.path.abspath, rules)), limits, sandbox)
-                 for item in items]  # fmt: skip
+        common = Task("", "", rules=tuple(map(os.path.abspath, rules)), limits=dict(limits),
+                      sandbox=sandbox, dry=dry)  # fmt: skip
+        tasks = [_task(item, out, known, common) for item in items]
         engine = start()
         stack.callback(engine.close)
         found: dict[int, BatchResult] = {}
         for answers in _Driver(engine, tasks).run():
             fresh = [(number, tasks[number], answer) for number, answer in answers]
-            done.append(
-                [_entry(task, answer) for _, task, answer in fresh
-                 if answer["status"] == "converted"]
-            )  # fmt: skip
+            if done is not None:
+                done.append(
+                    [_entry(task, answer) for _, task, answer in fresh
+                     if answer["status"] == "converted"]
+                )  # fmt: skip
             new = {
                 number: _result(items[number], task, known.get(show(task.destination), {}) | answer)
                 for number, task, answer in fresh
@@ -168,16 +173,14 @@ def run_batch(
     return Batch(ordered, round(time.perf_counter() - began, 3))
 
 
-def _task(
-    item: Item, out: str, known: Mapping[str, JsonObject], rules: tuple[str, ...],
-    limits: Mapping[str, int], sandbox: bool,
-) -> Task:  # fmt: skip
+def _task(item: Item, out: str, known: Mapping[str, JsonObject], common: Task) -> Task:
     destination = f"{out.rstrip('/')}/{item.name}" if is_url(out) else os.path.join(out, item.name)
     entry = known.get(show(destination), {})
     files = cast("list[tuple[str, int]]", entry.get("files", []))
-    return Task(
-        item.source, destination, item.options, dict(item.replace), rules, dict(limits), sandbox,
-        known=str(entry.get("key", "")), files=tuple((str(name), size) for name, size in files),
+    return replace(
+        common, source=item.source, destination=destination, options=item.options,
+        replace=dict(item.replace), known=str(entry.get("key", "")),
+        files=tuple((str(name), size) for name, size in files),
     )  # fmt: skip
 
 

@@ -54,9 +54,10 @@ class Item:
 
 
 def list_items(
-    given: Iterable[str | os.PathLike[str] | Mapping[str, Json]], common: Mapping[str, object]
+    given: Iterable[str | os.PathLike[str] | bytes | Mapping[str, Json]],
+    common: Mapping[str, object],
 ) -> list[Item]:
-    """Return what *given* asks for: paths, URLs, patterns, manifests, or rows of one.
+    """Return what *given* asks for: paths, URLs, patterns, manifests or their bytes, rows of one.
 
     *common* are options of all that a row may override.
 
@@ -68,8 +69,8 @@ def list_items(
     for one in given:
         if isinstance(one, Mapping):
             items.append(_item(dict(one), common, "", ""))
-        elif os.fspath(one).lower().endswith(_MANIFESTS):
-            items += _read_manifest(os.fspath(one), common)
+        elif isinstance(one, bytes) or os.fspath(one).lower().endswith(_MANIFESTS):
+            items += _read_manifest(one if isinstance(one, bytes) else os.fspath(one), common)
         else:
             pairs = _match(os.fspath(one))
             items += [_item({"source": s, "name": n}, common, s, "") for s, n in pairs]
@@ -81,16 +82,22 @@ def list_items(
         if known is not item.source:
             raise UsageError(
                 f"{quote(known)} and {quote(item.source)} would both be written to "
-                f"{quote(item.name)}", hint="Give them names in a manifest.",
+                f"{quote(item.name)}, upper and lower case being one in some file systems",
+                hint='Give one of them a name: {"source": …, "name": …}, in a manifest or, in '
+                "Python, in the list of models.",
             )  # fmt: skip
     return items
 
 
-def _read_manifest(path: str, common: Mapping[str, object]) -> Iterator[Item]:
-    source = open_source(path)
+def _read_manifest(given: str | bytes, common: Mapping[str, object]) -> Iterator[Item]:
+    source = open_source(given)
     text = source.read("json_bytes").decode("utf-8-sig")
-    rows = _read_csv if path.lower().endswith(".csv") else _read_lines
-    base = path.rpartition("/")[0] if remote.is_url(path) else os.path.dirname(path)
+    if isinstance(given, bytes):
+        base, is_csv = "", not text.lstrip().startswith("{")
+    else:
+        is_csv = given.lower().endswith(".csv")
+        base = given.rpartition("/")[0] if remote.is_url(given) else os.path.dirname(given)
+    rows = _read_csv if is_csv else _read_lines
     for where, row in rows(text, source.path):
         yield _item(row, common, source.path, where, base)
 

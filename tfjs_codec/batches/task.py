@@ -50,6 +50,7 @@ class Task:
         sandbox: Work in a child process with limited resources.
         known: The key of the conversion that was done last, "" if there was none.
         files: Names and sizes in bytes of the files that it wrote.
+        dry: Only say what would be written.
     """
 
     source: str
@@ -61,6 +62,7 @@ class Task:
     sandbox: bool = False
     known: str = ""
     files: Files = ()
+    dry: bool = False
 
 
 def run_tasks(tasks: Sequence[Task]) -> Answers:
@@ -77,7 +79,7 @@ def run_tasks(tasks: Sequence[Task]) -> Answers:
 def run_task(task: Task) -> JsonObject:
     """Do *task*; return the fields of a result.
 
-    These are ``status`` (``converted``, ``unchanged`` or ``failed``), ``seconds`` and ``worker``;
+    These are ``status`` (as in ``BatchResult``), ``seconds`` and ``worker``;
     of what is converted ``key``, ``format``, ``files`` and ``warnings``; of a failure ``error``.
     """
     start = time.perf_counter()
@@ -106,13 +108,13 @@ def _work(task: Task) -> JsonObject:
     if key == task.known and _is_complete(task):
         return {"status": "unchanged"}
     options = ConvertOptions(**cast("dict[str, object]", task.options), limits=limits)  # type: ignore[arg-type]
-    work = partial(convert, task.source, task.destination, options, task.replace)
+    work = partial(convert, task.source, task.destination, options, task.replace, dry=task.dry)
     with local_rules():
         load(task.rules)
         report = _run_apart(work, limits) if task.sandbox else work()
     told = report.to_json()
     kept = {name: told[name] for name in ("format", "files", "warnings")}
-    return {"status": "converted", "key": key, **kept}
+    return {"status": "planned" if task.dry else "converted", "key": key, **kept}
 
 
 def _run_apart(work: partial[Report], limits: Limits) -> Report:

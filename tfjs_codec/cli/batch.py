@@ -11,7 +11,7 @@ WHAT = "convert many models, on several processes or a cluster, and go on where 
 
 _EPILOG = """MODELS are paths, URLs, patterns in quotes ('models/**/*.keras'), and manifests:
 JSON Lines (.jsonl) or CSV (.csv) with the columns source, name, and the options of a conversion as
-Python spells them.
+Python spells them; - is a manifest on standard input.
 
 exit codes: 0 all models are done, 1 at least one failed, otherwise as for all commands:
 """
@@ -31,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="run on the Dask cluster of the scheduler at tcp://HOST:PORT",
     )
+    add("--dry-run", action="store_true", help="say what would be done and write nothing")
     add("--journal", metavar="FILE", help="what is done (default: tfjs_codec-batch.jsonl in DIR)")
     add("--results", metavar="FILE", help="write a line of JSON for each model")
     convert.add_choices(parser)
@@ -42,11 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = convert.options_of(arguments)
     choices = {name: getattr(options, name) for name in options.chosen}
+    models = [shared.source(text, options.limits) for text in arguments.models]
     done = api.batch(
-        arguments.models, arguments.out, jobs=arguments.jobs, dask=arguments.dask,
+        models, arguments.out, jobs=arguments.jobs, dask=arguments.dask,
         journal=arguments.journal, results=arguments.results, rules=arguments.rules,
         replace=dict(shared.pairs(arguments.replace)), sandbox=arguments.sandbox,
-        progress=show_progress("converting", arguments, "models"), **choices,
+        dry_run=arguments.dry_run, progress=show_progress("converting", arguments, "models"),
+        **choices,
     )  # fmt: skip
     shared.show(done, arguments)
     return 1 if done.failed else 0

@@ -71,15 +71,6 @@ class Journal:
         finally:
             os.close(self._fd)
 
-    def lines(self) -> Iterator[JsonObject]:
-        """Yield the objects that were written, also by earlier processes, in order."""
-        with open(self.path, "rb") as file:
-            for line in file:
-                with suppress(ValueError):
-                    value = json.loads(line)
-                    if isinstance(value, dict):
-                        yield value
-
     def append(self, objects: Sequence[JsonObject]) -> None:
         """Add a line for each of *objects*.
 
@@ -103,6 +94,18 @@ class Journal:
         except OSError as error:
             fail(error, self.path)
         self._synced = time.monotonic()
+
+
+def read_journal(path: Path) -> Iterator[JsonObject]:
+    """Yield the objects that were written to *path*, if it is there, in order."""
+    if not path.exists():
+        return
+    with open(path, "rb") as file:
+        for line in file:
+            with suppress(ValueError):
+                value = json.loads(line)
+                if isinstance(value, dict):
+                    yield value
 
 
 def _lock(fd: int, path: Path) -> None:
