@@ -20,7 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Parts (files or directories of the package) may import those of the lines above them. Those of
 # the first line may import each other.
 ORDER = (
-    "options limits errors outputs progress html view __init__",
+    "options limits errors outputs progress html resources view __init__",
     "ir",
     "pb",
     "files",

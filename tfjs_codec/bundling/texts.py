@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 
+from tfjs_codec import resources
 from tfjs_codec.bundling.needs import Needs
 from tfjs_codec.tfjs.kernels import find_kernel, functions
 
@@ -40,7 +40,7 @@ def write_texts(needs: Needs, backends: Sequence[str], model: str) -> dict[str, 
         "custom_tfjs_core.js": _core(),
         "custom_ops_for_converter.js": _converter_functions(needs),
         "entry.js": _entry(needs, backends),
-        "build.mjs": files(__package__).joinpath("build.mjs").read_text("utf-8"),
+        "build.mjs": resources.read(__package__, "build.mjs").decode(),
         "package.json": _package(backends),
     }
 

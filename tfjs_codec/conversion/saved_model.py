@@ -13,10 +13,7 @@ from tfjs_codec.conversion.expression import express_keras, trace_graph
 from tfjs_codec.conversion.job import KERAS_GRAPH, Job
 from tfjs_codec.conversion.replacements import rename_layers, replace_layers
 from tfjs_codec.errors import UnsupportedModelError, quote
-from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.graph.keep_variables import keep_variables
-from tfjs_codec.graph.passes import settle
-from tfjs_codec.graph.rewrites.layout import move_channels_last
 from tfjs_codec.graph.tensorflow import enter_loops, restore
 from tfjs_codec.ir.loaded import (
     KerasModel,
@@ -30,7 +27,6 @@ from tfjs_codec.ir.references import refs_in
 from tfjs_codec.keras.variables import graph_slots
 from tfjs_codec.operations.target import trace
 from tfjs_codec.pb import messages
-from tfjs_codec.readers.signatures import warn_of_order
 from tfjs_codec.report import Report
 from tfjs_codec.writers import saved_model
 from tfjs_codec.writers.keras_config import Writer
@@ -59,6 +55,8 @@ def write_saved_model(job: Job, model: Loaded) -> Report:
     """Write the signature of *model* and, if tf_keras has the same layers, these."""
     match model:
         case TfjsGraph():
+            from tfjs_codec.graph.importing.tfjs_graph import parse
+
             job.check_heeded("a SavedModel", *_SIZES)
             graph = _name_outputs(parse(model), model)
             planned = _plan_graph(restore(graph), job.options)
@@ -95,6 +93,9 @@ def _plan_tensorflow(model: TensorFlowGraph, job: Job) -> tuple[Plan, Report]:
                 return _plan_model(layers, job)
         except UnsupportedModelError as error:
             warnings = (_without_layers(error),)
+    from tfjs_codec.graph.passes import settle
+    from tfjs_codec.readers.signatures import warn_of_order
+
     job.check_heeded("a SavedModel without layers", *_SIZES, "signature_name")
     read = trace_graph(model, job)
     graph = _move_channels_last(settle(read, job.options.limits))
@@ -111,6 +112,8 @@ def _plan_tensorflow(model: TensorFlowGraph, job: Job) -> tuple[Plan, Report]:
 
 def _move_channels_last(graph: Graph) -> Graph:
     """Return *graph* as processors and TFLite compute it, too, if all its operations can be."""
+    from tfjs_codec.graph.rewrites.layout import move_channels_last
+
     moved = move_channels_last(graph)
     return graph if moved.problems else moved
 

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 from pathlib import Path
-from secrets import randbelow
 
 from tfjs_codec import pb
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, quote
@@ -242,6 +241,8 @@ def _tiles(parts: Sequence[tuple[tuple[int, ...], LazyTensor]], shape: tuple[int
 
 
 def _random_length() -> int:
+    from secrets import randbelow  # here: it loads OpenSSL
+
     return randbelow(_PRIME)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from typing import TypeVar
 
-from google.protobuf import text_format
 from google.protobuf.internal import api_implementation
 from google.protobuf.message import DecodeError
 
@@ -48,6 +47,8 @@ def parse_text(kind: type[_M], text: str, *, path: object) -> _M:
     Raises:
         CorruptFileError: *text* is not such a message, or nests too deeply.
     """
+    from google.protobuf import text_format  # noqa: PLC0415  few need it
+
     message = kind()
     try:
         text_format.Parse(text, message, allow_unknown_field=True)

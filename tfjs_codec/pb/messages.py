@@ -6,10 +6,11 @@ Classes are made when they are first asked for. ``messages.pyi`` tells type chec
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
+
+from tfjs_codec import resources
 
 __all__ = ["Message"]
 
@@ -17,7 +18,7 @@ __all__ = ["Message"]
 @cache
 def _pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
-    data = (files(__package__) / "descriptors.bin").read_bytes()
+    data = resources.read(__package__, "descriptors.bin")
     for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
         pool.AddSerializedFile(file.SerializeToString())
     return pool

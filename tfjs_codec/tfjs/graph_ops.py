@@ -18,9 +18,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
+from tfjs_codec import resources
 from tfjs_codec.ir.graph import Attrs, Shape
 
 _TABLE = "graph_ops.json"
@@ -101,7 +101,7 @@ class OpDef:
 
 @cache
 def _table() -> Mapping[str, dict[str, Any]]:
-    rows: dict[str, dict[str, Any]] = json.loads((files(__package__) / _TABLE).read_bytes())
+    rows: dict[str, dict[str, Any]] = json.loads(resources.read(__package__, _TABLE))
     return rows
 
 

@@ -16,8 +16,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
+
+from tfjs_codec import resources
 
 # Whatever runs: copies of tensors, and their conversion to another dtype.
 ALWAYS = frozenset(("Cast", "Identity"))
@@ -45,7 +46,7 @@ class _Table(NamedTuple):
 
 @cache
 def _table() -> _Table:
-    content = json.loads((files(__package__) / "kernels.json").read_bytes())
+    content = json.loads(resources.read(__package__, "kernels.json"))
     functions = {
         name: Function(module, frozenset(kernels))
         for name, (module, *kernels) in content["functions"].items()
