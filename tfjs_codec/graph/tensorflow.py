@@ -10,6 +10,7 @@ fused operations                the linear operation, ``BiasAdd``, the activatio
 values from outside a loop      enter it, in each of the loops around it, as constants
 attributes that tfjs ignores    inferred from the inputs
 whole numbers of 32 bits only   casts where 32 and 64 bits meet
+numbers that are booleans       casts to ``int32`` and back
 ==============================  =================================================================
 """
 
@@ -35,9 +36,17 @@ def restore(graph: Graph) -> Graph:
     """Return *graph* in operations that TensorFlow has.
 
     Raises:
-        UnsupportedModelError: An activation is fused that is not known.
+        UnsupportedModelError: An activation is fused that is not known, or a table depends on the
+            inputs.
         CorruptFileError: Its loops make no sense.
     """
+    for node in graph.nodes.values():
+        if node.op == "LookupTableImportV2":
+            raise UnsupportedModelError(
+                "a table is filled with what the graph computes, which TensorFlow's are not",
+                path=graph.path, where=f"node '{node.name}'",
+                hint="Convert the model of which this one was made.",
+            )  # fmt: skip
     return enter_loops(_complete(_split(graph)))
 
 
@@ -142,7 +151,10 @@ class _Types:
             wanted = arg.dtype or attrs.get(arg.type_attr)
             inputs += refs if wanted is None else [self._cast(ref, wanted) for ref in refs]
         attrs = {key: value for key, value in attrs.items() if value is not None}
-        self.nodes[node.name] = replace(node, inputs=tuple(inputs), attrs=attrs)
+        node = replace(node, inputs=tuple(inputs), attrs=attrs)
+        if node.op in _NUMERIC and attrs.get("T") == "bool":
+            node = self._count(node)
+        self.nodes[node.name] = node
         for number, dtype in enumerate(definition.output_dtypes(attrs)):
             self._dtypes.setdefault(Ref(node.name, number), dtype)
 
@@ -160,10 +172,22 @@ class _Types:
             found[attr] = "int32" if set(several) >= _WHOLE else several[0]
         return found
 
+    def _count(self, node: Node) -> Node:
+        """Return *node*, of booleans, computed with 0 and 1."""
+        inputs = tuple(self._convert(ref, "bool", "int32") for ref in node.inputs)
+        name = self._names.fresh(f"{node.name}/int32")
+        attrs = {**node.attrs, "T": "int32"}
+        self.nodes[name] = replace(node, name=name, inputs=inputs, attrs=attrs)
+        attrs = {"SrcT": "int32", "DstT": "bool", "Truncate": False}
+        return replace(node, op="Cast", inputs=(Ref(name),), attrs=attrs)
+
     def _cast(self, ref: Ref, wanted: str) -> Ref:
         given = self._dtypes.get(ref, wanted)
         if given == wanted or given not in _WHOLE or wanted not in _WHOLE:
             return ref
+        return self._convert(ref, given, wanted)
+
+    def _convert(self, ref: Ref, given: str, wanted: str) -> Ref:
         attrs = {"SrcT": given, "DstT": wanted, "Truncate": False}
         cast = Node(self._names.fresh(f"{ref.node}/Cast"), "Cast", (ref,), attrs)
         self.nodes[cast.name] = cast
@@ -172,6 +196,11 @@ class _Types:
 
 
 _WHOLE = frozenset(("int32", "int64"))
+# Operations on elements that in TensorFlow take no booleans.
+_NUMERIC = frozenset((
+    "Add", "AddV2", "FloorDiv", "FloorMod", "Maximum", "Minimum", "Mul", "Pow",
+    "SquaredDifference", "Sub",
+))  # fmt: skip
 
 
 def _by_argument(
