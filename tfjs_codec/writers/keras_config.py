@@ -44,7 +44,8 @@ _OWN_OF: dict[str, tuple[str, ...]] = {
 }
 
 
-def _common_keys(row: KerasClass) -> tuple[str, ...]:
+def common_keys(row: KerasClass) -> tuple[str, ...]:
+    """Return the keys of the class *row* that Keras 2 and Keras 3 both read, and tfjs writes."""
     own = {*_OWN, *_OWN_OF.get(row.name, ())}
     if row.name != "Dropout":
         own |= {"seed", "noise_shape"} if row.name != "SpatialDropout1D" else {"noise_shape"}
@@ -53,7 +54,7 @@ def _common_keys(row: KerasClass) -> tuple[str, ...]:
 
 # The keys that both Kerases read, per class. What is not here cannot be written.
 KEYS: dict[str, tuple[str, ...]] = {
-    name: _common_keys(row)
+    name: common_keys(row)
     for name, row in CLASSES.items()
     if name in TFJS_CLASSES or name in ("Subtract", "StackedRNNCells") or row.layers or row.gates
 }

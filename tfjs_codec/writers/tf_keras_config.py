@@ -16,7 +16,7 @@ from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.ir.references import refs_in
 from tfjs_codec.keras.classes import CLASSES
 from tfjs_codec.keras.variables import own_variables
-from tfjs_codec.writers.keras_config import KEYS, Writer
+from tfjs_codec.writers.keras_config import KEYS, Writer, common_keys
 
 # The keys that tf_keras 2.19 does not take, by class: only their defaults can be expressed.
 _LACKING: dict[str, tuple[str, ...]] = {
@@ -127,7 +127,7 @@ def _defaults(layer: KerasLayer) -> Config:
 def _keys(layer: KerasLayer) -> list[str]:
     """Return the keys of *layer* to be written."""
     row = CLASSES[layer.class_name]
-    known = {*row.config, *KEYS.get(layer.class_name, ())}
+    known = {*row.config, *KEYS.get(layer.class_name, common_keys(row))}
     known -= {*_LACKING.get(layer.class_name, ()), *_HANDLED}
     return [
         key
