@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import graph_fixtures
 import numpy as np
 import pytest
 from keras_files import dense_h5
-from layer_fixtures import keras_file
+from layer_fixtures import Programs, keras_file
 
 import tfjs_codec
 from tfjs_codec import pb
-from tfjs_codec.errors import UsageError
+from tfjs_codec.errors import UnsupportedModelError, UsageError
 from tfjs_codec.files.saved_model import open_saved_model, signatures
 from tfjs_codec.files.tensor_bundle import OBJECT_GRAPH_KEY, open_bundle
 from tfjs_codec.pb import messages
@@ -29,6 +30,9 @@ FILES = [
     ("odd_names", "keras-3.15.keras"), ("slashed_names", "tf_keras-2.19.h5"),
 ]  # fmt: skip
 GRAPHS = ["graph_control", "graph_conv_bn", "graph_tables", "graph_v1_loops", "graph_einsums"]
+
+
+PROGRAMS = Programs()
 
 
 def written(source: Path, tmp_path: Path, **options: object) -> tuple[Path, tfjs_codec.Report]:
@@ -235,6 +239,52 @@ def test_layers_stay_as_they_are_where_keras_2_computes_the_same(name, file, tmp
         for path in (case.source, saved)
     ]
     assert classes[0] == classes[1]
+
+
+def written_layers(name: str, tmp_path: Path) -> list[dict[str, Any]]:
+    """Return the layers that tf_keras makes of the SavedModel of program *name*."""
+    source = tmp_path / "model.keras"
+    source.write_bytes(PROGRAMS.get(name).source)
+    saved, _ = written(source, tmp_path)
+    metadata = messages.SavedMetadata()
+    metadata.ParseFromString((saved / "keras_metadata.pb").read_bytes())
+    root = next(node for node in metadata.nodes if node.node_path == "root")
+    return json.loads(root.metadata)["model_config"]["config"]["layers"]
+
+
+def test_dropout_has_its_rate(tmp_path):
+    layer = written_layers("SpatialDropout3D", tmp_path)[-1]["config"]
+    assert (layer["rate"], layer["data_format"]) == (0.3, "channels_last")
+
+
+def test_masks_do_not_cancel_what_they_are_added_to(tmp_path):
+    """TensorFlow would compute ``(scores + mask * 1e9) - 1e9``."""
+    configs = [layer["config"] for layer in written_layers("AdditiveAttention_4", tmp_path)]
+    scales = [(one["scale"], one["offset"]) for one in configs if "scale" in one]
+    assert (1e9, 0.0) in scales
+    assert (1e9, -1e9) not in scales
+
+
+@pytest.mark.parametrize("name", ["maximum_6", "multiply_6", "power_10"])
+def test_booleans_are_computed_as_numbers(name, tmp_path):
+    source = tmp_path / "model.keras"
+    source.write_bytes(PROGRAMS.get(name).source)
+    saved, _ = written(source, tmp_path)
+    with open_model(saved) as model:
+        functions = model.graph().functions.values()
+    nodes = [node for function in functions for node in function.nodes.values()]
+    (one,) = (node for node in nodes if node.op in ("Maximum", "Mul", "Pow"))
+    assert one.attrs["T"] == "int32"
+
+
+def test_tables_that_depend_on_inputs_are_refused(tmp_path):
+    """In tfjs strings are repeated by their numbers in such a table."""
+    with zipfile.ZipFile(FIXTURES / "graph_questions.zip") as archive:
+        graph = archive.read("strings.tile.pb")
+        outputs = json.loads(archive.read("cases.json"))["strings.tile"]["outputs"]
+    tfjs_codec.convert(graph, tmp_path / "web", to="graph", output_node_names=outputs)
+    with pytest.raises(UnsupportedModelError, match="a table is filled with what the graph comp"):
+        written(tmp_path / "web", tmp_path)
 
 
 def test_options_that_mean_nothing(tmp_path):

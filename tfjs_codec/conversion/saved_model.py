@@ -15,6 +15,8 @@ from tfjs_codec.conversion.replacements import rename_layers, replace_layers
 from tfjs_codec.errors import UnsupportedModelError, quote
 from tfjs_codec.graph.keep_variables import keep_variables
 from tfjs_codec.graph.tensorflow import enter_loops, restore
+from tfjs_codec.ir.graph import Names
+from tfjs_codec.ir.keras import Call, KerasLayer, Ref
 from tfjs_codec.ir.loaded import (
     KerasModel,
     Loaded,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 _SIZES = ("shard_size_bytes",)
 _SAID = 3  # problems that a warning repeats
 _LARGEST = 3.4e38  # of float32
+_PRECISE = 1e4  # float32 rounds sums of larger numbers by more than 1e-3
 _KERAS_2 = "2.15.0"  # the last version, and tf_keras
 _COMPARED = 1 << 16  # elements of constants whose values are compared
 Parts: TypeAlias = "tuple[Objects, messages.SavedMetadata, dict[int, int]]"  # see add_model
@@ -151,6 +154,7 @@ def _plan_model(model: KerasModel | TfjsLayers, job: Job) -> tuple[Plan, Report]
     job.check_heeded("a SavedModel", *KERAS_GRAPH, *_SIZES)
     if isinstance(model, TfjsLayers):  # whose masks are those of tfjs
         keras, report = express_keras(model, job)
+        keras = _shift_masks(keras)
     else:
         keras = replace_layers(rename_layers(model, job.options.rename), job)
         report = Report(model.path, "", model.format)
@@ -228,6 +232,7 @@ def _as_layers(model: KerasModel | TfjsLayers, job: Job) -> tuple[Parts, Report]
         UnsupportedModelError: It has none, or TensorFlow would compute otherwise.
     """
     layers, report = express_keras(model, job)
+    layers = _shift_masks(layers)
     _check_scales(layers)
     shapes = _trace(layers, replace(job.options, outputs=None).begin()).shapes
     return add_model(layers.graph, shapes, Writer(2)), report
@@ -238,6 +243,33 @@ def _trace(keras: KerasModel, options: ConvertOptions) -> Traced:
         keras, outputs=options.outputs or (), allow_approximate=options.allow_approximate,
         limits=options.limits,
     )  # fmt: skip
+
+
+def _shift_masks(keras: KerasModel) -> KerasModel:
+    """Return *keras* with ``(x - 1) * scale`` in place of ``x * scale - scale``, if that is large.
+
+    TensorFlow reorders sums: scores to which it is added to mask them would be added to
+    ``x * scale`` first, where they are lost by rounding.
+    """
+    shifted = keras.graph.copy()
+    for graph in shifted.graphs():
+        names, layers = Names(layer.name for layer in graph.layers), list[KerasLayer]()
+        for layer in graph.layers:
+            scale, offset = layer.config.get("scale"), layer.config.get("offset")
+            if (
+                layer.class_name == "Rescaling"
+                and isinstance(scale, int | float)
+                and offset == -scale
+                and abs(scale) > _PRECISE
+            ):
+                config = {**layer.config, "scale": 1.0, "offset": -1.0}
+                name = names.fresh(f"{layer.name}_shift")
+                layers.append(replace(layer, name=name, config=config))
+                layer.calls = [Call((Ref(name, call, 0),)) for call in range(len(layer.calls))]
+                layer.config["offset"] = 0.0
+            layers.append(layer)
+        graph.layers = layers
+    return replace(keras, graph=shifted)
 
 
 def _check_scales(keras: KerasModel) -> None:

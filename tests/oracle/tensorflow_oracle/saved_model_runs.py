@@ -109,7 +109,19 @@ def version_1(case: Case) -> float:
 
 
 def lite(case: Case) -> float:
+    return _lite(case, tf.lite.TFLiteConverter.from_saved_model(case.path))
+
+
+def lite_select(case: Case) -> float:
+    """TFLite with TensorFlow's own operations, for what TFLite has not."""
     converter = tf.lite.TFLiteConverter.from_saved_model(case.path)
+    ops = tf.lite.OpsSet
+    converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS, ops.SELECT_TF_OPS]
+    converter._experimental_lower_tensor_list_ops = False
+    return _lite(case, converter)
+
+
+def _lite(case: Case, converter: Any) -> float:
     interpreter = tf.lite.Interpreter(model_content=converter.convert())
     runner = interpreter.get_signature_runner("serving_default")
     details = runner.get_input_details()
@@ -133,12 +145,15 @@ def fit(case: Case) -> float:
     import tf_keras
 
     model = tf_keras.models.load_model(case.path)
-    model.compile("sgd", "mse")
-    goals = [one + 1 for one in tf.nest.flatten(_predict(model, case))]
+    model.compile("adam", "mse")
+    noise = np.random.default_rng(1)  # the sum of a softmax cannot change
+    results = map(np.asarray, tf.nest.flatten(_predict(model, case)))
+    goals = [one + noise.normal(size=one.shape).astype(one.dtype) for one in results]
     given = case.given[0] if len(case.given) == 1 else case.given
     history = model.fit(given, goals[0] if len(goals) == 1 else goals, epochs=3, verbose=0)
     losses = history.history["loss"]
-    assert losses[-1] < losses[0], f"the loss was {losses}"
+    if model.trainable_weights:
+        assert losses[-1] < losses[0], f"the loss was {losses}"
     with tempfile.TemporaryDirectory() as directory:
         model.save(directory, save_format="tf")
         again = tf_keras.models.load_model(directory)
@@ -162,7 +177,8 @@ def layer(case: Case) -> float:
 
 
 WAYS: dict[str, Callable[[Case], float]] = {
-    way.__name__: way for way in (signature, serve, version_1, lite, revive, fit, layer)
+    way.__name__: way
+    for way in (signature, serve, version_1, lite, lite_select, revive, fit, layer)
 }
 
 
