@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import runpy
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
@@ -123,6 +124,14 @@ def test_graph_operations_have_the_signatures_of_the_table(name: str) -> None:
     assert {one.name for one in options} == set(row.options)
     optional = {one.name: one.default for one in positional if one.default is not one.empty}
     assert optional == row.defaults
+
+
+def test_type_checkers_know_all_operations() -> None:
+    script = PACKAGE.parent / "proto" / "functions.py"
+    made = runpy.run_path(str(script))["make_stub"]()
+    assert made.count("    def ") == len(OPERATIONS) + 1
+    stub = PACKAGE / "operations" / "functions.pyi"
+    assert stub.read_text(encoding="utf-8") == made, f"run {script.name}"
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY.ops))

@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
-from tfjs_codec.errors import suggest
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.operations.builder import Builder
-from tfjs_codec.operations.catalogue import REGISTRY
+from tfjs_codec.operations.functions import Functions
 from tfjs_codec.operations.values import GraphValue, Operand
 from tfjs_codec.tracing.refusal import Refusal
-from tfjs_codec.tracing.registry import Rule
 
-__all__ = ["GraphScope", "GraphValue", "Operations"]
-
-
-@dataclass(frozen=True, slots=True)
-class Operations:
-    """The functions of ``keras.ops`` by their names, as :attr:`GraphScope.ops`.
-
-    They take values, numbers and arrays, and the options that Keras's functions have, and return a
-    :class:`GraphValue`, or a list of them (``split``, ``unstack``).
-    """
-
-    _builder: Builder
-
-    def __getattr__(self, name: str) -> Rule:
-        entry = REGISTRY.ops.get(name)
-        if entry is None:
-            hint = suggest(name, REGISTRY.ops)
-            raise AttributeError(f"there is no operation {name!r}. {hint}".rstrip())
-        return partial(entry.function, self._builder)
+__all__ = ["Functions", "GraphScope", "GraphValue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +23,9 @@ class GraphScope:
     _builder: Builder
 
     @property
-    def ops(self) -> Operations:
+    def ops(self) -> Functions:
         """The functions of ``keras.ops``: ``b.ops.matmul(x, w)``."""
-        return Operations(self._builder)
+        return Functions(self._builder)
 
     def weight(self, layer: KerasLayer, name: str) -> GraphValue:
         """Return the variable *name* of *layer*, of dtype float32.
