@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 FAST = "not node and not oracle and not chromium and not tensorflow and not cluster"
-# By the folder of the file, the tests that take seconds and probably fail.
+# By the file or its folder, the tests that take seconds and probably fail.
 PROGRAMS, PREDICTIONS = "tests/contract/test_programs.py", "tests/contract/test_predictions.py"
 THEANO = "tests/contract/test_theano.py"
 FIRST = {
@@ -31,7 +31,15 @@ FIRST = {
     "operations": (THEANO, PROGRAMS, PREDICTIONS),
     "graph": ("tests/unit/test_rewritten.py", "tests/unit/test_kernels.py", "tests/unit/test_quirks.py",
               "tests/contract/test_graph_questions.py", PREDICTIONS),
+    "graph/optimise/unroll.py": ("tests/unit/test_unroll.py",),
     "writers": ("tests/unit/test_rewritten.py", "tests/property/test_quantize.py", PREDICTIONS),
+    "writers/saved_model.py": ("tests/unit/test_saved_models_written.py",),
+    "quantization": ("tests/unit/test_quantization.py", "tests/contract/test_quantized.py",
+                     "tests/property/test_rescaling.py"),
+    "quantization/bias.py": ("tests/contract/test_bias_correction.py",),
+    "files": ("tests/unit/test_remote.py", "tests/unit/test_batch.py"),
+    "batches": ("tests/unit/test_batch.py",),
+    "preview": ("tests/unit/test_preview.py",),
 }  # fmt: skip
 
 
@@ -60,7 +68,7 @@ MUTANTS = (
     Mutant("mask_sign", "layers/rules/attention.py", "[scores, affine(b, keep, _BIG, -_BIG)]", "[scores, affine(b, keep, -_BIG, _BIG)]"),
     Mutant("causal_padding", "layers/rules/conv.py", '(config["kernel_size"][0] - 1) *', 'config["kernel_size"][0] *'),
     Mutant("groups_of_the_wrong_input", "layers/rules/conv.py", "i // inner == j // step", "i // inner == groups - 1 - j // step"),
-    Mutant("pooling_window", "layers/rules/pooling.py", "np.arange(reach) - before", "np.arange(reach) - before + 1"),
+    Mutant("pooling_window", "layers/rules/pooling.py", "np.arange(total) - before", "np.arange(total) - before + 1"),
     # The graph: rewrites, folding, fusing
     Mutant("folded_epsilon", "graph/optimise/affine.py", 'variance + node.attrs["epsilon"]', 'variance + 2 * node.attrs["epsilon"]'),
     Mutant("batch_norm_rewrite", "graph/rewrites/normalisation.py", 'build.op("AddV2", variance, epsilon)', 'build.op("AddV2", variance, scale)'),
@@ -81,9 +89,25 @@ MUTANTS = (
     Mutant("graph_product_transposed", "operations/ops/linalg.py", '"adj_y": transpose_y', '"adj_y": not transpose_y'),
     Mutant("graph_shift_sign", "operations/ops/normalization.py", "shift = a.negative(b, a.multiply(b, mean, factor))", "shift = a.multiply(b, mean, factor)"),
     Mutant("graph_norm_axes", "operations/ops/normalization.py", "x.shape[i] if i in axes else 1", "x.shape[i] if i not in axes else 1"),
+    Mutant("loop_forwards", "operations/scan.py", "a.subtract(b, last, index) if backwards else index", "index"),
+    Mutant("unrolled_forwards", "operations/scan.py", "reversed(slices) if backwards else slices", "slices"),
+    Mutant("unrolled_other_branch", "graph/optimise/unroll.py", "[None, inputs[0]] if bool(known) else [inputs[0], None]", "[inputs[0], None] if bool(known) else [None, inputs[0]]"),
+    # Quantisation
+    Mutant("variance_factor", "quantization/rescale.py", "* factors**2 - member.epsilon", "* factors - member.epsilon"),
+    Mutant("factors_overflow", "quantization/rescale.py", "wanted.max() if shrinks else wanted.min()", "wanted.min() if shrinks else wanted.max()"),
+    Mutant("bias_shift_sign", "quantization/bias.py", "+ count * shift.astype", "- count * shift.astype"),
     # Writers
     Mutant("quantised_to_one_level_less", "writers/quantize.py", "scale = (high - low) / levels", "scale = (high - low) / (levels + 1)"),
+    Mutant("dict_of_inputs_not_sorted", "writers/saved_model.py", "dict(sorted(inputs.items())) if self.named[0] else dict(inputs)", "dict(inputs)"),
     Mutant("output_numbers", "writers/tfjs_graph.py", 'f"{tensor.ref.node}:{tensor.ref.output}"', 'f"{tensor.ref.node}:0"'),
+    # URLs, batches, previews
+    Mutant("range_from_the_start", "files/remote.py", "data[start - origin * _BLOCK_BYTES : stop - origin * _BLOCK_BYTES]", "data[: stop - start]"),
+    Mutant("block_off_by_one", "files/remote.py", "start = (number - first) * _BLOCK_BYTES", "start = (number - first + 1) * _BLOCK_BYTES"),
+    Mutant("journal_line_cut_off", "files/journal.py", 'os.read(self._fd, 1) != b"\\n"', 'os.read(self._fd, 1) == b"\\n"'),
+    Mutant("journal_of_two", "files/journal.py", "fcntl.LOCK_EX |", "fcntl.LOCK_SH |"),
+    Mutant("task_left_out", "batches/batch.py", "reversed(chunk[len(answers) :])", "reversed(chunk[len(answers) + 1 :])"),
+    Mutant("histogram_place", "preview/histogram.py", "(values - low) / step", "(values + low) / step"),
+    Mutant("histogram_deviation", "preview/histogram.py", "math.sqrt(squares / number)", "squares / number"),
 )  # fmt: skip
 
 
@@ -123,7 +147,7 @@ def main() -> None:
     for mutant in MUTANTS:
         if options.words and not any(word in mutant.name for word in options.words):
             continue
-        first = FIRST[mutant.file.partition("/")[0]]
+        first = FIRST.get(mutant.file) or FIRST[mutant.file.partition("/")[0]]
         tries = [first, ("tests",)] if options.all else [first]
         for tests in tries:
             with tempfile.TemporaryDirectory() as folder:
