@@ -76,10 +76,10 @@ class H5Tensor(LazyTensor):
         values: Array = np.empty(count, dtype=self._raw_dtype)
         if values.size:
             with self._file.guard(self.name):
-                space = self._id.get_space()
+                memory = space = h5s.ALL
                 if count != self.shape:
+                    memory, space = h5s.create_simple(count), self._id.get_space()
                     space.select_hyperslab(start, count)
-                memory = h5s.create_simple(count) if count else h5s.create(h5s.SCALAR)
                 # A name of its own: what ends with the call would run Python and swallow Ctrl-C.
                 kind = h5t.py_create(self._raw_dtype)
                 self._id.read(memory, space, values, kind)

@@ -50,7 +50,7 @@ def find_prelus(graph: Graph) -> Graph:
         alpha = const(names.fresh(f"{node.name}/alpha"), values)
         nodes[alpha.name] = alpha
         nodes[node.name] = Node(node.name, "Prelu", (x, Ref(alpha.name)), {"T": "float32"})
-    return prune(replace(graph, nodes=nodes))
+    return graph if len(nodes) == len(graph.nodes) else prune(replace(graph, nodes=nodes))
 
 
 def _prelu(nodes: Mapping[str, Node], node: Node) -> tuple[Ref, Node] | None:

@@ -33,7 +33,7 @@ def forward(graph: Graph) -> Graph:
             continue
         count = len(node.inputs) if node.op == "IdentityN" else 1
         moved.update((Ref(node.name, number), node.inputs[number]) for number in range(count))
-    return prune(redirect(graph, moved))
+    return prune(redirect(graph, moved)) if moved else graph
 
 
 def copy_updates(graph: Graph) -> Graph:
@@ -77,6 +77,8 @@ def cast_inputs(graph: Graph) -> Graph:
         others = {key: value for key, value in node.attrs.items() if key != "dtype"}
         changed[node.name] = replace(node, attrs=others)
         moved[Ref(node.name)] = Ref(cast)
+    if not moved:
+        return graph
     graph = redirect(graph, moved)
     return prune(replace(graph, nodes={**graph.nodes, **changed}))
 
