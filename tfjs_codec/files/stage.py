@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _READ_BYTES = 1 << 20
 _LATER_BYTES = 1 << 20  # what is smaller is not worth a thread
 _OPEN_BYTES = 64 << 20  # put off in one file: keeps progress alive
-_BLOCK_BYTES = 16 << 20  # that one thread copies and sums up
+_BLOCK_BYTES = 32 << 20  # that one thread copies and sums up
 BINARY = getattr(os, "O_BINARY", 0)  # Windows
 
 
