@@ -143,6 +143,18 @@ def test_computes_what_tensorflow_computed(name):
     assert_same(got, {key: ARRAYS[f"{name}/out.{key}"] for key in CASES[name]["outputs"]})
 
 
+@pytest.mark.parametrize("name", sorted(n for n in PREDICTED if not n.endswith((".2", ".3"))))
+def test_predicts_what_tensorflow_computed(name, tmp_path):
+    """From the file itself, in TensorFlow's operations."""
+    file, outputs = tmp_path / "model.pb", CASES[name]["outputs"]
+    file.write_bytes(ARCHIVE.read(f"{name}.pb"))
+    with tfjs_codec.load(file, output_node_names=outputs) as model:
+        keys = [key for key in CASES[name]["inputs"] if key in model.input_names]
+        found = model.predict({key: ARRAYS[f"{name}/in.{key}"] for key in keys})
+    got = found if isinstance(found, dict) else dict(zip(outputs, [found], strict=True))
+    assert_same({key: got[key] for key in outputs}, {k: ARRAYS[f"{name}/out.{k}"] for k in outputs})
+
+
 @pytest.mark.parametrize("op", REFUSED)
 def test_refuses_by_name(op):
     for name in REFUSED[op]:

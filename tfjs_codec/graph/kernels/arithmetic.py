@@ -48,10 +48,15 @@ def _divisor(function: Callable[[Array, Array], Array]) -> Callable[[Array, Arra
     return divide
 
 
+def _quotient(x: Any, y: Any) -> Array:
+    """The quotient, of whole numbers rounded towards zero."""
+    return _truncate_quotient(x, y) if x.dtype.kind in "iu" else np.asarray(x / y)
+
+
 def _truncate_quotient(x: Any, y: Any) -> Array:
-    """The quotient rounded towards zero, of floats the plain one."""
+    """The quotient rounded towards zero."""
     if x.dtype.kind not in "iu":
-        return np.asarray(x / y)
+        return np.asarray(np.trunc(x / y))
     return np.asarray(x // y + ((x % y != 0) & ((x < 0) != (y < 0))))
 
 
@@ -234,7 +239,7 @@ KERNELS: dict[str, Kernel] = {
     "BiasAdd": _bias_add,
     "BitwiseAnd": _binary(np.bitwise_and),
     "ClipByValue": _clip,
-    "Div": _binary(_divisor(_truncate_quotient)),
+    "Div": _binary(_divisor(_quotient)),
     "DivNoNan": _binary(_quotient_or_zero),
     "Equal": _binary(np.equal, np.bool_),
     "FloorDiv": _binary(_divisor(np.floor_divide)),
