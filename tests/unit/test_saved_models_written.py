@@ -257,6 +257,12 @@ def test_dropout_has_its_rate(tmp_path):
     assert (layer["rate"], layer["data_format"]) == (0.3, "channels_last")
 
 
+def test_dilation_of_transposed_volumes_is_left_to_other_layers(tmp_path):
+    """Keras 2 takes it, and ignores it."""
+    kinds = {layer["class_name"] for layer in written_layers("Conv3DTranspose_8", tmp_path)}
+    assert "Conv3DTranspose" not in kinds
+
+
 def test_masks_do_not_cancel_what_they_are_added_to(tmp_path):
     """TensorFlow would compute ``(scores + mask * 1e9) - 1e9``."""
     configs = [layer["config"] for layer in written_layers("AdditiveAttention_4", tmp_path)]

@@ -21,6 +21,7 @@ from tfjs_codec.writers.keras_config import KEYS, Writer, common_keys
 # The keys that tf_keras 2.19 does not take, by class: only their defaults can be expressed.
 _LACKING: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("LocallyConnected1D", "LocallyConnected2D"), ("dilation_rate", "groups")),
+    "Conv3DTranspose": ("dilation_rate",),  # which it takes and ignores
     "ZeroPadding1D": ("data_format",),
     "Resizing": ("data_format", "pad_to_aspect_ratio", "fill_mode", "fill_value", "antialias"),
     **dict.fromkeys(("CenterCrop", "RandomCrop"), ("data_format",)),
