@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _QUOTE_CHARS = 80
 _REASON_CHARS = 400
 _LISTED = 100  # problems in a message
+_SAID = 3  # problems in a summary
 _SUGGESTED = 8  # names in a hint
 
 
@@ -163,6 +164,14 @@ class UnsupportedModelError(InputError):
     ) -> None:
         super().__init__(what, path=path, where=where, hint=hint)
         self.problems = problems
+
+    def reasons(self, kind: str = "model") -> tuple[Problem, ...]:
+        """Return the problems or, if there are none, this error as the one of a *kind* of thing."""
+        return self.problems or (Problem(self.path, kind, self.what, self.hint),)
+
+    def summary(self) -> str:
+        """Return what is wrong, with the first problems, in one line."""
+        return "; ".join([self.what, *map(str, self.problems[:_SAID])])
 
     def __str__(self) -> str:
         listed = list(map(str, self.problems[:_LISTED]))

@@ -82,8 +82,7 @@ def write_page(
             raise UsageError(
                 "not a tfjs model", path=opened.path, hint="Convert it first: tfjs-codec convert."
             )
-        data = index.read("json_bytes", options.limits)
-        content = strict_json.loads(data, path=index.path, limits=options.limits)
+        content = strict_json.read(index, options.limits)
     url = model if "/" in model else f"./{model}"
     return _page(read_interface(content, index.path), url, tfjs)
 

@@ -7,7 +7,7 @@ variable is tried without its last but one part, as tfjs does (``lstm/lstm_cell/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tfjs_codec.back.gru import restore_grus
@@ -44,7 +44,7 @@ def read_keras_model(model: TfjsLayers, limits: Limits) -> KerasModel:
         keras_version=_KERAS,
         limits=limits,
     )
-    _assign(found.graph, [weight for weight in model.weights if not weight.optimizer], model.path)
+    _assign(found.graph, model.model_weights, model.path)
     restore_grus(found.graph)
     return KerasModel(
         model.path,
@@ -72,7 +72,7 @@ def _with_defaults(value: Any) -> Any:
     return value
 
 
-def _assign(graph: KerasGraph, weights: list[Weight], path: str) -> None:
+def _assign(graph: KerasGraph, weights: Iterable[Weight], path: str) -> None:
     """Give the layers of *graph* their weights, by the rules of tfjs's strict loading."""
     slots = {name: (layer, role) for name, layer, role in _variables(graph)}
     unknown = {layer.name: layer for layer in graph.walk() if own_variables(layer) is None}

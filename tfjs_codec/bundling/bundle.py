@@ -156,8 +156,7 @@ def _read_index(web: str, options: ConvertOptions) -> tuple[Path, JsonObject]:
                 "not the directory of a tfjs model", path=web,
                 hint="Convert it first: tfjs-codec convert.",
             )  # fmt: skip
-        data = index.read("json_bytes", options.limits)
-        content = strict_json.loads(data, path=index.path, limits=options.limits)
+        content = strict_json.read(index, options.limits)
     if not isinstance(content, dict) or not isinstance(content.get("modelTopology"), dict):
         raise UsageError("mere weights, which are no model", path=index.path)
     return Path(os.path.realpath(index.file_path)), content

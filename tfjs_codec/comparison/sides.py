@@ -9,7 +9,7 @@ tensors in common.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -124,7 +124,7 @@ def _layers(model: Loaded, job: Job) -> Side | None:
     if not isinstance(layers, TfjsLayers):
         return None
     graph = read_topology(layers.topology, Place(model.path, "modelTopology"))
-    tensors = _tfjs_tensors(graph, [weight for weight in layers.weights if not weight.optimizer])
+    tensors = _tfjs_tensors(graph, layers.model_weights)
     described = dict(_tfjs_layers(graph, "", infer(graph)))
     return Side(model.path, model.format, "layers", 0, described, tensors)
 
@@ -165,7 +165,7 @@ def _portable(model: Loaded, job: Job) -> Side | None:
     return replace(side, layers=layers, tensors=tensors)
 
 
-def _tfjs_tensors(graph: LayersGraph, weights: list[Weight]) -> dict[str, LazyTensor]:
+def _tfjs_tensors(graph: LayersGraph, weights: Iterable[Weight]) -> dict[str, LazyTensor]:
     """Return the weights by the names of tfjs's variables."""
     variables = infer(graph).variables
     names = {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from tfjs_codec.conversion.destinations import publish_directory, publish_file, resolve
 from tfjs_codec.conversion.expression import (
+    A_GRAPH,
     express_graph,
     express_keras,
     express_layers,
@@ -26,6 +27,7 @@ from tfjs_codec.ir.loaded import (
     KerasModel,
     Loaded,
     TensorFlowGraph,
+    Tfjs,
     TfjsGraph,
     TfjsLayers,
     Weights,
@@ -117,7 +119,7 @@ def target_of(destination: str | os.PathLike[str] | MemoryStage | None) -> str:
 def _to_layers(job: Job, model: Loaded) -> Report:
     if isinstance(model, TfjsGraph):
         raise UnsupportedModelError(
-            "a graph model, which has operations and no layers",
+            A_GRAPH,
             path=model.path,
             hint="Leave out --to layers, or convert the Keras model it was made from.",
         )
@@ -201,12 +203,9 @@ def _to_auto(job: Job, model: Loaded) -> Report:
         ) from error  # fmt: skip
     reason = "the source has no Keras layers that can be converted exactly"
     if refusal.problems:
-        reason = "; ".join([refusal.what, *map(str, refusal.problems[:_SAID])])
+        reason = refusal.summary()
     warning = f"written as a graph model (tf.loadGraphModel), not as a Layers model: {reason}"
     return replace(report, warnings=(warning, *report.warnings))
-
-
-_SAID = 3  # problems that a warning repeats
 
 
 def _to_file(job: Job, model: Loaded, output: FileOutput) -> Report:
@@ -234,7 +233,7 @@ def _to_saved_model(job: Job, model: Loaded) -> Report:
     return write_saved_model(job, model)
 
 
-def _write_json(job: Job, model: TfjsLayers | TfjsGraph | Weights, report: Report) -> Report:
+def _write_json(job: Job, model: Tfjs, report: Report) -> Report:
     from tfjs_codec.conversion.rounding import prepare_rounding
     from tfjs_codec.writers import tfjs_json
 

@@ -15,6 +15,7 @@ from tfjs_codec.ir.loaded import (
     KerasModel,
     Loaded,
     TensorFlowGraph,
+    Tfjs,
     TfjsGraph,
     TfjsLayers,
     Weights,
@@ -25,10 +26,10 @@ from tfjs_codec.report import Report
 if TYPE_CHECKING:
     from tfjs_codec.ir.graph import Graph
 
-_ARCHITECTURE = "Name it with --architecture FILE, the text of model.to_json()."
+A_GRAPH = "a graph model, which has operations and no layers"
 
 
-def express_layers(model: Loaded, job: Job) -> tuple[TfjsLayers | TfjsGraph | Weights, Report]:
+def express_layers(model: Loaded, job: Job) -> tuple[Tfjs, Report]:
     """Return *model* in layers that tfjs has; a tfjs model of any kind stays what it is.
 
     Raises:
@@ -80,10 +81,7 @@ def trace_graph(model: Loaded, job: Job) -> Graph:
                 limits=job.options.limits,
             )
         case TfjsGraph() | Weights():
-            raise UnsupportedModelError(
-                "weights without an architecture, which a graph model needs", path=model.path,
-                hint=_ARCHITECTURE,
-            )  # fmt: skip
+            raise without_architecture(model)
 
 
 def with_signature(model: TensorFlowGraph, options: ConvertOptions) -> TensorFlowGraph | KerasModel:
@@ -141,13 +139,12 @@ def express_keras(model: Loaded, job: Job) -> tuple[KerasModel, Report]:
     from tfjs_codec.back.portable import make_portable
     from tfjs_codec.writers.keras_config import KEYS
 
-    if isinstance(model, TfjsGraph | Weights):
-        is_graph = isinstance(model, TfjsGraph)
-        what = "a graph model, which has operations and no layers"
+    if isinstance(model, TfjsGraph):
         raise UnsupportedModelError(
-            what if is_graph else "weights without an architecture", path=model.path,
-            hint="Its weights can be written as .npz." if is_graph else _ARCHITECTURE,
-        )  # fmt: skip
+            A_GRAPH, path=model.path, hint="Its weights can be written as .npz."
+        )
+    if isinstance(model, Weights):
+        raise without_architecture(model)
     if isinstance(model, TfjsLayers) and not job.replacements:
         _check_topology(model)
         keras, report = job.read_back(model), Report(model.path, "", model.format)
@@ -193,9 +190,7 @@ def _lower(keras: KerasModel, job: Job) -> tuple[TfjsLayers, Report]:
     return replace(model, metadata=dict(options.metadata) if options.metadata else None), report
 
 
-def _restore(
-    model: TfjsLayers | TfjsGraph | Weights, options: ConvertOptions
-) -> tuple[TfjsLayers | TfjsGraph | Weights, Report]:
+def _restore(model: Tfjs, options: ConvertOptions) -> tuple[Tfjs, Report]:
     """Return *model* as it is to be written again."""
     from tfjs_codec.writers.weights import CHECKSUMS
 
@@ -209,7 +204,7 @@ def _restore(
     )
     weights, training = model.weights, model.training_config
     if not options.training_config:
-        weights = tuple(weight for weight in weights if not weight.optimizer)
+        weights = model.model_weights
         left = len(model.weights) - len(weights)
         dropped = [f"{count(left, 'weight')} of the optimizer"] if left else []
         dropped += [] if training is None else ["the training config"]
@@ -223,7 +218,7 @@ def _check_topology(model: TfjsLayers) -> None:
     """Refuse to copy a model that tfjs cannot load."""
     from tfjs_codec.tfjs.check import check_layers_model
 
-    shapes = {weight.name: weight.tensor.shape for weight in model.weights if not weight.optimizer}
+    shapes = {weight.name: weight.tensor.shape for weight in model.model_weights}
     failures = check_layers_model(model.topology, shapes, model.path).failures
     if failures:
         more = f", and {len(failures) - 3} more" if len(failures) > 3 else ""
@@ -232,6 +227,14 @@ def _check_topology(model: TfjsLayers) -> None:
             path=model.path,
             hint="Convert the file that it was made of; tfjs-codec verify lists all of it.",
         )
+
+
+def without_architecture(model: Loaded) -> UnsupportedModelError:
+    """Return the error that *model* are mere weights."""
+    return UnsupportedModelError(
+        "weights without an architecture", path=model.path,
+        hint="Name it with --architecture FILE, the text of model.to_json().",
+    )  # fmt: skip
 
 
 def has_graph(model: Loaded, job: Job) -> bool:

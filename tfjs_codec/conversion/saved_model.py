@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from tfjs_codec.conversion.destinations import Files, publish
-from tfjs_codec.conversion.expression import express_keras, trace_graph
+from tfjs_codec.conversion.expression import express_keras, trace_graph, without_architecture
 from tfjs_codec.conversion.job import KERAS_GRAPH, Job
 from tfjs_codec.conversion.replacements import rename_layers, replace_layers
 from tfjs_codec.errors import UnsupportedModelError, quote
@@ -31,7 +31,7 @@ from tfjs_codec.operations.target import trace
 from tfjs_codec.pb import messages
 from tfjs_codec.report import Report
 from tfjs_codec.writers import saved_model
-from tfjs_codec.writers.keras_config import Writer
+from tfjs_codec.writers.keras_config import KERAS_2, Writer
 from tfjs_codec.writers.keras_objects import add_model
 from tfjs_codec.writers.object_graph import Objects
 from tfjs_codec.writers.tf_keras_config import TfKerasWriter, check_layers
@@ -45,10 +45,8 @@ if TYPE_CHECKING:
     from tfjs_codec.writers.saved_model import Plan
 
 _SIZES = ("shard_size_bytes",)
-_SAID = 3  # problems that a warning repeats
 _LARGEST = 3.4e38  # of float32
 _PRECISE = 1e4  # float32 rounds sums of larger numbers by more than 1e-3
-_KERAS_2 = "2.15.0"  # the last version, and tf_keras
 _COMPARED = 1 << 16  # elements of constants whose values are compared
 Parts: TypeAlias = "tuple[Objects, messages.SavedMetadata, dict[int, int]]"  # see add_model
 _CONSTANTS = "_constants"  # the attribute of the root that holds variables that no layer has
@@ -69,7 +67,7 @@ def write_saved_model(job: Job, model: Loaded) -> Report:
         case TensorFlowGraph():
             planned, report = _plan_tensorflow(model, job)
         case Weights():
-            raise UnsupportedModelError("weights without an architecture", path=model.path)
+            raise without_architecture(model)
 
     def write(stage: Stage) -> Files:
         return saved_model.write(planned, stage, job.progress)
@@ -130,16 +128,15 @@ def _optional(graph: Graph) -> tuple[str, ...]:
 
 
 def _without_layers(error: UnsupportedModelError) -> str:
-    reasons = "; ".join([error.what, *map(str, error.problems[:_SAID])])
-    return f"without Keras layers, so that it can be run but not trained: {reasons}"
+    return f"without Keras layers, so that it can be run but not trained: {error.summary()}"
 
 
 def _name_outputs(graph: Graph, model: TfjsGraph) -> Graph:
     """Return *graph* with the outputs called by the keys of the map that ``predict`` returns."""
-    keys = (model.metadata or {}).get("structuredOutputKeys")
-    if not isinstance(keys, list) or len(set(map(str, keys))) != len(graph.outputs):
+    keys = model.output_keys
+    if keys is None or len(set(keys)) != len(graph.outputs):
         return graph
-    return replace(graph, outputs=dict(zip(map(str, keys), graph.outputs.values(), strict=True)))
+    return replace(graph, outputs=dict(zip(keys, graph.outputs.values(), strict=True)))
 
 
 def _plan_model(model: KerasModel | TfjsLayers, job: Job) -> tuple[Plan, Report]:
@@ -193,7 +190,7 @@ def _as_keras_2(keras: KerasModel, traced: Traced, options: ConvertOptions) -> P
     """
     try:
         check_layers(keras)
-        twin = replace(keras, generation=2, keras_version=_KERAS_2, backend=None, warnings=())
+        twin = replace(keras, generation=2, keras_version=KERAS_2, backend=None, warnings=())
         older = _trace(twin, options.begin())
     except UnsupportedModelError:
         return None

@@ -74,7 +74,7 @@ def _files(opened: Source, limits: Limits) -> Iterator[tuple[str, Source]]:
 
 def _listed(index: Source, folder: Folder, limits: Limits) -> Iterator[tuple[str, Source]]:
     """Yield the weight files that *index* lists."""
-    content = strict_json.loads(index.read("json_bytes", limits), path=index.path, limits=limits)
+    content = strict_json.read(index, limits)
     for name in sorted(set(_names(content))):
         yield name, folder.find(name, path=index.path, limits=limits)
 

@@ -19,6 +19,7 @@ from itertools import accumulate
 from typing import Any
 
 from tfjs_codec.errors import CorruptFileError, quote
+from tfjs_codec.files.source import Source
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 _MAX_INT_CHARS = 64  # far beyond 64-bit seeds; conversion to int takes quadratic time
@@ -40,6 +41,11 @@ _RARE = 64  # one byte in so many
 _STEP = [0] * 256
 _STEP[ord("[")] = _STEP[ord("{")] = 1
 _STEP[ord("]")] = _STEP[ord("}")] = -1
+
+
+def read(source: Source, limits: Limits) -> Any:
+    """Parse the file *source*, as :func:`loads` does."""
+    return loads(source.read("json_bytes", limits), path=source.path, limits=limits)
 
 
 def loads(

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from tfjs_codec.conversion.expression import express_graph
 from tfjs_codec.conversion.job import Job
-from tfjs_codec.errors import Problem, UnsupportedModelError, UsageError, quote
+from tfjs_codec.errors import UnsupportedModelError, UsageError, quote
 from tfjs_codec.graph.passes import run
-from tfjs_codec.inspection.inspection import Inspection
+from tfjs_codec.inspection.inspection import Inspection, show_shape
 from tfjs_codec.inspection.keras import describe_model, describe_weights, tensor_info
 from tfjs_codec.ir.graph import Graph, Tensor
 from tfjs_codec.ir.loaded import TensorFlowGraph
@@ -27,7 +27,7 @@ def describe(model: TensorFlowGraph, options: ConvertOptions) -> Inspection:
     try:
         found = describe_model(model.layers(), options)
     except UnsupportedModelError as error:
-        problems = error.problems or (Problem(model.path, "model", error.what, error.hint),)
+        problems = error.reasons()
         try:
             found = replace(describe_weights(model.weights()), problems=problems)
         except UnsupportedModelError:
@@ -50,8 +50,7 @@ def _explain_graph(
         except UsageError as error:  # it does not say what it returns
             return replace(found, warnings=(*found.warnings, f"{error.what}. {error.hint}"))
         except UnsupportedModelError as error:
-            alone = (Problem(model.path, "graph", error.what, error.hint),)
-            return replace(found, problems=(*found.problems, *(error.problems or alone)))
+            return replace(found, problems=(*found.problems, *error.reasons("graph")))
     why = f"it becomes a graph model, not a Layers model: {found.problems[0]}"
     return replace(found, problems=(), target="graph", warnings=(*found.warnings, why))
 
@@ -92,6 +91,4 @@ def _facts(graph: Graph) -> Iterator[tuple[str, str]]:
 
 def _end(tensor: Tensor) -> str:
     dims = tensor.shape.dims
-    if dims is None:
-        return tensor.dtype
-    return f"{tensor.dtype} [{', '.join('?' if size < 0 else str(size) for size in dims)}]"
+    return tensor.dtype if dims is None else f"{tensor.dtype} {show_shape(dims)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, cast
 
-from tfjs_codec.errors import Problem, UnsupportedModelError
+from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files.detection import sniff
 from tfjs_codec.files.source import AnySource, open_source
 from tfjs_codec.inspection.inspection import Inspection
@@ -30,8 +30,7 @@ def inspect(source: AnySource | LiveModel, options: ConvertOptions) -> Inspectio
     try:
         return _describe(opened, options)
     except UnsupportedModelError as error:
-        problem = Problem(opened.path, "model", error.what, error.hint)
-        return Inspection(opened.path, kind, problems=error.problems or (problem,))
+        return Inspection(opened.path, kind, problems=error.reasons())
 
 
 def _describe(source: AnySource | LiveModel, options: ConvertOptions) -> Inspection:

@@ -140,7 +140,7 @@ class Inspection:
         total = f"{count(self.parameters, 'parameter')} ({self.frozen:,} frozen)"
         lines += ["", f"{total}, {count(len(self.tensors), 'tensor')}, {self.nbytes:,} bytes"]
         lines += [f"  {_cut(name)} ({kind}) becomes {', '.join(into)}"
-                  for name, kind, into in _lowered_layers(self.layers)]  # fmt: skip
+                  for name, kind, into in lowered_layers(self.layers)]  # fmt: skip
         lines += [f"  convert writes {_TARGETS[self.target]}"] if self.target else []
         lines += [f"  left out: {text}" for text in self.dropped]
         lines += [f"  problem: {problem}" for problem in self.problems]
@@ -157,7 +157,7 @@ def _layer_rows(layers: Sequence[LayerInfo], depth: int = 0) -> Iterator[tuple[s
     if not depth:
         yield "layer", "class", "output", "parameters", "inputs"
     for layer in layers:
-        shapes = " ".join(_shape(shape) for shape in layer.shapes)
+        shapes = " ".join(show_shape(shape) for shape in layer.shapes)
         inputs = _cut(", ".join(layer.inputs))
         name = "  " * depth + _cut(layer.name)
         yield name, _cut(layer.class_name), shapes, f"{layer.parameters:,}", inputs
@@ -169,20 +169,23 @@ def _tensor_rows(tensors: Sequence[TensorInfo]) -> Iterator[tuple[str, ...]]:
     for tensor in tensors:
         dtype = f"{tensor.dtype} as {tensor.stored}" if tensor.stored else tensor.dtype
         nbytes = "?" if tensor.nbytes is None else f"{tensor.nbytes:,}"
-        yield _cut(tensor.name), dtype, _shape(tensor.shape), nbytes, ""
+        yield _cut(tensor.name), dtype, show_shape(tensor.shape), nbytes, ""
 
 
-def _shape(shape: Shape) -> str:
-    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
+def show_shape(shape: Shape) -> str:
+    """Return *shape* as text; sizes that are None or negative are not known."""
+    sizes = ("?" if size is None or size < 0 else str(size) for size in shape)
+    return f"[{', '.join(sizes)}]"
 
 
-def _lowered_layers(
+def lowered_layers(
     layers: Sequence[LayerInfo], prefix: str = ""
 ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield name, class and what it becomes of all *layers* that become others, at any depth."""
     for layer in layers:
         if layer.becomes:
             yield prefix + layer.name, layer.class_name, layer.becomes
-        yield from _lowered_layers(layer.layers, f"{prefix}{layer.name}/")
+        yield from lowered_layers(layer.layers, f"{prefix}{layer.name}/")
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> list[str]:

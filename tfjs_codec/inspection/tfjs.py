@@ -34,7 +34,7 @@ def describe(source: Source, options: ConvertOptions) -> Inspection:
         UnknownFormatError: It is other JSON.
     """
     limits = options.limits
-    content = strict_json.loads(source.read("json_bytes", limits), path=source.path, limits=limits)
+    content = strict_json.read(source, limits)
     place = Place(source.path)
     if isinstance(content, list) and content and isinstance(content[0], dict):
         content = {"weightsManifest": content}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tfjs_codec.ir.keras import KerasGraph
     from tfjs_codec.ir.tensors import LazyTensor
 
+OUTPUT_KEYS = "structuredOutputKeys"  # in the metadata of a tfjs graph model
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KerasModel:
@@ -61,6 +63,11 @@ class _Stored:
     generated_by: str | None = None
     fields: JsonObject = field(default_factory=dict)
 
+    @property
+    def model_weights(self) -> tuple[Weight, ...]:
+        """The weights without those of an optimizer."""
+        return tuple(weight for weight in self.weights if not weight.optimizer)
+
     def named_weights(self) -> dict[str, LazyTensor]:
         """Return all tensors by their names in the file."""
         return {weight.name: weight.tensor for weight in self.weights}
@@ -89,6 +96,12 @@ class TfjsGraph(_Stored):
     keras_version: ClassVar[None] = None
 
     topology: JsonObject
+
+    @property
+    def output_keys(self) -> list[str] | None:
+        """What outputs are called in the map that ``predict`` returns; None if it returns none."""
+        keys = (self.metadata or {}).get(OUTPUT_KEYS)
+        return list(map(str, keys)) if isinstance(keys, list) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -143,4 +156,5 @@ class TensorFlowGraph(NamedTuple):
         return Weights(path=self.path, format=self.format, weights=found, named_by="tfjs")
 
 
-Loaded: TypeAlias = KerasModel | TfjsLayers | TfjsGraph | TensorFlowGraph | Weights
+Tfjs: TypeAlias = TfjsLayers | TfjsGraph | Weights
+Loaded: TypeAlias = KerasModel | TensorFlowGraph | Tfjs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -13,8 +12,9 @@ import numpy as np
 
 from tfjs_codec.conversion.destinations import find_place, staged_output
 from tfjs_codec.errors import CorruptFileError
+from tfjs_codec.files import strict_json
 from tfjs_codec.files.source import ZIP_MAGIC, AnySource, open_source
-from tfjs_codec.files.strict_json import loads
+from tfjs_codec.ir.json_types import plain_float
 from tfjs_codec.ir.tensors import Array, ArrayTensor
 from tfjs_codec.limits import Limits
 from tfjs_codec.writers import npz
@@ -36,9 +36,7 @@ def read_inputs(what: AnySource, limits: Limits) -> Inputs:
     source = open_source(what)
     with source.open() as file:
         if file.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
-            found: Inputs = loads(
-                source.read("json_bytes", limits), path=source.path, limits=limits
-            )
+            found: Inputs = strict_json.read(source, limits)
             return found
     data = io.BytesIO(source.read("stdin_bytes", limits))
     try:
@@ -85,7 +83,5 @@ def _plain(value: object) -> Json:
         return [_plain(item) for item in value]
     if isinstance(value, bytes):
         return value.decode(errors="backslashreplace")
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     assert isinstance(value, bool | int | float | str)  # noqa: S101  of an array of numbers
-    return value
+    return plain_float(value) if isinstance(value, float) else value

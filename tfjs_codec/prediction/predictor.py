@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 Inputs: TypeAlias = "ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]"
 Outputs: TypeAlias = Array | list[Array] | dict[str, Array]
 
-_STRUCTURE = "structuredOutputKeys"  # of the metadata of a tfjs graph model
-
 
 class Predictor:
     """A model that numpy can run.
@@ -90,8 +88,7 @@ def _keys(model: Loaded, names: Sequence[str]) -> Sequence[str] | None:
         case KerasModel():
             return model.graph.output_keys or None
         case TfjsGraph():
-            keys = (model.metadata or {}).get(_STRUCTURE)
-            return list(map(str, keys)) if isinstance(keys, list) else None
+            return model.output_keys
         case TensorFlowGraph() if len(names) > 1:
             return names
     return None

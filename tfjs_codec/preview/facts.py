@@ -28,12 +28,12 @@ from tfjs_codec.errors import (
 from tfjs_codec.files.source import INDEX, AnySource
 from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.inspection.inspect import inspect
-from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo
+from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo, lowered_layers
 from tfjs_codec.inspection.keras import tensor_info
 from tfjs_codec.inspection.operations import describe_operations
 from tfjs_codec.ir.graph import Graph
 from tfjs_codec.ir.json_types import Json, JsonObject
-from tfjs_codec.ir.loaded import Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
+from tfjs_codec.ir.loaded import Loaded, TensorFlowGraph, Tfjs, TfjsGraph, TfjsLayers, Weights
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.preview.histogram import count_values
@@ -197,7 +197,7 @@ def _of_graph(make: Callable[[], Graph], found: Inspection, stored: TfjsGraph | 
     return _Model(layers, tensors, values, operations=True)
 
 
-def _steps(model: TfjsLayers | TfjsGraph | Weights) -> dict[str, float]:
+def _steps(model: Tfjs) -> dict[str, float]:
     """Return the steps of the tensors that are quantised to whole numbers."""
     scales = {one.name: one.quantized.entry.get("scale") for one in model.weights if one.quantized}
     return {name: float(scale) for name, scale in scales.items() if scale is not None}
@@ -207,7 +207,7 @@ def _compare(
     loaded: Loaded | None, against: AnySource | LiveModel, job: Job
 ) -> dict[str, tuple[float, float]]:
     """Return by name of a tensor its largest and mean distance from that of the source."""
-    if not isinstance(loaded, TfjsLayers | TfjsGraph | Weights):
+    if not isinstance(loaded, Tfjs):
         raise UsageError(
             "only a tfjs model is compared with its source", hint="Leave out --against."
         )
@@ -328,7 +328,7 @@ def _inspect_source(
 def _conversion(found: Inspection, source: Inspection | None, report: Report | None) -> JsonObject:
     """Return what is known of the conversion: of the one that was, or that would be."""
     told = source or found
-    lowered: Sequence[tuple[str, str, tuple[str, ...]]] = list(_lowered(told.layers, ""))
+    lowered: Sequence[tuple[str, str, tuple[str, ...]]] = list(lowered_layers(told.layers))
     warnings, dropped = (*found.warnings, *told.warnings), told.dropped
     renamed: tuple[tuple[str, str], ...] = ()
     if report is not None:
@@ -346,15 +346,6 @@ def _conversion(found: Inspection, source: Inspection | None, report: Report | N
         "target": {"layers": "a Layers model", "graph": "a graph model",
                    "weights": "a weight manifest"}.get(found.target, ""),
     }  # fmt: skip
-
-
-def _lowered(
-    layers: Sequence[LayerInfo], prefix: str
-) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    for layer in layers:
-        if layer.becomes:
-            yield prefix + layer.name, layer.class_name, layer.becomes
-        yield from _lowered(layer.layers, f"{prefix}{layer.name}/")
 
 
 def _lines(texts: object) -> list[Json]:

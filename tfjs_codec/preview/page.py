@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
 from tfjs_codec.files.source import PAGE_MARK
-from tfjs_codec.ir.json_types import JsonObject
+from tfjs_codec.ir.json_types import JsonObject, compact
 
 START = f"<!doctype html>\n{PAGE_MARK}"  # of every page of ours, which may be replaced
 _ASSETS = Path(__file__).with_name("assets")
@@ -54,7 +53,7 @@ def write_page(facts: JsonObject, running: Running | None = None) -> Page:
         "policy": meta,
         "title": escape(str(facts["title"])),
         "style": style,
-        "data": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "data": compact(data).replace("<", "\\u003c"),
         "scripts": f'<script>{layout}</script>\n<script type="module">{drawing}</script>',
     }
     return Page(_read("page.html").format_map(parts), policy)

@@ -58,8 +58,7 @@ def prepare_running(
     index = open_index(open_source(source), options, stack)
     if index is None:
         return None
-    data = index.read("json_bytes", options.limits)
-    content = strict_json.loads(data, path=index.path, limits=options.limits)
+    content = strict_json.read(index, options.limits)
     try:
         how = read_interface(content, index.path)
     except UsageError:  # mere weights

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from tfjs_codec.errors import Problem, UnsupportedModelError, count, quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Recorded, Ref
+from tfjs_codec.ir.loaded import KerasModel
 from tfjs_codec.keras import keras1
 from tfjs_codec.keras.classes import CLASSES, canonical
 from tfjs_codec.keras.classes.recurrent import ZEROES_MASKED
@@ -45,11 +46,29 @@ class Architecture:
     it: ``.keras`` files name their groups after it. ``generation`` is 1, 2 or 3.
     """
 
+    path: str
     graph: KerasGraph
     generation: int
-    python_class: dict[KerasLayer, str] = field(default_factory=dict)
-    shared_ids: dict[KerasLayer, int] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    keras_version: str | None
+    python_class: dict[KerasLayer, str]
+    shared_ids: dict[KerasLayer, int]
+    warnings: list[str]
+
+    def as_model(
+        self,
+        format: str,  # noqa: A002  as the model calls it
+        warnings: Iterable[str],
+        *,
+        backend: object = None,
+        training_config: object = None,
+    ) -> KerasModel:
+        """Return the model, whose layers have got their weights, from a file of *format*."""
+        return KerasModel(
+            self.path, format, self.graph, self.generation, self.keras_version,
+            backend if isinstance(backend, str) else None,
+            training_config if isinstance(training_config, dict) else None,
+            tuple(warnings),
+        )  # fmt: skip
 
 
 def read_architecture(
@@ -64,9 +83,10 @@ def read_architecture(
 ) -> Architecture:
     """Return the architecture of *model*, the JSON ``{"class_name", "config"}`` of a model.
 
-    *keras_version* is what the file says; the structure has the last word. *names* are the layers'
-    names if known from elsewhere: lists of layers of Keras 1 and early 2 do not name the models
-    inside. *whole* configs have all keys that Keras writes, so that classes of other origin show.
+    *keras_version* is what the file says beside *model*; the structure has the last word.
+    *names* are the layers' names if known from elsewhere: lists of layers of Keras 1 and early 2
+    do not name the models inside. *whole* configs have all keys that Keras writes, so that classes
+    of other origin show.
 
     Raises:
         CorruptFileError: wrong types, missing or duplicate layers, bad references.
@@ -74,6 +94,9 @@ def read_architecture(
     """
     place = Place(path, where)
     entry = place.mapping(model)
+    stated = entry.get("keras_version")
+    if keras_version is None and isinstance(stated, str):
+        keras_version = stated
     if isinstance(entry.get("model_config"), dict):  # the wrapper {model_config, keras_version, …}
         place = place.at("model_config")
         entry = place.mapping(entry["model_config"])
@@ -83,7 +106,9 @@ def read_architecture(
     graph = reader.model(entry, place)
     if not graph.layers:
         raise place.error("the model has no layers")
-    return Architecture(graph, generation, reader.python_class, reader.shared_ids, warnings)
+    return Architecture(
+        path, graph, generation, keras_version, reader.python_class, reader.shared_ids, warnings
+    )
 
 
 def detect_generation(entry: Config, keras_version: str | None) -> tuple[int, list[str]]:

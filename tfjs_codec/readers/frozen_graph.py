@@ -101,9 +101,7 @@ def _with_values(nodes: dict[str, Node], source: Source, limits: Limits) -> dict
             hint=f"A graph of TensorFlow.js 0.x needs its {OLD_MANIFEST} and shards beside it.",
         )  # fmt: skip
     manifest = folder.find(OLD_MANIFEST, path=source.path, limits=limits)
-    content = strict_json.loads(
-        manifest.read("json_bytes", limits), path=manifest.path, limits=limits
-    )
+    content = strict_json.read(manifest, limits)
     weights = {w.name: w for w in read_manifest(content, folder, Place(manifest.path), limits)}
     filled = dict(nodes)
     for node in nodes.values():

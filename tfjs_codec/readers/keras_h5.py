@@ -86,9 +86,6 @@ def _whole(file: H5File, limits: Limits, config: object, architecture: Json) -> 
         architecture = _json(file, "model_config", config, limits)
         if group.attr("layer_names") is not None:
             names = layer_names(group)
-    elif version is None and isinstance(architecture, dict):
-        stated = architecture.get("keras_version")
-        version = stated if isinstance(stated, str) else None
     found = read_architecture(
         architecture, path=file.path, where=where, keras_version=version, names=names,
         limits=limits, whole=True,
@@ -106,16 +103,7 @@ def _whole(file: H5File, limits: Limits, config: object, architecture: Json) -> 
     if found.generation == 1:
         warnings.append("Keras 1 does not record its backend; TensorFlow is assumed")
     training = _training_config(file, limits, warnings)
-    return KerasModel(
-        file.path,
-        "keras-h5",
-        found.graph,
-        generation=found.generation,
-        keras_version=version,
-        backend=backend,
-        training_config=training,
-        warnings=tuple(warnings),
-    )
+    return found.as_model("keras-h5", warnings, backend=backend, training_config=training)
 
 
 def _json(file: H5File, name: str, text: object, limits: Limits) -> Json:

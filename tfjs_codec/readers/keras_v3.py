@@ -105,15 +105,7 @@ def read(
     warnings += load_tree(found, store)
     warnings += infer_input_shapes(found.graph, path)
     compiled = config.get("compile_config") if isinstance(config, dict) else None
-    return KerasModel(
-        path,
-        "keras-v3",
-        found.graph,
-        generation=found.generation,
-        keras_version=version,
-        training_config=compiled if isinstance(compiled, dict) and compiled else None,
-        warnings=tuple(warnings),
-    )
+    return found.as_model("keras-v3", warnings, training_config=compiled or None)
 
 
 def read_shards(
@@ -141,21 +133,15 @@ def read_shards(
             weights=tuple(Weight(name, tensor) for name, tensor in loose),
             warnings=(NO_ARCHITECTURE.format(tensors=count(len(loose), "tensor")),),
         )  # fmt: skip
-    stated = architecture.get("keras_version") if isinstance(architecture, dict) else None
-    version = stated if isinstance(stated, str) else None
     found = read_architecture(
-        architecture, path=path, where="architecture", keras_version=version, limits=limits,
-        whole=True,
-    )  # fmt: skip
+        architecture, path=path, where="architecture", limits=limits, whole=True
+    )
     store = Store(path, "")
     for file in files:
         store.add(file.root.walk())
     warnings = [*found.warnings, *load_tree(found, store)]
     warnings += infer_input_shapes(found.graph, path)
-    return KerasModel(
-        path, "keras-v3-weights", found.graph, generation=found.generation, keras_version=version,
-        warnings=tuple(warnings),
-    )  # fmt: skip
+    return found.as_model("keras-v3-weights", warnings)
 
 
 def _read_asset(folder: Folder, path: str, limits: Limits, name: str) -> bytes | None:

@@ -118,14 +118,7 @@ def read(model: LiveModel, limits: Limits) -> KerasModel:
         assign(layer, tensors, found.generation, Place(path, layer.name))
         convert(layer, found.python_class)
     warnings = [*found.warnings, *infer_input_shapes(found.graph, path)]
-    return KerasModel(
-        path,
-        "keras-live",
-        found.graph,
-        generation=found.generation,
-        keras_version=version,
-        warnings=tuple(warnings),
-    )
+    return found.as_model("keras-live", warnings)
 
 
 def _name(variable: Variable) -> str:

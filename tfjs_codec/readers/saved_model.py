@@ -95,16 +95,11 @@ def _read_layers(model: SavedModelDir, path: str, options: ConvertOptions) -> Ke
         whole=True,
     )
     attach_weights(found.graph, model, verify=options.verify_checksums)
-    training, backend = metadata.get("training_config"), metadata.get("backend")
-    return KerasModel(
-        path,
+    return found.as_model(
         "keras-savedmodel",
-        found.graph,
-        generation=found.generation,
-        keras_version=version,
-        backend=backend if isinstance(backend, str) else None,
-        training_config=training if isinstance(training, dict) else None,
-        warnings=tuple(found.warnings),
+        found.warnings,
+        backend=metadata.get("backend"),
+        training_config=metadata.get("training_config"),
     )
 
 

@@ -31,7 +31,7 @@ def read(source: Source, limits: Limits) -> TfjsLayers | TfjsGraph | Weights:
         UnsupportedModelError: an architecture without weights.
         UnknownFormatError: the JSON is something else.
     """
-    content = strict_json.loads(source.read("json_bytes", limits), path=source.path, limits=limits)
+    content = strict_json.read(source, limits)
     folder = source.folder
     place = Place(source.path)
     if _is_manifest(content):

@@ -9,6 +9,7 @@ of their names, or places in a tree (``layers/dense/vars/0``) of a ``.keras`` fi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.place import Place
@@ -38,7 +39,8 @@ def repair(model: TfjsLayers, limits: Limits) -> TfjsLayers | KerasModel:
         CorruptFileError: Config and weights contradict each other.
         UnsupportedModelError: A subclassed model.
     """
-    in_tree = any(_TREE.search(weight.name) for weight in model.weights if not weight.optimizer)
+    weights = model.model_weights
+    in_tree = any(_TREE.search(weight.name) for weight in weights)
     entry = model.topology.get("model_config", model.topology)
     if not in_tree and not _is_keras_3(entry):
         return model
@@ -49,7 +51,6 @@ def repair(model: TfjsLayers, limits: Limits) -> TfjsLayers | KerasModel:
         limits=limits,
     )  # fmt: skip
     warnings = [_WARNING, *found.warnings]
-    weights = [weight for weight in model.weights if not weight.optimizer]
     if in_tree:
         store = Store(model.path, "weightsManifest")
         store.add((weight.name, weight.tensor) for weight in weights)
@@ -57,15 +58,7 @@ def repair(model: TfjsLayers, limits: Limits) -> TfjsLayers | KerasModel:
     else:
         _assign_paths(found, weights, model.path)
     warnings += infer_input_shapes(found.graph, model.path)
-    return KerasModel(
-        model.path,
-        model.format,
-        found.graph,
-        generation=found.generation,
-        keras_version=model.keras_version,
-        training_config=model.training_config,
-        warnings=tuple(warnings),
-    )
+    return found.as_model(model.format, warnings, training_config=model.training_config)
 
 
 def _is_keras_3(value: Json) -> bool:
@@ -90,7 +83,7 @@ def _with_batch_shapes(value: Json) -> Json:
     }
 
 
-def _assign_paths(found: Architecture, weights: list[Weight], path: str) -> None:
+def _assign_paths(found: Architecture, weights: Iterable[Weight], path: str) -> None:
     """Give the layers the weights whose names are paths of variables."""
     owners = _owners(found.graph)
     groups: dict[str, list[tuple[str, LazyTensor]]] = {}

@@ -12,12 +12,12 @@ from tfjs_codec.files.source import HDF5_MAGIC
 from tfjs_codec.files.stage import Stage
 from tfjs_codec.ir.keras import KerasGraph
 from tfjs_codec.progress import Progress
-from tfjs_codec.writers.keras_config import model_config
+from tfjs_codec.writers.keras_config import KERAS_2, model_config
 from tfjs_codec.writers.keras_weights import group_weights
 
 MAGIC = HDF5_MAGIC
 # The version whose format this is; Keras looks at it to convert older files.
-_KERAS_2 = {"keras_version": "2.15.0", "backend": "tensorflow"}
+_KERAS_2 = {"keras_version": KERAS_2, "backend": "tensorflow"}
 
 
 def write(graph: KerasGraph, stage: Stage, name: str, progress: Progress | None = None) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from tfjs_codec.files.hdf5_write import H5Tree, write_hdf5
 from tfjs_codec.files.source import ZIP_MAGIC
 from tfjs_codec.files.stage import Stage
 from tfjs_codec.files.zip_write import staged_zip
+from tfjs_codec.ir.json_types import compact
 from tfjs_codec.ir.keras import KerasGraph
 from tfjs_codec.progress import Progress
 from tfjs_codec.writers.keras_config import model_config
@@ -22,7 +21,7 @@ _WEIGHTS = "model.weights.h5"
 def write(graph: KerasGraph, stage: Stage, name: str, progress: Progress | None = None) -> None:
     """Write the ``.keras`` file *name* in *stage*, for ``load_model`` of Keras 3."""
     write_hdf5(stage, _WEIGHTS, H5Tree(tensors=dict(tree_weights(graph))), progress)
-    metadata = json.dumps(_KERAS_3, separators=(",", ":"))
+    metadata = compact(_KERAS_3)
     with staged_zip(stage, name) as archive:
         archive.add("metadata.json", metadata.encode())
         archive.add("config.json", model_config(graph, 3).encode())

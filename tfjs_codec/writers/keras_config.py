@@ -15,18 +15,18 @@ loader of Keras 2 configs gets wrong written another way:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tfjs_codec.ir.json_types import Config, Json
+from tfjs_codec.ir.json_types import Config, Json, compact
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import refs_in
 from tfjs_codec.keras.classes import CLASSES, KerasClass, is_a
 from tfjs_codec.keras.classes.row import training_keys
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
 
+KERAS_2 = "2.15.0"  # the last version of Keras 2, and of tf_keras
 Entry: TypeAlias = Config  # of a layer or model, as Keras writes it
 
 
@@ -64,7 +64,6 @@ _SPELLINGS = {
     ("LeakyReLU", "negative_slope"): "alpha",
     ("InputLayer", "batch_shape"): "batch_input_shape",
 }
-# Written by tfjs under another name.
 # What tfjs, and Keras 3.0 to 3.4, call otherwise than all versions of Keras.
 _INITIALIZERS = {
     "LeCunNormal": "LecunNormal", "LeCunUniform": "LecunUniform",
@@ -79,7 +78,7 @@ _INITIALIZER_KEYS = (
 
 def model_config(graph: KerasGraph, dialect: int) -> str:
     """Return the JSON of *graph*, all of whose classes and keys must be in :data:`KEYS`."""
-    return json.dumps(model_entry(graph, dialect), allow_nan=False, separators=(",", ":"))
+    return compact(model_entry(graph, dialect))
 
 
 def model_entry(graph: KerasGraph, dialect: int) -> Entry:

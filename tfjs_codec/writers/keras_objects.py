@@ -8,24 +8,22 @@ would need the layer's traced functions in its place.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from tfjs_codec.errors import UnsupportedModelError, quote
-from tfjs_codec.ir.json_types import Json, JsonObject
+from tfjs_codec.ir.json_types import Json, JsonObject, compact
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import as_float32
 from tfjs_codec.keras.classes import is_a
 from tfjs_codec.keras.variables import own_variables
 from tfjs_codec.pb import messages
-from tfjs_codec.writers.keras_config import Writer
+from tfjs_codec.writers.keras_config import KERAS_2, Writer
 from tfjs_codec.writers.object_graph import Objects
 
 Shapes = Mapping[str, Sequence[Json]]  # by the path of a layer: a shape, or a list of these
 
 _NETWORK, _SEQUENTIAL, _LAYER = "_tf_keras_network", "_tf_keras_sequential", "_tf_keras_layer"
 _INPUT, _RECURRENT = "_tf_keras_input_layer", "_tf_keras_rnn_layer"
-_KERAS_VERSION = "2.15.0"
 
 
 def add_model(
@@ -70,7 +68,7 @@ class _Adding:
         entry = self._configs.model(graph, graph.name)
         described: JsonObject = {
             **entry, "name": graph.name, "trainable": graph.trainable, "is_graph_network": True,
-            "model_config": entry, "keras_version": _KERAS_VERSION, "backend": "tensorflow",
+            "model_config": entry, "keras_version": KERAS_2, "backend": "tensorflow",
         }  # fmt: skip
         self._describe(number, path, _identifier(graph), described)
         layers = graph.layers[1:] if graph.sequential else graph.layers
@@ -143,7 +141,7 @@ class _Adding:
     def _describe(self, number: int, path: str, identifier: str, described: JsonObject) -> None:
         node = self.metadata.nodes.add(
             node_id=number, node_path=path, identifier=identifier,
-            metadata=json.dumps(described, allow_nan=False, separators=(",", ":")),
+            metadata=compact(described),
         )  # fmt: skip
         node.version.producer, node.version.min_consumer = 2, 1
 

@@ -11,8 +11,6 @@ the signature's keys is the order of ``model.inputs`` and ``model.outputs``.
 from __future__ import annotations
 
 import base64
-import json
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -20,8 +18,9 @@ from tfjs_codec import __version__
 from tfjs_codec.files.stage import Stage
 from tfjs_codec.files.tf_dtypes import enum_name
 from tfjs_codec.ir.graph import Func, Graph, Node, Ref, Shape, Tensor, sort_nodes
-from tfjs_codec.ir.json_types import Json, JsonObject
+from tfjs_codec.ir.json_types import Json, JsonObject, compact, plain_float
 from tfjs_codec.ir.layers import Weight
+from tfjs_codec.ir.loaded import OUTPUT_KEYS
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.progress import Progress
@@ -35,7 +34,6 @@ from tfjs_codec.writers.weights import (
 )
 
 _PRODUCER = 1882  # GraphDef version of TensorFlow 2.19; tfjs wants one, and reads none of it
-_STRUCTURE = "structuredOutputKeys"
 
 
 def plan(
@@ -92,15 +90,14 @@ def index_json(graph: Graph, manifest: Sequence[Json], options: ConvertOptions) 
     }
     metadata = dict(options.metadata or {})
     if options.structured_outputs:
-        metadata[_STRUCTURE] = list(graph.outputs)
+        metadata[OUTPUT_KEYS] = list(graph.outputs)
     if metadata:
         content["userDefinedMetadata"] = metadata
     content["modelTopology"] = _graph_def(sort_nodes(graph.nodes))
     if graph.initializer:
         content["modelInitializer"] = _graph_def(graph.initializer.values())
     content["weightsManifest"] = list(manifest)
-    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    return text.encode("ascii")
+    return compact(content).encode("ascii")
 
 
 def constants(graph: Graph) -> dict[str, LazyTensor]:
@@ -138,12 +135,6 @@ def _attr(value: object) -> JsonObject:
     return {key: form(value)}
 
 
-def _float(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
 def _shape(shape: Shape) -> JsonObject:
     if shape.dims is None:
         return {"unknownRank": True}
@@ -162,7 +153,7 @@ def _tensor_info(tensor: Tensor) -> JsonObject:
 _FORMS: dict[type, tuple[str, Callable[..., Json]]] = {
     bool: ("b", bool),
     int: ("i", str),
-    float: ("f", _float),
+    float: ("f", plain_float),
     bytes: ("s", lambda value: base64.b64encode(value).decode()),
     str: ("type", enum_name),
     Shape: ("shape", _shape),

@@ -15,15 +15,14 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
 from tfjs_codec import __version__
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.files.source import INDEX, PAGE, PAGE_MARK
 from tfjs_codec.files.stage import Stage
-from tfjs_codec.ir.json_types import Json, JsonObject
+from tfjs_codec.ir.json_types import Json, JsonObject, compact
 from tfjs_codec.ir.layers import Weight
-from tfjs_codec.ir.loaded import TfjsGraph, TfjsLayers, Weights
+from tfjs_codec.ir.loaded import Tfjs, TfjsGraph, Weights
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.progress import Progress
 from tfjs_codec.writers.quantize_choice import Choice
@@ -38,10 +37,8 @@ from tfjs_codec.writers.weights import (
 MAX_INDEX_BYTES = 64 << 20
 MAX_PAGE_BYTES = 1 << 20
 
-Model: TypeAlias = TfjsLayers | TfjsGraph | Weights
 
-
-def plan(model: Model, options: ConvertOptions, choice: Choice) -> Plan:
+def plan(model: Tfjs, options: ConvertOptions, choice: Choice) -> Plan:
     """Decide which weight goes where, from names, shapes and dtypes."""
     weights: Sequence[Weight] = model.weights
     if isinstance(model, Weights):
@@ -62,7 +59,7 @@ def _by_layer(weights: Sequence[Weight]) -> list[list[Weight]]:
     return list(scopes.values())
 
 
-def write(model: Model, planned: Plan, stage: Stage, progress: Progress | None = None) -> Written:
+def write(model: Tfjs, planned: Plan, stage: Stage, progress: Progress | None = None) -> Written:
     """Write *model*, which *planned* was made of, into *stage*, the weights first.
 
     Raises:
@@ -75,7 +72,7 @@ def write(model: Model, planned: Plan, stage: Stage, progress: Progress | None =
     return written
 
 
-def index_json(model: Model, manifest: list[Json]) -> bytes:
+def index_json(model: Tfjs, manifest: list[Json]) -> bytes:
     """Return the bytes of ``model.json``: ASCII, without white space, same input same bytes."""
     content: JsonObject = {
         "format": "graph-model" if isinstance(model, TfjsGraph) else "layers-model",
@@ -100,7 +97,7 @@ def index_json(model: Model, manifest: list[Json]) -> bytes:
 
 def dump(content: Json) -> bytes:
     """Return the bytes of *content*; ValueError if a number in it is not finite."""
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+    return compact(content).encode("ascii")
 
 
 def model_files(directory: Path) -> frozenset[str] | None:
