@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypedDict
 
 from tfjs_codec.errors import UsageError, quote, suggest
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
-from tfjs_codec.outputs import TARGETS, Target
+from tfjs_codec.outputs import QUANTIZE_DTYPES, TARGETS, Target
 
 if TYPE_CHECKING:
     from tfjs_codec.ir.json_types import Json
 
-QUANTIZE_DTYPES = ("float16", "uint8", "uint16")
 AUTO = "auto"  # the smallest of these that is near enough
 
 _SIZE = r"(?i)([0-9]+(?:\.[0-9]+)?)\s*(?:([kmg]?)(i?)b|([kmg]))?"
@@ -249,7 +248,7 @@ def _check_metadata(value: object) -> None:
     if value is None:
         return
     if not isinstance(value, Mapping):
-        raise UsageError("metadata must be a mapping")
+        raise UsageError(f"metadata must be a mapping, not {type(value).__name__}")
     try:
         json.dumps(dict(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

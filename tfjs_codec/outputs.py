@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, get_args
 
 Target = Literal["auto", "layers", "graph", "h5", "keras", "weights-h5", "npz", "savedmodel"]
 TARGETS: tuple[Target, ...] = get_args(Target)
+QUANTIZE_DTYPES = ("float16", "uint8", "uint16")
 
 
 class FileOutput(NamedTuple):

@@ -117,7 +117,7 @@ def test_models_to_compare_come_from_standard_input(model, tmp_path):
         assert command(*line, input=data).returncode == 0
     done = command("diff", "-", "-", input=data)
     assert done.returncode == 2
-    assert b"not both" in done.stderr
+    assert b"both standard input" in done.stderr
 
 
 def test_a_dash_is_standard_input(model, tmp_path):

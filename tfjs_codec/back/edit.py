@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfjs_codec.ir.graph import Names
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.references import redirect
 
@@ -32,9 +33,5 @@ def insert_before(graph: KerasGraph, layer: KerasLayer, new: KerasLayer) -> None
 
 def free_name(graph: KerasGraph, new: KerasLayer) -> None:
     """Give *new* a name that no layer of *graph* has."""
-    taken = {layer.name for layer in graph.layers}
-    stem, number = new.name, 0
-    while new.name in taken:
-        number += 1
-        new.name = f"{stem}_{number}"
+    new.name = Names(layer.name for layer in graph.layers).fresh(new.name)
     new.config["name"] = new.name

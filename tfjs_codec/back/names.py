@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tfjs_codec.ir.graph import Names
 from tfjs_codec.ir.keras import KerasGraph
 from tfjs_codec.ir.references import rename
 
@@ -12,15 +13,10 @@ def make_legal(graphs: Iterable[KerasGraph]) -> list[tuple[str, str]]:
     """Rename layers of *graphs* in place, where needed; return ``(old, new)``."""
     changes = []
     for graph in graphs:
-        taken: set[str] = set()
+        names = Names(())
         new_names: dict[str, str] = {}
         for layer in sorted(graph.layers, key=lambda layer: legal(layer.name) != layer.name):
-            name = stem = legal(layer.name)
-            number = 0
-            while name in taken:
-                number += 1
-                name = f"{stem}_{number}"
-            taken.add(name)
+            name = names.fresh(legal(layer.name))
             if name != layer.name:
                 new_names[layer.name] = name
         if new_names:

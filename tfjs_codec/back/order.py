@@ -8,7 +8,7 @@ Keras 2's ``engine/functional.py``).
 
 from __future__ import annotations
 
-from tfjs_codec.ir.keras import KerasGraph, KerasLayer, Ref
+from tfjs_codec.ir.keras import KerasGraph, Ref
 from tfjs_codec.ir.references import refs_in
 
 _Node = tuple[str, int]  # a layer's name, the number of its call
@@ -37,12 +37,8 @@ def sort_layers(graph: KerasGraph) -> None:
             layer_depths[ref.layer], seen[ref.layer] = 0, -1
     graph.layers[:] = sorted(
         (by_name[name] for name in layer_depths),
-        key=lambda layer: _position(layer, layer_depths, seen),
+        key=lambda layer: (-layer_depths[layer.name], seen[layer.name]),
     )
-
-
-def _position(layer: KerasLayer, depths: dict[str, int], seen: dict[str, int]) -> tuple[int, int]:
-    return -depths[layer.name], seen[layer.name]
 
 
 def _search(

@@ -181,7 +181,7 @@ def _check_kernels(needs: Needs, backends: Sequence[Backend], path: str) -> list
     )
     if problems:
         raise UnsupportedModelError(
-            "tfjs cannot run it there", path=path, problems=problems,
+            "tfjs cannot run the model on these backends", path=path, problems=problems,
             hint="Bundle it for another backend: --backend.",
         )  # fmt: skip
     return [f"the {backend} backend has no kernel {kernel}" for kernel, backend in lacking]

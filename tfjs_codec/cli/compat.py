@@ -22,7 +22,7 @@ from tfjs_codec.cli import shared
 from tfjs_codec.cli.program import run_guarded, say
 from tfjs_codec.errors import UsageError, quote, visible
 from tfjs_codec.options import ConvertOptions
-from tfjs_codec.outputs import Target
+from tfjs_codec.outputs import QUANTIZE_DTYPES, Target
 
 _NAME = "tfjs-codec-compat"
 _KERAS = ("keras", "keras_keras", "keras_saved_model")
@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--output_format", choices=_OUTPUTS)
     add("--signature_name", help="the signature of a SavedModel")
     add("--saved_model_tags", help="the tags of a SavedModel, comma-separated")
-    for dtype in ("float16", "uint8", "uint16"):
+    for dtype in QUANTIZE_DTYPES:
         add(f"--quantize_{dtype}", nargs="?", const="*", metavar="GLOBS",
             help="weights to quantise, comma-separated; all if no value is given")  # fmt: skip
     add("--quantization_bytes", type=int, choices=tuple(_BYTES_TO_DTYPE), help="deprecated")
@@ -221,7 +221,7 @@ def _move_swallowed_path(arguments: argparse.Namespace) -> None:
     """Give back the path that a bare ``--quantize_uint8`` before it took as its globs."""
     if arguments.output_path is not None or arguments.input_path is None:
         return
-    for dtype in ("float16", "uint8", "uint16"):
+    for dtype in QUANTIZE_DTYPES:
         value = getattr(arguments, f"quantize_{dtype}")
         if value is not None and Path(value).exists():
             setattr(arguments, f"quantize_{dtype}", "*")
@@ -268,7 +268,7 @@ def _quantize(arguments: argparse.Namespace) -> dict[str, Any]:
 
     given = {
         dtype: [escape(glob) for glob in globs.split(",")]
-        for dtype in ("float16", "uint8", "uint16")
+        for dtype in QUANTIZE_DTYPES
         if (globs := getattr(arguments, f"quantize_{dtype}")) is not None
     }
     if arguments.quantization_bytes is None:

@@ -49,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_choices(parser: argparse.ArgumentParser) -> None:
     """Add the options of conversions."""
-    from tfjs_codec.outputs import TARGETS
+    from tfjs_codec.outputs import QUANTIZE_DTYPES, TARGETS
 
     add = parser.add_argument
     add(
@@ -62,7 +62,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     add(
         "--split-weights-by-layer", action="store_true", help="separate weight files for each layer"
     )
-    for dtype in ("float16", "uint8", "uint16"):
+    for dtype in QUANTIZE_DTYPES:
         add(
             f"--quantize-{dtype}",
             metavar="GLOBS",
@@ -111,10 +111,11 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
 def options_of(arguments: argparse.Namespace) -> ConvertOptions:
     """Return the options of a conversion that *arguments* ask for."""
     from tfjs_codec.options import ConvertOptions, parse_size
+    from tfjs_codec.outputs import QUANTIZE_DTYPES
 
     quantize: dict[str, bool | list[str]] = {
         dtype: globs.split(",") if globs else True
-        for dtype in ("float16", "uint8", "uint16")
+        for dtype in QUANTIZE_DTYPES
         if (globs := getattr(arguments, f"quantize_{dtype}")) is not None
     }
     if arguments.quantize:
@@ -157,7 +158,7 @@ def run(arguments: argparse.Namespace) -> int:
     source = shared.source(arguments.source, options.limits)
     replace = dict(shared.pairs(arguments.replace))
     if arguments.preview and (arguments.dry_run or arguments.sandbox):
-        raise UsageError("--preview shows what was written, and not from a sandbox")
+        raise UsageError("--preview does not go with --dry-run or --sandbox", hint="Leave one out.")
     if arguments.dry_run:
         if arguments.calibrate:
             raise no_effect("calibrate", "a dry run")

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfjs_codec import api
 
     if arguments.a == arguments.b == "-":
-        raise UsageError("standard input can be one of the two models, not both")
+        raise UsageError("A and B are both standard input", hint="Name one of them.")
     reading = shared.reading(arguments)
     limits = reading["limits"]
     found = api.diff(

@@ -117,7 +117,7 @@ def diff(
 ) -> Diff:
     """Compare *a* and *b*; see ``tfjs_codec.diff``."""
     if not tolerance >= 0:
-        raise UsageError(f"tolerance must not be negative, as {tolerance} is")
+        raise UsageError(f"tolerance must be a number of at least 0, not {tolerance}")
     with ExitStack() as stack:
         job = Job(options, stack, replacements, progress=progress)
         left, right = two_sides(job.open(a), job.open(b), job)

@@ -27,7 +27,10 @@ def rename_layers(keras: KerasModel, new_names: Mapping[str, str]) -> KerasModel
                 hint=suggest(old, taken),
             )  # fmt: skip
         if new in taken:
-            raise UsageError(f"there is a layer {quote(new)} already", path=keras.path)
+            raise UsageError(
+                f"there is a layer {quote(new)} already", path=keras.path,
+                hint=f"Choose another name for {quote(old)}.",
+            )  # fmt: skip
         taken[new] = None
     graph = keras.graph.copy()
     for model in graph.graphs():
@@ -50,7 +53,9 @@ def replace_layers(keras: KerasModel, job: Job) -> KerasModel:
             inner = job.read_back(inner)
         if not isinstance(inner, KerasModel):
             raise UsageError(
-                "a replacement needs an architecture, not only weights", path=inner.path
+                "a replacement needs an architecture, not only weights",
+                path=inner.path,
+                hint="Name a whole model, such as a .keras file.",
             )
         names = [layer.name for layer in keras.graph.walk()]
         if name not in names:

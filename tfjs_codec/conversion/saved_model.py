@@ -34,7 +34,7 @@ from tfjs_codec.writers import saved_model
 from tfjs_codec.writers.keras_config import KERAS_2, Writer
 from tfjs_codec.writers.keras_objects import add_model
 from tfjs_codec.writers.object_graph import Objects
-from tfjs_codec.writers.tf_keras_config import TfKerasWriter, check_layers
+from tfjs_codec.writers.tf_keras_config import TfKerasWriter, has_layers
 
 if TYPE_CHECKING:
     from tfjs_codec.files.stage import Stage
@@ -188,8 +188,9 @@ def _as_keras_2(keras: KerasModel, traced: Traced, options: ConvertOptions) -> P
 
     Whether Keras 2 computes the same tells the graph that it would become then.
     """
+    if not has_layers(keras):
+        return None
     try:
-        check_layers(keras)
         twin = replace(keras, generation=2, keras_version=KERAS_2, backend=None, warnings=())
         older = _trace(twin, options.begin())
     except UnsupportedModelError:

@@ -246,7 +246,10 @@ def find_saved_model(archive: Archive, source: Source) -> ArchiveFolder:
         if (last := name.rpartition("/")[2]) in ("saved_model.pb", "saved_model.pbtxt")
     }
     if len(found) != 1:
-        raise UnknownFormatError(f"the archive holds {len(found)} SavedModels", path=source.path)
+        raise UnknownFormatError(
+            f"the archive holds {len(found)} SavedModels", path=source.path,
+            hint="Unpack it and name one of them.",
+        )  # fmt: skip
     return ArchiveFolder(archive, found.pop())
 
 

@@ -69,6 +69,16 @@ class SavedModelDir:
         """The object graph's nodes; none in a file of TensorFlow 1."""
         return self.meta_graph.object_graph_def.nodes
 
+    def follow(self, number: int, *names: str) -> int | None:
+        """Return the node at the path of the local *names* below node *number*."""
+        for name in names:
+            children = self.nodes[number].children
+            found = next((child.node_id for child in children if child.local_name == name), None)
+            if found is None:
+                return None
+            number = found
+        return number
+
     def tensors(self, *, verify: bool = True) -> dict[str, BundleTensor]:
         """Open the variables by checkpoint key; see :func:`open_variables`."""
         return open_variables(self.path, verify=verify, limits=self.limits)

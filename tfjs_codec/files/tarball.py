@@ -173,7 +173,10 @@ def _unpack(archive: tarfile.TarFile, target: Path, source: Source, limits: Limi
     if not roots:
         raise UnknownFormatError("the archive holds no saved_model.pb", path=source.path)
     if len(roots) > 1:
-        raise UnknownFormatError(f"the archive holds {len(roots)} models", path=source.path)
+        raise UnknownFormatError(
+            f"the archive holds {len(roots)} models", path=source.path,
+            hint="Unpack it and name one of them.",
+        )  # fmt: skip
     return roots[0]
 
 

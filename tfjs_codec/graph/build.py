@@ -10,11 +10,10 @@ import numpy as np
 
 from tfjs_codec.errors import Problem
 from tfjs_codec.graph.shapes import UNKNOWN, Dims, Known
-from tfjs_codec.ir.graph import Graph, Node, Ref, const, fresh_names
+from tfjs_codec.ir.graph import MASKS, Graph, Node, Ref, const, fill_table, fresh_names
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.tracing.refusal import Refusal
 
-MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 NO_MASKS = dict.fromkeys(MASKS, 0)
 # What attributes are if a rule does not give them.
 _USUAL: Mapping[str, Mapping[str, Any]] = {
@@ -187,9 +186,8 @@ class Build:
             const(self._names.fresh(f"{name}/{role}"), array)
             for role, array in (("keys", keys), ("values", values))
         ]
-        refs = (table, *(Ref(side.name) for side in sides))
-        attrs = {"Tin": kinds["key_dtype"], "Tout": kinds["value_dtype"]}
-        filling = Node(self._names.fresh(f"{name}/import"), "LookupTableImportV2", refs, attrs)
+        given = [Ref(side.name) for side in sides]
+        filling = fill_table(self._names.fresh(f"{name}/import"), self.nodes[name], *given)
         for node in (self.nodes[name], *sides, filling):
             self.initializer[node.name] = node
         return table

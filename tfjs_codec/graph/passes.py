@@ -5,8 +5,8 @@ may rely on this: no function is called, ``functions`` is empty, control flow is
 Enter, Exit, NextIteration and LoopCond, variables are Consts, ``controls`` are empty, every
 ``Ref`` names a node that exists, attributes are complete. Each keeps ``inputs`` and the keys,
 order, dtypes and shapes of ``outputs``; to replace a node it adds new ones and moves the uses with
-:func:`tfjs_codec.ir.graph.redirected`, then :func:`tfjs_codec.ir.graph.pruned` removes what
-nobody needs. What a pass cannot express it adds to ``problems``, and leaves it as it is; the last
+:func:`tfjs_codec.ir.graph.redirect`, then :func:`tfjs_codec.ir.graph.prune` removes what nobody
+needs. What a pass cannot express it adds to ``problems``, and leaves it as it is; the last
 one, :func:`check`, raises them all.
 """
 

@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 from tfjs_codec.graph.kernels import compute_constant
 from tfjs_codec.graph.kernels.core import KernelError
 from tfjs_codec.graph.optimise.affine import channel_shape
-from tfjs_codec.ir.graph import Graph, Node, Ref, Shape, const, fresh_names, prune, sort_nodes
+from tfjs_codec.ir.graph import (
+    MASKS,
+    Graph,
+    Node,
+    Ref,
+    Shape,
+    const,
+    fresh_names,
+    prune,
+    sort_nodes,
+)
 from tfjs_codec.tfjs.graph_ops import op_def
 
 Dims = tuple["int | None", ...]
@@ -349,7 +359,7 @@ def _slice(known: Known, node: Node) -> Dims:
 
 def _slid_over(known: Known, node: Node) -> Dims:
     """The shape of a StridedSlice; its sizes only where the bounds are constant."""
-    x, masks = list(known.of(node)), {name: int(node.attrs[name]) for name in _MASKS}
+    x, masks = list(known.of(node)), {name: int(node.attrs[name]) for name in MASKS}
     count = known.of(node, 3)[0]
     if count is None:
         raise LookupError
@@ -430,7 +440,6 @@ def _argument(known: Known, node: Node) -> Dims:
     return (*x[:axis], *x[axis + 1 :])
 
 
-_MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 # Operations with several results alike: the attribute that counts them, or "" for two.
 _RESULTS = {"Split": "num_split", "Switch": "", "Unpack": "num"}
 _SHAPES: dict[str, _Rule] = {

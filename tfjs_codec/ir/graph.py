@@ -38,6 +38,11 @@ Attrs = Mapping[str, Any]
 ARGUMENT = "_Arg"  # the op of an argument of a function
 CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
 VARIABLES = frozenset(("Variable", "VariableV2", "VarHandleOp"))
+# Of a StridedSlice.
+MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+# Nodes of a graph up to which loops are unrolled: some 2 MB of model.json, which load in half a
+# second. A step of an LSTM has some 12 nodes.
+UNROLLED_NODES = 8192
 
 
 class Ref(NamedTuple):
@@ -179,6 +184,12 @@ class Uses:
             return None
         node, ref = uses[0]
         return node if ref == Ref(name) else None
+
+
+def fill_table(name: str, table: Node, keys: Ref, values: Ref) -> Node:
+    """Return the node *name*, which fills the hash table *table*."""
+    kinds = {"Tin": table.attrs["key_dtype"], "Tout": table.attrs["value_dtype"]}
+    return Node(name, "LookupTableImportV2", (Ref(table.name), keys, values), kinds)
 
 
 class Names:

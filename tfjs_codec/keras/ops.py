@@ -30,6 +30,7 @@ from itertools import accumulate
 from typing import Any
 
 from tfjs_codec.files.place import Place
+from tfjs_codec.ir.graph import MASKS
 from tfjs_codec.ir.keras import Call, Config
 from tfjs_codec.keras.signatures import signature
 
@@ -147,7 +148,6 @@ _NODE_DEF_DTYPES = {
     "DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_INT32": "int32",
     "DT_INT64": "int64", "DT_BOOL": "bool", "DT_UINT8": "uint8", "DT_BFLOAT16": "bfloat16",
 }  # fmt: skip
-_MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 
 TF_OP_CLASSES = frozenset(
     ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty",
@@ -339,7 +339,7 @@ def _integer(text: Any) -> Any:
 def _strided_key(bound: Config) -> Any:
     """Turn begin, end and strides with their bit masks into the key of a Python subscript."""
     begin, end, strides = (bound.pop(key, None) for key in ("begin", "end", "strides"))
-    masks = {name: int(bound.pop(name, 0) or 0) for name in _MASKS}
+    masks = {name: int(bound.pop(name, 0) or 0) for name in MASKS}
     lists = (begin, end, strides)
     if not all(isinstance(part, list) for part in lists) or len(set(map(len, lists))) != 1:
         return None

@@ -46,6 +46,11 @@ def affine(b: Scope, x: Tensor, scale: Any = 1, offset: Any = 0, *, part: str = 
     return b.add("Rescaling", x, config, part=part)
 
 
+def batch_dot(b: Scope, x: Tensor, y: Tensor, axes: list[int], part: str = "") -> Tensor:
+    """Return the products of *x* and *y*, sample by sample, summed over the axis that each has."""
+    return b.add("Dot", [x, y], {"axes": axes, "normalize": False}, part=part)
+
+
 def negate(b: Scope, x: Tensor) -> Tensor:
     """Return ``-x``."""
     return affine(b, x, -1, part="minus")

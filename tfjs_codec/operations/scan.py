@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from tfjs_codec.ir.graph import UNROLLED_NODES
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops.shapes import size_of, stack, transpose
@@ -19,9 +20,6 @@ from tfjs_codec.operations.values import Value
 
 Step = Callable[[list[Value], list[Value]], list[Value]]
 
-# Nodes of a graph up to which recurrences are unrolled: some 2 MB of model.json, which load in
-# half a second. A step of an LSTM has 11 nodes.
-_UNROLLED_NODES = 8192
 _NODES_A_STEP = 14
 
 _MANY_STEPS = 100  # for which it matters that an unrolled LSTM is slower than that of Layers
@@ -64,7 +62,7 @@ def scan(
         keep_all: Return the outputs of all steps.
     """
     count = inputs[0].shape[axis]
-    unrolled = count is not None and len(b.nodes) + count * _NODES_A_STEP <= _UNROLLED_NODES
+    unrolled = count is not None and len(b.nodes) + count * _NODES_A_STEP <= UNROLLED_NODES
     _tell_speed(b, count if unrolled else None)
     run = _unroll if unrolled else _loop
     return run(b, step, inputs, states, axis, backwards=backwards, keep_all=keep_all)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tfjs_codec.conversion.expression import trace_graph, with_signature
 from tfjs_codec.conversion.job import Job
-from tfjs_codec.errors import UsageError
+from tfjs_codec.errors import UsageError, count
 from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.graph.interpreter import Program
 from tfjs_codec.graph.passes import simplify
@@ -73,7 +73,7 @@ class Predictor:
         values: Sequence[Any] = inputs if several else [inputs]  # type: ignore[assignment]
         if len(values) != len(names):
             raise UsageError(
-                f"the model has {len(names)} inputs, {len(values)} were passed",
+                f"the model has {count(len(names), 'input')}, {len(values)} were passed",
                 hint=f"Inputs: {names}.",
             )
         return dict(zip(names, values, strict=True))

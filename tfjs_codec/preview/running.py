@@ -112,7 +112,9 @@ def _find_tfjs(
     """
     if "://" in where:
         if not re.fullmatch(_URL, where):
-            raise UsageError(f"{quote(where)} is no URL of an npm package")
+            raise UsageError(
+                f"{quote(where)} is no URL of an npm package", hint=f"Such as {TFJS_PACKAGE}."
+            )
         base = where.rstrip("/")
         core = f"{base}/dist/tf.min.js"
         names = {name: _sibling(base, name) for name in _BACKENDS}

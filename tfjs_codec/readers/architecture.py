@@ -186,22 +186,12 @@ class _Reader:
 
     def model(self, entry: Config, place: Place) -> KerasGraph:
         """Return the graph of the outermost model."""
-        entry, config, name = self._model_parts(entry, place)
+        class_name = place.at("class_name").text(entry.get("class_name"))
+        unnamed = "sequential" if class_name == "Sequential" else "model"
+        config, name = _config_and_name(entry, place, unnamed)
         if not _is_model(entry, config):
             raise _subclassed(entry, name, place)
         return self._graph(entry, config, name, place.at("config"), top=True)
-
-    def _model_parts(self, entry: Config, place: Place) -> tuple[Config, Config | list[Json], str]:
-        config = entry.get("config")
-        class_name = place.at("class_name").text(entry.get("class_name"))
-        if not isinstance(config, dict | list):
-            raise place.at("config").expect("an object", config)
-        name = entry.get("name")
-        if name is None and isinstance(config, dict):
-            name = config.get("name")
-        if name is None:
-            name = "sequential" if class_name == "Sequential" else "model"
-        return entry, config, place.at("name").text(name)
 
     def _graph(
         self, entry: Config, config: Config | list[Json], name: str, place: Place, top: bool = False
@@ -312,13 +302,7 @@ class _Reader:
         entry = place.mapping(entry)
         if self.generation == 1:
             entry = keras1.convert_entry(entry, place)
-        config = entry.get("config")
-        if not isinstance(config, dict | list):
-            raise place.at("config").expect("an object", config)
-        name = entry.get("name")
-        if name is None and isinstance(config, dict):
-            name = config.get("name")
-        name = place.at("name").text(fallback_name if name is None else name)
+        config, name = _config_and_name(entry, place, fallback_name)
         class_name, python_name, registered = canonical_class(entry, place, whole=self._whole)
         layer = KerasLayer(name, class_name, registered_name=registered)
         self.python_class[layer] = python_name
@@ -467,6 +451,17 @@ def _is_model(entry: Config, config: Json) -> bool:
     if name != "Sequential":
         return False
     return isinstance(config, list) or (isinstance(config, dict) and "layers" in config)
+
+
+def _config_and_name(entry: Config, place: Place, unnamed: str) -> tuple[Config | list[Json], str]:
+    """Return the config of *entry* and its name, *unnamed* if it has none."""
+    config = entry.get("config")
+    if not isinstance(config, dict | list):
+        raise place.at("config").expect("an object", config)
+    name = entry.get("name")
+    if name is None and isinstance(config, dict):
+        name = config.get("name")
+    return config, place.at("name").text(unnamed if name is None else name)
 
 
 def _subclassed(entry: Config, name: str, place: Place) -> UnsupportedModelError:

@@ -187,7 +187,7 @@ class Linker:
             at = self.place.at("layers").at(index).at("inbound_nodes")
             for number, call in enumerate(layer.calls):
                 if is_input(layer) and next(refs_in(call), None):
-                    raise at.at(number).error("an input of a model takes no tensor")
+                    raise at.at(number).error("an InputLayer is called on a tensor")
                 change = self._resolver(own_node, f"layer {quote(layer.name)}", at.at(number))
                 layer.calls[number] = map_call(call, change)
         for key in ("input_layers", "output_layers"):

@@ -63,7 +63,7 @@ class _Weights:
             return
         taken: set[int] = set()
         for path, inner in layer.children.items():
-            found = self._follow(number, path)
+            found = self._model.follow(number, *path.split("/"))
             if found is None:
                 raise self._corrupt(f"the object graph has no {quote(path)} of it", where)
             taken.add(found)
@@ -118,7 +118,7 @@ class _Weights:
 
     def _ranks(self, number: int) -> dict[int, int]:
         """Return the position of nodes in the list ``variables``, which is in Keras's order."""
-        listed = self._follow(number, "variables")
+        listed = self._model.follow(number, "variables")
         if listed is None:
             return {}
         numbered = [
@@ -149,16 +149,6 @@ class _Weights:
                 if child.node_id not in seen and child.local_name not in _BOOKKEEPING:
                     seen.add(child.node_id)
                     stack.append(child.node_id)
-
-    def _follow(self, number: int, path: str) -> int | None:
-        """Return the node at *path* (local names joined by ``/``) below *number*."""
-        for name in path.split("/"):
-            children = self._model.nodes[number].children
-            found = next((c.node_id for c in children if c.local_name == name), None)
-            if found is None:
-                return None
-            number = found
-        return number
 
     def _name(self, number: int) -> str:
         metadata = self._model.json(number)

@@ -8,7 +8,7 @@ a signature names tensors of the main graph, see :mod:`tfjs_codec.readers.variab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,6 +30,7 @@ from tfjs_codec.ir.graph import (
     Shape,
     Tensor,
     const,
+    fill_table,
     reachable,
 )
 from tfjs_codec.ir.json_types import JsonObject
@@ -141,7 +142,7 @@ def _assets(model: SavedModelDir) -> dict[str, Callable[[], bytes]]:
 def _concrete_function(model: SavedModelDir, name: str) -> tuple[str, list[str], list[int]] | None:
     """Return the function behind signature *name*: its name, its keywords, what it captures."""
     graph = model.meta_graph.object_graph_def
-    number = _follow(model, 0, ("signatures", name)) if len(graph.nodes) else None
+    number = model.follow(0, "signatures", name) if len(graph.nodes) else None
     if number is None or not graph.nodes[number].HasField("bare_concrete_function"):
         return None
     bare = graph.nodes[number].bare_concrete_function
@@ -154,16 +155,6 @@ def _concrete_function(model: SavedModelDir, name: str) -> tuple[str, list[str],
         text = "it captures an object that does not exist"
         raise CorruptFileError(text, path=model.file, where=f"function {quote(function)}")
     return function, list(bare.argument_keywords), captured
-
-
-def _follow(model: SavedModelDir, number: int, path: Sequence[str]) -> int | None:
-    for name in path:
-        children = model.nodes[number].children
-        found = next((each.node_id for each in children if each.local_name == name), None)
-        if found is None:
-            return None
-        number = found
-    return number
 
 
 def _places(function: Function) -> dict[str, int]:
@@ -412,9 +403,7 @@ class _Captures:
             self.initializer[name] = Node(name, "Const", attrs=attrs)
             given.append(Ref(name))
         name = f"{table.name}/import"
-        attrs = {"Tin": table.attrs["key_dtype"], "Tout": table.attrs["value_dtype"]}
-        inputs = (Ref(table.name), *given)
-        self.initializer[name] = Node(name, "LookupTableImportV2", inputs, attrs)
+        self.initializer[name] = fill_table(name, table, *given)
 
     def _initialize(self, table: Node, number: int) -> None:
         """Fill *table* by the body of its ``_initialize`` function."""
@@ -446,7 +435,7 @@ class _Captures:
 
     def _concrete(self, number: int, role: str) -> tuple[Function, list[int]] | None:
         """Return the function that is child *role* of object *number*, and its captures."""
-        child = _follow(self.model, number, (role,))
+        child = self.model.follow(number, role)
         if child is None or not self.model.nodes[child].function.concrete_functions:
             return None
         name = self.model.nodes[child].function.concrete_functions[0]

@@ -87,7 +87,7 @@ def calibrate(
             wanted = list(run_all(Predictor(job.open(source), job).program, values).values())
     if [one.shape for one in found.values()] != [one.shape for one in wanted]:
         shapes = ", ".join(str(list(one.shape)) for one in found.values())
-        raise UsageError(f"the recorded outputs are not those of the model: {shapes}")
+        raise UsageError(f"the recorded outputs have other shapes than the model's, {shapes}")
     return tuple(
         compare(name, one, other)
         for (name, one), other in zip(found.items(), wanted, strict=True)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tfjs_codec.errors import UsageError, VerificationError, quote
+from tfjs_codec.errors import UsageError, VerificationError, count, quote
 from tfjs_codec.verification.outputs import compare_outputs
 
 _SCRIPT = Path(__file__).with_name("predict.mjs")
@@ -71,7 +71,7 @@ def check(
         return
     wanted = recorded[1]
     if len(outputs) != len(wanted):
-        failures.append(f"tfjs returns {len(outputs)} outputs, {len(wanted)} are recorded")
+        failures.append(f"tfjs returns {count(len(outputs), 'output')}, {len(wanted)} are recorded")
         return
     found = compare_outputs(dict(zip(wanted, outputs, strict=True)), wanted, how.tolerance)
     failures += [f"{failure}, as recorded" for failure in found.failures]

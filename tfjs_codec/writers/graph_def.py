@@ -19,6 +19,8 @@ from tfjs_codec.tfjs.graph_ops import op_def
 
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_.\\/>-]")  # tensorflow/core/framework/node_def_util.cc
 _ARGUMENT_ILLEGAL = re.compile(r"[^a-z0-9_]")
+# The fields by Python type; bool comes before int.
+_SCALARS = ((bool, "b"), (int, "i"), (float, "f"), (bytes, "s"))
 
 
 def legal_names(nodes: Iterable[Node]) -> dict[str, str]:
@@ -64,40 +66,31 @@ def fill_attr(message: messages.AttrValue, value: object, node: Node | None = No
         message.list.SetInParent()
         for item in value:
             _append(message.list, item)
-    elif isinstance(value, bool):
-        message.b = value
-    elif isinstance(value, int):
-        message.i = value
-    elif isinstance(value, float):
-        message.f = value
-    elif isinstance(value, bytes):
-        message.s = value
-    elif isinstance(value, str):
-        message.type = dtype_number(value)
     elif isinstance(value, Shape):
         fill_shape(message.shape, value)
     elif isinstance(value, Func):
         message.func.name = value.name
-    else:
-        assert isinstance(value, LazyTensor) and node is not None  # noqa: S101, PT018
+    elif isinstance(value, LazyTensor):
+        assert node is not None  # noqa: S101  the Const
         fill_tensor(message.tensor, value, str(node.attrs["dtype"]))
+    else:
+        setattr(message, *_scalar(value))
 
 
 def _append(message: messages.AttrValue.ListValue, item: object) -> None:
     """Append *item* to a list of attributes."""
-    if isinstance(item, bool):
-        message.b.append(item)
-    elif isinstance(item, int):
-        message.i.append(item)
-    elif isinstance(item, float):
-        message.f.append(item)
-    elif isinstance(item, bytes):
-        message.s.append(item)
-    elif isinstance(item, str):
-        message.type.append(dtype_number(item))
-    else:
-        assert isinstance(item, Shape)  # noqa: S101
+    if isinstance(item, Shape):
         fill_shape(message.shape.add(), item)
+    else:
+        field, value = _scalar(item)
+        getattr(message, field).append(value)
+
+
+def _scalar(value: object) -> tuple[str, object]:
+    """Return the field of an AttrValue that holds *value*, and what it holds."""
+    if isinstance(value, str):
+        return "type", dtype_number(value)
+    return next((field, value) for kind, field in _SCALARS if isinstance(value, kind))
 
 
 def fill_shape(message: messages.TensorShapeProto, shape: Shape) -> None:

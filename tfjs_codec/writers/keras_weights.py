@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from tfjs_codec.ir.graph import Names
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.keras.ops import snake_case
@@ -18,16 +19,11 @@ def group_weights(layer: KerasLayer) -> dict[str, LazyTensor]:
     """
     found = list(slots(layer, 2))
     found.sort(key=lambda slot: slot.frozen or not slot.trained)
-    weights: dict[str, LazyTensor] = {}
+    names, weights = Names(()), dict[str, LazyTensor]()
     for slot in found:
         path = [layer.name, *(n for n in (slot.owner, slot.layer.name) if n and n != layer.name)]
-        path = list(dict.fromkeys(path))
-        stem = "/".join((*path, slot.role))
-        name, number = f"{stem}:0", 0
-        while name in weights:
-            number += 1
-            name = f"{stem}_{number}:0"
-        weights[name] = slot.layer.weights[slot.role]
+        name = names.fresh("/".join((*dict.fromkeys(path), slot.role)))
+        weights[f"{name}:0"] = slot.layer.weights[slot.role]
     return weights
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tfjs_codec.errors import Problem, UnsupportedModelError
 from tfjs_codec.ir.json_types import Config, Json
 from tfjs_codec.ir.keras import Call, KerasLayer, Ref
 from tfjs_codec.ir.loaded import KerasModel
@@ -56,46 +55,34 @@ _FLOATS = (None, "float32")
 _ENTRY = ("class_name", "config")
 
 
-def check_layers(model: KerasModel) -> None:
-    """Raise UnsupportedModelError for layers that Keras 2 has not, or not by their config alone."""
-    problems = [
-        Problem(layer.name, layer.class_name, reason, "")
-        for layer in model.graph.walk()
-        if (reason := _reason(layer))
-    ]
-    if problems:
-        raise UnsupportedModelError(
-            "some layers are not of Keras 2", path=model.path, problems=tuple(problems)
-        )
+def has_layers(model: KerasModel) -> bool:
+    """Tell whether Keras 2 has all layers of *model*, and makes each of its config alone."""
+    return all(map(_is_of_keras_2, model.graph.walk()))
 
 
-def _reason(layer: KerasLayer) -> str:
-    """Say why *layer* cannot be written; "" if it can."""
-    if any(not _is_plain(call) for call in layer.calls):
-        return "it is called with arguments"
-    if not _SCOPE.fullmatch(layer.name):
-        return "its name"
+def _is_of_keras_2(layer: KerasLayer) -> bool:
+    if not all(map(_is_plain, layer.calls)) or not _SCOPE.fullmatch(layer.name):
+        return False
     if layer.graph is not None:
-        return ""
+        return True
     row = CLASSES.get(layer.class_name)
     if layer.is_op or row is None or row.family not in _FAMILIES or row.name in _OTHERS:
-        return "it is no layer that its config describes"
+        return False
     if not row.generations[0] <= 2 <= row.generations[1]:
-        return "Keras 2 has no such class"
+        return False
     if layer.config.get("dtype") not in _FLOATS and layer.class_name != "InputLayer":
-        return "its dtype"
+        return False
     if {variable.role for variable in own_variables(layer, 2) or ()} != set(layer.weights):
-        return "its variables"
+        return False
     forward, backward = (layer.children.get(f"{d}_layer") for d in ("forward", "backward"))
     if forward and backward and _direction(forward) != _direction(backward):
-        return "its two directions differ"
-    defaults, lacking = _defaults(layer), _LACKING.get(layer.class_name, ())
-    for key, value in layer.config.items():
-        if key in lacking and value != defaults.get(key):
-            return f"its option {key}"
-        if key in _keys(layer) and not _is_known(key, value):
-            return f"its option {key}"
-    return ""
+        return False
+    defaults, lacking, keys = _defaults(layer), _LACKING.get(layer.class_name, ()), _keys(layer)
+    return all(
+        (key not in lacking or value == defaults.get(key))
+        and (key not in keys or _is_known(key, value))
+        for key, value in layer.config.items()
+    )
 
 
 def _direction(layer: KerasLayer) -> tuple[str, Config]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tfjs_codec.errors import UsageError, quote
-from tfjs_codec.options import QUANTIZE_DTYPES
+from tfjs_codec.outputs import QUANTIZE_DTYPES
 from tfjs_codec.writers.quantize import affine_range
 from tfjs_codec.writers.quantize_choice import ALL, choose_dtypes, escape
 

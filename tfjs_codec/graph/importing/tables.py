@@ -15,7 +15,7 @@ import numpy as np
 
 from tfjs_codec.errors import CorruptFileError, Problem, quote
 from tfjs_codec.graph.optimise.fold import fold
-from tfjs_codec.ir.graph import Graph, Names, Node, Ref, Tensor, const, fresh_names
+from tfjs_codec.ir.graph import Graph, Names, Node, Ref, Tensor, const, fill_table, fresh_names
 from tfjs_codec.ir.tensors import Array
 
 _TABLES = frozenset({"HashTable", "HashTableV2", "MutableHashTable", "MutableHashTableV2"})
@@ -86,9 +86,7 @@ def _import(names: Names, table: Node, keys: Node, values: Node) -> Iterator[Nod
     )
     yield from (keys, values)
     name = names.fresh(f"{table.name}/import")
-    kinds = {"Tin": table.attrs["key_dtype"], "Tout": table.attrs["value_dtype"]}
-    refs = (Ref(table.name), Ref(keys.name), Ref(values.name))
-    yield Node(name, "LookupTableImportV2", refs, kinds)
+    yield fill_table(name, table, Ref(keys.name), Ref(values.name))
 
 
 # --- Vocabulary files --------------------------------------------------------------------------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tfjs_codec.graph.build import MASKS, Build
-from tfjs_codec.ir.graph import Graph, Node, Ref, prune, redirect
+from tfjs_codec.graph.build import Build
+from tfjs_codec.ir.graph import MASKS, Graph, Node, Ref, prune, redirect
 
 _FEWEST = 2  # parts of a tensor
 

@@ -21,13 +21,9 @@ from tfjs_codec.graph.kernels import FOLDABLE, compute_constant
 from tfjs_codec.graph.kernels.core import KernelError
 from tfjs_codec.graph.optimise.lists import Unknown, Value, evaluate, follows
 from tfjs_codec.graph.plan import Loop, make_plan
-from tfjs_codec.ir.graph import Graph, Node, Ref, prune, redirect
+from tfjs_codec.ir.graph import UNROLLED_NODES, Graph, Node, Ref, prune, redirect
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.tfjs.graph_ops import op_def
-
-# Nodes of a graph up to which loops are unrolled: some 2 MB of model.json, which load in half a
-# second. Of an LSTM a step has some 13 nodes.
-UNROLLED_NODES = 8192
 
 _STEPS = 40_000  # operations that are looked at, also in loops that stay: a fraction of a second
 _SMALL = 64  # elements of a tensor that is computed in every iteration

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfjs_codec.graph.build import MASKS, NO_MASKS, Build
+from tfjs_codec.graph.build import NO_MASKS, Build
 from tfjs_codec.graph.rewrites.forms import along, convert, gather_rows
 from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
-from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.ir.graph import MASKS, Node, Ref
 from tfjs_codec.tracing.refusal import Refusal
 
 _MOST_AXES = 4  # of some kernels of webgl and webgpu

@@ -17,7 +17,15 @@ from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, map_float32
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import op, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.primitives import affine, dense, permute, product, reshape, slice_axis
+from tfjs_codec.layers.primitives import (
+    affine,
+    batch_dot,
+    dense,
+    permute,
+    product,
+    reshape,
+    slice_axis,
+)
 from tfjs_codec.layers.rules.activation import apply
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_policy
 
@@ -65,7 +73,7 @@ def contract(
     if isinstance(other, Tensor):
         second = _pieces(b, other, right, groups, pieces, (size(summed), size(columns)))
         results = [
-            b.add("Dot", [one, two], {"axes": [2, 1], "normalize": False}, part="product")
+            batch_dot(b, one, two, [2, 1], "product")
             for one, two in zip(first, second, strict=True)
         ]
     else:

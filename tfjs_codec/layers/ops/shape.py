@@ -20,6 +20,7 @@ from tfjs_codec.layers.engine.registry import op
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import (
     affine,
+    batch_dot,
     dense,
     filled,
     identity,
@@ -352,7 +353,7 @@ def sum_over(b: Scope, x: Tensor, axis: Any, keepdims: Any = False) -> Tensor:
     elif axes == [1] and x.rank == 3:  # of any length
         width = x.shape[2] or 0
         ones = dense(b, x, filled(0, width, 1), filled(1, 1), part="ones")
-        y = b.add("Dot", [ones, x], {"axes": [1, 1], "normalize": False})
+        y = batch_dot(b, ones, x, [1, 1])
     else:
         count = product([x.shape[a] for a in axes])
         if count is None:

@@ -18,6 +18,7 @@ from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import (
     affine,
+    batch_dot,
     constant,
     dense,
     permute,
@@ -30,10 +31,6 @@ from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
 
 _BIG = 1e9  # what Keras adds (negative) to the scores it masks
 _HUGE = 3e38  # whose square is beyond float32
-
-
-def _dot(b: Scope, x: Tensor, y: Tensor, axes: list[int], part: str) -> Tensor:
-    return b.add("Dot", [x, y], {"axes": axes, "normalize": False}, part=part)
 
 
 def _keep(
@@ -134,7 +131,7 @@ def _heads(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], shares: list[
         q = _head(b, layer, "query", query, head, 1 / np.sqrt(width))
         k = _head(b, layer, "key", key, source)
         v = _head(b, layer, "value", value, source)
-        scores = _dot(b, q, k, [2, 2], "scores")
+        scores = batch_dot(b, q, k, [2, 2], "scores")
         if head == 0:
             keep = _keep(
                 b, scores, query.mask, dict.fromkeys(t.mask for t in (value, key) if t.mask),
@@ -143,7 +140,7 @@ def _heads(b: Scope, layer: KerasLayer, sources: Sequence[Tensor], shares: list[
             )  # fmt: skip
         parts = [part for part in (keep, given[head]) if part is not None]
         shares.append(_softmax(b, scores, _all(b, parts)))
-        results.append(_dot(b, shares[-1], v, [2, 1], "context"))
+        results.append(batch_dot(b, shares[-1], v, [2, 1], "context"))
     return results[0] if heads == 1 else b.add("Concatenate", results, {"axis": 2}, part="heads")
 
 
@@ -234,13 +231,13 @@ def attention(b: Scope, layer: KerasLayer, x: list[Tensor]) -> list[Tensor]:
         weight = np.multiply(ones, weights["concat_score_weight"])
         scores = _additive(b, query, key, weight, inner)
     else:
-        scores = _dot(b, query, key, [2, 2], "scores")
+        scores = batch_dot(b, query, key, [2, 2], "scores")
         if "scale" in weights:
             scores = affine(b, scores, weights["scale"])
     causal = bool(b.arguments.get("use_causal_mask") or layer.config.get("causal"))
     sources = [seen[1]] if seen[1] else []
     shares = _softmax(b, scores, _keep(b, scores, None, sources, causal=causal))
-    y = _dot(b, shares, value, [2, 1], "context")
+    y = batch_dot(b, shares, value, [2, 1], "context")
     if seen[0] is not None:
         kept = reshape(b, masks.compute(b, seen[0]), (query.shape[1], 1))
         y = b.add("Multiply", [y, kept], part="kept")
@@ -268,7 +265,7 @@ def masked_mean(b: Scope, x: Tensor, mask: Mask) -> Tensor:
     """
     keep = masks.compute(b, mask)
     shares = function(b, affine(b, keep, _BIG, -_BIG), "softmax")
-    mean = _dot(b, shares, x, [1, 1], "mean")
+    mean = batch_dot(b, shares, x, [1, 1], "mean")
     column = reshape(b, keep, (keep.shape[1], 1), part="steps")
     some = b.add("GlobalMaxPooling1D", column, {"data_format": "channels_last"}, part="some")
     none = affine(b, affine(b, some, -_HUGE, _HUGE, part="none"), _HUGE, part="infinite")

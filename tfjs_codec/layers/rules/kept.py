@@ -16,7 +16,7 @@ from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.ops.shape import sum_over
-from tfjs_codec.layers.primitives import affine, dense, product, reshape
+from tfjs_codec.layers.primitives import affine, batch_dot, dense, product, reshape
 from tfjs_codec.tracing.refusal import Refusal, check_constant
 
 _SATURATED = 80.0  # e**-80 is nothing beside 1, and e**80 still a float32 number
@@ -47,13 +47,15 @@ class KeptSteps:
         b, plain = self.b, np.array([[1, 0]], np.float32)
         left = dense(b, ranks, plain, np.array([0, 1], np.float32), part="rank")
         right = dense(b, self._places, -plain[:, ::-1], np.array([1, 0], np.float32), part="place")
-        return affine(b, masks.not_zero(b, _dot(b, left, right, [2, 2])), -1, 1, part="shown")
+        return affine(
+            b, masks.not_zero(b, batch_dot(b, left, right, [2, 2], "match")), -1, 1, part="shown"
+        )
 
     def gather(self, x: Tensor) -> Tensor:
         """Return *x* ``(batch, time, …)`` with the kept steps in front, and zeros after them."""
         flat = reshape(self.b, x, (x.shape[1], product(x.shape[2:])))
         kept = self.b.add("Multiply", [flat, self.flags], part="kept_values")
-        return reshape(self.b, _dot(self.b, self.shown, kept, [1, 1], "front"), x.shape[1:])
+        return reshape(self.b, batch_dot(self.b, self.shown, kept, [1, 1], "front"), x.shape[1:])
 
     def spread(self, y: Tensor) -> Tensor:
         """Return the outputs *y* ``(batch, place, …)`` of kept steps at all steps."""
@@ -66,7 +68,9 @@ class KeptSteps:
 
     def _pick(self, which: Tensor, y: Tensor, steps: int | None) -> Tensor:
         flat = reshape(self.b, y, (y.shape[1], product(y.shape[2:])))
-        return reshape(self.b, _dot(self.b, which, flat, [2, 1], "spread"), (steps, *y.shape[2:]))
+        return reshape(
+            self.b, batch_dot(self.b, which, flat, [2, 1], "spread"), (steps, *y.shape[2:])
+        )
 
     def or_initial(self, y: Tensor, state: Tensor) -> Tensor:
         """Return the state *y*, and *state* if no step is kept."""
@@ -83,7 +87,7 @@ class KeptSteps:
         if layer.config.get("recurrent_activation") not in _SATURATING:
             raise Refusal("the cell state of a masked LSTM whose gates are not sigmoids")
         units = layer.config["units"]
-        used = _dot(self.b, self.shown, self.flags, [1, 1], "used")
+        used = batch_dot(self.b, self.shown, self.flags, [1, 1], "used")
         x = self.b.add("Concatenate", [x, affine(self.b, used, -1, 1, part="unused")], {"axis": 2})
         gates = np.repeat(np.array([-_SATURATED, _SATURATED, 0, 0], np.float32), units)
 
@@ -121,7 +125,3 @@ def first_step(b: Scope, x: Tensor, *, last: bool) -> Tensor:
     else:
         away = affine(b, places, 1, -1)
     return affine(b, masks.not_zero(b, away), -1, 1, part="first")
-
-
-def _dot(b: Scope, x: Tensor, y: Tensor, axes: list[int], part: str = "match") -> Tensor:
-    return b.add("Dot", [x, y], {"axes": axes, "normalize": False}, part=part)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_codec.ir.graph import Node
+from tfjs_codec.ir.graph import fill_table
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
@@ -121,10 +121,8 @@ def _find(
     ]
     contents = [b.nodes.pop(value.ref.node) for value in made]
     name = f"{node.name}/import"
-    inputs = (table.ref, *(value.ref for value in made))
-    attrs = {"Tin": kind, "Tout": result}
     b.initializer.update({each.name: each for each in (node, *contents)})
-    b.initializer[name] = Node(name, "LookupTableImportV2", inputs, attrs)
+    b.initializer[name] = fill_table(name, node, *(value.ref for value in made))
     fallback = b.constant(default, result)
     return b.emit(
         "LookupTableFindV2", table, x, fallback, shape=x.shape, dtype=result, Tin=kind, Tout=result
