@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from tfjs_codec.ir.keras import KerasLayer
+
+T = TypeVar("T")
+
 LAYER = "{layer}"  # stands in a hint for the name of the layer that is refused
 # The ways out for a layer whose Python code only Keras can run.
 CODE_HINT = (
@@ -39,6 +45,14 @@ def check_policy(policy: object) -> None:
         raise Refusal("float8 arithmetic, by scales that training found", hint)
     if str(policy).startswith("int4"):
         raise Refusal("packed 4-bit weights", hint)
+
+
+def scaled_inputs(layer: KerasLayer, inputs: T | list[T]) -> tuple[T, T, float]:
+    """Return the inputs of a CustomScaleLayer, that of InceptionResNetV2, and its factor."""
+    scale = layer.config.get("scale")
+    if isinstance(inputs, list) and len(inputs) == 2 and isinstance(scale, int | float):
+        return inputs[0], inputs[1], scale
+    raise Refusal("not the CustomScaleLayer of keras.applications", CODE_HINT)
 
 
 _CONSTANT_BYTES = 256 << 20  # far more than any page loads; sizes in a config are only claims

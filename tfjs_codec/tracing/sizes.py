@@ -35,6 +35,28 @@ def pairs_per_axis(value: int | Sequence[int | list[int]], rank: int) -> list[li
     return [[item, item] if isinstance(item, int) else list(item) for item in items]
 
 
+def group_sizes(layer: KerasLayer, channels: int | None) -> tuple[int, int]:
+    """Return how many groups a GroupNormalization makes of *channels*, and how many are in each.
+
+    Raises:
+        Refusal: The channels are not known, or no such groups can be made of them.
+    """
+    if channels is None:
+        raise Refusal("a group normalisation of an unknown number of channels")
+    groups = channels if layer.config["groups"] == -1 else layer.config["groups"]
+    if channels % groups:
+        raise Refusal(f"{groups} groups of {channels} channels")
+    return groups, channels // groups
+
+
+def dot_equation(ranks: Sequence[int], axes: Sequence[int]) -> tuple[str, str, str]:
+    """Return the operands and the result of a Dot as an einsum has them; the batch is ``a``."""
+    left, right = "abcdef"[: ranks[0]], "auvwxyz"[: ranks[1]]
+    shared = left[axes[0]]
+    right = right[: axes[1]] + shared + right[axes[1] + 1 :]
+    return left, right, (left + right[1:]).replace(shared, "")
+
+
 def crop_to_ratio(size: Size, target: Size) -> Spans:
     """Return the largest centred part of an image that has the aspect ratio of *target*."""
     height, width = size

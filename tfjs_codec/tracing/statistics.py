@@ -1,4 +1,4 @@
-"""The stored mean and variance of Normalization layers."""
+"""What preprocessing layers know of their data: means and variances, boundaries of bins."""
 
 from __future__ import annotations
 
@@ -36,3 +36,16 @@ def statistic(
         kept = [shape[axis] or -1 for axis in sorted(axes)]
     sizes = iter([1] * (len(axes) - len(kept)) + kept)
     return values.reshape([next(sizes) if i in axes else 1 for i in range(len(shape))])
+
+
+def bin_edges(layer: KerasLayer) -> NDArray[np.float32]:
+    """Return the boundaries of the bins of a Discretization.
+
+    Raises:
+        Refusal: The layer has none, or returns a sparse tensor.
+    """
+    if not layer.config.get("bin_boundaries"):
+        raise Refusal("a Discretization without fixed bin_boundaries")
+    if layer.config.get("sparse"):
+        raise Refusal("sparse output")
+    return np.asarray(layer.config["bin_boundaries"], np.float32)

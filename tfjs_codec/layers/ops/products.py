@@ -28,6 +28,7 @@ from tfjs_codec.layers.primitives import (
 )
 from tfjs_codec.layers.rules.activation import apply
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_policy
+from tfjs_codec.tracing.sizes import dot_equation, per_axis
 
 _MOST_PIECES = 256
 
@@ -147,18 +148,14 @@ def _letters(equation: str, rank: int, other: int = 0) -> tuple[str, str, str]:
 @rule("Dot")
 def dot(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
     """Dot; of more than three axes, as a sum of products."""
-    axes = layer.config["axes"]
-    pair = [axes, axes] if isinstance(axes, int) else list(axes)
+    pair = per_axis(layer.config["axes"], 2)
     pair = [axis % tensor.rank for axis, tensor in zip(pair, x, strict=True)]
     normalize = bool(layer.config.get("normalize"))
     if all(tensor.rank <= 3 for tensor in x):
         return b.add("Dot", x, {"axes": pair, "normalize": normalize})
     if normalize:
         raise Refusal("a normalised Dot of tensors of more than 3 axes")
-    left = "abcdef"[: x[0].rank]
-    right = "a" + "uvwxyz"[1 : x[1].rank]
-    right = right[: pair[1]] + left[pair[0]] + right[pair[1] + 1 :]
-    out = left.replace(left[pair[0]], "") + right[1:].replace(left[pair[0]], "")
+    left, right, out = dot_equation([tensor.rank for tensor in x], pair)
     return contract(b, x[0], left, x[1], right, out)
 
 

@@ -12,7 +12,7 @@ from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.primitives import affine, negate, reshape
-from tfjs_codec.tracing.refusal import CODE_HINT, Refusal
+from tfjs_codec.tracing.refusal import Refusal, scaled_inputs
 
 
 def merge_masks(b: Scope, inputs: list[Tensor]) -> Mask | None:
@@ -81,10 +81,8 @@ def subtract(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
 @rule("CustomScaleLayer")
 def scaled_sum(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> Tensor:
     """Add of the first and the scaled second input (a layer of InceptionResNetV2)."""
-    scale = layer.config.get("scale")
-    if not isinstance(x, list) or len(x) != 2 or not isinstance(scale, int | float):
-        raise Refusal("not the CustomScaleLayer of keras.applications", CODE_HINT)
-    return b.add("Add", [x[0], affine(b, x[1], scale, part="scaled")])
+    first, second, scale = scaled_inputs(layer, x)
+    return b.add("Add", [first, affine(b, second, scale, part="scaled")])
 
 
 @rule("Concatenate")

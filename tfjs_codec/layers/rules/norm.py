@@ -23,6 +23,7 @@ from tfjs_codec.layers.primitives import (
     slice_axis,
 )
 from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.sizes import group_sizes
 from tfjs_codec.tracing.statistics import statistic
 
 _STATS = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -109,15 +110,10 @@ def group_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """LayerNormalization of [positions, groups, channels/groups], then Rescaling."""
     axis = _axis(layer, x)
     moved = move_axis_last(b, x, axis)
-    channels = moved.shape[-1]
-    if channels is None:
-        raise Refusal("a group normalisation of an unknown number of channels")
-    groups = channels if layer.config["groups"] == -1 else layer.config["groups"]
-    if channels % groups:
-        raise Refusal(f"{groups} groups of {channels} channels")
+    groups = group_sizes(layer, moved.shape[-1])
     spatial = moved.shape[1:-1]
     positions = None if None in spatial else prod(size or 0 for size in spatial)
-    grouped = reshape(b, moved, (positions, groups, channels // groups))
+    grouped = reshape(b, moved, (positions, *groups))
     y = _standardise(b, grouped, [1, 3], layer.config["epsilon"])
     y = reshape(b, y, moved.shape[1:])
     return move_last_axis_to(b, _scale(b, layer, y), axis)

@@ -13,6 +13,7 @@ from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.ops.shape import reduce
 from tfjs_codec.layers.primitives import affine, dense, filled, identity, reshape
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.statistics import bin_edges
 
 
 @rule(*names_of("augmentation"))
@@ -44,12 +45,9 @@ def category_encoding(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
 @rule("Discretization")
 def discretization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Steps at the boundaries (Dense, ReLU), counted by a Dense."""
-    bounds = layer.config.get("bin_boundaries")
-    if not bounds or layer.config.get("output_mode", "int") != "int":
-        raise Refusal("a Discretization without fixed bin_boundaries, or not to integers")
-    if layer.config.get("sparse"):
-        raise Refusal("sparse output")
-    edges = np.asarray(bounds, np.float32)
+    edges = bin_edges(layer)
+    if layer.config.get("output_mode", "int") != "int":
+        raise Refusal("a Discretization not to integers")
     column = reshape(b, x, (*x.shape[1:], 1))
     below = dense(b, column, filled(-1, 1, edges.size), edges, part="distance")
     steps = masks.positive(b, below)

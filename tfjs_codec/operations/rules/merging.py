@@ -15,7 +15,8 @@ from tfjs_codec.operations.ops.linalg import einsum
 from tfjs_codec.operations.ops.reductions import l2_normalize
 from tfjs_codec.operations.registry import rule
 from tfjs_codec.operations.values import Value
-from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.refusal import Refusal, scaled_inputs
+from tfjs_codec.tracing.sizes import dot_equation, per_axis
 
 
 def merge_masks(b: Builder, inputs: Sequence[Value]) -> Value | None:
@@ -83,12 +84,10 @@ def _either(b: Builder, left: Value | None, right: Value | None) -> Value | None
 
 
 @rule("CustomScaleLayer")
-def scaled_sum(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
+def scaled_sum(b: Builder, layer: KerasLayer, x: Value | list[Value]) -> Value:
     """The first input plus the scaled second one (a layer of InceptionResNetV2)."""
-    scale = layer.config.get("scale")
-    if not isinstance(x, list) or len(x) != 2 or not isinstance(scale, int | float):
-        raise Refusal("not the CustomScaleLayer of keras.applications")
-    return a.add(b, x[0], a.multiply(b, x[1], scale))
+    first, second, scale = scaled_inputs(layer, x)
+    return a.add(b, first, a.multiply(b, second, scale))
 
 
 @rule("Concatenate")
@@ -110,15 +109,11 @@ def concatenate(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
 @rule("Dot")
 def dot(b: Builder, layer: KerasLayer, x: list[Value]) -> Value:
     """One product of matrices for each element of the batch."""
-    axes = layer.config["axes"]
-    pair = [axes, axes] if isinstance(axes, int) else list(axes)
+    pair = per_axis(layer.config["axes"], 2)
     first, second = (b.value(one) for one in x)
     i, j = (s.normalize_axis(one, at) for one, at in zip((first, second), pair, strict=True))
     if layer.config.get("normalize"):
         first, second = l2_normalize(b, first, i), l2_normalize(b, second, j)
-    left = "abcdef"[: first.rank]
-    right = ("a" + "uvwxyz")[: second.rank]
-    right = right[:j] + left[i] + right[j + 1 :]
-    out = left.replace(left[i], "") + right[1:].replace(left[i], "")
+    left, right, out = dot_equation((first.rank, second.rank), (i, j))
     y = einsum(b, f"{left},{right}->{out}", first, second)
     return s.expand_dims(b, y, 1) if y.rank == 1 else y

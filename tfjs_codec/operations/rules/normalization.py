@@ -14,6 +14,7 @@ from tfjs_codec.operations.ops import shapes as s
 from tfjs_codec.operations.registry import rule
 from tfjs_codec.operations.values import Value
 from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.sizes import group_sizes
 from tfjs_codec.tracing.statistics import statistic
 
 
@@ -63,28 +64,20 @@ def group_normalization(b: Builder, layer: KerasLayer, x: Value) -> Value:
     axis = s.normalize_axis(x, layer.config["axis"])
     order = [i for i in range(x.rank) if i != axis] + [axis]
     moved = s.transpose(b, x, order)
-    channels = moved.shape[-1]
-    if channels is None:
-        raise Refusal("a group normalisation of an unknown number of channels")
-    groups = layer.config.get("groups", channels)
-    groups = channels if groups == -1 or layer.class_name[0] == "I" else groups
-    if channels % groups:
-        raise Refusal(f"{groups} groups of {channels} channels")
+    groups = group_sizes(layer, moved.shape[-1])
     sizes = s.dynamic_shape(b, moved)
     positions = np.prod([size or 0 for size in moved.shape[1:-1]], dtype=int)
     known = None not in moved.shape[1:-1]
-    grouped = s.reshape(b, moved, [sizes[0], int(positions) if known else -1, groups,
-                                   channels // groups])  # fmt: skip
+    grouped = s.reshape(b, moved, [sizes[0], int(positions) if known else -1, *groups])
     centred = a.subtract(b, grouped, r.mean(b, grouped, [1, 3], True))
     variance = r.mean(b, a.square(b, centred), [1, 3], True)
     factor = f.rsqrt(b, a.add(b, variance, float(layer.config["epsilon"])))
     gamma, beta = _optional(b, layer, "gamma"), _optional(b, layer, "beta")
-    each = [groups, channels // groups]
     if gamma is not None:
-        factor = a.multiply(b, factor, s.reshape(b, gamma, each))
+        factor = a.multiply(b, factor, s.reshape(b, gamma, groups))
     y = a.multiply(b, centred, factor)
     if beta is not None:
-        y = a.add(b, y, s.reshape(b, beta, each))
+        y = a.add(b, y, s.reshape(b, beta, groups))
     return s.transpose(b, s.reshape(b, y, sizes), [order.index(i) for i in range(x.rank)])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.keras.classes import names_of
 from tfjs_codec.operations.builder import Builder
@@ -15,6 +13,7 @@ from tfjs_codec.operations.ops.indexing import one_hot, searchsorted
 from tfjs_codec.operations.registry import refuse, rule
 from tfjs_codec.operations.values import Value
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded
+from tfjs_codec.tracing.statistics import bin_edges
 
 
 @rule(*names_of("augmentation"))
@@ -59,10 +58,7 @@ def category_encoding(b: Builder, layer: KerasLayer, x: Value) -> Value:
 @rule("Discretization")
 def discretization(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Comparisons with the boundaries, Sum."""
-    bounds, _ = layer.config.get("bin_boundaries"), layer.config.get("num_bins")
-    if not bounds or layer.config.get("sparse"):
-        raise Refusal("a Discretization without fixed bin_boundaries, or with sparse output")
-    edges = np.asarray(bounds, np.float32)
+    edges, _ = bin_edges(layer), layer.config.get("num_bins")
     places = searchsorted(b, edges, b.value(x, "float32"), "right")
     return encode(b, places, edges.size + 1, layer.config["output_mode"])
 
