@@ -22,6 +22,7 @@ from tfjs_codec.ir.json_types import Json, JsonObject
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_index
+from tfjs_codec.tfjs.graph_topology import nodes_of, read_ends
 from tfjs_codec.tfjs.topology import read_topology
 from tfjs_codec.writers.tfjs_json import sign_page
 
@@ -37,7 +38,6 @@ _ASYNC = frozenset(
 )  # fmt: skip
 _UNKNOWN_SIZE = {4: 64}  # of a dimension that is known at run time only, by rank; images
 _OTHER_SIZE = 10
-_SIZE_DIGITS = 19  # of an int64
 
 
 class ModelInput(NamedTuple):
@@ -187,8 +187,7 @@ def _layer_input(layer: TfjsLayer) -> ModelInput:
 
 def _needs_async(topology: JsonObject) -> bool:
     nodes = topology.get("node")
-    listed = nodes if isinstance(nodes, list) else []
-    return any(isinstance(node, dict) and node.get("op") in _ASYNC for node in listed)
+    return any(node.get("op") in _ASYNC for node in nodes_of({"node": nodes}))
 
 
 def _labels(metadata: Json) -> list[str]:
@@ -201,24 +200,8 @@ def _labels(metadata: Json) -> list[str]:
 
 
 def _signature(content: JsonObject, end: str) -> list[ModelInput]:
-    signature = content.get("signature")
-    tensors = signature.get(end) if isinstance(signature, dict) else None
-    found = []
-    for name, tensor in tensors.items() if isinstance(tensors, dict) else ():
-        known = tensor if isinstance(tensor, dict) else {}
-        shape = known.get("tensorShape")
-        dims = shape.get("dim") if isinstance(shape, dict) else None
-        sizes = tuple(
-            _size(dim.get("size")) if isinstance(dim, dict) else None
-            for dim in (dims if isinstance(dims, list) else ())
-        )
-        kind = str(known.get("dtype", "")).removeprefix("DT_").lower()
-        dtype = {"float": "float32", "int64": "int32"}.get(kind, kind or "float32")
-        found.append(ModelInput(name, sizes, dtype))
-    return found
-
-
-def _size(value: Json) -> int | None:
-    """Return a size, which protobuf writes as text; None if it is unknown, or no number."""
-    text = str(value)
-    return int(text) if text.isdecimal() and len(text) <= _SIZE_DIGITS else None
+    kinds = {"": "float32", "float": "float32", "int64": "int32"}
+    return [
+        ModelInput(key, sizes, kinds.get(dtype, dtype))
+        for key, dtype, sizes in read_ends(content, end)
+    ]

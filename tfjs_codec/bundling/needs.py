@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tfjs_codec.ir.json_types import JsonObject
+from tfjs_codec.tfjs.graph_topology import nodes_of
 from tfjs_codec.tfjs.kernels import ALWAYS, functions_of, kernels_of
-from tfjs_codec.tfjs.topology import nodes_of
 
 
 @dataclass(frozen=True, slots=True)

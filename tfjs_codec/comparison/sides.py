@@ -26,9 +26,10 @@ from tfjs_codec.ir.layers import LayersGraph, TfjsLayer, Weight, scopes
 from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.tfjs.classes import DEFAULTS, DEFAULTS_OF, TFJS_CLASSES
+from tfjs_codec.tfjs.graph_topology import nodes_of
 from tfjs_codec.tfjs.inference import WRAPPERS, Shapes, infer
 from tfjs_codec.tfjs.names import target_name
-from tfjs_codec.tfjs.topology import nodes_of, read_topology
+from tfjs_codec.tfjs.topology import read_topology
 from tfjs_codec.writers.tfjs_graph import constants, index_json
 
 _TRAINING = ("_initializer", "_regularizer", "_constraint")  # ends of keys predicting ignores

@@ -392,16 +392,7 @@ class _Reader:
             end = data_offset + member.packed_bytes
             if end > table_offset:
                 raise self._corrupt(member.name, "the member's data ends outside the archive")
-            placed[member.name] = Member(
-                member.name,
-                member.method,
-                member.crc,
-                member.packed_bytes,
-                member.size,
-                member.header_offset,
-                member.flags,
-                data_offset,
-            )
+            placed[member.name] = member._replace(data_offset=data_offset)
         return placed
 
     def _data_offset(self, member: Member) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +17,10 @@ from tfjs_codec.files.source import (
     RemoteFolder,
     Source,
     open_source,
+    sha256,
 )
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.limits import Limits
-
-_READ_BYTES = 1 << 20
 
 
 def fingerprint(what: AnySource, limits: Limits) -> list[list[str]]:
@@ -40,11 +38,8 @@ def fingerprint(what: AnySource, limits: Limits) -> list[list[str]]:
 def _digest(source: Source) -> str:
     if source.version is not None:
         return " ".join(source.version)
-    digest = hashlib.sha256()
     with source.open() as file:
-        while piece := file.read(_READ_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
+        return sha256(file)
 
 
 def _files(opened: Source, limits: Limits) -> Iterator[tuple[str, Source]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -59,10 +58,6 @@ class MemoryStage(Stage):
 
     def settle(self) -> None:
         """Do nothing: all files are complete."""
-
-    def sha256(self, name: str) -> str:
-        """Return the hexadecimal digest of the finished file *name*."""
-        return hashlib.sha256(self._files[name].getbuffer()).hexdigest()
 
     def close(self) -> None:
         """Do nothing: no source is open."""

@@ -1,6 +1,6 @@
 """Writes a model directory beside its destination and publishes it in one step.
 
-Nothing else in the package writes. A model is written to a *stage*, a hidden sibling
+A model is written to a *stage*, a hidden sibling
 ``.NAME.tfjs_codec-PID-RANDOM`` of the destination, which is locked (``flock``) for as long as its
 writer lives; :mod:`tfjs_codec.files.publish` then puts it in the place of the destination.
 """

@@ -40,6 +40,7 @@ INDEX = "model.json"  # of tfjs models; its appearance makes a directory one
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK"
 TABLE_MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")  # the end of a checkpoint's index
+_DIGESTED_BYTES = 1 << 20  # at a time
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISCHR, "a character device"),
@@ -136,6 +137,16 @@ class Source(NamedTuple):
             return
         if os.stat(self.file_path).st_mtime_ns != self.mtime_ns:
             raise CorruptFileError("the file was changed while it was read", path=self.path)
+
+
+def sha256(file: BinaryIO) -> str:
+    """Return the hexadecimal digest of what follows in *file*."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    while piece := file.read(_DIGESTED_BYTES):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 class Folder(Protocol):

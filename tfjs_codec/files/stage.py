@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from tfjs_codec.errors import CorruptFileError, OutputError
 from tfjs_codec.files.copying import AT_OFFSETS, IN_KERNEL, Jobs, copy_checked, copy_range
+from tfjs_codec.files.source import sha256
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from tfjs_codec.ir.tensors import Extent
 
-_READ_BYTES = 1 << 20
 _LATER_BYTES = 1 << 20  # what is smaller is not worth a thread
 _OPEN_BYTES = 64 << 20  # put off in one file: keeps progress alive
 _BLOCK_BYTES = 32 << 20  # that one thread copies and sums up
@@ -124,13 +124,8 @@ class Stage:
 
     def sha256(self, name: str) -> str:
         """Return the hexadecimal digest of the finished file *name*."""
-        import hashlib  # here: it loads OpenSSL
-
-        digest = hashlib.sha256()
         with self.open(name) as file:
-            while piece := file.read(_READ_BYTES):
-                digest.update(piece)
-        return digest.hexdigest()
+            return sha256(file)
 
     def close(self) -> None:
         """Give up what is not done, and close all sources."""

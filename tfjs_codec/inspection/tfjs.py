@@ -12,10 +12,11 @@ from tfjs_codec.files import strict_json
 from tfjs_codec.files.detection import unknown_format
 from tfjs_codec.files.place import Place
 from tfjs_codec.files.source import Folder, Source
-from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo
+from tfjs_codec.inspection.inspection import Inspection, LayerInfo, TensorInfo, show_shape
 from tfjs_codec.ir.layers import LayersGraph, TfjsLayer, scopes
 from tfjs_codec.limits import Limits
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.tfjs.graph_topology import read_ends
 from tfjs_codec.tfjs.inference import Shapes, infer
 from tfjs_codec.tfjs.topology import read_topology
 
@@ -62,8 +63,9 @@ def describe(source: Source, options: ConvertOptions) -> Inspection:
         warnings += _list_unplaced(graph, tensors)
     if (folder := source.folder) is not None:
         warnings += _files(paths, folder, tensors, limits)
-    facts += [(f"metadata {quote(key)}", quote(value))
-              for key, value in _entries(content.get("userDefinedMetadata"))]  # fmt: skip
+    metadata = content.get("userDefinedMetadata")
+    if isinstance(metadata, dict):
+        facts += [(f"metadata {quote(key)}", quote(value)) for key, value in metadata.items()]
     if content.get("trainingConfig"):
         facts.append(("compiled", "yes"))
     return Inspection(
@@ -110,10 +112,6 @@ def _file_size(name: object, folder: Folder, limits: Limits) -> int | str:
         return error.what
 
 
-def _entries(value: Any) -> list[tuple[str, Any]]:
-    return list(value.items()) if isinstance(value, dict) else []
-
-
 def _graph_facts(content: dict[str, Any], topology: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Say how many operations a graph model has, and what it takes and returns."""
     nodes = topology.get("node")
@@ -124,18 +122,9 @@ def _graph_facts(content: dict[str, Any], topology: dict[str, Any]) -> Iterator[
     yield "operations", str(sum(operations.values()))
     for kind, number in sorted(operations.items(), key=lambda item: (-item[1], item[0])):
         yield f"  {quote(kind)}", str(number)
-    signature = content.get("signature")
     for end in ("inputs", "outputs"):
-        ends = _entries(signature.get(end) if isinstance(signature, dict) else None)
-        for key, tensor in ends:
-            known = tensor if isinstance(tensor, dict) else {}
-            shape = known.get("tensorShape")
-            dims = shape.get("dim") if isinstance(shape, dict) else None
-            listed = dims if isinstance(dims, list) else ()
-            sizes = [str(dim.get("size")) for dim in listed if isinstance(dim, dict)]
-            dtype = str(known.get("dtype", "?")).removeprefix("DT_").lower()
-            shown = ", ".join("?" if size == "-1" else size for size in sizes)
-            yield end[:-1], f"{key}: {dtype} [{shown}]"
+        for key, dtype, sizes in read_ends(content, end):
+            yield end[:-1], f"{key}: {dtype or '?'} {show_shape(sizes)}"
 
 
 def _list_unplaced(graph: LayersGraph, tensors: list[TensorInfo]) -> Iterator[str]:

@@ -9,7 +9,6 @@ ever, so every reference is checked when it is written. Nothing here needs numpy
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -162,14 +161,3 @@ def _refs(value: Any) -> list[TensorRef]:
         return []
     numbers = [n if isinstance(n, int) and n >= 0 else 0 for n in value[1:3]]
     return [TensorRef(value[0], *numbers)]
-
-
-def nodes_of(topology: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the nodes of a graph model's topology, those of its functions included."""
-    library = topology.get("library")
-    functions = library.get("function") if isinstance(library, Mapping) else None
-    lists = [topology.get("node")]
-    lists += [one.get("nodeDef") for one in functions or () if isinstance(one, Mapping)]
-    for nodes in lists:
-        if isinstance(nodes, list):
-            yield from (item for item in nodes if isinstance(item, Mapping))

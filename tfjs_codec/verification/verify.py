@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ from tfjs_codec.errors import (
     visible,
 )
 from tfjs_codec.files.remote import is_url, show
-from tfjs_codec.files.source import AnySource, open_source
+from tfjs_codec.files.source import AnySource, open_source, sha256
 from tfjs_codec.ir.json_types import JsonObject
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import KerasModel, Loaded, TensorFlowGraph, TfjsGraph, TfjsLayers, Weights
@@ -32,7 +31,7 @@ from tfjs_codec.options import ConvertOptions
 from tfjs_codec.progress import Progress
 from tfjs_codec.readers import open_model
 from tfjs_codec.tfjs.check import check_layers_model
-from tfjs_codec.tfjs.topology import nodes_of
+from tfjs_codec.tfjs.graph_topology import nodes_of
 from tfjs_codec.verification import node
 from tfjs_codec.verification.expectation import (
     Expected,
@@ -46,7 +45,6 @@ from tfjs_codec.verification.predictions import Sampling, check_predictions
 from tfjs_codec.writers.weights import CHECKSUMS
 
 _LISTED = 20  # failures in a message
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +160,9 @@ def _check_checksums(path: str, model: Tfjs, limits: Limits, found: _Findings) -
     folder, where = open_source(path).folder, f"userDefinedMetadata.{CHECKSUMS}"
     assert folder is not None  # noqa: S101  paths and URLs have one
     for name, wanted in listed.items():
-        digest = hashlib.sha256()
-        with folder.find(name, path=model.path, where=where, limits=limits).open() as data:
-            while piece := data.read(_READ_BYTES):
-                digest.update(piece)
-        if digest.hexdigest() != wanted:
+        with folder.find(name, path=model.path, where=where, limits=limits).open() as file:
+            digest = sha256(file)
+        if digest != wanted:
             found.failures.append(f"the SHA-256 of {quote(name)} does not match the recorded one")
     found.checks.append(f"SHA-256 verified for {count(len(listed), 'weight file')}")
 
