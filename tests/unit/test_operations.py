@@ -12,7 +12,8 @@ import tfjs_codec
 from tfjs_codec.errors import UnsupportedModelError, UsageError
 from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.graph.interpreter import run
-from tfjs_codec.operations.values import broadcast, result_dtype
+from tfjs_codec.ir.shapes import broadcast
+from tfjs_codec.operations.values import result_dtype
 from tfjs_codec.readers import open_model
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.errors import Problem
-from tfjs_codec.graph.shapes import UNKNOWN, Dims, Known
+from tfjs_codec.graph.shapes import UNKNOWN, Known
 from tfjs_codec.ir.graph import MASKS, Graph, Node, Ref, const, fill_table, fresh_names
+from tfjs_codec.ir.shapes import Dims
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.tracing.refusal import Refusal
 

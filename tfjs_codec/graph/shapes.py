@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import zip_longest
 from math import prod
 
 import numpy as np
@@ -30,9 +29,9 @@ from tfjs_codec.ir.graph import (
     prune,
     sort_nodes,
 )
+from tfjs_codec.ir.shapes import Dims, broadcast
 from tfjs_codec.tfjs.graph_ops import op_def
 
-Dims = tuple["int | None", ...]
 Content = NDArray[np.int64]
 
 UNKNOWN = -(1 << 40)  # no size, and small enough that sums of it do not overflow
@@ -188,21 +187,7 @@ def _placeholder(_: Known, node: Node) -> Dims | None:
 
 
 def _broadcast(known: Known, node: Node) -> Dims:
-    shapes = [known.of(node, position) for position in range(len(node.inputs))]
-    return _together(shapes)
-
-
-def _together(shapes: Sequence[Dims]) -> Dims:
-    columns = zip_longest(*(shape[::-1] for shape in shapes), fillvalue=1)
-    return tuple(map(_widest, columns))[::-1]
-
-
-def _widest(sizes: Sequence[int | None]) -> int | None:
-    """Return the size of a dimension that *sizes* are broadcast to."""
-    large = {size for size in sizes if size is not None and size != 1}
-    if len(large) > 1:
-        raise ValueError
-    return large.pop() if large else None if None in sizes else 1
+    return broadcast(*(known.of(node, position) for position in range(len(node.inputs))))
 
 
 def _product(known: Known, node: Node) -> Dims:
@@ -210,7 +195,7 @@ def _product(known: Known, node: Node) -> Dims:
     first, second = ("transpose_a", "transpose_b") if node.op == "MatMul" else ("adj_x", "adj_y")
     rows = left[-1] if node.attrs[first] else left[-2]
     columns = right[-2] if node.attrs[second] else right[-1]
-    return (*_together([left[:-2], right[:-2]]), rows, columns)
+    return (*broadcast(left[:-2], right[:-2]), rows, columns)
 
 
 def _convolution(known: Known, node: Node) -> Dims:

@@ -10,8 +10,8 @@ from typing import Literal
 from tfjs_codec.errors import Problem, count, quote, visible
 from tfjs_codec.html import write_line, write_list, write_table
 from tfjs_codec.ir.json_types import JsonObject
+from tfjs_codec.ir.shapes import Dims as Shape
 
-Shape = tuple[int | None, ...]
 Target = Literal["layers", "graph", "weights", ""]
 _TARGETS = {
     "layers": "a Layers model (tf.loadLayersModel)",

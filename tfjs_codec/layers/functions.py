@@ -11,9 +11,10 @@ from math import exp, sqrt
 
 import numpy as np
 
+from tfjs_codec.ir.shapes import product
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.primitives import affine, dense, negate, product, relu, reshape
+from tfjs_codec.layers.primitives import affine, dense, negate, relu, reshape
 
 # |x| is told from 0 down to here; the square is still a normal float32 number.
 _TINY = 1e-18

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfjs_codec.ir.shapes import product
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, formula
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.symbolic import Tensor
@@ -162,16 +163,6 @@ def constant(b: Scope, like: Tensor, value: Any) -> Tensor:
     if not like.dtype.startswith(("int", "uint", "bool")):
         like = relu(b, like, 1, part="finite")  # 0·∞ is not 0
     return affine(b, like, 0, value, part="constant")
-
-
-def product(sizes: Sequence[int | None]) -> int | None:
-    """Return the product of *sizes*, None if one is unknown."""
-    total = 1
-    for size in sizes:
-        if size is None:
-            return None
-        total *= size
-    return total
 
 
 def identity(size: int, columns: int | None = None) -> LazyTensor:

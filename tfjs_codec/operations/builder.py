@@ -19,9 +19,10 @@ from tfjs_codec.errors import CorruptFileError, LimitExceededError
 from tfjs_codec.ir.graph import Names, Node, Ref, Shape, Tensor
 from tfjs_codec.ir.keras import Call, KerasLayer
 from tfjs_codec.ir.loaded import KerasModel
+from tfjs_codec.ir.shapes import Dims, broadcast
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32, formula, map_float32
 from tfjs_codec.limits import Limits
-from tfjs_codec.operations.values import Dims, Operand, Value, broadcast, graph_dtype
+from tfjs_codec.operations.values import Operand, Value, graph_dtype
 from tfjs_codec.tfjs.graph_ops import Arg, op_def
 from tfjs_codec.tracing.builder import CallBuilder
 from tfjs_codec.tracing.refusal import Refusal

@@ -7,9 +7,8 @@ from functools import cache
 from typing import TypeAlias
 
 from tfjs_codec.ir.graph import Ref
+from tfjs_codec.ir.shapes import Dims
 from tfjs_codec.ir.tensors import Array
-
-Dims: TypeAlias = "tuple[int | None, ...]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,32 +106,3 @@ def result_dtype(*dtypes: str) -> str:
 def float_dtype(dtype: str) -> str:
     """Return the dtype of real functions of *dtype*."""
     return dtype if is_float(dtype) or dtype.startswith("complex") else "float32"
-
-
-# ------------------------------------------------------------------------------------- shapes
-
-
-def broadcast(*shapes: Dims) -> Dims:
-    """Return the shape that *shapes* broadcast to; an unknown size fits any other."""
-    rank = max(map(len, shapes), default=0)
-    padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
-    return tuple(map(_widest, zip(*padded, strict=True)))
-
-
-def _widest(sizes: tuple[int | None, ...]) -> int | None:
-    if sizes.count(sizes[0]) == len(sizes):
-        return sizes[0]
-    large = {size for size in sizes if size is not None and size != 1}
-    if len(large) > 1:
-        raise ValueError(f"sizes {sorted(large)} do not broadcast")
-    return large.pop() if large else None if None in sizes else 1
-
-
-def product(sizes: Dims) -> int | None:
-    """Return the product of *sizes*, None if one is unknown."""
-    result = 1
-    for size in sizes:
-        if size is None:
-            return None
-        result *= size
-    return result

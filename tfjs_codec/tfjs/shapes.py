@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 from tfjs_codec.ir.json_types import Config
+from tfjs_codec.ir.shapes import Dims
+from tfjs_codec.ir.shapes import broadcast as broadcast_sizes
 
-Shape = tuple[int | None, ...]
+Shape = Dims
 ShapeRule = Callable[[Config, Sequence[Shape]], list[Shape]]
 
 
@@ -59,14 +61,10 @@ def last(shape: Shape) -> int:
 def broadcast(shapes: Sequence[Shape]) -> Shape:
     """Return the shape of an element-wise merge; ranks differ by ones after the batch axis."""
     rank = max(len(shape) for shape in shapes)
-    full = [(s[0], *(1,) * (rank - len(s)), *s[1:]) for s in shapes]
-    out: list[int | None] = []
-    for sizes in zip(*full, strict=True):
-        concrete = {size for size in sizes if size not in (1, None)}
-        if len(concrete) > 1:
-            raise ShapeError(f"shapes {[list(s) for s in shapes]} do not broadcast")
-        out.append(next(iter(concrete)) if concrete else None if None in sizes else 1)
-    return tuple(out)
+    try:
+        return broadcast_sizes(*((s[0], *(1,) * (rank - len(s)), *s[1:]) for s in shapes))
+    except ValueError:
+        raise ShapeError(f"shapes {[list(s) for s in shapes]} do not broadcast") from None
 
 
 def spatial_axes(config: Config, shape: Shape) -> tuple[range, int]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from tfjs_codec.graph.build import Build
 from tfjs_codec.graph.rewrites.registry import LACKS, WRONG, op, wrong_on
-from tfjs_codec.graph.shapes import Dims
 from tfjs_codec.ir.graph import Node, Ref
+from tfjs_codec.ir.shapes import Dims
 from tfjs_codec.tracing.refusal import Refusal
 
 

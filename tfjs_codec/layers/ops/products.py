@@ -13,19 +13,12 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.shapes import product
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, map_float32
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import op, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.primitives import (
-    affine,
-    batch_dot,
-    dense,
-    permute,
-    product,
-    reshape,
-    slice_axis,
-)
+from tfjs_codec.layers.primitives import affine, batch_dot, dense, permute, reshape, slice_axis
 from tfjs_codec.layers.rules.activation import apply
 from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_policy
 from tfjs_codec.tracing.sizes import dot_equation, per_axis

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tfjs_codec.ir.shapes import product
 from tfjs_codec.ir.tensors import ArrayTensor, formula
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
@@ -28,7 +29,6 @@ from tfjs_codec.layers.primitives import (
     matrix_on_axis,
     negate,
     permute,
-    product,
     reshape,
     slice_axis,
 )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.shapes import product
 from tfjs_codec.ir.tensors import Array, LazyTensor, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
@@ -22,7 +23,6 @@ from tfjs_codec.layers.primitives import (
     constant,
     dense,
     permute,
-    product,
     reshape,
     slice_axis,
 )

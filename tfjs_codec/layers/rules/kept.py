@@ -11,12 +11,13 @@ from __future__ import annotations
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.shapes import product
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, formula, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.symbolic import Mask, Tensor
 from tfjs_codec.layers.ops.shape import sum_over
-from tfjs_codec.layers.primitives import affine, batch_dot, dense, product, reshape
+from tfjs_codec.layers.primitives import affine, batch_dot, dense, reshape
 from tfjs_codec.tracing.refusal import Refusal, check_constant
 
 _SATURATED = 80.0  # e**-80 is nothing beside 1, and e**80 still a float32 number

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.shapes import product
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Tensor
@@ -18,7 +19,6 @@ from tfjs_codec.layers.primitives import (
     move_last_axis_to,
     negate,
     permute,
-    product,
     reshape,
     slice_axis,
 )

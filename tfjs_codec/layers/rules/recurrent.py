@@ -10,19 +10,13 @@ import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.ir.layers import TfjsLayer
+from tfjs_codec.ir.shapes import product
 from tfjs_codec.ir.tensors import LazyTensor, formula, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import refuse, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
-from tfjs_codec.layers.primitives import (
-    filled,
-    identity,
-    matrix_on_axis,
-    permute,
-    product,
-    reshape,
-)
+from tfjs_codec.layers.primitives import filled, identity, matrix_on_axis, permute, reshape
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.layers.rules.cells import FLAGS, STEPS, compose_cell
 from tfjs_codec.layers.rules.core import regularizers

@@ -7,17 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tfjs_codec.ir.shapes import broadcast
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.registry import operation
-from tfjs_codec.operations.values import (
-    Operand,
-    Value,
-    broadcast,
-    float_dtype,
-    is_float,
-    is_int,
-    result_dtype,
-)
+from tfjs_codec.operations.values import Operand, Value, float_dtype, is_float, is_int, result_dtype
 from tfjs_codec.tracing.refusal import Refusal
 
 

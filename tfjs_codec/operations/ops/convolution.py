@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import gcd
 from typing import Any
 
+from tfjs_codec.ir.shapes import Dims
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops.shapes import (
@@ -18,7 +19,7 @@ from tfjs_codec.operations.ops.shapes import (
 )
 from tfjs_codec.operations.ops.slicing import flip, getitem, pad, slice_axis
 from tfjs_codec.operations.registry import operation
-from tfjs_codec.operations.values import Dims, Operand, Value
+from tfjs_codec.operations.values import Operand, Value
 from tfjs_codec.tracing.refusal import StaticShapeNeeded
 from tfjs_codec.tracing.sizes import per_axis
 from tfjs_codec.tracing.windows import same_padding, theano_padding, transposed_window

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfjs_codec.ir.shapes import broadcast
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.ops.reductions import sum_
@@ -23,7 +24,7 @@ from tfjs_codec.operations.ops.shapes import (
 )
 from tfjs_codec.operations.ops.slicing import diagonal, unstack
 from tfjs_codec.operations.registry import operation
-from tfjs_codec.operations.values import Operand, Value, broadcast, is_float
+from tfjs_codec.operations.values import Operand, Value, is_float
 from tfjs_codec.tracing.refusal import Refusal
 
 

@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tfjs_codec.ir.shapes import Dims, broadcast, product
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.registry import operation
-from tfjs_codec.operations.values import Dims, Operand, Value, broadcast, graph_dtype, product
+from tfjs_codec.operations.values import Operand, Value, graph_dtype
 from tfjs_codec.tracing.refusal import Refusal
 
 Size: TypeAlias = "int | Value"  # a size that is known, or a scalar that holds it at run time
