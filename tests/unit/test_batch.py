@@ -76,18 +76,22 @@ def test_patterns_keep_directories_below_their_fixed_part(models):
 
 def test_manifests_say_the_same_in_both_forms(models, monkeypatch):
     (models / "list.jsonl").write_text(
-        '{"source": "a.h5", "name": "one", "quantize": {"uint8": true}, "checksums": true}\n\n'
-        '{"source": "deep/c.h5", "to": "keras", "rename": {"d": "e"}, "outputs": ["d"]}\n'
+        '{"source": "a.h5", "name": "one", "quantize": {"uint8": true}, "checksums": true, '
+        '"rescale": false}\n\n'
+        '{"source": "deep/c.h5", "to": "keras", "rename": {"d": "e"}, "outputs": ["d"], '
+        '"quantize": {"auto": true}, "max_error": 0.5}\n'
     )
     (models / "list.csv").write_text(
-        "source,name,quantize,checksums,to,rename,outputs\n"
-        "a.h5,one,uint8,yes,,,\n"
-        'deep/c.h5,,,,keras,"{""d"": ""e""}",d\n'
+        "source,name,quantize,checksums,rescale,to,rename,outputs,max_error\n"
+        "a.h5,one,uint8,yes,no,,,,\n"
+        'deep/c.h5,,auto,,,keras,"{""d"": ""e""}",d,0.5\n'
     )
     expected = [
-        Item(str(models / "a.h5"), "one", {"quantize": {"uint8": True}, "checksums": True}),
+        Item(str(models / "a.h5"), "one",
+             {"quantize": {"uint8": True}, "checksums": True, "rescale": False}),
         Item(str(models / "deep/c.h5"), "c.keras",
-             {"to": "keras", "rename": {"d": "e"}, "outputs": ["d"]}),
+             {"to": "keras", "rename": {"d": "e"}, "outputs": ["d"], "quantize": {"auto": True},
+              "max_error": 0.5}),
     ]  # fmt: skip
     assert list_items([str(models / "list.jsonl")], {}) == expected
     assert list_items([str(models / "list.csv")], {}) == expected
@@ -108,6 +112,7 @@ def test_manifests_say_the_same_in_both_forms(models, monkeypatch):
         ("[1]", "line 1: expected an object"),
         ("source,sorce\na.h5,b", "line 1: there is no column 'sorce'. Did you mean 'source'?"),
         ("source,force\na.h5,perhaps", "line 2: force is 'perhaps', not true or false"),
+        ("source,max_error\na.h5,small", "line 2: max_error is 'small', not a number"),
         ("source,force\na.h5", "line 2: not as many cells as columns"),
     ],
 )  # fmt: skip

@@ -23,18 +23,15 @@ from tfjs_codec.files import remote, strict_json
 from tfjs_codec.files.paths import unsafe_reason
 from tfjs_codec.files.source import INDEX, open_source
 from tfjs_codec.ir.json_types import Json, JsonObject
-from tfjs_codec.options import ConvertOptions, parse_size
+from tfjs_codec.options import OPTIONS, ConvertOptions, parse_size
 from tfjs_codec.outputs import FILES
 
 _NAMES = ("tags", "output_node_names", "outputs")
 _MAPS = ("quantize", "metadata", "rename", "replace")
-_TEXTS = ("source", "name", "to", "architecture", "signature_name")
-_FLAGS = (
-    "single_shard", "split_weights_by_layer", "dequantize", "training_config",
-    "structured_outputs", "checksums", "with_page", "verify_checksums", "allow_approximate",
-    "force",
-)  # fmt: skip
-COLUMNS = (*_TEXTS, "shard_size_bytes", *_NAMES, *_MAPS, *_FLAGS)
+_SIZES = ("shard_size_bytes", "max_bytes")
+_DEFAULTS = ConvertOptions()
+_FLAGS = frozenset(name for name in OPTIONS if isinstance(getattr(_DEFAULTS, name), bool))
+COLUMNS = ("source", "name", "replace", *(name for name in OPTIONS if name != "limits"))
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _MANIFESTS = (".jsonl", ".ndjson", ".csv")
 _MODELS = (".weights.h5", ".h5", ".hdf5", ".keras", ".tar.gz", ".tgz", ".tar", ".zip", ".npz",
@@ -133,8 +130,15 @@ def _parse(name: str, cell: str, path: str, where: str) -> Json:
         if cell.lower() not in _WORDS:
             raise UsageError(f"{name} is {quote(cell)}, not true or false", path=path, where=where)
         return _WORDS[cell.lower()]
-    if name == "shard_size_bytes":
+    if name in _SIZES:
         return parse_size(cell)
+    if name == "max_error":
+        try:
+            return float(cell)
+        except ValueError:
+            raise UsageError(
+                f"{name} is {quote(cell)}, not a number", path=path, where=where
+            ) from None
     if name == "quantize" and not cell.startswith("{"):
         return {cell: True}
     if name in _MAPS:
