@@ -1,7 +1,7 @@
 """GRU(reset_after=True), which tfjs lacks, from the network that stands for it.
 
 Lowering writes it as an RNN over StackedRNNCells over one Functional model, followed by Reshapes
-(see ``lowering/cells.py``); no Keras can load such a cell. Where the cell computes
+(see :mod:`tfjs_codec.layers.rules.cells`); no Keras can load such a cell. Where the cell computes
 
     s = state + zeros(step);  z = g(xz + sz);  r = g(xr + sr);  h = f(xh + r * sh)
     z * s + (1 - z) * h

@@ -80,7 +80,7 @@ def _read_zip(source: Source, options: ConvertOptions, stack: ExitStack) -> Load
 
     archive = stack.enter_context(open_archive(source, limits=options.limits))
     if (folder := find_model_folder(archive)) is not None:
-        return _read_json(find_index(folder, source, options), options, stack)
+        return _read_json(_find_index(folder, source, options), options, stack)
     members = ArchiveFolder(archive, "")
     if KERAS_CONFIG not in members and len(model_files(members)) == 1:
         return _read_only_model(members, source, options, stack)
@@ -109,14 +109,18 @@ def _read_only_model(
     return _read_keras(ArchiveFolder(archive, ""), inner, options, stack)
 
 
-def _read_folder(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+def _folder(source: Source) -> Folder:
+    """Return the files of the directory *source*."""
     assert source.folder is not None  # noqa: S101  directories have one
-    return _read_only_model(source.folder, source, options, stack)
+    return source.folder
+
+
+def _read_folder(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
+    return _read_only_model(_folder(source), source, options, stack)
 
 
 def _read_keras_directory(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
-    assert source.folder is not None  # noqa: S101  directories have one
-    return _read_keras(source.folder, source, options, stack)
+    return _read_keras(_folder(source), source, options, stack)
 
 
 def _read_keras_shards(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
@@ -133,12 +137,11 @@ def _read_json(source: Source, options: ConvertOptions, stack: ExitStack) -> Loa
 
 
 def _read_tfjs_directory(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
-    return _read_json(find_index(source.folder, source, options), options, stack)
+    return _read_json(_find_index(_folder(source), source, options), options, stack)
 
 
-def find_index(folder: Folder | None, source: Source, options: ConvertOptions) -> Source:
+def _find_index(folder: Folder, source: Source, options: ConvertOptions) -> Source:
     """Return the ``model.json`` in *folder*, which is that of *source*."""
-    assert folder is not None  # noqa: S101  directories have one
     return folder.find(INDEX, path=source.path, limits=options.limits)
 
 
@@ -148,13 +151,13 @@ def open_index(source: Source, options: ConvertOptions, stack: ExitStack) -> Sou
         case "json":
             return source
         case "tfjs_directory":
-            return find_index(source.folder, source, options)
+            return _find_index(_folder(source), source, options)
         case "zip":
             from tfjs_codec.files.archive import find_model_folder, open_archive
 
             archive = stack.enter_context(open_archive(source, limits=options.limits))
             folder = find_model_folder(archive)
-            return None if folder is None else find_index(folder, source, options)
+            return None if folder is None else _find_index(folder, source, options)
         case _:
             return None
 
@@ -214,8 +217,7 @@ def _read_graph_def(source: Source, options: ConvertOptions, stack: ExitStack) -
 
 
 def _read_old_tfjs(source: Source, options: ConvertOptions, stack: ExitStack) -> Loaded:
-    folder = source.folder
-    assert folder is not None  # noqa: S101  directories have one
+    folder = _folder(source)
     name = next(name for name in OLD_GRAPHS if name in folder)
     return _read_graph_def(
         folder.find(name, path=source.path, limits=options.limits), options, stack

@@ -2,8 +2,9 @@
 
 At a masked step, Keras keeps state and output. So the kept steps alone decide; each step shows
 the output of the last kept one before it. Both moves are products with matrices of 0s and 1s,
-made from the mask by layers that are right on every backend (see ``engine/masks.py``). After the
-kept steps, the layer runs on zeros, whose outputs nobody sees.
+which layers that are right on every backend make from the mask
+(:mod:`tfjs_codec.layers.engine.masks`). After the kept steps, the layer runs on zeros, whose
+outputs nobody sees.
 """
 
 from __future__ import annotations
