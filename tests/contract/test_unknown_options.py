@@ -145,9 +145,7 @@ def test_what_a_rule_does_not_know_is_refused(name: str, where: str) -> None:
         for name in sorted(registry.ops)
     ],
 )
-@pytest.mark.parametrize("value", [3, 0, np.ones(3)], ids=["number", "zero", "array"])
-def test_an_option_that_an_operation_does_not_know_is_refused(
-    registry: Any, name: str, value: object
-) -> None:
-    with pytest.raises(Refusal, match="the option 'odd'"):
-        bind(registry.ops[name], name, Call((), {"odd": value}))
+def test_an_option_that_an_operation_does_not_know_is_refused(registry: Any, name: str) -> None:
+    for value in (3, 0, np.ones(3)):
+        with pytest.raises(Refusal, match="the option 'odd'"):
+            bind(registry.ops[name], name, Call((), {"odd": value}))

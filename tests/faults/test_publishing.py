@@ -331,27 +331,54 @@ def test_standard_input_has_a_cap(tmp_path):
     assert "more than the limit stdin_bytes = 3,145,728" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["back.h5", "back.weights.h5", "back.keras", "back.npz", "web"])
-@pytest.mark.parametrize("room", [0, 100, 1000, 3000])
-def test_errors_of_writing_are_one_line_about_the_destination(tmp_path, name, room):
-    source = tmp_path / "model.h5"
+FULL = ["back.h5", "back.weights.h5", "back.keras", "back.npz", "web"]
+ROOM = (0, 100, 1000, 3000)  # for each file, in bytes
+WRITE_ALL = """
+import contextlib, io, json, resource, signal, sys
+import tfjs_codec.cli.main as main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+source, *targets = sys.argv[1:]
+most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+said = {}
+for target in targets:
+    room = int(target.split("/")[-2])
+    with contextlib.redirect_stderr(io.StringIO()) as errors:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
+        code = main.main(["convert", source, target])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    said[target] = code, errors.getvalue()
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory) -> tuple[Path, dict[str, tuple[int, str]]]:
+    """A directory with one for each size, and the exit codes and errors of writing there."""
+    folder = tmp_path_factory.mktemp("full")
+    source = folder / "model.h5"
     source.write_bytes(dense_h5(sizes=(100, 100)))
-    code = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "import tfjs_codec.cli.main as main\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)\n"
-        "sys.exit(main.main(sys.argv[2:]))"
-    )
-    line = [sys.executable, "-c", code, str(room), "convert", str(source), str(tmp_path / name)]
+    targets = []
+    for room in ROOM:
+        (folder / str(room)).mkdir()
+        targets += [str(folder / str(room) / name) for name in FULL]
+    line = [sys.executable, "-c", WRITE_ALL, str(source), *targets]
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(line, capture_output=True, text=True, check=False, env=env)
-    assert done.returncode == 6, done.stderr
-    shown = str(tmp_path / name) + ("/" if name == "web" else "")
-    assert done.stderr.startswith(f"tfjs-codec: error: {shown}")
-    assert done.stderr.endswith(": cannot write: File too large\n")
-    assert done.stderr.count("\n") == 1
-    assert ".tfjs_codec-" not in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["model.h5"]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, env=env)
+    return folder, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize("room", ROOM)
+def test_errors_of_writing_are_one_line_about_the_destination(full, name, room):
+    folder, said = full
+    target = str(folder / str(room) / name)
+    code, error = said[target]
+    assert code == 6, error
+    assert error.startswith(f"tfjs-codec: error: {target}" + ("/" if name == "web" else ""))
+    assert error.endswith(": cannot write: File too large\n")
+    assert error.count("\n") == 1
+    assert ".tfjs_codec-" not in error
+    assert not list((folder / str(room)).iterdir())
 
 
 def archive(tmp_path: Path, files: dict[str, bytes]) -> Path:
