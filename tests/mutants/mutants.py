@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant("bias_shift_sign", "quantization/bias.py", "+ count * shift.astype", "- count * shift.astype"),
     # Writers
     Mutant("quantised_to_one_level_less", "writers/quantize.py", "scale = (high - low) / levels", "scale = (high - low) / (levels + 1)"),
-    Mutant("dict_of_inputs_not_sorted", "writers/saved_model.py", "dict(sorted(inputs.items())) if self.named[0] else dict(inputs)", "dict(inputs)"),
+    Mutant("signature_output", "writers/saved_model.py", "Ref(call.name, places[key])", "Ref(call.name, 0)"),
     Mutant("output_numbers", "writers/tfjs_graph.py", 'f"{tensor.ref.node}:{tensor.ref.output}"', 'f"{tensor.ref.node}:0"'),
     # URLs, batches, previews
     Mutant("range_from_the_start", "files/remote.py", "data[start - origin * _BLOCK_BYTES : stop - origin * _BLOCK_BYTES]", "data[: stop - start]"),

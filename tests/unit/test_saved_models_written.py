@@ -187,6 +187,16 @@ def test_the_signature_is_that_of_model_export(tmp_path):
     assert [spec.name for spec in signature.outputs] == [f"output_{i}" for i in range(count)]
 
 
+def test_a_dict_of_inputs_is_flattened_as_tensorflow_does(tmp_path):
+    """By the order of its keys, whatever that of the model's inputs."""
+    case = keras_file("dict_input_output", "keras-3.15.keras", tmp_path)
+    saved, _ = written(case.source, tmp_path)
+    message = messages.SavedModel.FromString((saved / "saved_model.pb").read_bytes())
+    functions = message.meta_graphs[0].graph_def.library.function
+    (serve,) = (one for one in functions if one.signature.name == "__inference_serve_0")
+    assert [argument.name for argument in serve.signature.input_arg[:2]] == ["a", "z"]
+
+
 def test_both_trees_of_objects_number_alike(tmp_path):
     (tmp_path / "model.h5").write_bytes(dense_h5())
     saved, _ = written(tmp_path / "model.h5", tmp_path)
