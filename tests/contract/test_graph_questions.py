@@ -44,7 +44,6 @@ REFUSED = {
     "CTCGreedyDecoder": ["nn.ctc_greedy"],
     "Cholesky": ["linalg.cholesky_solve", "linalg.logdet"],
     "Conv2DBackpropFilter": ["conv.backprop_filter"],
-    "Conv3DBackpropInputV2": ["conv3.conv3d_transpose"],
     "Dawsn": ["special.dawsn"],
     "DecodePaddedRaw": ["strings.decode_raw"],
     "DecodePng": ["image.decode"],
