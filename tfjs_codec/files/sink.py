@@ -135,7 +135,7 @@ def staged_apart() -> Iterator[Stage]:
         try:
             path = Path(stack.enter_context(TemporaryDirectory(prefix="tfjs-codec-")))
         except OSError as error:
-            fail(error, Path(error.filename or ""))
+            fail(error, Path(error.filename or "$TMPDIR"))
         stage = Stage(path, path)
         stack.callback(stage.close)
         yield stage
