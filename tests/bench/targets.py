@@ -41,8 +41,7 @@ def convert(source: Path, official: str | None) -> dict[str, Path]:
     ):
         with contextlib.suppress(TfjsCodecError, FileNotFoundError):
             tfjs_codec.convert(given, found[form], to=target, force=True)
-    shutil.rmtree(found[FORMS[3]], ignore_errors=True)
-    if official is not None:
+    if official is not None and not found[FORMS[3]].exists():  # it takes long
         with tempfile.TemporaryDirectory() as scratch:  # the program takes no spaces in paths
             given, made = Path(scratch, "given"), Path(scratch, "made")
             given.symlink_to(source.with_suffix("").resolve())
