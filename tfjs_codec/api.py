@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import replace as change
 from typing import TYPE_CHECKING, TypeAlias
 
-from tfjs_codec.loaded_model import LoadedModel
 from tfjs_codec.options import (
     CompareChoices,
     ConvertChoices,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from tfjs_codec.inspection.inspection import Inspection
     from tfjs_codec.ir.json_types import Json, JsonObject
     from tfjs_codec.limits import Limits
+    from tfjs_codec.loaded_model import LoadedModel
     from tfjs_codec.preview.plot import Plot
     from tfjs_codec.readers.live_keras import LiveModel
     from tfjs_codec.report import Report
@@ -259,6 +259,7 @@ def load(
     Raises:
         InputError: The source is damaged, unsafe, or none we read.
     """
+    from tfjs_codec.loaded_model import LoadedModel
     from tfjs_codec.readers import open_model
 
     chosen = choose(options, choices, ReadingChoices)

@@ -19,6 +19,7 @@ from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
 from tfjs_codec.tfjs.classes import DEFAULTS, TFJS_CLASSES
 from tfjs_codec.tfjs.shapes import Shape, ShapeError, concatenate, dot, merge
 
+_NOWHERE = Place()  # what is wrong with a config is not said here
 _WINDOWS = ("kernel_size", "strides", "pool_size", "dilation_rate", "size")
 _COUNTS = ("filters", "units", "n", "depth_multiplier", "input_dim", "output_dim")
 _LEAST_RANK = ("Dense", "Flatten")  # the others of several ranks look at the rank when called
@@ -124,7 +125,7 @@ def _apply(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> list[
 
 def _declared_shape(layer: TfjsLayer) -> list[Shape] | None:
     shape = layer.config.get("batch_input_shape", layer.config.get("batch_shape"))
-    return None if shape is None else [tuple(Place().shape(shape))]
+    return None if shape is None else [tuple(_NOWHERE.shape(shape))]
 
 
 def _outputs(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> list[Shape] | None:
@@ -166,11 +167,11 @@ def _normalise(layer: TfjsLayer, shape: Shape) -> Config:
     config.setdefault("dilation_rate", 1)
     for key in _COUNTS:
         if key in config:
-            config[key] = Place().whole(config[key])
+            config[key] = _NOWHERE.whole(config[key])
     for key in _WINDOWS:
         if key in config:
             given = config[key] if isinstance(config[key], list) else [config[key]] * spatial
-            config[key] = [Place().whole(number, 1) for number in given]
+            config[key] = [_NOWHERE.whole(number, 1) for number in given]
     if layer.class_name in _LAST_AXIS:
         axis = config.get("axis", -1)
         if layer.class_name == "BatchNormalization" and isinstance(axis, list):
