@@ -1,7 +1,5 @@
 """Ranges of files are copied whole, wherever they begin in the source and in the target."""
 
-import os
-
 import numpy as np
 import pytest
 
@@ -44,15 +42,3 @@ def test_a_source_that_ends_within_the_range(values, tmp_path, copy, offset):
         extent = Extent(path, offset, len(data) + 1)
         with pytest.raises(CorruptFileError, match="became shorter"):
             copy(source.fileno(), target.fileno(), extent, 0)
-
-
-def test_ranges_that_are_no_pages_are_copied_by_hand(values, tmp_path, monkeypatch):
-    def refuse(*_: int) -> int:
-        raise AssertionError("slower than a buffer")
-
-    monkeypatch.setattr(os, "copy_file_range", refuse, raising=False)
-    path, data = values
-    with path.open("rb") as source, (tmp_path / "target").open("w+b") as target:
-        copy_range(source.fileno(), target.fileno(), Extent(path, 856, BUFFER), 0)
-        target.seek(0)
-        assert target.read() == data[856 : 856 + BUFFER]

@@ -19,8 +19,7 @@ IN_KERNEL = hasattr(os, "copy_file_range")
 AT_OFFSETS = hasattr(os, "preadv") and hasattr(os, "pwrite")  # threads may share descriptors
 
 _KERNEL_BYTES = 8 << 20  # per system call: keeps Ctrl-C alive
-_BUFFER_BYTES = 1 << 19  # stays in the second-level cache
-_PAGE_BYTES = 4096  # of the cache of files
+_PREAD_BYTES = 1 << 20
 _NO_KERNEL_COPY = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
 _THREADS = 4  # memory is the limit, not the processors
 _WAITING = 16  # jobs, each with an open file
@@ -29,26 +28,21 @@ _WAITING = 16  # jobs, each with an open file
 def copy_range(source: int, target: int, extent: Extent, position: int) -> None:
     """Copy the bytes of *extent*, whose file is *source*, to byte *position* of *target*.
 
-    The kernel copies by pages of the source. Where these do not become pages of the target, it
-    does each in two steps, and a small buffer is faster.
-
     Both are file descriptors, which stay where they are (but on Windows).
 
     Raises:
         CorruptFileError: The file ends before the extent does.
         OSError: Reading or writing failed.
     """
-    by_pages = (extent.offset - position) % _PAGE_BYTES == 0
-    buffer, done = memoryview(b""), 0
+    done = 0
     while done < extent.nbytes:
         offset, nbytes = extent.offset + done, extent.nbytes - done
-        count = by_pages and _copy_in_kernel(source, target, offset, position + done, nbytes)
+        count = _copy_in_kernel(source, target, offset, position + done, nbytes)
         if not count:
-            buffer = buffer or memoryview(bytearray(min(nbytes, _BUFFER_BYTES)))
-            size = _pread_into(source, buffer[:nbytes], offset)
-            if not size:
+            data = _pread(source, min(nbytes, _PREAD_BYTES), offset)
+            if not data:
                 raise CorruptFileError("became shorter while it was read", path=extent.path)
-            count = _pwrite(target, buffer[:size], position + done)
+            count = _pwrite(target, data, position + done)
         done += count
 
 
