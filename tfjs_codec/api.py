@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tfjs_codec.comparison.diff import Diff
     from tfjs_codec.files.source import AnySource as Source
     from tfjs_codec.inspection.inspection import Inspection
-    from tfjs_codec.ir.json_types import Json, JsonObject
+    from tfjs_codec.ir.json_types import Json
     from tfjs_codec.limits import Limits
     from tfjs_codec.loaded_model import LoadedModel
     from tfjs_codec.preview.plot import Plot
@@ -93,27 +93,27 @@ def convert(
     from tfjs_codec.conversion.convert import convert as run
 
     chosen = choose(options, choices)
-    if calibrate is not None:
-        from tfjs_codec.verification.calibration import calibrate as measure
+    if calibrate is None and not bias_correction:
+        raise no_effect("bias_correction", "a conversion without calibrate")
 
-        if sandbox:
-            raise no_effect("calibrate", "a conversion in a sandbox")
+    def work() -> Report:
         samples = _read_samples(calibrate, chosen)
         corrects = samples if bias_correction else {}
         report = run(source, destination, chosen, replace or {}, progress, samples=corrects)
-        found = measure(destination, source, samples, chosen, replace or {})
-        return change(report, calibration=found)
-    if not bias_correction:
-        raise no_effect("bias_correction", "a conversion without calibrate")
+        if calibrate is None:
+            return report
+        from tfjs_codec.verification.calibration import calibrate as measure
+
+        return change(
+            report, calibration=measure(destination, source, samples, chosen, replace or {})
+        )
+
     if not sandbox:
-        return run(source, destination, chosen, replace or {}, progress)
+        return work()
     from tfjs_codec.report import Report
     from tfjs_codec.sandbox import run_apart
 
-    def work() -> JsonObject:
-        return run(source, destination, chosen, replace or {}, progress).to_json()
-
-    content = run_apart(work, chosen.limits)
+    content = run_apart(lambda: work().to_json(), chosen.limits)
     assert isinstance(content, dict)  # noqa: S101  what work() returns
     return Report.from_json(content)
 

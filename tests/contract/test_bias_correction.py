@@ -53,7 +53,7 @@ def test_samples_are_predicted_better_or_as_before(recorded, tmp_path, name, to)
     assert ("corrected for the calibration inputs" in str(report)) == bool(report.corrected)
     tfjs_codec.verify(tmp_path / "web", source, samples=0, calibrate=samples)
     if report.corrected:
-        with pytest.raises(VerificationError, match=r"' differs from the source in \d+ of"):
+        with pytest.raises(VerificationError, match=r"(?s)' differs from .* was given --calibrate"):
             tfjs_codec.verify(tmp_path / "web", source, samples=0)
 
 

@@ -91,6 +91,9 @@ def test_no_command_ignores_it(fixtures_dir, capsys, command, said):
     assert said in capsys.readouterr().err
 
 
-def test_no_calibration_in_a_sandbox(fixtures_dir, tmp_path, arrays):
-    with pytest.raises(UsageError, match="calibrate has no effect"):
-        convert(fixtures_dir, tmp_path, arrays, sandbox=True)
+def test_a_sandbox_calibrates_the_same(fixtures_dir, tmp_path, arrays):
+    plain, apart = (convert(fixtures_dir, tmp_path, arrays, sandbox=each) for each in (False, True))
+    assert apart.corrected
+    assert apart == plain
+    with pytest.raises(UsageError, match="no array is called"):
+        convert(fixtures_dir, tmp_path, {"x": np.zeros(2)}, sandbox=True)

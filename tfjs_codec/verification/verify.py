@@ -145,7 +145,11 @@ def verify(
         failed = len(found.failures)
         lines = found.failures[:_LISTED] + ["…"] * (failed > _LISTED)
         what = "\n  ".join([f"{count(failed, 'check')} failed", *lines])
-        raise VerificationError(what, path=shown, failures=tuple(found.failures))
+        calibrated = any(weight.quantized for weight in weights) and against and not samples
+        hint = (
+            "If convert was given --calibrate, give verify the same inputs." if calibrated else ""
+        )
+        raise VerificationError(what, path=shown, hint=hint, failures=tuple(found.failures))
     return Verification(shown, model.format, tuple(found.checks), tuple(found.notes))
 
 
