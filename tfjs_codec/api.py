@@ -77,9 +77,9 @@ def convert(
         calibrate: An ``.npz`` file of inputs (``in0``, …, or by name), perhaps with outputs
             (``out0``, …): the report's ``calibration`` says how near the predictions of the
             written tfjs model are to these outputs, or to what the source predicts, in numpy.
-        bias_correction: With *calibrate*, let biases after quantised kernels take back what
-            rounding does to the mean of outputs for these inputs, if that lowers the error of the
-            predictions; False only measures.
+        bias_correction: With *calibrate*, round kernels so that their errors change the outputs
+            for these inputs little, and let biases take back what rounding does to the mean of
+            outputs, each if that lowers the error of the predictions; False only measures.
         choices: Attributes of ``ConvertOptions``.
 
     Raises:
@@ -137,7 +137,8 @@ def to_files(
         options: All options at once, instead of *choices*.
         replace: As for ``convert``.
         progress: Called with the weight bytes done and to do.
-        calibrate: An ``.npz`` file of inputs: biases are corrected as by ``convert``.
+        calibrate: An ``.npz`` file of inputs: kernels and biases are corrected as by
+            ``convert``.
         choices: Attributes of ``ConvertOptions``.
 
     Raises:

@@ -45,8 +45,8 @@ class Report:
             predictions, see ``tfjs_codec.verification.calibration.Agreement``.
         rescaled: Weights between which factors were moved before they were quantised, without
             effect on predictions, so that rounding loses less.
-        corrected: Biases that take back what rounding does to the mean of outputs, for the inputs
-            of a calibration.
+        corrected: For the inputs of a calibration: kernels rounded so that errors change outputs
+            little, and biases that take back what rounding does to the mean of outputs.
     """
 
     source: str

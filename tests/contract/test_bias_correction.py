@@ -68,6 +68,28 @@ def test_other_inputs_gain_too(recorded, tmp_path, to):
     assert after < 0.7 * before
 
 
+def test_kernels_rounded_for_samples_are_within_a_step(recorded, tmp_path):
+    source, _, _, samples = recorded("transformer")
+    web = tmp_path / "web"
+    report = tfjs_codec.convert(source, web, to="graph", calibrate=samples, **UINT8)
+    kernels = {name for name, *_ in report.quantization}
+    assert len(kernels & set(report.corrected)) > 5
+    tfjs_codec.verify(web, source, samples=0, calibrate=samples)
+    shard = web / "group1-shard1of1.bin"
+    data = bytearray(shard.read_bytes())
+    sizes = {one.name: one for one in tfjs_codec.inspect(web).tensors}
+    name = max(kernels, key=lambda name: sizes[name].nbytes)
+    start = 0
+    for one in tfjs_codec.inspect(web).tensors:
+        if one.name == name:
+            break
+        start += one.nbytes
+    data[start + 5] ^= 4
+    shard.write_bytes(data)
+    with pytest.raises(VerificationError, match="its quantisation allows"):
+        tfjs_codec.verify(web, source, samples=0, calibrate=samples)
+
+
 def test_what_half_of_the_samples_ask_for_must_suit_the_others(tmp_path):
     x = np.random.default_rng(1).uniform(1, 2, (150, 40)).astype(np.float32)
     x[1::2] *= -1  # a shift for these is the opposite of that for the rest

@@ -35,8 +35,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--calibrate",
         metavar="NPZ",
-        help="for these inputs, correct biases after quantised kernels, and compare predictions "
-        "with the source's",
+        help="for these inputs, round kernels and correct biases, and compare predictions with "
+        "the source's",
     )
     add(
         "--no-bias-correction",

@@ -19,6 +19,7 @@ from tfjs_codec.ir.loaded import TfjsGraph
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, as_float32
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.quantization.bias import correct_biases
+from tfjs_codec.quantization.moments import round_kernels
 from tfjs_codec.quantization.prepare import Model, change_values, name_weights
 from tfjs_codec.quantization.samples import run_all, split
 from tfjs_codec.writers.quantize import Quantizer
@@ -65,6 +66,27 @@ def _measure_error(
     return float(sum(np.mean(np.square(one - other)) for one, other in pairs if one.size))
 
 
+def round_for_samples(model: Model, choice: Choice, job: Job, kept: Collection[str] = ()) -> Choice:
+    """Return *choice* with the moves of kernels, if the outputs of *model* then err less.
+
+    Moves for a half of many samples are judged by the outputs of the others, too.
+    """
+    weights = name_weights(model)
+    kernels = {name: weights[name] for name in choice.sums if name not in kept}
+    if not job.samples or not kernels:
+        return choice
+    graph, moved = trace(model, job), choice
+    before = change_values(model, dict(_restore(weights, choice)))
+    for some, others in split(graph, job.samples):
+        moved = choice._replace(moves=round_kernels(graph, kernels, some))
+        after = change_values(model, dict(_restore(weights, moved)))
+        wanted = _predict(model, job, others)
+        errors = [_measure_error(_predict(each, job, others), wanted) for each in (after, before)]
+        if errors[0] >= errors[1]:
+            return choice
+    return moved
+
+
 def trace(model: Model, job: Job) -> Graph:
     """Return *model* as a graph that numpy runs, with the tensors of its weights."""
     options = ConvertOptions(limits=job.options.limits, allow_approximate=True)
@@ -84,8 +106,8 @@ def _restore(weights: Mapping[str, LazyTensor], choice: Choice) -> list[tuple[st
         if tensor is None or tensor.dtype.kind != "f" or not tensor.size:
             continue
         try:
-            sums = choice.sums.get(name, ())
-            restored = Quantizer(name, as_float32(tensor), dtype, sums).restore()
+            rounding = choice.sums.get(name, ()), choice.moves.get(name)
+            restored = Quantizer(name, as_float32(tensor), dtype, *rounding).restore()
         except UsageError:  # the type cannot hold it
             continue
         found.append((name, ArrayTensor(name, restored)))

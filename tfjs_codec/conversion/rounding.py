@@ -34,10 +34,13 @@ def prepare_rounding(model: M, job: Job, kept: AbstractSet[str]) -> tuple[M, Rou
     """
     if not job.options.quantize:  # what follows takes long to import
         return model, Rounding(Choice({}))
-    from tfjs_codec.conversion.correction import correct
+    from tfjs_codec.conversion.correction import correct, round_for_samples
     from tfjs_codec.quantization.prepare import change_values, prepare
 
     choice, rescaled = prepare(model, job.options, kept)
     model = change_values(model, rescaled)
-    corrected = correct(model, choice, job, kept - choice.dtypes.keys())
-    return change_values(model, corrected), Rounding(choice, tuple(rescaled), tuple(corrected))
+    fixed = kept - choice.dtypes.keys()
+    rounded = round_for_samples(model, choice, job, fixed)
+    biases = correct(model, rounded, job, fixed)
+    corrected = tuple(rounded.moves) + tuple(biases)
+    return change_values(model, biases), Rounding(rounded, tuple(rescaled), corrected)

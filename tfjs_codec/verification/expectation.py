@@ -73,7 +73,9 @@ def expect(web: Tfjs, against: Loaded, job: Job, variables: Collection[str]) -> 
     names = {naming(weight.name): weight for weight in weights}
     stored = {name: names[naming(name)] for name in expected if naming(name) in names}
     channels = read_channels(source)
-    changed = _find_rescaled(stored, source, expected, entries, channels, bool(job.samples))
+    changed = _find_rescaled(
+        stored, source, expected, entries, channels, calibrated=bool(job.samples)
+    )
     corrected = _find_corrected(stored, source, changed, job) if job.samples else {}
     values = {**expected, **changed, **corrected}
     sums = {name: channels.sums(name, len(tensor.shape)) for name, tensor in values.items()}
@@ -86,6 +88,7 @@ def _find_rescaled(
     expected: Mapping[str, LazyTensor],
     entries: Mapping[str, JsonObject],
     channels: Channels,
+    *,
     calibrated: bool,
 ) -> Mapping[str, LazyTensor]:
     """Return the weights of *source* that ``convert`` changed before it quantised, if it did.
@@ -101,7 +104,7 @@ def _find_rescaled(
     for changed in (rescaled, {}):
         made_up = compensate(channels.norms, {**expected, **changed}, dtypes)
         for found in ({**changed, **made_up}, changed):
-            if _tells(stored, expected, found, channels, calibrated):
+            if _tells(stored, expected, found, channels, calibrated=calibrated):
                 return found
     return {}
 
@@ -111,6 +114,7 @@ def _tells(
     expected: Mapping[str, LazyTensor],
     changed: Mapping[str, LazyTensor],
     channels: Channels,
+    *,
     calibrated: bool,
 ) -> bool:
     """Tell whether the smallest of *stored* that is not as *expected* is as it was *changed*."""
@@ -121,20 +125,31 @@ def _tells(
         if weight is None or weight.tensor.shape != changed[name].shape:
             return False
         sums = channels.sums(name, len(changed[name].shape))
-        if not _is_stored(weight, expected[name], sums):
-            return _is_stored(weight, changed[name], sums)
+        if not _is_stored(weight, expected[name], sums, calibrated=calibrated):
+            return _is_stored(weight, changed[name], sums, calibrated=calibrated)
     return False
 
 
-def _is_stored(weight: Weight, source: LazyTensor, sums: Sequence[tuple[int, ...]]) -> bool:
+def _is_stored(
+    weight: Weight, source: LazyTensor, sums: Sequence[tuple[int, ...]], *, calibrated: bool
+) -> bool:
     """Tell whether *weight* holds the values of *source*, to its quantisation."""
-    return describe_difference(weight, source) is None or is_balanced(weight, source, sums)
+    if describe_difference(weight, source) is None:
+        return True
+    return is_balanced(weight, source, sums, calibrated=calibrated)
 
 
-def is_balanced(weight: Weight, source: LazyTensor, sums: Sequence[tuple[int, ...]]) -> bool:
-    """Tell whether *weight* is *source*, rounded so that errors cancel out over *sums*."""
+def is_balanced(
+    weight: Weight, source: LazyTensor, sums: Sequence[tuple[int, ...]], *, calibrated: bool
+) -> bool:
+    """Tell whether *weight* is *source*, rounded so that errors cancel out over *sums*.
+
+    In a *calibrated* model they may do so for its samples, and no value is off by over a step.
+    """
     if weight.quantized is None or not sums:
         return False
+    if calibrated and describe_difference(weight, source, steps=1) is None:
+        return True
     dtype = str(weight.quantized.entry["dtype"])
     try:
         restored = Quantizer(weight.name, as_float32(source), dtype, sums).restore()
@@ -190,16 +205,16 @@ def match_names(
     return lambda name: _CALLS.sub("", name)
 
 
-def describe_difference(weight: Weight, source: LazyTensor) -> str | None:
-    """Say how the values of *weight* are not those of *source*, None if they are."""
+def describe_difference(weight: Weight, source: LazyTensor, steps: float = 0.5) -> str | None:
+    """Say how *weight* differs by more than so many *steps* from *source*, None if it does not."""
     entry = weight.quantized.entry if weight.quantized else {}
     bound, rounding = 0.0, weight.tensor.dtype if weight.tensor.dtype.kind != "O" else None
     if entry.get("dtype") == "float16":
         rounding = np.dtype(np.float16)
     elif entry:
         levels = int(np.iinfo(entry["dtype"]).max)
-        # half a step, and the rounding of the result to float32
-        bound = entry["scale"] * 0.5005 + (abs(entry["min"]) + levels * entry["scale"]) * 2**-22
+        bound = entry["scale"] * steps * 1.001
+        bound += (abs(entry["min"]) + levels * entry["scale"]) * 2**-22  # rounding to float32
     difference = compare(source, weight.tensor, rounded_to=rounding)
     if difference.max <= bound:
         return None

@@ -263,7 +263,8 @@ def _check_values(
             found.failures.append(f"{quote(weight.name)} has shape {shapes}")
         else:
             failure = describe_difference(weight, source)
-            if failure and is_balanced(weight, source, sums.get(name, ())):
+            axes, calibrated = sums.get(name, ()), bool(job.samples)
+            if failure and is_balanced(weight, source, axes, calibrated=calibrated):
                 balanced += 1
             elif failure:
                 found.failures.append(failure)

@@ -64,6 +64,7 @@ class Quantizer:
         dtype: What to quantise it to.
         sums: Tuples of axes over which errors cancel out. Large tensors are rounded to the nearest
             value all the same, as are all to float16.
+        moves: By how many steps values move after they are rounded, instead.
 
     Attributes:
         entry: The manifest entry's ``quantization`` object.
@@ -73,7 +74,12 @@ class Quantizer:
     """
 
     def __init__(
-        self, name: str, tensor: LazyTensor, dtype: str, sums: Sequence[tuple[int, ...]] = ()
+        self,
+        name: str,
+        tensor: LazyTensor,
+        dtype: str,
+        sums: Sequence[tuple[int, ...]] = (),
+        moves: NDArray[np.int8] | None = None,
     ) -> None:
         self.name = name
         self.dtype = np.dtype(dtype)
@@ -94,9 +100,9 @@ class Quantizer:
         else:
             self._scale, self._min, self._max = affine_range(low, high, self.dtype)
             self.entry |= {"min": self._min, "scale": self._scale}
-        self._moves: NDArray[np.int8] | None = None
-        if sums and self._kept is not None and self.dtype.kind == "u":
-            self._moves = balance(self._errors().reshape(tensor.shape), sums).reshape(-1)
+        self._moves = None if moves is None else moves.reshape(-1)
+        if sums and moves is None and self._kept is not None and self.dtype.kind == "u":
+            self._moves = balance(self.measure_errors().reshape(tensor.shape), sums).reshape(-1)
         self.entry["original_dtype"] = "float32"
         self._max_error = self._noise = self._signal = 0.0
 
@@ -126,6 +132,14 @@ class Quantizer:
         pieces = [restored.astype(np.float32) for _, restored in self.pairs()]
         return np.concatenate([*pieces, np.zeros(0, np.float32)]).reshape(self._tensor.shape)
 
+    def measure_errors(self) -> NDArray[np.int16]:
+        """Return what rounding to the nearest step adds, in parts of a step."""
+        found = list[NDArray[np.int16]]()
+        for chunk in self._source():
+            places = self._locate(chunk)
+            found.append(np.round((np.round(places) - places) * STEP).astype(np.int16))
+        return np.concatenate([*found, np.zeros(0, np.int16)])
+
     def _quantize(self) -> Iterator[tuple[Array, Array, NDArray[np.float64]]]:
         """Yield flat pieces of the values, each with the values quantised and restored."""
         start = 0
@@ -151,14 +165,6 @@ class Quantizer:
         values -= self._min
         values /= self._scale
         return values
-
-    def _errors(self) -> NDArray[np.int16]:
-        """Return what rounding to the nearest step adds, in parts of a step."""
-        found = list[NDArray[np.int16]]()
-        for chunk in self._source():
-            places = self._locate(chunk)
-            found.append(np.round((np.round(places) - places) * STEP).astype(np.int16))
-        return np.concatenate([*found, np.zeros(0, np.int16)])
 
     def _source(self) -> Iterator[Array]:
         if self._kept is None:

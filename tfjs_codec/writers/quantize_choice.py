@@ -13,6 +13,9 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tfjs_codec.errors import UsageError, quote
 
 ALL = "*"
@@ -31,6 +34,7 @@ class Choice(NamedTuple):
         others: The names left out because they are no kernels.
         unmatched: Globs that match no name.
         sums: By name, of those whose rounding errors are to cancel out, over which axes.
+        moves: By name, of those that are rounded for samples, by how many steps values move.
     """
 
     dtypes: dict[str, str]
@@ -38,6 +42,7 @@ class Choice(NamedTuple):
     others: frozenset[str] = frozenset()
     unmatched: tuple[str, ...] = ()
     sums: Mapping[str, Sequence[tuple[int, ...]]] = MappingProxyType({})
+    moves: Mapping[str, NDArray[np.int8]] = MappingProxyType({})
 
 
 class _Entry(NamedTuple):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfjs_codec.files.source import INDEX
 from tfjs_codec.files.stage import Stage
@@ -35,7 +36,8 @@ class Entry(NamedTuple):
     """A weight as it will be stored.
 
     ``quantize`` is the dtype to quantise it to, if any; ``kept`` the quantisation its tensor
-    already has; ``sums`` the axes over which errors cancel out. Strings are a tensor of their
+    already has; ``sums`` the axes over which errors cancel out, ``moves`` what
+    values move by instead. Strings are a tensor of their
     encoded bytes, with their ``shape``.
     """
 
@@ -47,6 +49,7 @@ class Entry(NamedTuple):
     kept: JsonObject | None = None
     optimizer: bool = False
     sums: Sequence[tuple[int, ...]] = ()
+    moves: NDArray[np.int8] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -130,7 +133,9 @@ def plan_weights(
     planned = []
     for number, group in enumerate(groups, start=1):
         entries = tuple(
-            _entry(weight, dtypes, options)._replace(sums=choice.sums.get(weight.name, ()))
+            _entry(weight, dtypes, options)._replace(
+                sums=choice.sums.get(weight.name, ()), moves=choice.moves.get(weight.name)
+            )
             for weight in group
         )
         nbytes = sum(entry.nbytes for entry in entries)
@@ -215,7 +220,7 @@ def _write_entry(entry: Entry, writer: ShardWriter, written: Written, meter: Met
         described["quantization"] = entry.kept
     extent = tensor.extent
     if entry.quantize:
-        quantizer = Quantizer(entry.name, tensor, entry.quantize, entry.sums)
+        quantizer = Quantizer(entry.name, tensor, entry.quantize, entry.sums, entry.moves)
         described["quantization"] = quantizer.entry
         count = 0
         for chunk in quantizer.chunks():
