@@ -1,4 +1,4 @@
-"""Convert in child processes whose system calls fail or kill them.
+"""Convert in a process whose system calls fail, or in children that they kill.
 
 Reads requests from standard input, one JSON object a line, and answers each with one:
 ``source``, ``destination``, ``to``, ``action``, ``number``, ``call``, ``exchange``. The *action*
@@ -45,6 +45,13 @@ class Faults:
         swap = publish._exchange if request["exchange"] else lambda *_: False
         publish._exchange = self._counted("exchange", swap)
 
+    @staticmethod
+    def remove() -> None:
+        """Put back the calls as they were."""
+        for name, function in GENUINE.items():
+            setattr(os, name, function)
+        publish._exchange = EXCHANGE
+
     def _counted(self, name: str, function: Any) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
             if name == "open" and not args[1] & (os.O_WRONLY | os.O_RDWR):
@@ -67,6 +74,8 @@ class Faults:
 
 
 WRITE = os.write
+GENUINE = {name: getattr(os, name) for name in CALLS}
+EXCHANGE = publish._exchange
 
 
 def convert(request: dict[str, Any]) -> None:
@@ -85,6 +94,8 @@ def convert_with_faults(request: dict[str, Any]) -> None:
         convert(request)
     except Exception as caught:  # noqa: BLE001  the test says which are allowed
         error = f"{type(caught).__name__}: {caught}"
+    finally:
+        faults.remove()
     faults.answer(error)
 
 
@@ -95,6 +106,9 @@ def main() -> None:
         if request["action"] == "warm up":
             convert(request)
             os.write(1, b"{}\n")
+            continue
+        if request["action"] != "kill":
+            convert_with_faults(request)
             continue
         child = os.fork()
         if not child:
