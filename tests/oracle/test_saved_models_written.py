@@ -67,7 +67,7 @@ def test_all_loaders_predict_what_keras_recorded(name, file, runs, tmp_path):
 
 PROGRAMS = Programs()
 # Masked by large numbers; with a key that only Keras has; booleans as numbers.
-SOME = ["AdditiveAttention_4", "SpatialDropout3D", "maximum_6", "power_10"]
+SOME = ["Add_6", "AdditiveAttention_4", "SpatialDropout3D", "maximum_6", "power_10"]
 
 
 @pytest.mark.parametrize("through", ["tfjs", "itself"])

@@ -273,6 +273,18 @@ def test_dilation_of_transposed_volumes_is_left_to_other_layers(tmp_path):
     assert "Conv3DTranspose" not in kinds
 
 
+def test_masks_that_keras_2_keeps_and_keras_3_loses(tmp_path):
+    """Of a sum of which one operand has a mask; the LSTM after it is called with mask=None."""
+    program = PROGRAMS.get("Add_6")
+    source = tmp_path / "model.keras"
+    source.write_bytes(program.source)
+    saved, _ = written(source, tmp_path)
+    tfjs_codec.convert(saved, tmp_path / "web")  # by the layers
+    with tfjs_codec.load(tmp_path / "web") as model:
+        found = model.predict(program.inputs)
+    np.testing.assert_allclose(found, program.outputs[0], atol=1e-6)
+
+
 def test_masks_do_not_cancel_what_they_are_added_to(tmp_path):
     """TensorFlow would compute ``(scores + mask * 1e9) - 1e9``."""
     configs = [layer["config"] for layer in written_layers("AdditiveAttention_4", tmp_path)]

@@ -191,7 +191,12 @@ def _as_keras_2(keras: KerasModel, traced: Traced, options: ConvertOptions) -> P
     if not has_layers(keras):
         return None
     try:
-        twin = replace(keras, generation=2, keras_version=KERAS_2, backend=None, warnings=())
+        graph = keras.graph.copy()
+        for layer in graph.walk():  # written without arguments, of which mask=None means something
+            layer.calls = [Call(call.args) for call in layer.calls]
+        twin = replace(
+            keras, graph=graph, generation=2, keras_version=KERAS_2, backend=None, warnings=()
+        )
         older = _trace(twin, options.begin())
     except UnsupportedModelError:
         return None
