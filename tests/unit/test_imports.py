@@ -41,7 +41,7 @@ ONLY_IN = {
     "h5py": "files/", "fsspec": "files/remote.py",
     "distributed": "batches/engines.py", "google": "pb/", "tensorflow": "-", "keras": "-",
     "tempfile": (
-        "files/sink.py", "files/tarball.py",
+        "files/sink.py", "files/tarball.py", "verification/calibration.py",
         "compat/tensorflowjs/converters/keras_tfjs_loader.py",
     ),
 }  # fmt: skip

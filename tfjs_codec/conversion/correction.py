@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from tfjs_codec.conversion.expression import trace_graph
 from tfjs_codec.conversion.job import Job
-from tfjs_codec.errors import UsageError
+from tfjs_codec.errors import UnsupportedModelError, UsageError
 from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.graph.interpreter import Program
 from tfjs_codec.graph.passes import simplify
@@ -21,9 +22,11 @@ from tfjs_codec.options import ConvertOptions
 from tfjs_codec.quantization.bias import correct_biases
 from tfjs_codec.quantization.moments import round_kernels
 from tfjs_codec.quantization.prepare import Model, change_values, name_weights
-from tfjs_codec.quantization.samples import run_all, split
+from tfjs_codec.quantization.samples import run_all, run_rows, split
 from tfjs_codec.writers.quantize import Quantizer
 from tfjs_codec.writers.quantize_choice import Choice
+
+_log = logging.getLogger(__name__)
 
 
 def correct(
@@ -34,7 +37,7 @@ def correct(
     *choice* says which weights are rounded; the weights *kept* must not change. Biases
     corrected for a half of many samples are judged by the outputs of the others, too.
     """
-    if not job.samples:  # what is restored is held in memory
+    if not job.samples or not _runs(model, job):  # what is restored is held in memory
         return {}
     weights = {name: one for name, one in name_weights(model).items() if name not in kept}
     rounded = dict(_restore(weights, choice))
@@ -51,6 +54,16 @@ def correct(
         if _measure_error(after, wanted) >= _measure_error(before, wanted):
             return {}
     return corrected
+
+
+def _runs(model: Model, job: Job) -> bool:
+    """Tell whether numpy can run *model* for the samples of *job*: else nothing changes."""
+    try:
+        next(run_rows(Program(trace(model, job)), job.samples))
+    except UnsupportedModelError as error:
+        _log.info("nothing is corrected: %s", error)
+        return False
+    return True
 
 
 def _predict(model: Model, job: Job, samples: Mapping[str, Array]) -> list[NDArray[np.float64]]:
@@ -73,7 +86,7 @@ def round_for_samples(model: Model, choice: Choice, job: Job, kept: Collection[s
     """
     weights = name_weights(model)
     kernels = {name: weights[name] for name in choice.sums if name not in kept}
-    if not job.samples or not kernels:
+    if not job.samples or not kernels or not _runs(model, job):
         return choice
     graph, moved = trace(model, job), choice
     before = change_values(model, dict(_restore(weights, choice)))

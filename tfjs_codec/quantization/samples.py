@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
+from time import monotonic
 
 import numpy as np
 
@@ -64,9 +66,22 @@ def split(
     return [(even, odd), (inputs, inputs)]
 
 
-def run_all(program: Program, values: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the outputs of *program* for all rows of *values*; raises as :func:`run_rows`."""
-    parts = [outputs for _, outputs in run_rows(program, values)]
+def run_all(
+    program: Program, values: Mapping[str, Array], patience: float = inf
+) -> dict[str, Array]:
+    """Return the outputs of *program* for all rows of *values*; raises as :func:`run_rows`.
+
+    Raises:
+        TimeoutError: It would take more than *patience* seconds.
+    """
+    rows = _count_rows(program.graph, name_inputs(program.graph, values)) or 1
+    began, done = monotonic(), 0
+    parts = list[dict[str, Array]]()
+    for count, outputs in run_rows(program, values):
+        parts.append(outputs)
+        done += count
+        if done < rows and (monotonic() - began) * rows / done > patience:
+            raise TimeoutError(f"which numpy takes more than {patience:g} s for")
     if len(parts) == 1:
         return parts[0]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

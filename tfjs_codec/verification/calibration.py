@@ -1,22 +1,30 @@
 """What quantisation does to predictions: those of the written model beside those of its source.
 
-Both are computed in numpy. Inputs come from an ``.npz`` file: ``in0``, ``in1``, … in the order of
+Inputs come from an ``.npz`` file: ``in0``, ``in1``, … in the order of
 the model, or by the names of its inputs. If it has ``out0``, … these are compared with, in the
 place of what the source predicts.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tfjs_codec.conversion.convert import convert
 from tfjs_codec.conversion.job import Job
-from tfjs_codec.errors import UsageError
+from tfjs_codec.errors import UnsupportedModelError, UsageError
 from tfjs_codec.files.source import AnySource
 from tfjs_codec.ir.tensors import Array
 from tfjs_codec.limits import Limits
@@ -25,8 +33,12 @@ from tfjs_codec.prediction.files import read_inputs
 from tfjs_codec.prediction.predictor import Predictor
 from tfjs_codec.quantization.samples import list_numbered, run_all
 from tfjs_codec.readers.live_keras import LiveModel
+from tfjs_codec.verification.node import predict
 
-_OUTPUT = re.compile(r"out(\d+)")
+_log = logging.getLogger(__name__)
+
+_INPUT, _OUTPUT = re.compile(r"in(\d+)"), re.compile(r"out(\d+)")
+_PATIENCE_S = 60.0  # for one model in numpy, if Node can be asked
 
 
 class Agreement(NamedTuple):
@@ -72,19 +84,31 @@ def calibrate(
 ) -> tuple[Agreement, ...]:
     """Return how near the predictions of *web*, made of *source*, are for the inputs in *values*.
 
+    Both run in numpy. Node and tfjs run what numpy cannot, or not within a minute, if they are
+    installed.
+
     Raises:
         UsageError: The arrays are not the inputs or outputs of the model.
-        UnsupportedModelError: numpy cannot run one of the two.
+        UnsupportedModelError: Neither numpy nor Node can run one of the two.
     """
     wanted = list_numbered(values, _OUTPUT)
-    plain = ConvertOptions(limits=options.limits)
-    with ExitStack() as stack:
-        reading = Job(plain.begin(), stack)
-        ours = Predictor(reading.open(web), reading)
-        found = run_all(ours.program, values)
-        if not wanted:
-            job = Job(options.begin(), stack, replacements)
-            wanted = list(run_all(Predictor(job.open(source), job).program, values).values())
+    numpy = partial(_run_in_numpy, web, source, values, options, replacements, not wanted)
+    try:
+        found, expected = numpy(_PATIENCE_S)
+    except (UnsupportedModelError, TimeoutError) as reason:
+        answer = _run_in_node(web, source, values, options, replacements, not wanted)
+        if not isinstance(answer, str):
+            _log.info("predictions are computed in Node, %s", reason)
+            found, expected = answer
+        elif isinstance(reason, TimeoutError):
+            found, expected = numpy(inf)
+        else:
+            hint = f"Nor can Node run it: {answer}."
+            raise UnsupportedModelError(
+                reason.what, path=reason.path, where=reason.where, hint=f"{reason.hint} {hint}".strip(),
+                problems=reason.problems,
+            ) from reason  # fmt: skip
+    wanted = wanted or expected
     if [one.shape for one in found.values()] != [one.shape for one in wanted]:
         shapes = ", ".join(str(list(one.shape)) for one in found.values())
         raise UsageError(f"the recorded outputs have other shapes than the model's, {shapes}")
@@ -93,6 +117,61 @@ def calibrate(
         for (name, one), other in zip(found.items(), wanted, strict=True)
         if one.dtype.kind == "f"
     )
+
+
+def _run_in_numpy(
+    web: AnySource,
+    source: AnySource | LiveModel,
+    values: Mapping[str, Array],
+    options: ConvertOptions,
+    replacements: Mapping[str, AnySource],
+    both: bool,
+    patience: float,
+) -> tuple[dict[str, Array], list[Array]]:
+    """Return the outputs of *web* by name, and those of *source* if *both* are asked for.
+
+    Raises:
+        TimeoutError: A model would take more than *patience* seconds.
+    """
+    plain = ConvertOptions(limits=options.limits)
+    with ExitStack() as stack:
+        reading = Job(plain.begin(), stack)
+        found = run_all(Predictor(reading.open(web), reading).program, values, patience)
+        if not both:
+            return found, []
+        job = Job(options.begin(), stack, replacements)
+        expected = run_all(Predictor(job.open(source), job).program, values, patience)
+    return found, list(expected.values())
+
+
+def _run_in_node(
+    web: AnySource,
+    source: AnySource | LiveModel,
+    values: Mapping[str, Array],
+    options: ConvertOptions,
+    replacements: Mapping[str, AnySource],
+    both: bool,
+) -> tuple[dict[str, Array], list[Array]] | str:
+    """Return what :func:`_run_in_numpy` does, or why Node cannot; *source* is converted for it."""
+    if not isinstance(web, str | os.PathLike) or not Path(web).is_dir():
+        return "it takes the directory of a tfjs model"
+    numbered = {name: value for name, value in values.items() if _INPUT.fullmatch(name)}
+    inputs = numbered or {
+        f"in:{name}": value for name, value in values.items() if not _OUTPUT.fullmatch(name)
+    }
+    found = predict(Path(web), inputs)
+    if isinstance(found, str):
+        return found
+    expected: list[Array] = []
+    if both:
+        whole = replace(options, quantize={}, rescale=True, max_error=None, max_bytes=None)
+        with TemporaryDirectory() as folder:
+            convert(source, folder, whole, replacements)
+            answer = predict(Path(folder), inputs)
+        if isinstance(answer, str):
+            return answer
+        expected = answer
+    return {f"out{number}": one for number, one in enumerate(found)}, expected
 
 
 def compare(name: str, found: Array, expected: Array) -> Agreement:

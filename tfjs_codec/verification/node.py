@@ -1,4 +1,7 @@
-"""Predicts with real TensorFlow.js, if Node and tfjs are there: ``verify --node``, ``bundle``."""
+"""Predicts with real TensorFlow.js, if Node and tfjs are there.
+
+For ``verify --node``, ``bundle``, and ``--calibrate`` of what numpy cannot run.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import os
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +80,26 @@ def check(
     found = compare_outputs(dict(zip(wanted, outputs, strict=True)), wanted, how.tolerance)
     failures += [f"{failure}, as recorded" for failure in found.failures]
     checks.append(f"predictions differ from the recorded ones by at most {found.largest:.3g}")
+
+
+def predict(web: Path, inputs: Mapping[str, Array]) -> list[Array] | str:
+    """Return the outputs of the model *web* for *inputs*, or why tfjs cannot be asked for them.
+
+    Inputs are called ``in0``, …, or ``in:KEY`` by their keys. tfjs is looked for from the current
+    directory.
+    """
+    if any(value.dtype.kind not in _WIRE for value in inputs.values()):
+        return "only numbers can be given to tfjs"
+    request = _request(web / "model.json", (dict(inputs), {}), Predicting())
+    try:
+        reply = _ask(request)
+    except UsageError as error:
+        return error.what
+    if reply.get("stage") == "find":
+        return f"@tensorflow/tfjs was not found from {request['modules']}"
+    if "error" in reply:
+        return f"tfjs fails to {reply['stage']} the model: {quote(reply['error'])}"
+    return [_decode(value) for value in reply["outputs"]]
 
 
 @dataclass(frozen=True, slots=True)
