@@ -103,9 +103,9 @@ def calibrate(
         elif isinstance(reason, TimeoutError):
             found, expected = numpy(inf)
         else:
-            hint = f"Nor can Node run it: {answer}."
+            hint = f"{reason.hint} Nor can Node run it: {answer}.".strip()
             raise UnsupportedModelError(
-                reason.what, path=reason.path, where=reason.where, hint=f"{reason.hint} {hint}".strip(),
+                reason.what, path=reason.path, where=reason.where, hint=hint,
                 problems=reason.problems,
             ) from reason  # fmt: skip
     wanted = wanted or expected
