@@ -46,3 +46,23 @@ def test_frozen_layers_stay_frozen() -> None:
             found[one.name] = one.config.get("trainable", True)
     assert (found["a"], found["b"], found["c"]) == (False, False, True)
     assert inner.layers[1].trainable
+
+
+def test_constants_of_layers_without_variables_are_frozen() -> None:
+    """``fit`` in the page trains what Keras trains, not the matrices of a ``Resizing``."""
+    resizing = KerasLayer(
+        "r",
+        "Resizing",
+        {"height": 3, "width": 3, "trainable": True},
+        calls=[Call((Ref("i", 0, 0),))],
+    )
+    image = KerasLayer("i", "InputLayer", {"batch_shape": [None, 2, 2, 2], "dtype": "float32"})
+    layers = [image, resizing, dense("a", "r", trainable=True)]
+    model = KerasGraph("m", layers, [Ref("i", 0, 0)], [Ref("a", 0, 0)])
+    made, _ = lower(KerasModel("m", "keras-v3", model, 3))
+    graph = read_topology(made.topology, Place("m"))
+    trainable = {layer.name: layer.config.get("trainable", True) for layer in graph.layers}
+    constants = {weight.name.rpartition("/")[0] for weight in made.weights} - {"a"}
+    assert constants
+    assert [trainable[name] for name in sorted(constants)] == [False] * len(constants)
+    assert trainable["a"]

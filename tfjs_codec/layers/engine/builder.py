@@ -270,11 +270,10 @@ class Scope(CallBuilder):
     ) -> list[Tensor]:
         tensors = len(inputs) + len(shapes)
         self.spend("references", tensors, "the number of tensors that its layers take and give")
-        if not self.layer.trainable and new.graph is None:
-            if new.children:
-                self.dropped("trainable: false, which tfjs does not read here; fit() trains it")
-            elif new.weights:
-                new.config["trainable"] = False
+        if not self.layer.trainable and new.graph is None and new.children:
+            self.dropped("trainable: false, which tfjs does not read here; fit() trains it")
+        elif new.weights and not (self.layer.trainable and _values(self.layer)):
+            new.config["trainable"] = False  # constants of a layer without variables stay, too
         layer = self._share(new, self._prefix + (part or _snake(new.class_name)))
         call = self.graph.call(layer, inputs)
         self.used.append(layer)
