@@ -53,7 +53,7 @@ def runs(tensorflow) -> Iterator[JsonLines]:
         yield lines
 
 
-@pytest.mark.parametrize(("name", "file"), CASES, ids="-".join)
+@pytest.mark.parametrize(("name", "file"), CASES, ids=map("-".join, CASES))
 def test_all_loaders_predict_what_keras_recorded(name, file, runs, tmp_path):
     case = keras_file(name, file, tmp_path)
     arrays = {f"in{i}": array for i, array in enumerate(case.inputs)}
