@@ -12,8 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -91,24 +90,22 @@ def calibrate(
         UsageError: The arrays are not the inputs or outputs of the model.
         UnsupportedModelError: Neither numpy nor Node can run one of the two.
     """
-    wanted = list_numbered(values, _OUTPUT)
-    numpy = partial(_run_in_numpy, web, source, values, options, replacements, not wanted)
+    models = _Models(web, source, values, options, replacements)
     try:
-        found, expected = numpy(_PATIENCE_S)
+        found, wanted = models.run_in_numpy(_PATIENCE_S)
     except (UnsupportedModelError, TimeoutError) as reason:
-        answer = _run_in_node(web, source, values, options, replacements, not wanted)
+        answer = models.run_in_node()
         if not isinstance(answer, str):
             _log.info("predictions are computed in Node, %s", reason)
-            found, expected = answer
+            found, wanted = answer
         elif isinstance(reason, TimeoutError):
-            found, expected = numpy(inf)
+            found, wanted = models.run_in_numpy(inf)
         else:
             hint = f"{reason.hint} Nor can Node run it: {answer}.".strip()
             raise UnsupportedModelError(
                 reason.what, path=reason.path, where=reason.where, hint=hint,
                 problems=reason.problems,
             ) from reason  # fmt: skip
-    wanted = wanted or expected
     if [one.shape for one in found.values()] != [one.shape for one in wanted]:
         shapes = ", ".join(str(list(one.shape)) for one in found.values())
         raise UsageError(f"the recorded outputs have other shapes than the model's, {shapes}")
@@ -119,59 +116,59 @@ def calibrate(
     )
 
 
-def _run_in_numpy(
-    web: AnySource,
-    source: AnySource | LiveModel,
-    values: Mapping[str, Array],
-    options: ConvertOptions,
-    replacements: Mapping[str, AnySource],
-    both: bool,
-    patience: float,
-) -> tuple[dict[str, Array], list[Array]]:
-    """Return the outputs of *web* by name, and those of *source* if *both* are asked for.
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """The model *web* and the *source* it was made of, to be run for the inputs in *values*.
 
-    Raises:
-        TimeoutError: A model would take more than *patience* seconds.
+    Both ways give the outputs of *web* by name, and what they are to be compared with: the outputs
+    that *values* has, else those of *source*.
     """
-    plain = ConvertOptions(limits=options.limits)
-    with ExitStack() as stack:
-        reading = Job(plain.begin(), stack)
-        found = run_all(Predictor(reading.open(web), reading).program, values, patience)
-        if not both:
-            return found, []
-        job = Job(options.begin(), stack, replacements)
-        expected = run_all(Predictor(job.open(source), job).program, values, patience)
-    return found, list(expected.values())
 
+    web: AnySource
+    source: AnySource | LiveModel
+    values: Mapping[str, Array]
+    options: ConvertOptions
+    replacements: Mapping[str, AnySource]
 
-def _run_in_node(
-    web: AnySource,
-    source: AnySource | LiveModel,
-    values: Mapping[str, Array],
-    options: ConvertOptions,
-    replacements: Mapping[str, AnySource],
-    both: bool,
-) -> tuple[dict[str, Array], list[Array]] | str:
-    """Return what :func:`_run_in_numpy` does, or why Node cannot; *source* is converted for it."""
-    if not isinstance(web, str | os.PathLike) or not Path(web).is_dir():
-        return "it takes the directory of a tfjs model"
-    numbered = {name: value for name, value in values.items() if _INPUT.fullmatch(name)}
-    inputs = numbered or {
-        f"in:{name}": value for name, value in values.items() if not _OUTPUT.fullmatch(name)
-    }
-    found = predict(Path(web), inputs)
-    if isinstance(found, str):
-        return found
-    expected: list[Array] = []
-    if both:
-        whole = replace(options, quantize={}, rescale=True, max_error=None, max_bytes=None)
-        with TemporaryDirectory() as folder:
-            convert(source, folder, whole, replacements)
-            answer = predict(Path(folder), inputs)
-        if isinstance(answer, str):
-            return answer
-        expected = answer
-    return {f"out{number}": one for number, one in enumerate(found)}, expected
+    def run_in_numpy(self, patience: float) -> tuple[dict[str, Array], list[Array]]:
+        """Run them in numpy.
+
+        Raises:
+            TimeoutError: A model would take more than *patience* seconds.
+        """
+        plain = ConvertOptions(limits=self.options.limits)
+        with ExitStack() as stack:
+            reading = Job(plain.begin(), stack)
+            program = Predictor(reading.open(self.web), reading).program
+            found = run_all(program, self.values, patience)
+            if recorded := list_numbered(self.values, _OUTPUT):
+                return found, recorded
+            job = Job(self.options.begin(), stack, self.replacements)
+            program = Predictor(job.open(self.source), job).program
+            return found, list(run_all(program, self.values, patience).values())
+
+    def run_in_node(self) -> tuple[dict[str, Array], list[Array]] | str:
+        """Run them in Node, for which *source* is converted; or return why Node cannot."""
+        if not isinstance(self.web, str | os.PathLike) or not Path(self.web).is_dir():
+            return "it takes the directory of a tfjs model"
+        inputs = {name: value for name, value in self.values.items() if _INPUT.fullmatch(name)}
+        inputs = inputs or {
+            f"in:{name}": value
+            for name, value in self.values.items()
+            if not _OUTPUT.fullmatch(name)
+        }
+        found = predict(Path(self.web), inputs)
+        if isinstance(found, str):
+            return found
+        wanted: list[Array] | str = list_numbered(self.values, _OUTPUT)
+        if not wanted:
+            whole = replace(self.options, quantize={}, rescale=True, max_error=None, max_bytes=None)
+            with TemporaryDirectory() as folder:
+                convert(self.source, folder, whole, self.replacements)
+                wanted = predict(Path(folder), inputs)
+        if isinstance(wanted, str):
+            return wanted
+        return {f"out{number}": one for number, one in enumerate(found)}, wanted
 
 
 def compare(name: str, found: Array, expected: Array) -> Agreement:

@@ -91,12 +91,9 @@ def predict(web: Path, inputs: Mapping[str, Array]) -> list[Array] | str:
     if any(value.dtype.kind not in _WIRE for value in inputs.values()):
         return "only numbers can be given to tfjs"
     request = _request(web / "model.json", (dict(inputs), {}), Predicting())
-    try:
-        reply = _ask(request)
-    except UsageError as error:
-        return error.what
-    if reply.get("stage") == "find":
-        return f"@tensorflow/tfjs was not found from {request['modules']}"
+    reply = _ask_if_there(request)
+    if isinstance(reply, str):
+        return reply
     if "error" in reply:
         return f"tfjs fails to {reply['stage']} the model: {quote(reply['error'])}"
     return [_decode(value) for value in reply["outputs"]]
@@ -130,12 +127,9 @@ def trace(index: Path, signature: Any, how: Predicting) -> Trace | str:
     """
     recorded = None if how.inputs is None else _read_recorded(how.inputs, signature)
     request = {**_request(index, recorded, how), "trace": ["wasm", "cpu"]}
-    try:
-        reply = _ask(request)
-    except UsageError as error:
-        return error.what
-    if reply.get("stage") == "find":
-        return f"@tensorflow/tfjs was not found from {request['modules']}"
+    reply = _ask_if_there(request)
+    if isinstance(reply, str):
+        return reply
     if "error" in reply:
         raise VerificationError(
             f"tfjs fails to {reply['stage']} the model: {quote(reply['error'])}", path=index
@@ -176,6 +170,17 @@ def _ask(request: dict[str, Any]) -> dict[str, Any]:
     if done.returncode or not done.stdout:
         return {"stage": "load", "error": f"Node ended: {done.stderr[-500:]}"}
     reply: dict[str, Any] = json.loads(done.stdout)
+    return reply
+
+
+def _ask_if_there(request: dict[str, Any]) -> dict[str, Any] | str:
+    """Return the reply, or that Node or tfjs is missing."""
+    try:
+        reply = _ask(request)
+    except UsageError as error:
+        return error.what
+    if reply.get("stage") == "find":
+        return f"@tensorflow/tfjs was not found from {request['modules']}"
     return reply
 
 
