@@ -29,6 +29,16 @@ from tfjs_codec.writers.quantize_choice import Choice
 _log = logging.getLogger(__name__)
 
 
+def runs(model: Model, job: Job) -> bool:
+    """Tell whether numpy can run *model* for the samples of *job*: else nothing changes."""
+    try:
+        next(run_rows(Program(trace(model, job)), job.samples))
+    except UnsupportedModelError as error:
+        _log.info("nothing is corrected: %s", error)
+        return False
+    return True
+
+
 def correct(
     model: Model, choice: Choice, job: Job, kept: Collection[str] = ()
 ) -> dict[str, LazyTensor]:
@@ -37,8 +47,6 @@ def correct(
     *choice* says which weights are rounded; the weights *kept* must not change. Biases
     corrected for a half of many samples are judged by the outputs of the others, too.
     """
-    if not job.samples or not _runs(model, job):  # what is restored is held in memory
-        return {}
     weights = {name: one for name, one in name_weights(model).items() if name not in kept}
     rounded = dict(_restore(weights, choice))
     if not rounded:
@@ -54,16 +62,6 @@ def correct(
         if _measure_error(after, wanted) >= _measure_error(before, wanted):
             return {}
     return corrected
-
-
-def _runs(model: Model, job: Job) -> bool:
-    """Tell whether numpy can run *model* for the samples of *job*: else nothing changes."""
-    try:
-        next(run_rows(Program(trace(model, job)), job.samples))
-    except UnsupportedModelError as error:
-        _log.info("nothing is corrected: %s", error)
-        return False
-    return True
 
 
 def _predict(model: Model, job: Job, samples: Mapping[str, Array]) -> list[NDArray[np.float64]]:
@@ -86,7 +84,7 @@ def round_for_samples(model: Model, choice: Choice, job: Job, kept: Collection[s
     """
     weights = name_weights(model)
     kernels = {name: weights[name] for name in choice.sums if name not in kept}
-    if not job.samples or not kernels or not _runs(model, job):
+    if not kernels:
         return choice
     graph, moved = trace(model, job), choice
     before = change_values(model, dict(_restore(weights, choice)))

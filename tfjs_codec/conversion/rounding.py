@@ -29,16 +29,18 @@ def prepare_rounding(model: M, job: Job, kept: AbstractSet[str]) -> tuple[M, Rou
     *kept* are stored weights that stay quantised as they are, if nothing else is wanted of them.
 
     Raises:
-        UsageError: The options contradict each other, or ``max_bytes`` cannot be kept.
-        UnsupportedModelError: numpy cannot run the model for the samples of the job.
+        UsageError: The options contradict each other, or ``max_bytes`` cannot be kept; the samples
+            of the job are not the inputs of the model.
     """
     if not job.options.quantize:  # what follows takes long to import
         return model, Rounding(Choice({}))
-    from tfjs_codec.conversion.correction import correct, round_for_samples
+    from tfjs_codec.conversion.correction import correct, round_for_samples, runs
     from tfjs_codec.quantization.prepare import change_values, prepare
 
     choice, rescaled = prepare(model, job.options, kept)
     model = change_values(model, rescaled)
+    if not job.samples or not runs(model, job):
+        return model, Rounding(choice, tuple(rescaled))
     fixed = kept - choice.dtypes.keys()
     rounded = round_for_samples(model, choice, job, fixed)
     biases = correct(model, rounded, job, fixed)
