@@ -101,8 +101,8 @@ MUTANTS = (
     Mutant("signature_output", "writers/saved_model.py", "Ref(call.name, places[key])", "Ref(call.name, 0)"),
     Mutant("output_numbers", "writers/tfjs_graph.py", 'f"{tensor.ref.node}:{tensor.ref.output}"', 'f"{tensor.ref.node}:0"'),
     # URLs, batches, previews
-    Mutant("range_from_the_start", "files/remote.py", "data[start - origin * _BLOCK_BYTES : stop - origin * _BLOCK_BYTES]", "data[: stop - start]"),
-    Mutant("block_off_by_one", "files/remote.py", "start = (number - first) * _BLOCK_BYTES", "start = (number - first + 1) * _BLOCK_BYTES"),
+    Mutant("range_from_the_start", "files/remote_file.py", "data[start - origin * _BLOCK_BYTES : stop - origin * _BLOCK_BYTES]", "data[: stop - start]"),
+    Mutant("block_off_by_one", "files/remote_file.py", "start = (number - first) * _BLOCK_BYTES", "start = (number - first + 1) * _BLOCK_BYTES"),
     Mutant("journal_line_cut_off", "files/journal.py", 'os.read(self._fd, 1) != b"\\n"', 'os.read(self._fd, 1) == b"\\n"'),
     Mutant("journal_of_two", "files/journal.py", "fcntl.LOCK_EX |", "fcntl.LOCK_SH |"),
     Mutant("task_left_out", "batches/batch.py", "reversed(chunk[len(answers) :])", "reversed(chunk[len(answers) + 1 :])"),

@@ -33,6 +33,7 @@ from tfjs_codec.errors import (
     UsageError,
 )
 from tfjs_codec.files import remote
+from tfjs_codec.files.remote_file import RemoteFile
 
 _ROWS, _LAYERS = 1024, 256  # of float32 kernels of 4 MiB: 1 GiB
 _MIB = 1 << 20
@@ -151,9 +152,9 @@ def test_no_thread_collects_objects_of_h5py_while_h5py_waits_for_a_read(
 ):
     """Such a thread, fsspec's among them, would wait for the lock that h5py holds meanwhile."""
     seen = []
-    whole = remote.RemoteFile._range
+    whole = RemoteFile._range
     monkeypatch.setattr(
-        remote.RemoteFile, "_range", lambda *args: seen.append(gc.isenabled()) or whole(*args)
+        RemoteFile, "_range", lambda *args: seen.append(gc.isenabled()) or whole(*args)
     )
     web.root = fixtures_dir
     with tfjs_codec.load(f"{web.url}/digits/digits.h5") as model:

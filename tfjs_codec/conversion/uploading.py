@@ -19,6 +19,7 @@ from tfjs_codec.errors import OutputError, UsageError, quote
 from tfjs_codec.files import remote
 from tfjs_codec.files.publish import INDEXES
 from tfjs_codec.files.remote import Place
+from tfjs_codec.files.remote_file import RemoteFile, holds
 from tfjs_codec.files.source import INDEX, PAGE
 from tfjs_codec.files.stage import Stage
 from tfjs_codec.writers.tfjs_json import (
@@ -102,7 +103,7 @@ def check_file(place: Place, magics: tuple[bytes, ...], *, force: bool) -> None:
     """Raise UsageError if there is a file at *place* that does not begin with one of *magics*."""
     if force or not remote.exists(place):
         return
-    head = remote.RemoteFile(place, remote.look(place).size).read(16) or b""
+    head = RemoteFile(place, remote.look(place).size).read(16) or b""
     if head and not head.startswith(magics):
         raise UsageError(
             "exists and is not of the format to be written", path=place,
@@ -127,7 +128,7 @@ def _list_changed(place: Place, staged: Mapping[str, Path], present: Sizes) -> l
     """Return the names of those files that are not at *place* with the same content."""
     return [
         name for name, file in staged.items()
-        if present.get(name) != file.stat().st_size or not remote.holds(place.child(name), file)
+        if present.get(name) != file.stat().st_size or not holds(place.child(name), file)
     ]  # fmt: skip
 
 

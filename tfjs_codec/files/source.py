@@ -24,6 +24,7 @@ from tfjs_codec.errors import CorruptFileError, UsageError, quote
 from tfjs_codec.files import remote
 from tfjs_codec.files.paths import check_name, existing_child
 from tfjs_codec.files.raw_reader import RawReader
+from tfjs_codec.files.remote_file import RemoteFile
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -362,7 +363,7 @@ def _remote_source(place: remote.Place) -> Source:
 
         return Source(shown, 0, refuse, is_dir=True, members=RemoteFolder(place))
     _remember(shown, lambda: remote.look(place).version, status.version)
-    file, lock = remote.RemoteFile(place, status.size), threading.Lock()
+    file, lock = RemoteFile(place, status.size), threading.Lock()
 
     def open_file() -> BinaryIO:
         return cast("BinaryIO", Window(cast("BinaryIO", file), 0, file.size, shown, lock))
