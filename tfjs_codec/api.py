@@ -76,7 +76,8 @@ def convert(
             is an ``UnsafeFileError``. *progress* is called there.
         calibrate: An ``.npz`` file of inputs (``in0``, …, or by name), perhaps with outputs
             (``out0``, …): the report's ``calibration`` says how near the predictions of the
-            written tfjs model are to these outputs, or to what the source predicts, in numpy.
+            written tfjs model are to these outputs, or to what the source predicts, in numpy, or
+            in Node what numpy cannot run.
         bias_correction: With *calibrate*, round kernels so that their errors change the outputs
             for these inputs little, and let biases take back what rounding does to the mean of
             outputs, each if that lowers the error of the predictions; False only measures.
