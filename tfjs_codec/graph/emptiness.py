@@ -25,7 +25,6 @@ _SELECTING = frozenset(
 _REDUCING = frozenset(("All", "Any", "EuclideanNorm", "Max", "Mean", "Min", "Prod", "Sum"))
 _PADDING = frozenset(("Pad", "PadV2"))
 _SLICING = frozenset(("Slice", "StridedSlice"))
-_SELECTING_OR_SLICING = _SELECTING | _SLICING
 _MEASURING = frozenset(("Rank", "Shape", "ShapeN", "Size"))
 # By operation, the inputs that the sizes of the result depend on; all for others.
 _SIZING = {"ScatterNd": slice(2, 3), "Switch": slice(1), "TensorScatterUpdate": slice(1)}
@@ -35,8 +34,11 @@ _MOST_AXES = 4  # of a tensor that all backends pad
 
 def guard_reductions(graph: Graph) -> Graph:
     """Return *graph* with a neutral element in tensors that it reduces and that may be empty."""
+    reductions = list(_reductions(graph))
+    if not reductions:
+        return graph
     nodes, names, extremes = dict(graph.nodes), fresh_names(graph), []
-    for reduction in _reductions(graph):
+    for reduction in reductions:
         node = reduction.node
         made = _pad(reduction, names.fresh(f"{node.name}/padded"))
         nodes.update((each.name, each) for each in made)
@@ -77,7 +79,7 @@ class _Reduction:
 
 def _reductions(graph: Graph) -> Iterator[_Reduction]:
     """Yield the reductions of *graph* that may reduce nothing."""
-    if _SELECTING_OR_SLICING.isdisjoint(node.op for node in graph.nodes.values()):
+    if not any(_may_select(graph, node) for node in graph.nodes.values()):
         return
     known: Known | None = None
     valued: set[str] = set()  # nodes whose values depend on values of inputs
@@ -99,6 +101,13 @@ def _reductions(graph: Graph) -> Iterator[_Reduction]:
                 yield reduction
         if follows or node.op in _SELECTING or (node.op in _SLICING and _cuts(node, valued)):
             sized.add(node.name)
+
+
+def _may_select(graph: Graph, node: Node) -> bool:
+    """Tell whether *node* takes a number of elements that is no constant."""
+    return node.op in _SELECTING or (
+        node.op in _SLICING and any(graph.nodes[ref.node].op != "Const" for ref in node.inputs[1:])
+    )
 
 
 def _reduce(known: Known, node: Node) -> _Reduction:

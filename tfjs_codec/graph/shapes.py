@@ -43,6 +43,8 @@ def fold_shapes(graph: Graph) -> Graph:
 
     A ``Reshape`` to a shape with one unknown size gets a constant with -1 in its place.
     """
+    if not any(_may_be_followed(graph, node) for node in graph.nodes.values()):
+        return graph
     known = Known()
     names = fresh_names(graph)
     nodes = dict(graph.nodes)
@@ -65,6 +67,13 @@ def fold_shapes(graph: Graph) -> Graph:
     return prune(replace(graph, nodes=nodes))
 
 
+def _may_be_followed(graph: Graph, node: Node) -> bool:
+    """Tell whether *node* may be the first, but for constants, whose content is known."""
+    return node.op == "Shape" or (
+        node.op in _FOLLOWED and all(graph.nodes[ref.node].op == "Const" for ref in node.inputs)
+    )
+
+
 class Known:
     """What is known of the first results of the nodes seen so far: of all in *graph*, if given."""
 
@@ -85,20 +94,12 @@ class Known:
         """Note the shape and content of *node*, whose inputs were learnt before."""
         ref = Ref(node.name)
         content = self._content(node)
-        if content is not None and content.size <= _MOST:
-            self.contents[ref] = content
-        rule = _SHAPES.get(node.op)
-        try:
-            shape = rule(self, node) if rule else None
-        except (
-            ArithmeticError,
-            LookupError,
-            TypeError,
-            ValueError,
-        ):  # the graph makes no sense: not found out here
-            shape = None
         if content is not None:
-            shape = content.shape
+            if content.size <= _MOST:
+                self.contents[ref] = content
+            shape: Dims | None = content.shape
+        else:
+            shape = self._shape(node)
         if shape is not None:
             self.shapes[ref] = shape
             if node.op in _RESULTS:
@@ -107,16 +108,24 @@ class Known:
         for number, said in enumerate(node.shapes):
             self._say(Ref(node.name, number), said)
 
+    def _shape(self, node: Node) -> Dims | None:
+        rule = _SHAPES.get(node.op)
+        try:
+            return rule(self, node) if rule else None
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            return None  # the graph makes no sense: not found out here
+
     def _say(self, ref: Ref, said: Shape) -> None:
         """Add what the file says of the shape of *ref*."""
-        if said.dims is None:
+        told, shape = said.dims, self.shapes.get(ref)
+        if told is None:
             return
-        told, shape = tuple(None if size < 0 else size for size in said.dims), self.shapes.get(ref)
         if shape is None:
-            self.shapes[ref] = told
+            self.shapes[ref] = tuple(None if size < 0 else size for size in told)
         elif None in shape and len(shape) == len(told):
+            pairs = zip(shape, told, strict=True)
             self.shapes[ref] = tuple(
-                new if old is None else old for old, new in zip(shape, told, strict=True)
+                [new if old is None and new >= 0 else old for old, new in pairs]
             )
 
     def of(self, node: Node, position: int = 0) -> Dims:

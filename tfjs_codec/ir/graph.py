@@ -238,7 +238,10 @@ def sort_nodes(nodes: Mapping[str, Node], *, path: object = "") -> list[Node]:
     done: dict[str, Node] = {}
     open_: set[str] = set()
     for root, node in nodes.items():
-        if all(ref.node in done for ref in node.inputs):  # mostly they are sorted
+        for ref in node.inputs:
+            if ref.node not in done:
+                break
+        else:  # mostly they are sorted
             done[root] = node
             continue
         stack = [root]

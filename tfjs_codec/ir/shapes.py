@@ -14,9 +14,11 @@ def broadcast(*shapes: Dims) -> Dims:
     Raises:
         ValueError: They do not broadcast.
     """
-    rank = max(map(len, shapes), default=0)
-    padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
-    return tuple(map(_widest, zip(*padded, strict=True)))
+    *others, longest = sorted(shapes, key=len) or [()]
+    rank = max(map(len, others), default=0)
+    own = len(longest) - rank  # axes that no other shape has
+    padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in others]
+    return (*longest[:own], *map(_widest, zip(longest[own:], *padded, strict=True)))
 
 
 def _widest(sizes: tuple[int | None, ...]) -> int | None:

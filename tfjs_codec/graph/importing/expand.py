@@ -24,19 +24,21 @@ def expand(graph: Graph, limits: Limits = DEFAULT_LIMITS) -> Graph:
     while True:
         work.inline()
         nodes = work.settle()
-        roots = {work.resolve(tensor.ref).node for tensor in graph.outputs.values()}
-        needed = reachable(nodes, roots & nodes.keys())
-        flows = [name for name in needed if nodes[name].op in CONTROL]
+        flows = {name for name, node in nodes.items() if node.op in CONTROL}
+        if flows:
+            roots = {work.resolve(tensor.ref).node for tensor in graph.outputs.values()}
+            needed = reachable(nodes, roots & nodes.keys())
+            flows &= needed
         if not flows:
             break
-        wanted = set(flows)
         for node in sort_nodes(
             {name: nodes[name] for name in nodes if name in needed}, path=graph.path
         ):
-            if node.name in wanted:
+            if node.name in flows:
                 lowering.lower(work.nodes[node.name])
-    lowering.settle_gates()
-    nodes = work.settle()
+    if work.moved:
+        lowering.settle_gates()
+        nodes = work.settle()
     outputs = {
         key: replace(tensor, ref=_existing(work, tensor.ref, nodes, graph))
         for key, tensor in graph.outputs.items()

@@ -137,7 +137,7 @@ class Expansion:
         """Return the nodes with all references resolved."""
         found = {}
         for name, node in self.nodes.items():
-            inputs = tuple(map(self.resolve, node.inputs))
+            inputs = tuple(map(self.resolve, node.inputs)) if self.moved else node.inputs
             for ref in inputs:
                 if ref.node not in self.nodes or self.nodes[ref.node].op == "NoOp":
                     raise self.corrupt(f"its input {quote(str(ref))} is missing", name)

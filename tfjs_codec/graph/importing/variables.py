@@ -161,8 +161,9 @@ class _Binding:
             if name in self._used:
                 node = self._graph.nodes[name]
                 self._nodes[name] = replace(node, controls=()) if node.controls else node
-        for node in list(self._nodes.values()):
-            self._bind(node)
+        if not VARIABLES.isdisjoint(node.op for node in self._nodes.values()):
+            for node in list(self._nodes.values()):
+                self._bind(node)
         inputs = {
             tensor.ref.node: self._graph.nodes[tensor.ref.node]
             for tensor in self._graph.inputs.values()

@@ -56,6 +56,10 @@ class _Affine:
         """Return this followed by another such map."""
         return _Affine(self.scale * scale, self.offset * scale + offset)
 
+    def shift(self, offset: Any) -> _Affine:
+        """Return this followed by an addition."""
+        return _Affine(self.scale, self.offset + offset)
+
 
 def fold_affine(graph: Graph) -> Graph:
     """Return *graph* with per-channel arithmetic after linear operations in their weights."""
@@ -124,8 +128,7 @@ def _chain(
         ]
         if any(each is None for each in others):
             break
-        with np.errstate(all="ignore"):
-            after = rule(affine, following, position, others)
+        after = rule(affine, following, position, others)
         if after is None or not np.isfinite([after.scale, after.offset]).all():
             break
         affine, last = after, following
@@ -166,7 +169,7 @@ def _batch_norm(before: _Affine, node: Node, position: int, constants: list[Any]
 
 
 def _difference(before: _Affine, _: Node, position: int, constants: list[Any]) -> _Affine:
-    return before.then(-1.0, constants[0]) if position else before.then(offset=-constants[0])
+    return before.then(-1.0, constants[0]) if position else before.shift(-constants[0])
 
 
 def _quotient(before: _Affine, _: Node, position: int, constants: list[Any]) -> _Affine | None:
@@ -175,12 +178,12 @@ def _quotient(before: _Affine, _: Node, position: int, constants: list[Any]) -> 
 
 def _bias_add(before: _Affine, node: Node, _: int, constants: list[Any]) -> _Affine | None:
     last = node.attrs["data_format"].endswith(b"C")
-    return before.then(offset=constants[0]) if last else None
+    return before.shift(constants[0]) if last else None
 
 
 _RULES: dict[str, _Rule] = {
-    "Add": lambda before, _node, _at, constants: before.then(offset=constants[0]),
-    "AddV2": lambda before, _node, _at, constants: before.then(offset=constants[0]),
+    "Add": lambda before, _node, _at, constants: before.shift(constants[0]),
+    "AddV2": lambda before, _node, _at, constants: before.shift(constants[0]),
     "BiasAdd": _bias_add,
     "FusedBatchNorm": _batch_norm,
     "FusedBatchNormV2": _batch_norm,

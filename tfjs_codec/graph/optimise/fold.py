@@ -51,7 +51,7 @@ def fold(graph: Graph) -> Graph:
     constants = {
         name: node for name, node in nodes.items() if node.op == "Const" and not _is_large(node)
     }
-    nbytes = sum(node.value.nbytes for node in constants.values())
+    before, nbytes = len(constants), sum(node.value.nbytes for node in constants.values())
     budget, room = _WORK_BYTES + _WORK_RATIO * nbytes, _MADE_BYTES + _MADE_RATIO * nbytes
     moved: dict[Ref, Ref] = {}
     for node in sort_nodes(graph.nodes, path=graph.path):
@@ -73,6 +73,8 @@ def fold(graph: Graph) -> Graph:
             nodes[each.name] = constants[each.name] = each
             if each.name != node.name:
                 moved[Ref(node.name, index)] = Ref(each.name)
+    if not moved and len(constants) == before:
+        return graph
     return prune(redirect(replace(graph, nodes=nodes), moved))
 
 
