@@ -31,18 +31,19 @@ def map_call(call: Call, change: Callable[[Ref], object]) -> Call:
 
 def refs_in(value: object) -> Iterator[Ref]:
     """Yield all Refs of an argument or a Call, in tf.nest order."""
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from refs_in(item)
-    elif isinstance(value, dict):
-        for key in sorted(value):
-            yield from refs_in(value[key])
-    elif isinstance(value, slice):
-        yield from refs_in([value.start, value.stop, value.step])
-    elif isinstance(value, Call):
-        yield from refs_in([*value.args, value.kwargs])
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Ref):
+            yield value
+        elif isinstance(value, list | tuple):
+            waiting.extend(reversed(value))
+        elif isinstance(value, dict):
+            waiting.extend(value[key] for key in sorted(value, reverse=True))
+        elif isinstance(value, slice):
+            waiting += (value.step, value.stop, value.start)
+        elif isinstance(value, Call):
+            waiting += (value.kwargs, *reversed(value.args))
 
 
 def calls_in_order(graph: KerasGraph) -> list[tuple[KerasLayer, int]]:
@@ -58,7 +59,7 @@ def calls_in_order(graph: KerasGraph) -> list[tuple[KerasLayer, int]]:
         if layer.name in inputs:
             continue
         for number, call in enumerate(layer.calls):
-            needs = {(ref.layer, ref.call) for ref in refs_in(call) if ref.layer not in inputs}
+            needs = {ref[:2] for ref in refs_in(call) if ref.layer not in inputs}
             waiting[layer.name, number] = len(needs)
             for need in needs:
                 users.setdefault(need, []).append((layer, number))

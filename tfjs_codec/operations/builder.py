@@ -6,9 +6,10 @@ node that yields a layer's output has the layer's own name, so that it can be as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from itertools import count, islice
 from math import prod
 from typing import Any, Protocol
@@ -114,8 +115,7 @@ class Builder(CallBuilder):
         """Like :meth:`emit`, returning all results, whose shapes and dtypes are *results*."""
         definition = op_def(op)
         assert definition is not None, op
-        inferred = _infer_attrs(definition.inputs, [graph_dtype(x.dtype) for x in inputs])
-        found: dict[str, Any] = {**definition.defaults, **inferred, **attrs}
+        found = {**_usual_attrs(op, tuple([graph_dtype(x.dtype) for x in inputs])), **attrs}
         for arg, (_, dtype) in zip(definition.outputs, results, strict=False):
             if arg.type_attr:
                 found.setdefault(arg.type_attr, graph_dtype(dtype))
@@ -146,7 +146,7 @@ class Builder(CallBuilder):
             array = np.asarray(list(map(_encode, array.ravel().tolist())), object).reshape(
                 array.shape
             )
-        else:
+        elif array.dtype != kind:
             cast = array.astype(kind)
             if kind == "float32" and np.isinf(cast).sum() != np.isinf(array).sum():
                 raise Refusal("a number beyond float32")
@@ -159,7 +159,7 @@ class Builder(CallBuilder):
         if small:
             whole = kind.startswith("int") and array.ndim < 2
             sizes = tuple(int(i) for i in array.ravel()) if whole else None
-            value = replace(value, constant=array, sizes=sizes)
+            value = Value(value.ref, value.shape, dtype, constant=array, sizes=sizes)
             self._constants[key] = value
         return value
 
@@ -316,13 +316,11 @@ class Builder(CallBuilder):
         if name not in self._reserved and self._names.fresh(name) != name:
             return results
         for each in recent[recent.index(old) :: -1]:
-            node = self.nodes.pop(each)
-            if any(ref.node == old for ref in node.inputs):
-                moved = (Ref(name, r.output) if r.node == old else r for r in node.inputs)
-                node = replace(node, inputs=tuple(moved))
-            if each == old:
-                node = replace(node, name=name)
-            self.nodes[node.name] = node
+            node, called = self.nodes.pop(each), name if each == old else each
+            inputs = tuple([Ref(name, r.output) if r.node == old else r for r in node.inputs])
+            self.nodes[called] = Node(
+                called, node.op, inputs, node.attrs, node.controls, node.shapes
+            )
         self._layers.add(name)
         for number in count():
             if (shape := self.shapes.get(Ref(old, number))) is None:
@@ -341,7 +339,7 @@ def _redirect(value: Value, old: str, name: str) -> Value:
         return value
     mask = None if value.mask is None else _redirect(value.mask, old, name)
     ref = Ref(name, value.ref.output) if value.ref.node == old else value.ref
-    return replace(value, ref=ref, mask=mask)
+    return Value(ref, value.shape, value.dtype, mask, value.constant, value.sizes, value.poisoned)
 
 
 def legal(name: str) -> str:
@@ -349,8 +347,15 @@ def legal(name: str) -> str:
     return name.replace(":", "_").lstrip("^") or "_"
 
 
-def _infer_attrs(args: Sequence[Arg], kinds: list[str]) -> dict[str, Any]:
-    """Return the attributes that follow from the dtypes of the inputs."""
+@lru_cache(256)  # a model has few kinds of nodes, and many of each
+def _usual_attrs(op: str, kinds: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return the attributes of *op* that have a default, or follow from the dtypes of inputs."""
+    definition = op_def(op)
+    assert definition is not None, op
+    return {**definition.defaults, **_infer_attrs(definition.inputs, kinds)}
+
+
+def _infer_attrs(args: Sequence[Arg], kinds: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     waiting, rest = list(kinds), len(args)
     for arg in args:

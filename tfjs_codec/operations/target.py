@@ -191,8 +191,10 @@ class GraphTarget:
                 else:
                     scope = GraphScope(b) if entry.is_user else b
                     made = entry.function(scope, layer, first_argument(call))
-                first = next(iter(self.tracer.values_in(call)), None)
-                mask = b.passed_mask(first) if becomes == "pass" else None
+                mask = None
+                if becomes == "pass":
+                    given = self.tracer.values_in(call)
+                    mask = b.passed_mask(given[0] if given else None)
         finally:
             b.layer, b.call = before
         outputs = self.tracer.results(entry, made)

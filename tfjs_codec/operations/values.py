@@ -52,9 +52,13 @@ def graph_dtype(dtype: str) -> str:
 
     A later pass refuses arithmetic that wraps around in 8 or 16 bits, so their names are kept.
     """
-    if dtype in ("float16", "bfloat16", "float64"):
-        return "float32"
-    return "int32" if dtype in ("int64", "uint32", "uint64") else dtype
+    return _GRAPH_DTYPES.get(dtype, dtype)
+
+
+_GRAPH_DTYPES = {
+    **dict.fromkeys(("float16", "bfloat16", "float64"), "float32"),
+    **dict.fromkeys(("int64", "uint32", "uint64"), "int32"),
+}
 
 
 def is_float(dtype: str) -> bool:

@@ -8,6 +8,7 @@ without effect, is refused by name.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from tfjs_codec.errors import quote
@@ -126,8 +127,9 @@ def check_config(layer: KerasLayer) -> None:
     if row is None or layer.is_op or layer.graph is not None:
         return
     if isinstance(layer.config, Record):
+        inert = _inert_keys(layer.class_name)
         for key, value in layer.config.unread():
-            if not _is_without_effect(row, layer.config, key, value):
+            if key not in inert and not _is_without_effect(row, layer.config, key, value):
                 raise Refusal(
                     f"the option {quote(key)} of {row.name}, which is {_show(value)}, "
                     "cannot be expressed here",
@@ -181,19 +183,28 @@ def check_cast(layer: KerasLayer, dtypes: Sequence[str], generation: int) -> Non
         check_cast(child, dtypes, generation)
 
 
+@cache
+def _inert_keys(class_name: str) -> frozenset[str]:
+    """Return the keys of a class that have no effect here, whatever their value."""
+    row = CLASSES[class_name]
+    told = {variable.key for variable in row.variables}  # by the variable itself
+    return (COMMON_KEYS - {"dtype"}).union(row.inert, row.layers, row.told, told)
+
+
 def _is_without_effect(row: KerasClass, config: Config, key: str, value: Any) -> bool:
     default = row.config.get(key, REQUIRED)
-    if key in row.inert or key in row.layers or key in row.told or value == default:
-        return True
-    if any(key == variable.key for variable in row.variables):  # the variable tells
+    if value == default:
         return True
     if key == "dtype":
         return key not in row.config or str(value).startswith(_FLOATS)
     if key == "strides" and value == dict.get(config, "pool_size"):
         return True
-    if isinstance(value, list) and default is not REQUIRED:  # a default for each axis
-        return all(item == default for item in value)
-    return key in COMMON_KEYS
+    # a default for each axis
+    return (
+        isinstance(value, list)
+        and default is not REQUIRED
+        and all(item == default for item in value)
+    )
 
 
 def _show(value: Any) -> str:

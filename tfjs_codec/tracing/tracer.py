@@ -113,8 +113,9 @@ class Tracer(Generic[V]):
             return replace(value(ref), mask=None) if ref in hidden else value(ref)
 
         for layer, number in calls_in_order(graph):
-            hidden = lost.get((layer.name, number), ())
-            call = map_call(layer.calls[number], partial(seen, hidden=hidden))
+            hidden = lost.get((layer.name, number))
+            change = partial(seen, hidden=hidden) if hidden else value
+            call = map_call(layer.calls[number], change)
             values[layer.name, number] = made = self.call(layer, call, apply)
             if layer.replaced:
                 check_outputs(layer, number, made, self.path)
@@ -130,7 +131,7 @@ class Tracer(Generic[V]):
 
         *apply* gets the rule, the layer, and the call with its arguments by name.
         """
-        given = list(self.values_in(call))
+        given = self.values_in(call)
         poisoned, refused = any(value.poisoned for value in given), len(self.problems)
         entry = None
         try:
@@ -208,17 +209,16 @@ class Tracer(Generic[V]):
         Raises:
             TypeError: The rule of a user returned something else.
         """
-        found = list(self.values_in(made))
+        found = self.values_in(made)
         if entry.is_user and not (found and (made is found[0] or found == list(made))):
             kind = self.kind.__name__
             raise TypeError(f"it returned {quote(str(made))}, not a {kind} or a list of them")
         return found
 
-    def values_in(self, argument: Any) -> Iterator[V]:
-        """Yield all values of an argument or a Call."""
+    def values_in(self, argument: Any) -> list[V]:
+        """Return all values of an argument or a Call."""
         if isinstance(argument, self.kind):
-            yield argument
-            return
+            return [argument]
         inner: Iterable[Any] = ()
         if isinstance(argument, Call):
             inner = (*argument.args, *argument.kwargs.values())
@@ -226,11 +226,7 @@ class Tracer(Generic[V]):
             inner = argument
         elif isinstance(argument, dict):
             inner = argument.values()
-        for item in inner:
-            if isinstance(item, self.kind):
-                yield item
-            else:
-                yield from self.values_in(item)
+        return [value for item in inner for value in self.values_in(item)]
 
     def read_input(self, layer: KerasLayer) -> tuple[tuple[int | None, ...], str]:
         """Return the shape and the dtype of an input of the model.
