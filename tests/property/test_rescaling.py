@@ -121,13 +121,23 @@ def fill(topology, seed):
 
 
 def fits(images):
-    """Merging layers need two images of one size."""
-    resizing = ("ZeroPadding2D", "UpSampling2D", "Dense", "Concatenate")
-    before = "Conv2D"
-    for kind, _ in images:
-        if kind in MERGING and before in resizing:
+    """Merging layers need two images of one size: the last one and the one before."""
+    before = last = 3, 3, 4
+    for kind, config in images:
+        if kind in MERGING and before != last:
             return False
-        before = kind
+        before, (rows, columns, channels) = last, last
+        if kind == "Concatenate" and config["axis"] == 1:
+            rows *= 2
+        elif kind == "Concatenate":
+            channels *= 2
+        elif kind == "ZeroPadding2D":
+            rows, columns = rows + 1, columns + 1
+        elif kind == "UpSampling2D":
+            rows, columns = 2 * rows, 2 * columns
+        elif kind in ("Conv2D", "SeparableConv2D", "Conv2DTranspose", "Dense"):
+            channels = 4
+        last = rows, columns, channels
     return True
 
 
