@@ -512,6 +512,24 @@ CASES["bad_gzip.h5"] = (damaged(compression="gzip"), "CorruptFileError", "w: dam
 CASES["bad_fletcher.h5"] = (damaged(fletcher32=True), "CorruptFileError", "w: damaged HDF5 data")
 
 
+def past_the_end(above: int) -> Builder:
+    """A dataset that says that its values lie *above* bytes farther on, past the end."""
+
+    def build() -> bytes:
+        memory = io.BytesIO()
+        with h5py.File(memory, "w") as file:
+            offset = file.create_dataset("w", data=np.arange(1000, dtype="f4")).id.get_offset()
+        content = memory.getvalue()
+        assert content.count(offset.to_bytes(8, "little")) == 1
+        return content.replace(offset.to_bytes(8, "little"), (offset + above).to_bytes(8, "little"))
+
+    return build
+
+
+CASES["past_end.h5"] = (past_the_end(8), "CorruptFileError", "w: damaged HDF5 data")
+CASES["far_past_end.h5"] = (past_the_end(1 << 62), "CorruptFileError", "w: damaged HDF5 data")
+
+
 @case("unknown_filter.h5", "CorruptFileError", "w: compressed with HDF5 filter 32015")
 def _unknown_filter() -> bytes:
     def fill(file: h5py.File) -> None:

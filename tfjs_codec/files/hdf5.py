@@ -9,10 +9,11 @@ shape declares. Sizes are checked before anything is allocated. Errors of libhdf
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import h5py
 from h5py import h5d, h5g, h5l, h5o
@@ -21,13 +22,14 @@ from tfjs_codec.errors import CorruptFileError, TfjsCodecError, UnsafeFileError,
 from tfjs_codec.files.hdf5_attributes import read_text
 from tfjs_codec.files.hdf5_handle import FOREIGN_ERRORS, H5Handle, message_of
 from tfjs_codec.files.hdf5_tensors import H5Tensor
-from tfjs_codec.files.source import Source, Window
+from tfjs_codec.files.source import Source
 from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 
 H5Object: TypeAlias = h5g.GroupID | h5d.DatasetID
 
 _TRUNCATED = r"truncated file: eof = (\d+).*stored_eof = (\d+)"
 _NO_NAMES = ("", ".", "..")
+_BUFFER_BYTES = 8 << 10
 _MIN_FILE_BYTES = 800  # an HDF5 file of libhdf5 with one empty group
 
 
@@ -55,11 +57,7 @@ def open_hdf5(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> H5File:
     """
     # No locks, so that read-only directories work; no chunk cache, since every chunk is read once.
     try:
-        if source.file_path is not None and source.offset == 0 and not source.where:
-            what: str | Window = source.path
-        else:
-            kind = Window if source.version is not None else _Pages  # files at URLs have a cache
-            what = kind(source.open(), 0, source.size, source.path)
+        what = source.path if _is_file(source) else _buffered(source)
         file = h5py.File(what, mode="r", locking=False, rdcc_nbytes=0)
         return H5File(file, source, limits)
     except TfjsCodecError:
@@ -70,37 +68,16 @@ def open_hdf5(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> H5File:
         raise _open_error(error, source) from None
 
 
-_PAGE_BYTES = 16 << 10
-_PAGES = 32
+def _is_file(source: Source) -> bool:
+    return source.file_path is not None and source.offset == 0 and not source.where
 
 
-class _Pages(Window):
-    """A window that keeps some pages: libhdf5 reads what describes a dataset in small pieces."""
-
-    def __init__(self, file: BinaryIO, offset: int, size: int, path: str) -> None:
-        super().__init__(file, offset, size, path)
-        self._pages: dict[int, bytes] = {}
-
-    def readinto(self, buffer: Any) -> int:
-        start, size = self._position, len(buffer)
-        number, begin = divmod(start, _PAGE_BYTES)
-        if begin + size > _PAGE_BYTES:  # values, or across the end of a page
-            return super().readinto(buffer)
-        piece = self._page(number)[begin : begin + size]
-        buffer[: len(piece)] = piece
-        self._position = start + len(piece)
-        return len(piece)
-
-    def _page(self, number: int) -> bytes:
-        page = self._pages.get(number)
-        if page is None:
-            made = bytearray(_PAGE_BYTES)
-            self._position = number * _PAGE_BYTES
-            page = bytes(made[: super().readinto(made)])
-            if len(self._pages) == _PAGES:
-                del self._pages[next(iter(self._pages))]
-            self._pages[number] = page
-        return page
+def _buffered(source: Source) -> BinaryIO:
+    """Open *source* with a buffer: libhdf5 reads what describes a dataset in small pieces."""
+    file = source.open()
+    if source.version is not None or not isinstance(file, io.RawIOBase):
+        return file  # a file at a URL has a cache, one in memory needs none
+    return io.BufferedReader(file, _BUFFER_BYTES)
 
 
 def _open_error(error: Exception, source: Source) -> CorruptFileError:
@@ -135,25 +112,6 @@ class Group:
             LimitExceededError: ``attr_bytes``.
         """
         return read_text(self.file, self._id, self.name, name)
-
-    def names(self) -> list[str]:
-        """Return the names of all children, sorted; a link among them raises UnsafeFileError."""
-        with self.file.guard(self.name):
-            self._check("h5_objects", self._id.get_num_objs(), "the number of objects")
-            found: list[tuple[str, int]] = []
-
-            def note(raw: bytes, info: h5l.LinkInfo) -> None:  # h5py changes info afterwards
-                found.append((_decode(raw), info.type))
-
-            self._id.links.iterate(note, info=True)
-            for name, kind in found:
-                if kind != h5l.TYPE_HARD:
-                    self._refuse_link(self._id, _encode(name), _join(self.name, name))
-            return sorted(name for name, _ in found)
-
-    def groups(self) -> list[str]:
-        """Return the names of the child groups, sorted."""
-        return [name for name in self.names() if isinstance(self._listed(name), h5g.GroupID)]
 
     def group(self, path: str) -> Group:
         """Return the group at *path*.
@@ -191,46 +149,50 @@ class Group:
         return tensor
 
     def walk(self) -> Iterator[tuple[str, H5Tensor]]:
-        """Yield ``(path, tensor)`` of all datasets below; a group linked twice is corrupt."""
-        file = self.file
-        visited: set[tuple[int, int]] = set()
-        stack: list[tuple[Group | None, str, str, int]] = [(None, "", "", 0)]
-        objects = 0
-        while stack:  # no group stays open but those above the one that is looked at
-            above, name, path, depth = stack.pop()
-            group = above._inner(name) if above else self
-            group._check("h5_depth", depth, "the depth of groups")
-            with self.file.guard(group.name):
-                info = h5o.get_info(group._id)
-            if (info.fileno, info.addr) in visited:
-                raise self._corrupt(group.name, "this group is linked from two places")
-            visited.add((info.fileno, info.addr))
-            names = group.names()
-            objects += len(names)
-            group._check("h5_objects", objects, "the number of objects")
-            inner: list[tuple[Group | None, str, str, int]] = []
-            for each in names:
-                below = _join(path, each)
-                found = group._listed(each)
-                if isinstance(found, h5g.GroupID):
-                    inner.append((group, each, below, depth + 1))
-                else:
-                    full = _join(group.name, each)
-                    yield below, file.tensors.get(full) or group._tensor(found, full)
-            stack.extend(reversed(inner))
+        """Yield ``(path, tensor)`` of all datasets below; a group linked twice is corrupt.
 
-    def _inner(self, name: str) -> Group:
-        """Return the child *name*, which is a group."""
-        full = _join(self.name, name)
-        found = self._listed(name)
-        if not isinstance(found, h5g.GroupID):
-            raise self._corrupt(full, "a dataset where a group is expected")
-        return Group(self.file, found, full)
+        They come group by group, the groups and the names in each sorted.
+        """
+        paths = self._links()
+        above = {path.rpartition("/")[0] for path in paths}
+        for path in sorted(paths, key=lambda path: (path.split("/")[:-1], path)):
+            if path in above:
+                continue
+            name = _join(self.name, path)
+            with self.file.guard(name):
+                found = h5o.open(self._id, _encode(path))
+                # libhdf5 looks once into a group with several links.
+                if isinstance(found, h5g.GroupID) and h5o.get_info(found).rc > 1:
+                    raise self._corrupt(name, "this group is linked from two places")
+            if not isinstance(found, h5g.GroupID):
+                yield path, self.file.tensors.get(name) or self._tensor(found, name)
 
-    def _listed(self, name: str) -> H5Object:
-        """Open the child *name*, one of :meth:`names`, which are no links."""
-        with self.file.guard(_join(self.name, name)):
-            return h5o.open(self._id, _encode(name))
+    def _links(self) -> list[str]:
+        """Return the paths of all objects below; a soft or external link raises UnsafeFileError."""
+        limits = self.file.limits
+        found: list[bytes] = []
+        kind = h5l.TYPE_HARD
+
+        def note(raw: bytes, info: h5l.LinkInfo) -> bool | None:
+            """Note a link before libhdf5 looks into its group; True ends the walk."""
+            nonlocal kind
+            found.append(raw)
+            kind = info.type
+            deep = raw.count(b"/") > limits.h5_depth
+            return kind != h5l.TYPE_HARD or deep or len(found) > limits.h5_objects or None
+
+        try:
+            self._id.links.visit(note, info=True)
+        except FOREIGN_ERRORS:
+            with self.file.guard(_join(self.name, _decode(found[-1])) if found else self.name):
+                raise
+        if found:
+            last = _decode(found[-1])
+            if kind != h5l.TYPE_HARD:
+                self._refuse_link(self._id, found[-1], _join(self.name, last))
+            self._check("h5_depth", last.count("/"), "the depth of groups")
+        self._check("h5_objects", len(found), "the number of objects")
+        return list(map(_decode, found))
 
     def _existing(self, path: str) -> H5Object:
         found = self._find(path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from typing import BinaryIO
 
 import h5py
 
@@ -31,10 +33,28 @@ class H5Handle:
         self.source = source
         self.limits = limits
         self._file = file
+        self._values: BinaryIO | None = None  # the same file, for values that need no libhdf5
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the file; reading one of its tensors then raises UsageError."""
         self._file.close()
+        if self._values is not None:
+            self._values.close()
+
+    def read_at(self, offset: int, buffer: memoryview) -> None:
+        """Fill *buffer* with the bytes from *offset*. Call it within :meth:`guard`."""
+        if not self.is_open():
+            raise ValueError("the file is closed")
+        with self._lock:
+            if self._values is None:
+                self._values = self.source.open()
+            self._values.seek(offset)
+            while buffer.nbytes:
+                count = self._values.readinto(buffer)  # type: ignore[attr-defined]
+                if not count:
+                    raise OSError("the file ends before its values")
+                buffer = buffer[count:]
 
     def place(self, name: str) -> str:
         """Return *name* of an object as the ``where`` of an error."""

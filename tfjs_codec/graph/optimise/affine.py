@@ -150,7 +150,8 @@ def _per_channel(graph: Graph, ref: Ref, count: int, rank: int) -> Any:
 
 def _scale(name: str, weights: Node, scale: Vector) -> Node:
     def multiplied(values: Array) -> Array:
-        return np.multiply(values, scale).astype(np.float32)
+        out = np.empty_like(values)  # float32: of float64 products only some lie in memory
+        return np.multiply(values, scale, out=out, casting="same_kind")
 
     tensor: LazyTensor = map_float32(weights.value, weights.value.shape, multiplied)
     return Node(name, "Const", (), {"dtype": "float32", "value": tensor})
