@@ -33,7 +33,7 @@ _BOMS = (
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 _NO_BACKSLASH = re.compile(r"[^\\]")
 _WINDOW_CHARS = 1 << 20
-_NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{},"))
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{},"'))
 _WIDE = bytes(range(128, 256))
 _CONTINUATION = bytes(range(0x80, 0xC0))  # all bytes of a UTF-8 character but its first
 _WIDE_RUN = re.compile(rb"[\x80-\xff]+")
@@ -162,14 +162,16 @@ def _check_structure(text: str, path: object, where: str, limits: Limits) -> Non
     values = "the number of values in the JSON text"
     in_string, string_chars, quotes, count, depth = False, 0, 0, 1, 0
     for window in _windows(text):
-        pieces = window.replace("\\\\", "").replace('\\"', "").split('"')
-        outside, inside = pieces[in_string::2], pieces[not in_string :: 2]
-        if in_string:
-            string_chars += len(pieces[0])
-        longest = max(map(len, inside), default=0)
-        longest = max(longest, string_chars)
-        limits.check("json_string_chars", longest, "the length of a string", path=path, where=where)
-        structure = "".join(outside).encode("ascii", "replace").translate(None, _NOT_STRUCTURE)
+        if "\\" in window:
+            window = window.replace("\\\\", "").replace('\\"', "")  # noqa: PLW2901
+        if string_chars + len(window) > limits.json_string_chars:
+            lengths = [len(piece) for piece in window.split('"')]
+            lengths[0] += string_chars
+            longest = max(lengths[not in_string :: 2], default=0)
+            what = "the length of a string"
+            limits.check("json_string_chars", longest, what, path=path, where=where)
+        pieces = window.encode("ascii", "replace").translate(None, _NOT_STRUCTURE).split(b'"')
+        structure = b"".join(pieces[in_string::2])
         opening = structure.count(b"[") + structure.count(b"{")
         count += structure.count(b",") + opening
         quotes += len(pieces) - 1
@@ -179,7 +181,9 @@ def _check_structure(text: str, path: object, where: str, limits: Limits) -> Non
         depth += opening - structure.count(b"]") - structure.count(b"}")
         if len(pieces) > 1:
             in_string ^= len(pieces) % 2 == 0
-            string_chars = len(pieces[-1])
+            string_chars = 0
+        if in_string:
+            string_chars += len(window) - 1 - window.rfind('"')
 
 
 def _windows(text: str) -> Iterator[str]:
