@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.ir.json_types import Json, JsonObject
@@ -73,6 +73,14 @@ class Place(NamedTuple):
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MAX_DIM:
             raise self.expect(f"an integer from {least} to {_MAX_DIM}", value)
         return value
+
+    def wholes(self, values: list[Any], least: int = 0) -> list[int]:
+        """Return a list of such integers."""
+        return [
+            value if type(value) is int and least <= value <= _MAX_DIM
+            else self.at(i).whole(value, least)
+            for i, value in enumerate(values)
+        ]  # fmt: skip
 
     def number(self, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -36,7 +36,7 @@ def refs_in(value: object) -> Iterator[Ref]:
         value = waiting.pop()
         if isinstance(value, Ref):
             yield value
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, (list, tuple)):
             waiting.extend(reversed(value))
         elif isinstance(value, dict):
             waiting.extend(value[key] for key in sorted(value, reverse=True))

@@ -26,12 +26,12 @@ def sizes(place: Place, value: object) -> int | list[int]:
     """Check one size or a list of sizes, all at least 1."""
     if not isinstance(value, list):
         return place.whole(value, 1)
-    return [place.at(i).whole(item, 1) for i, item in enumerate(value)]
+    return place.wholes(value, 1)
 
 
 def _axes(place: Place, value: object) -> int | list[int]:
     if isinstance(value, list):
-        return [place.at(i).whole(item, -64) for i, item in enumerate(value)]
+        return place.wholes(value, -64)
     return place.whole(value, -64)
 
 
@@ -43,7 +43,7 @@ def _flag(place: Place, value: object) -> bool:
 
 
 def _target_shape(place: Place, value: object) -> list[int]:
-    return [place.at(i).whole(item, -1) for i, item in enumerate(place.items(value))]
+    return place.wholes(place.items(value), -1)
 
 
 def _one_of(*words: str) -> Check:

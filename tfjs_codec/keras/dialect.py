@@ -12,13 +12,14 @@ config is an error that names its place, not a traceback later.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
 
 from tfjs_codec.errors import quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import Config
-from tfjs_codec.keras.checks import CHECKS
+from tfjs_codec.keras.checks import CHECKS, Check
 from tfjs_codec.keras.classes import ALIASES, CLASSES, COMMON_KEYS, REQUIRED, canonical
 
 ACTIVATIONS = frozenset((
@@ -51,7 +52,7 @@ def plain(value: Any) -> Any:
     Keras 2.0 numbers as ``{"type": "ndarray", "value": n}``, Keras 2.12 as ``__numpy__``.
     """
     if isinstance(value, list):
-        return [plain(item) if isinstance(item, list | dict) else item for item in value]
+        return [plain(item) if isinstance(item, _NESTED) else item for item in value]
     if isinstance(value, dict):
         kind = value.get("class_name")
         if kind in ("__tuple__", "TensorShape") and "items" in value:
@@ -61,10 +62,12 @@ def plain(value: Any) -> Any:
         if kind in ("__numpy__", "__tensor__"):
             return plain((value.get("config") or {}).get("value"))
         return {
-            key: plain(item) if isinstance(item, list | dict) else item
-            for key, item in value.items()
+            key: plain(item) if isinstance(item, _NESTED) else item for key, item in value.items()
         }
     return value
+
+
+_NESTED = (list, dict)
 
 
 def dtype_name(value: Any, place: Place) -> str:
@@ -183,21 +186,41 @@ def layer_config(class_name: str, config: Config, generation: int, place: Place)
     if row is None:
         return config
     older = row.older_defaults if generation < 3 else {}
-    config = {**row.defaults, **older, **config}
+    options = _options_of(class_name)
+    config = {**options.defaults, **older, **config}
     for key in _ACTIVATION_KEYS:
         if key in config:
             config[key] = activation(config[key], generation, place.at(key))
     for key, value in config.items():
-        check = row.checks.get(key) or CHECKS.get(key)
-        if check is not None and key not in row.inert:
+        check = options.checks.get(key)
+        if check is not None:
             config[key] = check(place.at(key), value)
     if "data_format" in config:
         config["data_format"] = _data_format(config["data_format"], place)
     _spread(class_name, config, place)
-    for key, value in row.config.items():
-        if value is REQUIRED and key not in config:
+    for key in options.required:
+        if key not in config:
             raise place.error(f"the option {quote(key)} of {class_name} is missing")
     return config
+
+
+class _Options(NamedTuple):
+    """The keys of a class: what a missing one means, how to check it, which must be there."""
+
+    defaults: Config
+    checks: Mapping[str, Check]
+    required: tuple[str, ...]
+
+
+@cache
+def _options_of(class_name: str) -> _Options:
+    row = CLASSES[class_name]
+    checks = {**CHECKS, **row.checks}
+    return _Options(
+        row.defaults,
+        {key: check for key, check in checks.items() if key not in row.inert},
+        tuple(key for key, value in row.config.items() if value is REQUIRED),
+    )
 
 
 def _data_format(value: Any, place: Place) -> str:
@@ -210,12 +233,11 @@ def _data_format(value: Any, place: Place) -> str:
 
 def _spread(class_name: str, config: Config, place: Place) -> None:
     """Write sizes of convolutions, poolings and upsamplings as one number per spatial axis."""
-    match = _SPATIAL.search(class_name)
-    if match is None:
+    rank = _spatial_rank(class_name)
+    if not rank:
         return
     if "pool_size" in config and config["strides"] is None:
         config["strides"] = config["pool_size"]
-    rank = int(match[2])
     for key in _SPATIAL_KEYS:
         value = config.get(key)
         if value is None:
@@ -224,6 +246,12 @@ def _spread(class_name: str, config: Config, place: Place) -> None:
         if len(sizes) != rank:
             raise place.at(key).expect(f"{rank} sizes", value)
         config[key] = sizes
+
+
+@cache
+def _spatial_rank(class_name: str) -> int:
+    match = _SPATIAL.search(class_name)
+    return int(match[2]) if match else 0
 
 
 def _rename_input(config: Config, place: Place) -> None:

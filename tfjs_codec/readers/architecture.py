@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from tfjs_codec.errors import Problem, UnsupportedModelError, count, quote
 from tfjs_codec.files.place import Place
@@ -322,10 +323,9 @@ class _Reader:
             layer.config = op_config(class_name, place.at("config").mapping(plain(config)))
         else:
             self._fill(layer, config, place)
-        nodes = place.at("inbound_nodes").items(entry.get("inbound_nodes") or [])
-        layer.calls = [
-            parse_call(node, place.at("inbound_nodes").at(i)) for i, node in enumerate(nodes)
-        ]
+        at = place.at("inbound_nodes")
+        nodes = at.items(entry.get("inbound_nodes") or [])
+        layer.calls = [parse_call(node, at.at(i)) for i, node in enumerate(nodes)]
         return layer
 
     def _fill(self, layer: KerasLayer, config: Config, place: Place) -> None:
@@ -359,8 +359,10 @@ class _Reader:
         if key is not None:
             layer.children[key] = self._layer(config.pop(key, None), at.at(key), key)
             return
-        for key, value in list(config.items()):
-            if _is_layer_entry(value) and (kind not in CLASSES or _has_state(key, value)):
+        known = kind in CLASSES
+        for key in ("activation",) if known else list(config):
+            value = config.get(key)
+            if _is_layer_entry(value) and not (known and value["class_name"] != "PReLU"):
                 layer.children[key] = self._layer(value, at.at(key), key)
 
     def _add_directions(self, layer: KerasLayer, config: Config, at: Place) -> None:
@@ -394,11 +396,11 @@ class _Reader:
     def _finish_calls(self, layer: KerasLayer, entry: Config, place: Place) -> None:
         """Bring arguments into their final form, now that the graph's models are known."""
         for number, call in enumerate(layer.calls):
-            at = place.at("inbound_nodes").at(number)
             if layer.is_op:
                 kind, config = entry["class_name"], plain(entry["config"])
                 layer.calls[number] = op_call(layer.class_name, kind, config, call, place)
                 continue
+            at = place.at("inbound_nodes").at(number)
             if not call.args and not call.kwargs:
                 raise at.error("the call has no inputs")
             call.kwargs = {  # in Keras 2, mask=None hides the input's mask
@@ -492,18 +494,13 @@ def _check_unique(layers: list[KerasLayer], place: Place) -> None:
         seen[layer.name] = index
 
 
-def _is_layer_entry(value: Json) -> bool:
+def _is_layer_entry(value: Json) -> TypeGuard[Config]:
     if not (isinstance(value, dict) and isinstance(value.get("config"), dict)):
         return False
     name = value.get("class_name")
     known = isinstance(name, str) and (canonical(name) in CLASSES or name in _MODEL_CLASSES)
     # Identity is also the name of an initialiser.
     return known and ("name" in value["config"] or "layers" in value["config"])
-
-
-def _has_state(key: str, value: Config) -> bool:
-    """A layer given as another's activation matters for its variables: only PReLU has any."""
-    return key == "activation" and value.get("class_name") == "PReLU"
 
 
 def _record_outputs(entries: list[Json], layers: dict[str, KerasLayer]) -> None:
@@ -514,15 +511,22 @@ def _record_outputs(entries: list[Json], layers: dict[str, KerasLayer]) -> None:
         if isinstance(value, list):
             stack += value
         elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-            match value.get("config"):
-                case {"keras_history": [str(name), int(call), int(tensor)], "shape": given, **rest}:
-                    if name in layers and isinstance(shape := plain(given), list):
-                        dtype = rest.get("dtype")
-                        layers[name].recorded[call, tensor] = Recorded(
-                            tuple(shape), dtype if isinstance(dtype, str) else ""
-                        )
+            config = value.get("config")
+            if isinstance(config, dict) and "shape" in config:
+                _record_output(config, layers)
         elif isinstance(value, dict):
             stack += value.values()
+
+
+def _record_output(config: Config, layers: dict[str, KerasLayer]) -> None:
+    history, shape, dtype = config.get("keras_history"), plain(config["shape"]), config.get("dtype")
+    if not (isinstance(history, list) and len(history) == 3 and isinstance(shape, list)):
+        return
+    name, call, tensor = history
+    layer = layers.get(name) if isinstance(name, str) else None
+    if layer is not None and isinstance(call, int) and isinstance(tensor, int):
+        kind = dtype if isinstance(dtype, str) else ""
+        layer.recorded[call, tensor] = Recorded(tuple(shape), kind)
 
 
 def _keys(structure: Json) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from tfjs_codec.errors import quote
+from tfjs_codec.errors import CorruptFileError, quote
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
@@ -37,11 +37,11 @@ _NUMPY_KINDS = {"float16", "float32", "float64", "int8", "int16", "int32", "int6
 def parse_call(node: Json, place: Place) -> Call:
     """Return the call a node describes; its Refs still hold the file's node numbers."""
     if isinstance(node, dict) and "args" in node:
-        args = place.at("args").items(node["args"])
-        named = place.at("kwargs").mapping(node.get("kwargs") or {})
+        at, by_name = place.at("args"), place.at("kwargs")
+        args, named = at.items(node["args"]), by_name.mapping(node.get("kwargs") or {})
         return Call(
-            tuple(_revive(item, place.at("args").at(i)) for i, item in enumerate(args)),
-            {key: _revive(item, place.at("kwargs").at(key)) for key, item in named.items()},
+            tuple([_revive(item, at.at(i)) for i, item in enumerate(args)]),
+            {key: _revive(item, by_name.at(key)) for key, item in named.items()},
         )
     kwargs = dict[str, object]()
     argument = _tensors(node, kwargs, place)
@@ -188,7 +188,7 @@ class Linker:
             for number, call in enumerate(layer.calls):
                 if is_input(layer) and next(refs_in(call), None):
                     raise at.at(number).error("an InputLayer is called on a tensor")
-                change = self._resolver(own_node, f"layer {quote(layer.name)}", at.at(number))
+                change = self._resolver(own_node, layer, at.at(number))
                 layer.calls[number] = map_call(call, change)
         for key in ("input_layers", "output_layers"):
             change = self._resolver(own_node | outer, f"the model's {key}", self.place.at(key))
@@ -211,41 +211,44 @@ class Linker:
             for call in layer.calls:
                 yield from refs_in(call)
 
-    def _resolver(self, own_node: set[str], who: str, place: Place) -> Callable[[Ref], Ref]:
+    def _resolver(
+        self, own_node: set[str], user: KerasLayer | str, place: Place
+    ) -> Callable[[Ref], Ref]:
+        def refuse(what: str) -> CorruptFileError:
+            who = user if isinstance(user, str) else f"layer {quote(user.name)}"
+            return place.error(f"{who} refers to {what}")
+
         def resolve(ref: Ref) -> Ref:
             layer = self.by_name.get(ref.layer)
             if layer is None:
-                raise place.error(f"{who} refers to layer {quote(ref.layer)}, which does not exist")
-            call = ref.call - (ref.layer in own_node)
-            calls = (
-                max(1, len(layer.calls)) if layer.class_name == "InputLayer" else len(layer.calls)
-            )
+                raise refuse(f"layer {quote(ref.layer)}, which does not exist")
+            call, calls = ref.call - (ref.layer in own_node), len(layer.calls)
+            if layer.class_name == "InputLayer":
+                calls = max(1, calls)
             if not 0 <= call < calls:
-                raise place.error(
-                    f"{who} refers to node {ref.call} of layer {quote(ref.layer)}, "
-                    f"which is called {calls} times"
+                raise refuse(
+                    f"node {ref.call} of layer {quote(ref.layer)}, which is called {calls} times"
                 )
             count = output_count(layer)
             if count is not None and ref.tensor >= count:
-                raise place.error(
-                    f"{who} refers to output {ref.tensor} of layer {quote(ref.layer)}, "
-                    f"which has {count}"
-                )
+                raise refuse(f"output {ref.tensor} of layer {quote(ref.layer)}, which has {count}")
             return Ref(ref.layer, call, ref.tensor)
 
         return resolve
 
     def _check_order(self) -> None:
         """Raise CorruptFileError if a call depends on itself; linear, without recursion."""
-        done = {(layer.name, number) for layer, number in calls_in_order(self.graph)}
+        order = calls_in_order(self.graph)
+        if len(order) == sum(len(one.calls) for one in self.graph.layers if not is_input(one)):
+            return
+        done = {(layer.name, number) for layer, number in order}
         stuck = {
             (layer.name, number)
             for layer in self.graph.layers
             if not is_input(layer)
             for number in range(len(layer.calls))
         } - done
-        if stuck:
-            raise self._cycle_error(stuck)
+        raise self._cycle_error(stuck)
 
     def _cycle_error(self, stuck: set[tuple[str, int]]) -> Exception:
         """Walk back from any stuck call until one repeats: that one lies on a cycle."""
