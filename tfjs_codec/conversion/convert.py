@@ -163,7 +163,8 @@ def _to_graph(job: Job, model: Loaded) -> Report:
     job.check_heeded("a graph model", *SHARDS, "structured_outputs", *heeded)
     graph = express_graph(model, job)
     stored = {id(weight.tensor) for weight in source if weight.quantized}
-    kept = {name for name, tensor in tfjs_graph.constants(graph).items() if id(tensor) in stored}
+    constants = tfjs_graph.constants(graph) if stored else {}
+    kept = {name for name, tensor in constants.items() if id(tensor) in stored}
     graph, rounding = prepare_rounding(graph, job, kept)
     planned = tfjs_graph.plan(graph, job.options, rounding.choice, source)
 

@@ -160,7 +160,7 @@ def publish(
         write: Returns those that were.
         owned: Which files of a directory are a model's that may be replaced.
     """
-    from tfjs_codec.files.sink import check_destination, staged, staged_apart
+    from tfjs_codec.files.sink import staged, staged_apart
 
     force, destination = job.options.force, job.destination
     if isinstance(destination, Path | Place) and str(destination).lower().endswith(".zip"):
@@ -178,8 +178,7 @@ def publish(
     elif isinstance(destination, Path):
         _check_not_source(destination, report.source)
         names = {name.partition("/")[0] for name, _ in files}
-        target = check_destination(destination, owned, force=force, names=names)
-        with staged(target, owned, force=force) as stage:
+        with staged(destination, owned, force=force, names=names) as stage:
             files = write(stage)
             stage.settle()
             job.check_sources()

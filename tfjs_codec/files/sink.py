@@ -71,7 +71,12 @@ def check_destination(
 
 @contextmanager
 def staged(
-    destination: Path, owned: Owned, *, force: bool = False, noun: str = "tfjs model"
+    destination: Path,
+    owned: Owned,
+    *,
+    force: bool = False,
+    names: Collection[str] = (),
+    noun: str = "tfjs model",
 ) -> Iterator[Stage]:
     """Give a :class:`Stage`; publish it at *destination* when the block ends without exception.
 
@@ -81,13 +86,14 @@ def staged(
         owned: Tells which files of a directory are a model's, ``model.json`` among them;
             None if there is no model.
         force: Write into a directory that holds no model but other things.
+        names: What is known to be written; see :func:`check_destination`.
         noun: What a model is called, if it is something else.
 
     Raises:
         UsageError: *destination* must not be replaced.
         OutputError: Writing failed; *destination* is as it was.
     """
-    destination = check_destination(destination, owned, force=force, noun=noun)
+    destination = check_destination(destination, owned, force=force, names=names, noun=noun)
 
     def finish(path: Path) -> None:
         publish(path, destination, owned, force=force)

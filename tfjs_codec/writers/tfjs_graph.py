@@ -17,7 +17,7 @@ from dataclasses import replace
 from tfjs_codec import __version__
 from tfjs_codec.files.stage import Stage
 from tfjs_codec.files.tf_dtypes import enum_name
-from tfjs_codec.ir.graph import Func, Graph, Node, Ref, Shape, Tensor, sort_nodes
+from tfjs_codec.ir.graph import Func, Graph, Node, Shape, Tensor, sort_nodes
 from tfjs_codec.ir.json_types import Json, JsonObject, compact, plain_float
 from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import OUTPUT_KEYS
@@ -125,14 +125,19 @@ def _node(node: Node) -> JsonObject:
 
 def _attr(value: object) -> JsonObject:
     """Return an attribute as an AttrValue, see :mod:`tfjs_codec.ir.graph` for the types."""
-    if isinstance(value, tuple) and not isinstance(value, Ref):
+    if type(value) is tuple:
         listed: dict[str, list[Json]] = {}
         for item in value:
-            ((kind, one),) = _attr(item).items()
-            listed.setdefault(kind, []).append(one)
+            key, form = _form(item)
+            listed.setdefault(key, []).append(form(item))
         return {"list": listed}
-    key, form = next(_FORMS[kind] for kind in type(value).__mro__ if kind in _FORMS)
+    key, form = _form(value)
     return {key: form(value)}
+
+
+def _form(value: object) -> tuple[str, Callable[..., Json]]:
+    kind = type(value)
+    return _FORMS.get(kind) or next(_FORMS[each] for each in kind.__mro__ if each in _FORMS)
 
 
 def _shape(shape: Shape) -> JsonObject:
