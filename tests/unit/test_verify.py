@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import graph_fixtures
 import h5py
 import numpy as np
 import pytest
-from keras_files import dense_h5, entry, h5_model
+from keras_files import dense_h5, entry, functional, h5_model, input_entry
 from tfjs_files import dense_topology, manifest_model, write_model
 
 import tfjs_codec
 from tfjs_codec.cli import main as cli
-from tfjs_codec.errors import UnsafeFileError, UsageError, VerificationError
+from tfjs_codec.errors import (
+    CorruptFileError,
+    UnsafeFileError,
+    UnsupportedModelError,
+    UsageError,
+    VerificationError,
+)
+from tfjs_codec.verification import node
 
 NODE_DIR = Path(__file__).parent.parent / "oracle" / "node"
 NESTED = ("savedmodel_tf2.15_nested", "savedmodel_tf2.15_recurrent", "savedmodel_tf2.4_recurrent",
@@ -162,6 +170,102 @@ def test_shapes_that_tfjs_will_not_create(web):
 
     edit(web, transpose)
     assert "'d/kernel' has shape [3, 4], tfjs creates [4, 3]" in failure(web)
+
+
+# Layers that tfjs cannot apply to the shapes of their inputs.
+MISFITS = (
+    *(("BatchNormalization", {"axis": axis}, [[None, 4, 3]], text) for axis, text in (
+        (3, "there is no axis 3 of [None, 4, 3]"), (-4, "there is no axis -4 of [None, 4, 3]"),
+        (0, "the normalised axis must be known"), ([-1], "axis is [-1], not an axis, or a list"),
+        ([1, 2], "axis is [1, 2], not an axis, or a list of one"),
+    )),
+    ("BatchNormalization", {"axis": 1}, [[None, None, 3]], "the normalised axis must be known"),
+    ("LayerNormalization", {"axis": 3}, [[None, 4, 3]], "there is no axis 3 of [None, 4, 3]"),
+    ("LayerNormalization", {"axis": [1, -4]}, [[None, 4, 3]], "there is no axis -4"),
+    ("LayerNormalization", {"axis": [2, -1]}, [[None, 4, 3]], "the axes [2, -1] of [None, 4, 3]"),
+    ("Permute", {"dims": [1]}, [[None, 4, 3]], "dims [1] do not permute [None, 4, 3]"),
+    ("Permute", {"dims": [2, 1, 3]}, [[None, 4, 3]], "dims [2, 1, 3] do not permute"),
+    ("Flatten", {}, [[None, None, 3]], "[None, None, 3] must be known"),
+    ("Dense", {"units": 2}, [[None, None]], "the last axis of [None, None] must be known"),
+    ("MaxPooling1D", {"pool_size": 6, "strides": 1}, [[None, 4, 3]], "a window of 6 does not fit"),
+    ("Cropping2D", {"cropping": 3}, [[None, 4, 4, 3]], "nothing is left of an axis of 4"),
+    ("Reshape", {"target_shape": [5]}, [[None, 4]], "cannot reshape [None, 4] to [5]"),
+    ("Add", {}, [[None, 3], [None, 4]], "do not broadcast"),
+    ("Concatenate", {"axis": 4}, [[None, 4, 3], [None, 4, 3]], "there is no axis 4"),
+    ("Concatenate", {"axis": 2}, [[None, 4, 3], [None, None, 3]], "all other sizes must be equal"),
+    ("Dot", {"axes": 1}, [[None, 4, 3], [None, None, 3]], "do not match on axes [1, 1]"),
+    ("Dot", {"axes": [1]}, [[None, 4], [None, 4]], "axes is [1], not an axis, or one of each"),
+    ("Dot", {"axes": 2}, [[None, 4], [None, 4]], "there is no axis 2 of [None, 4]"),
+    ("Dot", {"axes": 1}, [[None, 4]] * 3, "Dot needs exactly 2 inputs"),
+)  # fmt: skip
+
+
+def one_layer(class_name, config, shapes):
+    """Return the topology of a model of one layer, and arrays for its variables."""
+    names = [f"x{i}" for i in range(len(shapes))]
+    inputs = [input_entry(name, shape) for name, shape in zip(names, shapes, strict=True)]
+    layer = entry(class_name, "d", [[[name, 0, 0, {}] for name in names]], **config)
+    ends = [[name, 0, 0] for name in names], [["d", 0, 0]]
+    return functional([*inputs, layer], *ends)
+
+
+@pytest.mark.parametrize(("class_name", "config", "shapes", "text"), MISFITS)
+def test_layers_that_do_not_fit_their_inputs(tmp_path, class_name, config, shapes, text):
+    write_model(tmp_path / "web", {}, topology=one_layer(class_name, config, shapes))
+    said = failure(tmp_path / "web")
+    assert f"layer 'd' ('{class_name}')" in said
+    assert text in said
+    with pytest.raises(UnsupportedModelError, match=re.escape(text)):
+        tfjs_codec.convert(tmp_path / "web", tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("class_name", "config"),
+    [("Concatenate", {"axis": 2}), ("Dot", {"axes": 1, "normalize": False})],
+)
+def test_known_sizes_do_not_meet_unknown_ones_in_tfjs(tmp_path, class_name, config):
+    source = h5_model(one_layer(class_name, config, [[None, 4, 3], [None, None, 3]]), {})
+    with pytest.raises(UnsupportedModelError, match=r"--to graph\.\n  layer 'd'"):
+        tfjs_codec.convert(source, tmp_path / "web")
+    tfjs_codec.convert(source, tmp_path / "web", to="graph")
+
+
+@pytest.mark.parametrize("to", ["layers", "graph"])
+@pytest.mark.parametrize(
+    ("class_name", "config"),
+    [("Concatenate", {"axis": 3}), ("Dot", {"axes": -4, "normalize": False})],
+)
+def test_axes_that_are_not_there(tmp_path, class_name, config, to):
+    source = h5_model(one_layer(class_name, config, [[None, 4, 3]] * 2), {})
+    with pytest.raises(CorruptFileError, match=r"'d' .*axis (3|-4) of 3 axes"):
+        tfjs_codec.convert(source, tmp_path / "web", to=to)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "config", "shapes"),
+    [
+        ("MaxPooling1D", {"pool_size": 5}, [[None, 4, 3]]),  # tfjs computes empty tensors
+        ("Cropping2D", {"cropping": 2}, [[None, 4, 4, 3]]),
+        ("Concatenate", {"axis": 0}, [[None, 4], [None, 4]]),
+        ("LayerNormalization", {"axis": 0, "center": False, "scale": False}, [[None, 4]]),
+        ("Permute", {"dims": [1]}, [[None, 4]]),
+        ("Dot", {"axes": -1}, [[None, 4, 3], [None, 2, 3]]),
+    ],
+)
+def test_odd_layers_that_tfjs_runs_are_verified(tmp_path, class_name, config, shapes):
+    write_model(tmp_path / "web", {}, topology=one_layer(class_name, config, shapes))
+    assert tfjs_codec.verify(tmp_path / "web").checks
+
+
+def test_negative_axes_along_which_tfjs_does_not_concatenate(tmp_path):
+    """Tfjs joins along the last axis, and states the shape that Keras would compute."""
+    model = one_layer("Concatenate", {"axis": -2}, [[None, 2, 2], [None, 2, 2]])
+    write_model(tmp_path / "web", {}, topology=model)
+    assert "axis is -2, not -1 or an axis that counts from 0" in failure(tmp_path / "web")
+    x = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    with tfjs_codec.load(tmp_path / "web") as loaded:
+        made = loaded.predict({"x0": x, "x1": x})
+    np.testing.assert_array_equal(made, np.concatenate([x, x], -1))
 
 
 def test_names_that_tfjs_will_not_create(web):
@@ -338,6 +442,16 @@ def test_graph_models_in_tfjs(fixtures_dir, tmp_path):
     np.savez(tmp_path / "io.npz", **recorded)
     found = tfjs_codec.verify(tmp_path / "web", inputs=tmp_path / "io.npz", **how)
     assert "predictions differ from the recorded ones by at most" in found.checks[-1]
+
+
+@pytest.mark.node
+@pytest.mark.parametrize(("class_name", "config", "shapes", "text"), MISFITS)
+def test_tfjs_refuses_layers_that_do_not_fit(tmp_path, class_name, config, shapes, text):
+    write_model(tmp_path / "web", {}, topology=one_layer(class_name, config, shapes))
+    failures: list[str] = []
+    node.check(tmp_path / "web", None, node.Predicting(modules=NODE_DIR), [], failures)
+    assert len(failures) == 1
+    assert "weights are not set" not in failures[0]
 
 
 @pytest.mark.node

@@ -69,6 +69,8 @@ def _with_defaults(value: Any) -> Any:
             # tfjs saves an open size as null, for which Keras writes -1
             sizes = [-1 if size is None else size for size in target]
             value["config"]["target_shape"] = sizes
+        if kind == "Concatenate" and isinstance(axis := value["config"]["axis"], int):
+            value["config"]["axis"] = max(axis, -1)  # so tfjs takes negative ones
     return value
 
 

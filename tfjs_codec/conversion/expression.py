@@ -221,9 +221,10 @@ def _check_topology(model: TfjsLayers) -> None:
     shapes = {weight.name: weight.tensor.shape for weight in model.model_weights}
     failures = check_layers_model(model.topology, shapes, model.path).failures
     if failures:
+        listed = "; ".join(failures[:3])
         more = f", and {len(failures) - 3} more" if len(failures) > 3 else ""
         raise UnsupportedModelError(
-            f"tf.loadLayersModel cannot load this model: {'; '.join(failures[:3])}{more}",
+            f"tf.loadLayersModel cannot load this model, or misreads it: {listed}{more}",
             path=model.path,
             hint="Convert the file that it was made of; tfjs-codec verify lists all of it.",
         )

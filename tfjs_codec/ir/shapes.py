@@ -30,6 +30,17 @@ def _widest(sizes: tuple[int | None, ...]) -> int | None:
     return large.pop() if large else None if None in sizes else 1
 
 
+def resolve_axis(axis: int, rank: int) -> int:
+    """Return *axis* of *rank* axes, which may count from the end, as a number from 0 on.
+
+    Raises:
+        ValueError: There is no such axis.
+    """
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis {axis} of {rank} axes")
+    return axis % rank
+
+
 def product(sizes: Sequence[int | None]) -> int | None:
     """Return the product of *sizes*, None if one is unknown."""
     result = 1

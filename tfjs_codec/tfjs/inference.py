@@ -17,10 +17,19 @@ from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Config
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
 from tfjs_codec.tfjs.classes import DEFAULTS, TFJS_CLASSES
-from tfjs_codec.tfjs.shapes import Shape, ShapeError, concatenate, dot, merge
+from tfjs_codec.tfjs.shapes import (
+    Shape,
+    ShapeError,
+    ToleratedError,
+    concatenate,
+    dot,
+    locate,
+    merge,
+)
 
 _NOWHERE = Place()  # what is wrong with a config is not said here
 _WINDOWS = ("kernel_size", "strides", "pool_size", "dilation_rate", "size")
+_PAIRS = {"ZeroPadding2D": "padding", "Cropping2D": "cropping"}
 _COUNTS = ("filters", "units", "n", "depth_multiplier", "input_dim", "output_dim")
 _LEAST_RANK = ("Dense", "Flatten")  # the others of several ranks look at the rank when called
 _LAST_AXIS = ("BatchNormalization", "LayerNormalization", "Concatenate")
@@ -112,9 +121,10 @@ def _apply(layer: TfjsLayer, shapes: list[Shape] | None, found: Shapes) -> list[
             outputs = _infer_graph(layer.graph, shapes or (), found)
         else:
             outputs = _outputs(layer, shapes or _declared_shape(layer), found)
+    except ToleratedError:
+        return None
     except ShapeError as error:
-        if layer.class_name == "Reshape":  # loads with an open batch size, and never predicts
-            found.failures.append(f"layer {quote(layer.name)} ('Reshape'): {error}")
+        found.failures.append(f"{_name(layer)}: {error}")
         return None
     except (CorruptFileError, ArithmeticError, LookupError, TypeError, ValueError):
         return None
@@ -176,9 +186,15 @@ def _normalise(layer: TfjsLayer, shape: Shape) -> Config:
         axis = config.get("axis", -1)
         if layer.class_name == "BatchNormalization" and isinstance(axis, list):
             axis = axis[0]
-        config["axis"] = axis % len(shape) if isinstance(axis, int) else axis
-    if layer.class_name == "ZeroPadding2D" and not isinstance(config["padding"], list):
-        config["padding"] = [[1, 1], [1, 1]]
+        axes = [locate(one, shape) for one in (axis if isinstance(axis, list) else [axis])]
+        if len(set(axes)) < len(axes):
+            raise ShapeError(f"the axes {axis} of {list(shape)} repeat")
+        config["axis"] = axes if isinstance(axis, list) else axes[0]
+    if layer.class_name in _PAIRS:
+        key = _PAIRS[layer.class_name]
+        given = 1 if config[key] == DEFAULTS.get(key) else config[key]
+        pairs = given if isinstance(given, list) else [given] * 2
+        config[key] = [pair if isinstance(pair, list) else [pair] * 2 for pair in pairs]
     return config
 
 

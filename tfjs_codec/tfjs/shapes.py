@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 from tfjs_codec.ir.json_types import Config
-from tfjs_codec.ir.shapes import Dims
+from tfjs_codec.ir.shapes import Dims, resolve_axis
 from tfjs_codec.ir.shapes import broadcast as broadcast_sizes
 
 Shape = Dims
@@ -18,6 +18,10 @@ ShapeRule = Callable[[Config, Sequence[Shape]], list[Shape]]
 
 class ShapeError(ValueError):
     """A layer cannot be applied to these shapes; the text is one clause for a message."""
+
+
+class ToleratedError(ShapeError):
+    """Keras refuses these shapes, or we do; tfjs computes something: an empty tensor, usually."""
 
 
 # ------------------------------------------------------------------------------ shape arithmetic
@@ -31,8 +35,9 @@ def conv_length(
         return None
     reach = (kernel - 1) * dilation + 1
     length = -(-size // stride) if padding == "same" else (size - reach) // stride + 1
-    if length <= 0 or (padding != "same" and size < reach):
-        raise ShapeError(f"a window of {reach} does not fit an axis of {size}")
+    if length <= 0:
+        kind = ToleratedError if length == 0 else ShapeError
+        raise kind(f"a window of {reach} does not fit an axis of {size}")
     return length
 
 
@@ -46,7 +51,7 @@ def deconv_length(size: int | None, kernel: int, stride: int, padding: str) -> i
 def known(shape: Shape, what: str = "shape") -> tuple[int, ...]:
     """Return *shape* without its batch axis, all of which must be known."""
     if any(size is None for size in shape[1:]):
-        raise ShapeError(f"the {what} {list(shape)} must be known when converting")
+        raise ShapeError(f"the {what} {list(shape)} must be known")
     return tuple(size for size in shape[1:] if size is not None)
 
 
@@ -54,7 +59,7 @@ def last(shape: Shape) -> int:
     """Return the size of the last axis, which must be known."""
     size = shape[-1]
     if size is None or len(shape) < 2:
-        raise ShapeError(f"the last axis of {list(shape)} must be known when converting")
+        raise ShapeError(f"the last axis of {list(shape)} must be known")
     return size
 
 
@@ -78,8 +83,16 @@ def channels(config: Config, shape: Shape) -> int:
     """Return the number of channels, which must be known."""
     size = shape[spatial_axes(config, shape)[1]]
     if size is None:
-        raise ShapeError(f"the channel axis of {list(shape)} must be known when converting")
+        raise ShapeError(f"the channel axis of {list(shape)} must be known")
     return size
+
+
+def locate(axis: int, shape: Shape) -> int:
+    """Return *axis* of *shape*, counted from 0."""
+    try:
+        return resolve_axis(axis, len(shape))
+    except ValueError:
+        raise ShapeError(f"there is no axis {axis} of {list(shape)}") from None
 
 
 def _replace(shape: Shape, changes: dict[int, int | None]) -> Shape:
@@ -196,33 +209,30 @@ def merge(config: Config, shapes: Sequence[Shape]) -> list[Shape]:
 
 def concatenate(config: Config, shapes: Sequence[Shape]) -> list[Shape]:
     """Join the inputs along an axis."""
-    axis = config["axis"]
-    first = shapes[0]
-    if len(shapes) < 2 or not 0 < axis < len(first):
-        raise ShapeError(f"cannot concatenate {[list(s) for s in shapes]} on axis {axis}")
-    out = list(first)
-    for shape in shapes[1:]:
-        if len(shape) != len(first):
-            raise ShapeError(f"cannot concatenate {[list(s) for s in shapes]}")
-        for i, (a, b) in enumerate(zip(first, shape, strict=True)):
-            if i != axis and None not in (a, b) and a != b:
-                raise ShapeError(f"cannot concatenate {[list(s) for s in shapes]} on axis {axis}")
-            if out[i] is None and i != axis:
-                out[i] = b
+    axis, first = config["axis"], shapes[0]
+    what = f"cannot concatenate {[list(shape) for shape in shapes]} on axis {axis}"
+    if len(shapes) < 2 or not 0 <= axis < len(first):
+        raise ShapeError(what)
+    if len({(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}) > 1:
+        raise ShapeError(f"{what}: all other sizes must be equal, or unknown in each")
+    if axis == 0:
+        raise ToleratedError(what)
     sizes = [shape[axis] for shape in shapes]
-    out[axis] = None if None in sizes else sum(size for size in sizes if size is not None)
-    return [tuple(out)]
+    total = None if None in sizes else sum(size for size in sizes if size is not None)
+    return [_replace(first, {axis: total})]
 
 
 def dot(config: Config, shapes: Sequence[Shape]) -> list[Shape]:
     """Contract one axis of each of two inputs."""
+    if len(shapes) != 2:
+        raise ShapeError("Dot needs exactly 2 inputs")
     a, b = shapes
     axes = config["axes"]
     first, second = (axes, axes) if isinstance(axes, int) else axes
-    first, second = first % len(a), second % len(b)
+    first, second = locate(first, a), locate(second, b)
     if first == 0 or second == 0:
         raise ShapeError("the batch axis cannot be contracted")
-    if None not in (a[first], b[second]) and a[first] != b[second]:
+    if a[first] != b[second]:  # tfjs does not take an unknown size for a known one
         raise ShapeError(f"{list(a)} and {list(b)} do not match on axes {[first, second]}")
     out = [size for i, size in enumerate(a) if i != first]
     out += [size for i, size in enumerate(b) if i not in (0, second)]
@@ -269,7 +279,8 @@ def _grow(config: Config, shape: Shape, pairs: list[list[int]], sign: int) -> Sh
         size = shape[axis]
         changes[axis] = None if size is None else size + sign * sum(pair)
         if size is not None and size + sign * sum(pair) <= 0:
-            raise ShapeError(f"nothing is left of an axis of {size} after cropping {pair}")
+            kind = ToleratedError if size + sign * sum(pair) == 0 else ShapeError
+            raise kind(f"nothing is left of an axis of {size} after cropping {pair}")
     return _replace(shape, changes)
 
 

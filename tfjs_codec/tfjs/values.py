@@ -124,6 +124,10 @@ _KINDS = {
     "kernel_size": _WINDOW,
     "pool_size": _POOL,
     **dict.fromkeys(("strides", "dilation_rate"), _STRIDES),
+    "axes": _Kind(
+        "an axis, or one of each input",
+        lambda value: _is_whole(value) or (_list_of(_is_whole)(value) and len(value) == 2),  # type: ignore[arg-type]
+    ),
     "cropping": _PAIRS,
     "target_shape": _Kind("a shape", _list_of(lambda size: size is None or _is_whole(size))),
     "batch_input_shape": _Kind("a shape", _list_of(_is_size)),
@@ -134,8 +138,17 @@ _KINDS = {
 _KINDS_OF = {
     ("ZeroPadding2D", "padding"): _PAIRS,
     **{(name, "strides"): _POOL for name in TFJS_CLASSES if "Pooling" in name},
-    ("BatchNormalization", "axis"): _Kind("an axis", _one_or_list(_is_whole)),
+    # Of a list, tfjs adds the rank to a negative axis as to a text.
+    ("BatchNormalization", "axis"): _Kind(
+        "an axis, or a list of one that counts from 0",
+        lambda value: _is_whole(value) or (_list_of(_is_size)(value) and len(value) == 1),  # type: ignore[arg-type]
+    ),
     ("LayerNormalization", "axis"): _Kind("an axis or a list of axes", _one_or_list(_is_whole)),
+    # tfjs states the shape for the axis, and joins along the last one for all that are negative.
+    ("Concatenate", "axis"): _Kind(
+        "-1 or an axis that counts from 0",
+        lambda value: _is_whole(value) and value >= -1,  # type: ignore[operator]
+    ),
     ("ELU", "alpha"): _Kind("1", lambda value: value == 1 and value is not True),
 }
 # Classes that store a data_format without looking at it; all read channels last but Flatten.

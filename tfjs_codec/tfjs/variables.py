@@ -71,7 +71,7 @@ def batch_norm(config: Config, shapes: Sequence[Shape]) -> dict[str, Shape]:
     """Scale, centre and statistics of one axis."""
     size = shapes[0][config["axis"]]
     if size is None:
-        raise ShapeError("the normalised axis must be known when converting")
+        raise ShapeError("the normalised axis must be known")
     names = [
         name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)
     ]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.shapes import product
+from tfjs_codec.ir.shapes import product, resolve_axis
 from tfjs_codec.ir.tensors import Array, ArrayTensor, LazyTensor, map_float32
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import op, rule
@@ -142,7 +142,7 @@ def _letters(equation: str, rank: int, other: int = 0) -> tuple[str, str, str]:
 def dot(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
     """Dot; of more than three axes, as a sum of products."""
     pair = per_axis(layer.config["axes"], 2)
-    pair = [axis % tensor.rank for axis, tensor in zip(pair, x, strict=True)]
+    pair = [resolve_axis(axis, one.rank) for axis, one in zip(pair, x, strict=True)]
     normalize = bool(layer.config.get("normalize"))
     if all(tensor.rank <= 3 for tensor in x):
         return b.add("Dot", x, {"axes": pair, "normalize": normalize})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tfjs_codec.ir.shapes import product
+from tfjs_codec.ir.shapes import product, resolve_axis
 from tfjs_codec.ir.tensors import ArrayTensor, formula
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
@@ -39,7 +39,7 @@ from tfjs_codec.tracing.refusal import Refusal, ShapeRefusal, StaticShapeNeeded
 def axes_of(x: Tensor, axis: Any, extra: int = 0) -> list[int]:
     """Return *axis* (an int or a list) as sorted positive axes; not the batch."""
     given = axis if isinstance(axis, list | tuple) else [axis]
-    axes = sorted({0 if a is None else int(a) % (x.rank + extra) for a in given})
+    axes = sorted({0 if a is None else resolve_axis(int(a), x.rank + extra) for a in given})
     if 0 in axes:
         raise Refusal("the operation works along the batch")
     return axes
@@ -88,14 +88,14 @@ def _transpose(b: Scope, x: Tensor, axes: Any) -> Tensor:
     """Permute, if the batch stays first."""
     if axes is None or axes[0] != 0:
         raise Refusal("a transposition that moves the batch")
-    return permute(b, x, [axis % x.rank for axis in axes[1:]])
+    return permute(b, x, [resolve_axis(axis, x.rank) for axis in axes[1:]])
 
 
 @op("swapaxes")
 def _swapaxes(b: Scope, x: Tensor, axis1: int, axis2: int) -> Tensor:
     """Permute."""
     order = list(range(x.rank))
-    first, second = axis1 % x.rank, axis2 % x.rank
+    first, second = resolve_axis(axis1, x.rank), resolve_axis(axis2, x.rank)
     order[first], order[second] = order[second], order[first]
     return _transpose(b, x, order)
 

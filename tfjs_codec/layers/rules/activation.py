@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.shapes import resolve_axis
 from tfjs_codec.layers import functions
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
@@ -241,7 +242,7 @@ def over_axis(b: Scope, x: Tensor, axis: Any, name: str) -> Tensor:
         if len(axis) != 1:
             raise Refusal(f"{name} over several axes")
         axis = axis[0]
-    axis %= x.rank
+    axis = resolve_axis(axis, x.rank)
     if axis == 0:
         raise Refusal(f"{name} over the batch")
     return move_last_axis_to(b, function(b, move_axis_last(b, x, axis), name), axis)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.shapes import product
+from tfjs_codec.ir.shapes import product, resolve_axis
 from tfjs_codec.ir.tensors import Array, LazyTensor, map_float32
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
@@ -96,7 +96,7 @@ def multi_head_attention(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor | lis
         raise Refusal("gated attention")
     axes = layer.config.get("attention_axes")
     axes = [axes] if isinstance(axes, int) else axes or range(1, x.rank - 1)
-    axes = [axis % x.rank for axis in axes]
+    axes = [resolve_axis(axis, x.rank) for axis in axes]
     shares: list[Tensor] = []
     if x.rank == 3 and axes == [1]:
         joined = _heads(b, layer, sources, shares)

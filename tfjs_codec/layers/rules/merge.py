@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import reduce
 
 from tfjs_codec.ir.keras import KerasLayer
+from tfjs_codec.ir.shapes import resolve_axis
 from tfjs_codec.keras.merging import ors_masks, replaces_masked
 from tfjs_codec.layers.engine import masks
 from tfjs_codec.layers.engine.builder import Scope
@@ -90,7 +91,7 @@ def concatenate(b: Scope, layer: KerasLayer, x: list[Tensor]) -> Tensor:
     """Concatenate."""
     if len(x) == 1:
         return x[0]
-    axis = layer.config["axis"] % x[0].rank
+    axis = resolve_axis(layer.config["axis"], x[0].rank)
     y = b.add("Concatenate", x, {"axis": axis})
     if axis == 1:
         if any(t.mask for t in x):

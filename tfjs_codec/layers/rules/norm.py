@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_codec.ir.keras import KerasLayer
-from tfjs_codec.ir.shapes import product
+from tfjs_codec.ir.shapes import product, resolve_axis
 from tfjs_codec.layers.engine.builder import Scope
 from tfjs_codec.layers.engine.registry import rule
 from tfjs_codec.layers.engine.symbolic import Tensor
@@ -32,7 +32,7 @@ _STATS = ("gamma", "beta", "moving_mean", "moving_variance")
 def _axes(layer: KerasLayer, x: Tensor) -> list[int]:
     """Return the axes a layer works on, as positive numbers in the order of its config."""
     axes = layer.config["axis"]
-    return [int(axis) % x.rank for axis in (axes if isinstance(axes, list) else [axes])]
+    return [resolve_axis(axis, x.rank) for axis in (axes if isinstance(axes, list) else [axes])]
 
 
 def _axis(layer: KerasLayer, x: Tensor) -> int:
@@ -173,10 +173,7 @@ def over_norm(b: Scope, x: Tensor, axes: list[int], epsilon: float) -> Tensor:
 @rule("Normalization")
 def normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """Rescaling by the mean, Rescaling by the deviation."""
-    axis = layer.config["axis"]
-    axes = (
-        [] if axis is None else [a % x.rank for a in (axis if isinstance(axis, list) else [axis])]
-    )
+    axes = [] if layer.config["axis"] is None else _axes(layer, x)
     if 0 in axes:
         raise Refusal("a normalisation along the batch")
     mean, variance = (

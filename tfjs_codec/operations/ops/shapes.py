@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tfjs_codec.ir.shapes import Dims, broadcast, product
+from tfjs_codec.ir.shapes import Dims, broadcast, product, resolve_axis
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import arithmetic as a
 from tfjs_codec.operations.registry import operation
@@ -21,10 +21,7 @@ Size: TypeAlias = "int | Value"  # a size that is known, or a scalar that holds 
 
 def normalize_axis(x: Value, axis: Any, extra: int = 0) -> int:
     """Return *axis* of *x*, which may count from the end, as a number from 0 on."""
-    rank = x.rank + extra
-    if not -rank <= int(axis) < rank:
-        raise ValueError(f"axis {axis} of {rank} axes")
-    return int(axis) % rank
+    return resolve_axis(int(axis), x.rank + extra)
 
 
 def normalize_axes(x: Value, axis: Any, extra: int = 0) -> list[int]:
