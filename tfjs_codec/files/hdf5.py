@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import BinaryIO, TypeAlias
 
@@ -148,16 +148,18 @@ class Group:
         _charge(self.file, tensor)
         return tensor
 
-    def walk(self) -> Iterator[tuple[str, H5Tensor]]:
-        """Yield ``(path, tensor)`` of all datasets below; a group linked twice is corrupt.
+    def walk(
+        self, wanted: Callable[[str], bool] = lambda _: True
+    ) -> Iterator[tuple[str, H5Tensor]]:
+        """Yield ``(path, tensor)`` of the *wanted* datasets below, as their paths tell.
 
-        They come group by group, the groups and the names in each sorted.
+        They come group by group, the groups and the names in each sorted. A wanted path that is
+        that of a group linked twice is corrupt.
         """
         paths = self._links()
         above = {path.rpartition("/")[0] for path in paths}
-        for path in sorted(paths, key=lambda path: (path.split("/")[:-1], path)):
-            if path in above:
-                continue
+        ends = [path for path in paths if path not in above and wanted(path)]
+        for path in sorted(ends, key=lambda path: (path.split("/")[:-1], path)):
             name = _join(self.name, path)
             with self.file.guard(name):
                 found = h5o.open(self._id, _encode(path))

@@ -14,7 +14,7 @@ once. Operations of Keras 3 are not counted. On Windows, ``layers\\dense`` is on
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -56,12 +56,16 @@ class Store:
     used: set[str] = field(default_factory=set)
     asset: Callable[[str], bytes | None] = lambda _: None
 
-    def add(self, tensors: Iterator[tuple[str, LazyTensor]]) -> None:
-        for name, tensor in tensors:
-            group, _, index = name.replace("\\", "/").rpartition("/")  # Windows writes some
-            home = group.removesuffix("vars").removesuffix("/")
-            if group == "vars" or group.endswith("/vars"):
-                self.vars.setdefault(home, {})[index] = tensor
+    def add(self, tensors: Iterable[tuple[str, LazyTensor]]) -> None:
+        """Add those of *tensors* that are variables of layers."""
+        for path, tensor in tensors:
+            if _is_variable(path):
+                group, _, index = path.replace("\\", "/").rpartition("/")
+                self.vars.setdefault(group[: -len("/vars")], {})[index] = tensor
+
+    def add_file(self, file: H5File) -> None:
+        """Add the variables of layers in *file*; other datasets are not even opened."""
+        self.add(file.root.walk(_is_variable))
 
     def has(self, path: str) -> bool:
         """Tell whether there are variables at or below *path*."""
@@ -72,10 +76,16 @@ class Store:
         return CorruptFileError(what, path=self.path, where=where)
 
 
+def _is_variable(path: str) -> bool:
+    """Tell whether *path* in a file is that of a variable of a layer."""
+    group = path.replace("\\", "/").rpartition("/")[0]  # Windows writes some
+    return (group == "vars" or group.endswith("/vars")) and not path.startswith(_NOT_LAYERS)
+
+
 def h5_store(file: H5File) -> Store:
     """Return the variables of one HDF5 file."""
     store = Store(file.path, file.where)
-    store.add(file.root.walk())
+    store.add_file(file)
     return store
 
 
@@ -101,7 +111,7 @@ def read(
         warnings.append("the file has no metadata.json")
     store = Store(path, _WEIGHTS, asset=partial(_read_asset, folder, path, limits))
     for file in _weight_files(folder, path, limits):
-        store.add(open_h5(file).root.walk())
+        store.add_file(open_h5(file))
     warnings += load_tree(found, store)
     warnings += infer_input_shapes(found.graph, path)
     compiled = config.get("compile_config") if isinstance(config, dict) else None
@@ -138,7 +148,7 @@ def read_shards(
     )
     store = Store(path, "")
     for file in files:
-        store.add(file.root.walk())
+        store.add_file(file)
     warnings = [*found.warnings, *load_tree(found, store)]
     warnings += infer_input_shapes(found.graph, path)
     return found.as_model("keras-v3-weights", warnings)
@@ -199,11 +209,8 @@ def load_tree(found: Architecture, store: Store) -> list[str]:
     loader.graph(found.graph, "")
     loader.fill_shared()
     left = [
-        key
-        for key in store.vars
-        if key not in store.used and key and not key.startswith(_NOT_LAYERS)
-        and "seed_generator" not in key
-    ]  # fmt: skip
+        key for key in store.vars if key not in store.used and key and "seed_generator" not in key
+    ]
     if not left:
         return []
     shown = ", ".join(map(quote, left[:3]))
