@@ -26,6 +26,7 @@ NodeDef, constants by position), and the ``Operation`` classes of Keras 3.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -155,6 +156,7 @@ TF_OP_CLASSES = frozenset(
 )  # fmt: skip
 
 
+@lru_cache(256)
 def snake_case(name: str) -> str:
     """Return *name* as Keras spells it in paths: ``Conv2DTranspose``, ``conv2d_transpose``."""
     name = re.sub(r"\W+", "", name)

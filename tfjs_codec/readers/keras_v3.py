@@ -254,7 +254,8 @@ class _Loader:
             name = self.found.python_class[layer]
             snake = snake_case(_PYTHON_NAMES.get(name, name))
             number = count[snake]
-            count[snake] += step if any(slots(layer, self.found.generation)) else 1
+            weighs = step > 1 and any(slots(layer, self.found.generation))
+            count[snake] += step if weighs else 1
             yield layer, f"{snake}_{number}" if number else snake
 
     def layer(self, layer: KerasLayer, path: str) -> None:
