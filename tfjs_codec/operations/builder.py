@@ -6,8 +6,7 @@ node that yields a layer's output has the layer's own name, so that it can be as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import count, islice
@@ -44,6 +43,7 @@ class Builder(CallBuilder):
     """The graph so far, and the layer whose rule runs.
 
     Attributes:
+        scope: What names of nodes begin with.
         nodes: The nodes made so far.
         shapes: The shapes of all their results.
         caller: Calls the layers inside.
@@ -57,12 +57,12 @@ class Builder(CallBuilder):
             model, KerasLayer("", ""), Call(), limits, [], allow_approximate=allow_approximate
         )
         self.caller = caller
+        self.scope = ""
         self.nodes: dict[str, Node] = {}
         self.shapes: dict[Ref, Dims] = {}
         self.weights: dict[str, LazyTensor] = {}
         self.initializer: dict[str, Node] = {}
         self._names = Names(())
-        self._scope = ""
         self._layers: set[str] = set()
         self._reserved: set[str] = set()
         self._constants: dict[tuple[str, Dims, bytes], Value] = {}
@@ -123,9 +123,9 @@ class Builder(CallBuilder):
         self.spend("graph_nodes", 1, "the number of nodes that it becomes")
         tensors = len(inputs) + len(results)
         self.spend("references", tensors, "the number of tensors that its nodes take and give")
-        name = self._names.fresh(f"{self._scope}/{op}" if self._scope else op)
-        shapes = tuple(graph_shape(shape) for shape, _ in results)
-        self.nodes[name] = Node(name, op, tuple(x.ref for x in inputs), found, shapes=shapes)
+        name = self._name(op)
+        shapes = tuple([graph_shape(shape) for shape, _ in results])
+        self.nodes[name] = Node(name, op, tuple([x.ref for x in inputs]), found, shapes=shapes)
         made = [Value(Ref(name, i), shape, dtype) for i, (shape, dtype) in enumerate(results)]
         for value in made:
             self.shapes[value.ref] = value.shape
@@ -155,12 +155,13 @@ class Builder(CallBuilder):
         key = (dtype, array.shape, _bytes(array) if small else b"")
         if small and key in self._constants:
             return self._constants[key]
-        value = self.lazy(ArrayTensor(name, array), dtype, name=name)
-        if small:
-            whole = kind.startswith("int") and array.ndim < 2
-            sizes = tuple(int(i) for i in array.ravel()) if whole else None
-            value = Value(value.ref, value.shape, dtype, constant=array, sizes=sizes)
-            self._constants[key] = value
+        ref = self._add_const(ArrayTensor(name, array), kind, name)
+        if not small:
+            return Value(ref, array.shape, dtype)
+        whole = kind.startswith("int") and array.ndim < 2
+        sizes = tuple(int(i) for i in array.ravel()) if whole else None
+        value = Value(ref, array.shape, dtype, constant=array, sizes=sizes)
+        self._constants[key] = value
         return value
 
     def formula(
@@ -207,11 +208,17 @@ class Builder(CallBuilder):
 
     def lazy(self, tensor: LazyTensor, dtype: str = "float32", *, name: str = "Const") -> Value:
         """Return a constant whose content is read when it is written; its dtype is *dtype*."""
-        name = self._names.fresh(f"{self._scope}/{name}" if self._scope else name)
-        attrs = {"dtype": graph_dtype(dtype), "value": tensor}
-        self.nodes[name] = Node(name, "Const", attrs=attrs)
-        self.shapes[Ref(name)] = tuple(tensor.shape)
-        return Value(Ref(name), tuple(tensor.shape), dtype)
+        return Value(self._add_const(tensor, graph_dtype(dtype), name), tensor.shape, dtype)
+
+    def _add_const(self, tensor: LazyTensor, kind: str, name: str) -> Ref:
+        name = self._name(name)
+        self.nodes[name] = Node(name, "Const", attrs={"dtype": kind, "value": tensor})
+        ref = Ref(name)
+        self.shapes[ref] = tensor.shape
+        return ref
+
+    def _name(self, name: str) -> str:
+        return self._names.fresh(f"{self.scope}/{name}" if self.scope else name)
 
     def _tensor(self, layer: KerasLayer, role: str) -> LazyTensor:
         tensor = layer.weights.get(role)
@@ -289,15 +296,9 @@ class Builder(CallBuilder):
 
     # ---------------------------------------------------------------------------------- scopes
 
-    @contextmanager
-    def scope(self, name: str) -> Iterator[None]:
+    def enter(self, name: str) -> None:
         """Name the nodes that follow after *name*, below the present scope."""
-        before = self._scope
-        self._scope = f"{before}/{legal(name)}" if before else legal(name)
-        try:
-            yield
-        finally:
-            self._scope = before
+        self.scope = f"{self.scope}/{legal(name)}" if self.scope else legal(name)
 
     def reserve(self, names: Sequence[str]) -> None:
         """Keep *names*, which belong to layers, from being given to other nodes."""
@@ -331,7 +332,7 @@ class Builder(CallBuilder):
 
 def graph_shape(shape: Dims) -> Shape:
     """Return *shape* as graphs have it."""
-    return Shape(tuple(-1 if size is None else size for size in shape))
+    return Shape(tuple([-1 if size is None else size for size in shape]))
 
 
 def _redirect(value: Value, old: str, name: str) -> Value:

@@ -178,25 +178,24 @@ class GraphTarget:
         """
         b, place = self.builder, self.tracer.place(layer)
         number = self._calls[place] = self._calls.get(place, -1) + 1
-        since, before = len(b.nodes), (b.layer, b.call)
+        since, before = len(b.nodes), (b.layer, b.call, b.scope)
         if not number:
             self.given[place] = _shapes(call.args[0] if call.args else None)
-        becomes = entry.mask_in(b.generation)
+        becomes, mask = entry.mask_in(b.generation), None
         b.layer, b.call = layer, call
+        b.enter(f"{layer.name}/call_{number}" if number else layer.name)
         try:
-            with b.scope(f"{layer.name}/call_{number}" if number else layer.name):
-                if layer.is_op:
-                    args, options = bind(entry, layer.class_name, call)
-                    made = entry.function(b, *args, **options)
-                else:
-                    scope = GraphScope(b) if entry.is_user else b
-                    made = entry.function(scope, layer, first_argument(call))
-                mask = None
-                if becomes == "pass":
-                    given = self.tracer.values_in(call)
-                    mask = b.passed_mask(given[0] if given else None)
+            if layer.is_op:
+                args, options = bind(entry, layer.class_name, call)
+                made = entry.function(b, *args, **options)
+            else:
+                scope = GraphScope(b) if entry.is_user else b
+                made = entry.function(scope, layer, first_argument(call))
+            if becomes == "pass":
+                given = self.tracer.values_in(call)
+                mask = b.passed_mask(given[0] if given else None)
         finally:
-            b.layer, b.call = before
+            b.layer, b.call, b.scope = before
         outputs = self.tracer.results(entry, made)
         if outputs and not number:
             outputs = b.name_results(outputs, legal(place), since)

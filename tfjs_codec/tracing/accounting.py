@@ -99,11 +99,10 @@ def check_call(entry: Entry, arguments: Mapping[str, Any], generation: int) -> N
     Raises:
         Refusal: There is one.
     """
-    inert = set(entry.row.inert_arguments) if entry.row else set()
-    if generation == 3:
-        inert.add("training")
+    inert = entry.row.inert_arguments if entry.row else ()
     for name, value in arguments.unread() if isinstance(arguments, Record) else ():
-        if name not in inert and not _is_nothing(value):
+        overridden = name == "training" and generation == 3
+        if name not in inert and not overridden and not _is_nothing(value):
             raise Refusal(
                 f"it is called with the argument {quote(name)}, which cannot be expressed here",
                 "Build the model without the argument.",

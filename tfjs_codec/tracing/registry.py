@@ -219,7 +219,8 @@ _ONE_RULE: Mapping[Target, tuple[str, str]] = {
 
 
 def _user_rules(target: Target) -> Mapping[str, Entry]:
-    return _global[target] | (_local.get() or _global)[target]
+    local = _local.get()
+    return _global[target] | local[target] if local else _global[target]
 
 
 def _of_user(target: Target, layer: KerasLayer) -> Entry | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from tfjs_codec import __version__
 from tfjs_codec.files.stage import Stage
@@ -146,6 +147,11 @@ def _shape(shape: Shape) -> JsonObject:
     return {"dim": [{"size": str(size)} for size in shape.dims]} if shape.dims else {}
 
 
+@lru_cache(256)  # a model has few words, and each of them often
+def _encode(text: bytes) -> str:
+    return base64.b64encode(text).decode()
+
+
 def _tensor_info(tensor: Tensor) -> JsonObject:
     return {
         "name": f"{tensor.ref.node}:{tensor.ref.output}",
@@ -159,7 +165,7 @@ _FORMS: dict[type, tuple[str, Callable[..., Json]]] = {
     bool: ("b", bool),
     int: ("i", str),
     float: ("f", plain_float),
-    bytes: ("s", lambda value: base64.b64encode(value).decode()),
+    bytes: ("s", _encode),
     str: ("type", enum_name),
     Shape: ("shape", _shape),
     Func: ("func", lambda value: {"name": value.name}),

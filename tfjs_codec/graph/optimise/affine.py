@@ -88,7 +88,7 @@ def fold_affine(graph: Graph) -> Graph:
         if affine.offset.any():
             offset = affine.offset.astype(np.float32)
             values = offset.reshape(1, -1) if volume else offset
-            bias = const(names.fresh(f"{node.name}/bias"), values)
+            bias = const(names.fresh(f"{node.name}/bias"), values, "float32")
             nodes[bias.name] = bias
             name, op = chain[-1].name, "AddV2" if volume else "BiasAdd"
             attrs = {"T": "float32"} if volume else {"T": "float32", "data_format": b"NHWC"}

@@ -45,7 +45,10 @@ def _narrow(
     users = consumers(nodes)
     found = {}
     for name, node in nodes.items():
-        attrs = {key: _read_as(value) for key, value in node.attrs.items()}
+        attrs = {
+            key: _read_as(value) if isinstance(value, (str, tuple)) else value
+            for key, value in node.attrs.items()
+        }
         if node.op == "Const":
             seen = name in outputs or not users[name]
             clamp = not seen and all(nodes[user].op in _CLAMPED for user in users[name])
@@ -54,10 +57,10 @@ def _narrow(
     return found
 
 
-def _read_as(value: object) -> object:
+def _read_as(value: str | tuple[object, ...]) -> object:
     if isinstance(value, str):
         return _READ_AS.get(value, value)
-    return tuple(map(_read_as, value)) if isinstance(value, tuple) else value
+    return tuple([_READ_AS.get(each, each) if isinstance(each, str) else each for each in value])
 
 
 def _tensor(node: Node, problems: list[Problem], *, clamp: bool) -> LazyTensor:
