@@ -39,6 +39,13 @@ def test_the_workflow_runs_the_suites_of_the_documents():
     assert "\nbash .ci/run\n" in (ROOT / "README.md").read_text()
 
 
+def test_actions_are_pinned_by_commit():
+    workflows = [path.read_text() for path in (ROOT / ".github").rglob("*.yml")]
+    used = re.findall(r"^[ -]+uses: (.+)$", "\n".join(workflows), re.MULTILINE)
+    assert len(used) > 10
+    assert [each for each in used if not re.fullmatch(r"\S+@[0-9a-f]{40}  # v[\d.]+", each)] == []
+
+
 def test_contributing_names_what_exists():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     named = re.findall(r"`((?:tfjs_codec|fixtures|tests|proto)/[\w./]*)`", text)
