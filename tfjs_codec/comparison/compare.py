@@ -32,7 +32,7 @@ def compare(a: LazyTensor, b: LazyTensor, *, rounded_to: Any = None) -> Differen
     count, largest, total = 0, 0.0, 0.0
     for left, right in _pair_chunks(a, b):
         if left.dtype.kind == "O":
-            wrong = np.count_nonzero(left != right)
+            wrong = int(np.count_nonzero(left != right))
             count, largest, total = count + wrong, max(largest, float(wrong > 0)), total + wrong
             continue
         with np.errstate(all="ignore"):

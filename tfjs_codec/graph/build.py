@@ -124,11 +124,11 @@ class Build:
         kind = {"T": self.dtype} | ({"Tparams": self.dtype} if op == "GatherV2" else {})
         return {**kind, **_USUAL.get(op, {}), **attrs}
 
-    def number(self, value: float) -> Ref:
+    def number(self, value: float | np.floating[Any]) -> Ref:
         """Add a scalar of the type of the replaced node."""
         return self.value(value, self.dtype)
 
-    def value(self, value: float, dtype: str) -> Ref:
+    def value(self, value: float | np.floating[Any], dtype: str) -> Ref:
         """Add a scalar of *dtype*."""
         return self.const(np.array(value, _numpy(dtype)), dtype)
 

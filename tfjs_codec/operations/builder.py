@@ -14,6 +14,7 @@ from math import prod
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfjs_codec.errors import CorruptFileError, LimitExceededError
 from tfjs_codec.ir.graph import Names, Node, Ref, Shape, Tensor
@@ -230,11 +231,11 @@ class Builder(CallBuilder):
             )
         return tensor
 
-    def content(self, layer: KerasLayer, role: str) -> Array:
+    def content(self, layer: KerasLayer, role: str) -> NDArray[np.float32]:
         """Return the values of a small variable as float32, for constants computed of them."""
         tensor = self._tensor(layer, role)
         self.spend_bytes(4 * prod(tensor.shape))
-        return as_float32(tensor).numpy()
+        return np.asarray(as_float32(tensor).numpy(), np.float32)
 
     def weight(self, layer: KerasLayer, role: str) -> Value:
         """Return the variable *role* of *layer*; it is one constant, however often it is used."""

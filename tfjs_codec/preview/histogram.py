@@ -78,8 +78,8 @@ def count_values(tensor: LazyTensor) -> Histogram | None:
             values = _finite(piece)
             squares += float(((values - mean) ** 2).sum())
             places = (values - low) / step if step > 0 else np.zeros(values.size)
-            places = np.nan_to_num(places).clip(0, bins - 1).astype(np.int64)
-            counts += np.bincount(places, minlength=bins)
+            bars = np.nan_to_num(places).clip(0, bins - 1).astype(np.int64)
+            counts += np.bincount(bars, minlength=bins)
         deviation = math.sqrt(squares / number)
     return Histogram(low, high, counts.tolist(), mean, deviation, zeros, odd)
 

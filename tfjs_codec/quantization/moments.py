@@ -80,15 +80,15 @@ def measure(node: Node, inputs: Array, shape: tuple[int, ...]) -> Floats:
     """Return the second moments of *inputs*: of each group, of what an output adds up."""
     if node.op in _PRODUCTS:
         rows = inputs.reshape(-1, inputs.shape[-1])
-        rows = rows[:: 1 + len(rows) // _MOST_ROWS].astype(np.float64)
-        products: Floats = rows.T @ rows
+        some = rows[:: 1 + len(rows) // _MOST_ROWS].astype(np.float64)
+        products: Floats = some.T @ some
         return products[np.newaxis]
     windows = _find_windows(node, inputs, shape)
     if node.op in _DEPTHWISE:
-        rows = windows.transpose(1, 0, 2, 3).reshape(shape[2], len(windows), -1)
+        groups = windows.transpose(1, 0, 2, 3).reshape(shape[2], len(windows), -1)
     else:
-        rows = windows.transpose(0, 2, 3, 1).reshape(1, len(windows), -1)
-    return np.asarray(rows.transpose(0, 2, 1) @ rows)
+        groups = windows.transpose(0, 2, 3, 1).reshape(1, len(windows), -1)
+    return np.asarray(groups.transpose(0, 2, 1) @ groups)
 
 
 def _find_windows(node: Node, inputs: Array, shape: tuple[int, ...]) -> Floats:

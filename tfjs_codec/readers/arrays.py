@@ -49,7 +49,7 @@ def _fit(name: str, value: NDArray[np.generic]) -> NDArray[np.generic]:
         return encoded.reshape(array.shape)
     if kind in "iu":
         held = np.iinfo(np.int32)
-        if not array.size or (array.min() >= held.min and array.max() <= held.max):
+        if not array.size or (held.min <= array.min().item() and array.max().item() <= held.max):
             return array.astype(np.int32)
         raise UsageError(
             f"{quote(name)} has numbers that int32 cannot hold", path=_PATH,

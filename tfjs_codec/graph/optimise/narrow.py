@@ -82,7 +82,7 @@ def _tensor(node: Node, problems: list[Problem], *, clamp: bool) -> LazyTensor:
 
 def _fits(tensor: LazyTensor) -> bool:
     return all(
-        chunk.min(initial=0) >= _INT32.min and chunk.max(initial=0) <= _INT32.max
+        _INT32.min <= chunk.min(initial=0).item() and chunk.max(initial=0).item() <= _INT32.max
         for chunk in tensor.chunks(_CHECKED_BYTES)
     )
 

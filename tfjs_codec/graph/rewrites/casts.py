@@ -173,7 +173,7 @@ def store_floats(build: Build, node: Node) -> list[Ref] | None:
 def fake_quantise(build: Build, node: Node) -> list[Ref] | None:
     """Round to the levels that ``num_bits`` can tell apart, with zero among them."""
     if node.op == "FakeQuantWithMinMaxArgs":
-        low, high = np.float32(node.attrs["min"]), np.float32(node.attrs["max"])
+        low, high = (np.array(node.attrs[key], np.float32) for key in ("min", "max"))
     else:
         ends = [build.nodes[ref.node] for ref in node.inputs[1:]]
         if any(end.op != "Const" for end in ends):

@@ -127,8 +127,8 @@ def transpose_convolution_3d(build: Build, node: Node) -> list[Ref] | None:
         cut = max((size - 1) * step + window - result, 0) // 2 if same else 0
         x = _space(build, x, axis, size, step, window - 1 - cut, result + window - 1)
     taken = {key: node.attrs[key] for key in ("dilations", "data_format")}
-    weights = build.const(np.ascontiguousarray(weights), build.dtype)
-    return build.same("Conv3D", x, weights, strides=(1,) * 5, padding=b"VALID", **taken)
+    turned = build.const(np.ascontiguousarray(weights), build.dtype)
+    return build.same("Conv3D", x, turned, strides=(1,) * 5, padding=b"VALID", **taken)
 
 
 def _space(build: Build, x: Ref, axis: int, size: int, step: int, before: int, total: int) -> Ref:

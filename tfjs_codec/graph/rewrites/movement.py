@@ -121,9 +121,10 @@ def transpose_whole(build: Build, node: Node) -> list[Ref] | None:
                          Tperm=node.attrs["Tperm"])  # fmt: skip
         return convert(build, moved, "float32", kind)
     flat = build.op("Reshape", x, build.ints(-1))
-    if shape is not None and None not in shape and prod(size or 0 for size in shape) < _SMALL:
-        places = np.arange(prod(size or 0 for size in shape), dtype=np.int32)
-        turned = build.const(places.reshape(shape).transpose(perm), "int32")
+    known = [size or 0 for size in shape or ()]
+    if shape is not None and None not in shape and prod(known) < _SMALL:
+        places = np.arange(prod(known), dtype=np.int32).reshape(known)
+        turned = build.const(places.transpose(perm), "int32")
     else:
         numbers = build.cast(build.count(build.sizes(flat, 0, 1)), "int32", "float32")
         sizes = build.op("Shape", x)

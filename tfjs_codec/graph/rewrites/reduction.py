@@ -142,7 +142,8 @@ def reduce_last(build: Build, node: Node) -> list[Ref] | None:
     return build.same("Reshape", made, build.concat(*sizes), T=out)
 
 
-_NEUTRAL = {"Max": np.finfo(np.float32).min, "Min": np.finfo(np.float32).max, "Prod": 1.0}
+_FLOATS = np.finfo(np.float32)
+_NEUTRAL = {"Max": float(_FLOATS.min), "Min": float(_FLOATS.max), "Prod": 1.0}
 
 
 @op(

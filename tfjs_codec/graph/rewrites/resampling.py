@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil, floor
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,9 +115,9 @@ def _cubic_table(a: float) -> NDArray[np.float32]:
 def _weigh_area(size: int, wanted: int, scale: np.float32) -> Matrix:
     matrix = np.zeros((wanted, size), np.float32)
     for row in range(wanted):
-        start, end = row * scale, (row + 1) * scale
+        start, end = np.float32(row) * scale, np.float32(row + 1) * scale
         for at in range(floor(start), ceil(end)):
-            covered = min(at + 1, end) - max(at, start)
+            covered = min(np.float32(at + 1), end) - max(np.float32(at), start)
             matrix[row, min(max(at, 0), size - 1)] += covered / scale
     return matrix
 
@@ -137,17 +138,18 @@ def _weigh_spans(
         last = floor(centre + radius * stretch - 0.5)
         taken = range(max(first, 0), min(last, size - 1) + 1)
         weights = [weigh(abs((at + 0.5 - centre) / stretch)) for at in taken]
-        total = sum(weights)
+        total = float(sum(weights))
         if abs(total) >= _LEAST:
             matrix[row, taken.start : taken.stop] = np.array(weights) / total
     return matrix
 
 
-_Kernel = tuple[float, Callable[[float], float]]
+_Number: TypeAlias = "float | np.floating[Any]"
+_Kernel = tuple[float, Callable[[_Number], _Number]]
 
 
 def _lanczos(radius: int) -> _Kernel:
-    def weigh(x: float) -> float:
+    def weigh(x: _Number) -> _Number:
         if x > radius:
             return 0
         if x <= 1e-3:
@@ -159,23 +161,23 @@ def _lanczos(radius: int) -> _Kernel:
     return radius, weigh
 
 
-def _gaussian(x: float) -> float:
+def _gaussian(x: _Number) -> _Number:
     radius = 1.5
     sigma = radius / 3
     return float(np.exp(-x * x / (2 * sigma * sigma))) if x < radius else 0
 
 
-def _box(x: float) -> float:
+def _box(x: _Number) -> _Number:
     return 1 if x < 0.5 else 0.5 if x == 0.5 else 0
 
 
-def _keys(x: float) -> float:
+def _keys(x: _Number) -> _Number:
     if x >= 2:
         return 0
     return ((-0.5 * x + 2.5) * x - 4) * x + 2 if x >= 1 else ((1.5 * x - 2.5) * x) * x + 1
 
 
-def _mitchell(x: float) -> float:
+def _mitchell(x: _Number) -> _Number:
     if x >= 2:
         return 0
     if x >= 1:

@@ -79,7 +79,7 @@ def layer_normalization(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         y = over_axes(b, x, axes, lambda flat: _standardise(b, flat, [flat.rank - 1], epsilon))
         for name, tensor in layer.weights.items():
             along = tensor.numpy().reshape(
-                [x.shape[i] if i in axes else 1 for i in range(1, x.rank)]
+                [(x.shape[i] or -1) if i in axes else 1 for i in range(1, x.rank)]
             )
             y = affine(b, y, along) if name == "gamma" else affine(b, y, 1, along)
         return y
