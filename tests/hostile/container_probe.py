@@ -55,7 +55,7 @@ def _look_hdf5(source: Source) -> None:
                 strict_json.loads(text, path=source.path, where=name)
         if "model_weights" in file.root:
             _look_legacy(file.root.group("model_weights"))
-        for _, tensor in file.root.walk():
+        for _, tensor in file.walk():
             for _chunk in tensor.chunks(1 << 20):
                 pass
 

@@ -28,25 +28,127 @@ from tfjs_codec.limits import DEFAULT_LIMITS, Limits
 H5Object: TypeAlias = h5g.GroupID | h5d.DatasetID
 
 _TRUNCATED = r"truncated file: eof = (\d+).*stored_eof = (\d+)"
-_NO_NAMES = ("", ".", "..")
 _BUFFER_BYTES = 8 << 10
 _MIN_FILE_BYTES = 800  # an HDF5 file of libhdf5 with one empty group
 
 
 class H5File(H5Handle):
-    """An open HDF5 file. Use it as a context manager; its tensors can be read until it closes."""
+    """An open HDF5 file. Use it as a context manager; its tensors can be read until it closes.
+
+    Paths are those of objects from the root, ``/`` between the names; no link is ever followed.
+    """
 
     def __init__(self, file: h5py.File, source: Source, limits: Limits) -> None:
         super().__init__(file, source, limits)
-        self.tensors: dict[str, H5Tensor] = {}
         self.declared_bytes = 0
-        self.root = Group(self, h5g.open(file.id, b"/"), "")
+        self._top = h5g.open(file.id, b"/")
+        self._paths: frozenset[str] | None = None
+        self._tensors: dict[str, H5Tensor] = {}
+        self.root = Group(self, self._top, "")
 
     def __enter__(self) -> H5File:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def paths(self) -> frozenset[str]:
+        """Return the paths of all groups and datasets; they are listed once.
+
+        Raises:
+            UnsafeFileError: One is a soft or external link.
+            LimitExceededError: ``h5_objects``, ``h5_depth``.
+        """
+        if self._paths is None:
+            self._paths = frozenset(map(_decode, self._list()))
+        return self._paths
+
+    def _list(self) -> list[bytes]:
+        limits = self.limits
+        found: list[bytes] = []
+        kind = h5l.TYPE_HARD
+
+        def note(raw: bytes, info: h5l.LinkInfo) -> bool | None:
+            """Note a link before libhdf5 looks into its group; True ends the walk."""
+            nonlocal kind
+            found.append(raw)
+            kind = info.type
+            deep = raw.count(b"/") > limits.h5_depth
+            return kind != h5l.TYPE_HARD or deep or len(found) > limits.h5_objects or None
+
+        try:
+            self._top.links.visit(note, info=True)
+        except FOREIGN_ERRORS:
+            with self.guard(_decode(found[-1]) if found else ""):
+                raise
+        if found:
+            last = _decode(found[-1])
+            if kind != h5l.TYPE_HARD:
+                self._refuse_link(last)
+            where = partial(self.place, last)
+            depth = last.count("/")
+            limits.check("h5_depth", depth, "the depth of groups", path=self.path, where=where)
+        what = "the number of objects"
+        limits.check("h5_objects", len(found), what, path=self.path, where=self.where)
+        return found
+
+    def _refuse_link(self, name: str) -> None:
+        what = "a soft link"
+        if self._top.links.get_info(_encode(name)).type == h5l.TYPE_EXTERNAL:
+            file_name, _ = self._top.links.get_val(_encode(name))
+            what = f"an external link to {quote(_decode(file_name))}"
+        hint = "Keras never writes links; do not trust this file."
+        raise UnsafeFileError(what, path=self.path, where=self.place(name), hint=hint)
+
+    def walk(
+        self, wanted: Callable[[str], bool] = lambda _: True
+    ) -> Iterator[tuple[str, H5Tensor]]:
+        """Yield ``(path, tensor)`` of the *wanted* datasets, as their paths tell.
+
+        They come group by group, the groups and the names in each sorted. A wanted path that is
+        that of a group linked twice is corrupt.
+        """
+        paths = self.paths()
+        above = {path.rpartition("/")[0] for path in paths}
+        ends = [path for path in paths if path not in above and wanted(path)]
+        for path in sorted(ends, key=lambda path: (path.split("/")[:-1], path)):
+            found = self.open(path)
+            if not isinstance(found, h5g.GroupID):
+                yield path, self.tensor(path, found)
+            elif h5o.get_info(found).rc > 1:  # libhdf5 looks once into a group with several links
+                raise self.corrupt(path, "this group is linked from two places")
+
+    def open(self, path: str) -> H5Object:
+        """Open the object at *path*, one of :meth:`paths`."""
+        with self.guard(path):
+            return h5o.open(self._top, _encode(path))
+
+    def tensor(self, path: str, found: H5Object) -> H5Tensor:
+        """Return *found*, the dataset at *path*; see :meth:`Group.tensor`."""
+        known = self._tensors.get(path)
+        if known is not None:
+            return known
+        if not isinstance(found, h5d.DatasetID):
+            raise self.corrupt(path, "a group where a dataset is expected")
+        with self.guard(path):
+            tensor = self._tensors[path] = H5Tensor(self, found, path)
+        self._charge(tensor)
+        return tensor
+
+    def _charge(self, tensor: H5Tensor) -> None:
+        """Count *tensor* against the caps on the whole file; hard links count every time."""
+        limits, path, where = self.limits, self.path, partial(self.place, tensor.name)
+        self.declared_bytes += tensor.nbytes
+        what = "the number of tensors"
+        limits.check("weights", len(self._tensors), what, path=path, where=where)
+        what = "the size of all tensors in bytes"
+        limits.check("total_bytes", self.declared_bytes, what, path=path, where=where)
+        declared, stored, what = self.declared_bytes, self.source.size, "the file's tensors"
+        limits.check_expansion(declared, stored, "expansion", what, path=path, where=where)
+
+    def corrupt(self, name: str, what: str) -> CorruptFileError:
+        """Return the error that *what* is wrong with the object *name*."""
+        return CorruptFileError(what, path=self.path, where=self.place(name))
 
 
 def open_hdf5(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> H5File:
@@ -93,16 +195,15 @@ def _open_error(error: Exception, source: Source) -> CorruptFileError:
 
 
 class Group:
-    """A group. Paths are relative to it, ``/`` between the parts; no link is ever followed."""
+    """A group. Paths are relative to it."""
 
     def __init__(self, file: H5File, group: h5g.GroupID, name: str) -> None:
         self.file = file
         self.name = name
         self._id = group
-        self._last = "", group  # the group of what was asked for last, and its path from here
 
     def __contains__(self, path: str) -> bool:
-        return self._find(path) is not None
+        return self._path(path) in self.file.paths()
 
     def attr(self, name: str) -> str | list[str] | None:
         """Return text attribute *name*, or of its parts ``name0``, ``name1``, … joined.
@@ -118,12 +219,11 @@ class Group:
 
         Raises:
             CorruptFileError: there is no such group.
-            UnsafeFileError: a part of *path* is a link.
         """
-        found = self._existing(path)
-        name = _join(self.name, path)
+        name = self._path(path)
+        found = self._open(path, name)
         if not isinstance(found, h5g.GroupID):
-            raise self._corrupt(name, "a dataset where a group is expected")
+            raise self.file.corrupt(name, "a dataset where a group is expected")
         return Group(self.file, found, name)
 
     def tensor(self, path: str) -> H5Tensor:
@@ -131,159 +231,27 @@ class Group:
 
         Raises:
             CorruptFileError: missing, a group, without stored data, sizes that disagree.
-            UnsafeFileError: a link, external storage, a virtual dataset.
+            UnsafeFileError: external storage, a virtual dataset.
             UnsupportedModelError: a dtype we do not read.
             LimitExceededError: ``tensor_bytes``, ``total_bytes``, ``rank``, ``weights``,
                 ``expansion_ratio``.
         """
-        name = _join(self.name, path)
-        known = self.file.tensors.get(name)
-        return known or self._tensor(self._existing(path), name)
+        name = self._path(path)
+        return self.file.tensor(name, self._open(path, name))
 
-    def _tensor(self, found: H5Object, name: str) -> H5Tensor:
-        if not isinstance(found, h5d.DatasetID):
-            raise self._corrupt(name, "a group where a dataset is expected")
-        with self.file.guard(name):
-            tensor = H5Tensor(self.file, found, name)
-        _charge(self.file, tensor)
-        return tensor
-
-    def walk(
-        self, wanted: Callable[[str], bool] = lambda _: True
-    ) -> Iterator[tuple[str, H5Tensor]]:
-        """Yield ``(path, tensor)`` of the *wanted* datasets below, as their paths tell.
-
-        They come group by group, the groups and the names in each sorted. A wanted path that is
-        that of a group linked twice is corrupt.
-        """
-        paths = self._links()
-        above = {path.rpartition("/")[0] for path in paths}
-        ends = [path for path in paths if path not in above and wanted(path)]
-        for path in sorted(ends, key=lambda path: (path.split("/")[:-1], path)):
-            name = _join(self.name, path)
-            with self.file.guard(name):
-                found = h5o.open(self._id, _encode(path))
-                # libhdf5 looks once into a group with several links.
-                if isinstance(found, h5g.GroupID) and h5o.get_info(found).rc > 1:
-                    raise self._corrupt(name, "this group is linked from two places")
-            if not isinstance(found, h5g.GroupID):
-                yield path, self.file.tensors.get(name) or self._tensor(found, name)
-
-    def _links(self) -> list[str]:
-        """Return the paths of all objects below; a soft or external link raises UnsafeFileError."""
-        limits = self.file.limits
-        found: list[bytes] = []
-        kind = h5l.TYPE_HARD
-
-        def note(raw: bytes, info: h5l.LinkInfo) -> bool | None:
-            """Note a link before libhdf5 looks into its group; True ends the walk."""
-            nonlocal kind
-            found.append(raw)
-            kind = info.type
-            deep = raw.count(b"/") > limits.h5_depth
-            return kind != h5l.TYPE_HARD or deep or len(found) > limits.h5_objects or None
-
-        try:
-            self._id.links.visit(note, info=True)
-        except FOREIGN_ERRORS:
-            with self.file.guard(_join(self.name, _decode(found[-1])) if found else self.name):
-                raise
-        if found:
-            last = _decode(found[-1])
-            if kind != h5l.TYPE_HARD:
-                self._refuse_link(self._id, found[-1], _join(self.name, last))
-            self._check("h5_depth", last.count("/"), "the depth of groups")
-        self._check("h5_objects", len(found), "the number of objects")
-        return list(map(_decode, found))
-
-    def _existing(self, path: str) -> H5Object:
-        found = self._find(path)
-        if found is None:
-            raise self._corrupt(self.name, f"there is no {quote(path)} in this group")
-        return found
-
-    def _find(self, path: str) -> H5Object | None:
-        """Open the object at *path*, one part at a time, or return None."""
-        above, _, last = path.rpartition("/")
-        if above != self._last[0] or last in _NO_NAMES:
-            return self._walk_to(path)
-        return self._open(self._last[1], last, _join(self.name, path))
-
-    def _walk_to(self, path: str) -> H5Object | None:
-        """Open the object at *path* from here, and remember the group that it is in."""
-        parts = [part for part in path.split("/") if part not in ("", ".")]
-        self._check("h5_depth", len(parts), "the depth of groups")
-        if ".." in parts:
-            raise self._corrupt(self.name, f"the name {quote(path)} leads out of its group")
-        if not parts:
+    def _open(self, path: str, name: str) -> H5Object:
+        if name == self.name:
             return self._id
-        *way, last = parts
-        name, group = self.name, self._id
-        for part in way:
-            name = _join(name, part)
-            found = self._open(group, part, name)
-            if not isinstance(found, h5g.GroupID):
-                return None
-            group = found
-        self._last = "/".join(way), group
-        return self._open(group, last, _join(name, last))
+        if name not in self.file.paths():
+            raise self.file.corrupt(self.name, f"there is no {quote(path)} in this group")
+        return self.file.open(name)
 
-    def _open(self, group: h5g.GroupID, part: str, name: str) -> H5Object | None:
-        try:
-            raw = part.encode()
-        except UnicodeEncodeError:
-            return None
-        with self.file.guard(name):
-            if b"\0" in raw:
-                return None
-            try:
-                kind = group.links.get_info(raw).type
-            except (LookupError, RuntimeError):
-                if group.links.exists(raw):
-                    raise
-                return None
-            if kind != h5l.TYPE_HARD:
-                self._refuse_link(group, raw, name)
-            return h5o.open(group, raw)
-
-    def _refuse_link(self, group: h5g.GroupID, raw: bytes, name: str) -> None:
-        what = "a soft link"
-        if group.links.get_info(raw).type == h5l.TYPE_EXTERNAL:
-            file_name, _ = group.links.get_val(raw)
-            what = f"an external link to {quote(_decode(file_name))}"
-        hint = "Keras never writes links; do not trust this file."
-        raise UnsafeFileError(what, path=self.file.path, where=self.file.place(name), hint=hint)
-
-    def _check(self, limit: str, value: int, what: str) -> None:
-        file = self.file
-        where = partial(file.place, self.name)
-        file.limits.check(limit, value, what, path=file.path, where=where)
-
-    def _corrupt(self, name: str, what: str) -> CorruptFileError:
-        return CorruptFileError(what, path=self.file.path, where=self.file.place(name))
-
-
-def _charge(file: H5File, tensor: H5Tensor) -> None:
-    """Count *tensor* against the caps on the whole file; hard links count every time."""
-    where = partial(file.place, tensor.name)
-    file.tensors[tensor.name] = tensor
-    file.declared_bytes += tensor.nbytes
-    limits = file.limits
-    limits.check("weights", len(file.tensors), "the number of tensors", path=file.path, where=where)
-    what = "the size of all tensors in bytes"
-    limits.check("total_bytes", file.declared_bytes, what, path=file.path, where=where)
-    limits.check_expansion(
-        file.declared_bytes,
-        file.source.size,
-        "expansion",
-        "the file's tensors",
-        path=file.path,
-        where=where,
-    )
-
-
-def _join(base: str, path: str) -> str:
-    return f"{base}/{path}" if base and path else base or path
+    def _path(self, path: str) -> str:
+        """Return *path* from the root."""
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            raise self.file.corrupt(self.name, f"the name {quote(path)} leads out of its group")
+        return "/".join([self.name, *parts] if self.name else parts)
 
 
 def _decode(name: bytes) -> str:

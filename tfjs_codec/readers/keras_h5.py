@@ -38,7 +38,7 @@ def read(file: H5File, limits: Limits, architecture: Json = None) -> KerasModel 
         )
         kind = "keras-h5-weights"
     else:
-        loose = dict(root.walk())
+        loose = dict(file.walk())
         kind = "keras-v3-weights"
         if not any("/vars/" in f"/{name}" for name in loose):
             raise CorruptFileError(

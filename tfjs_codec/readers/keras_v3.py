@@ -65,7 +65,7 @@ class Store:
 
     def add_file(self, file: H5File) -> None:
         """Add the variables of layers in *file*; other datasets are not even opened."""
-        self.add(file.root.walk(_is_variable))
+        self.add(file.walk(_is_variable))
 
     def has(self, path: str) -> bool:
         """Tell whether there are variables at or below *path*."""
@@ -137,7 +137,7 @@ def read_shards(
         open_h5(folder.find(one, path=path, limits=limits)) for one in shard_names(index, path)
     ]
     if architecture is None:
-        loose = [pair for file in files for pair in file.root.walk()]
+        loose = [pair for file in files for pair in file.walk()]
         return Weights(
             path=path, format="keras-v3-weights", named_by="keras",
             weights=tuple(Weight(name, tensor) for name, tensor in loose),
