@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+from keras_files import entry, h5_model
 
+import tfjs_codec
 from tfjs_codec.errors import UnsupportedModelError
 from tfjs_codec.ir.keras import Call, KerasGraph, KerasLayer, Ref
 from tfjs_codec.ir.loaded import KerasModel
@@ -114,3 +116,21 @@ def test_a_model_is_refused_by_the_names_of_its_options() -> None:
         ("b", "the option 'more"),
     ]
     assert not isinstance(graph.layers[1].config, Record)
+
+
+@pytest.mark.parametrize("to", ["layers", "graph"])
+def test_bins_that_adapt_found_count_and_not_how_many_it_sought(
+    to: Literal["layers", "graph"],
+) -> None:
+    """Keras 3 saves both, and reads ``num_bins`` only when it adapts."""
+
+    def files(**config: Any) -> dict[str, bytes]:
+        options = {"epsilon": 0.01, "output_mode": "int", "sparse": False, **config}
+        layer = entry("Discretization", "bins", batch_input_shape=[None, 3], **options)
+        model = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
+        return tfjs_codec.to_files(h5_model(model, {}, "3.9.0"), to=to)
+
+    bins = [-1.0, 0.5, 2.0]
+    assert files(bin_boundaries=bins, num_bins=7) == files(bin_boundaries=bins, num_bins=None)
+    with pytest.raises(UnsupportedModelError, match="a Discretization without bin_boundaries"):
+        files(bin_boundaries=None, num_bins=7)

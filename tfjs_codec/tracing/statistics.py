@@ -45,7 +45,10 @@ def bin_edges(layer: KerasLayer) -> NDArray[np.float32]:
         Refusal: The layer has none, or returns a sparse tensor.
     """
     if not layer.config.get("bin_boundaries"):
-        raise Refusal("a Discretization without fixed bin_boundaries")
+        raise Refusal(
+            "a Discretization without bin_boundaries",
+            "Build it with bin_boundaries=adapted.bin_boundaries instead of num_bins.",
+        )
     if layer.config.get("sparse"):
         raise Refusal("sparse output")
     return np.asarray(layer.config["bin_boundaries"], np.float32)

@@ -44,8 +44,8 @@ ROWS = rows_by_name(
                {"num_tokens": REQUIRED, "output_mode": "multi_hot", "sparse": False},
                generations=_BOTH, call=("inputs", "count_weights")),
     KerasClass("Discretization", "preprocessing",
-               {"bin_boundaries": None, "num_bins": None, "output_mode": "int", "sparse": False},
-               ("epsilon",), generations=_BOTH),
+               {"bin_boundaries": None, "output_mode": "int", "sparse": False},
+               ("num_bins", "epsilon"), generations=_BOTH),  # with which adapt() found the bins
     _preprocessing("Hashing", {"num_bins": REQUIRED, "mask_value": None, "salt": None,
                                "output_mode": "int", "sparse": False}),
     _preprocessing("HashedCrossing",

@@ -58,7 +58,7 @@ def category_encoding(b: Builder, layer: KerasLayer, x: Value) -> Value:
 @rule("Discretization")
 def discretization(b: Builder, layer: KerasLayer, x: Value) -> Value:
     """Comparisons with the boundaries, Sum."""
-    edges, _ = bin_edges(layer), layer.config.get("num_bins")
+    edges = bin_edges(layer)
     places = searchsorted(b, edges, b.value(x, "float32"), "right")
     return encode(b, places, edges.size + 1, layer.config["output_mode"])
 
