@@ -257,6 +257,39 @@ def test_odd_layers_that_tfjs_runs_are_verified(tmp_path, class_name, config, sh
     assert tfjs_codec.verify(tmp_path / "web").checks
 
 
+@pytest.mark.node
+@pytest.mark.parametrize(
+    ("value", "biased"),
+    [([], True), ({}, True), ("no", True), (1, True), (None, True), (0, False), ("", False)],
+)
+def test_flags_are_what_javascript_takes_them_for(tmp_path, value, biased):
+    rng = np.random.default_rng(0)
+    arrays = {"d/kernel": rng.normal(size=(4, 3)), "d/bias": rng.normal(size=3)}
+    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    if not biased:
+        del arrays["d/bias"]
+    topology = one_layer("Dense", {"units": 3, "use_bias": value}, [[None, 4]])
+    web = write_model(tmp_path / "web", arrays, topology=topology)
+    assert tfjs_codec.verify(web, node=True, node_modules=NODE_DIR).checks
+    tfjs_codec.convert(web, tmp_path / "model.keras")
+    assert tfjs_codec.verify(web, against=tmp_path / "model.keras").checks
+    x = rng.normal(size=(2, 4)).astype(np.float32)
+    with tfjs_codec.load(tmp_path / "model.keras") as model:
+        made = model.predict(x)
+    np.testing.assert_allclose(made, x @ arrays["d/kernel"] + arrays.get("d/bias", 0), 1e-5)
+
+
+def test_a_dot_without_axes_is_refused_by_every_reader(tmp_path):
+    """Keras cannot make it; tfjs runs it, and its result has another shape than it states."""
+    topology = one_layer("Dot", {"normalize": False}, [[None, 4]] * 2)
+    web = write_model(tmp_path / "web", {}, topology=topology)
+    assert "layer 'd' ('Dot') has no axes" in failure(web)
+    with pytest.raises(UnsupportedModelError, match="layer 'd' \\('Dot'\\) has no axes"):
+        tfjs_codec.convert(web, tmp_path / "model.keras")
+    with pytest.raises(CorruptFileError, match="the option 'axes' of Dot is missing"):
+        tfjs_codec.convert(h5_model(topology, {}), tmp_path / "model.keras")
+
+
 def test_negative_axes_along_which_tfjs_does_not_concatenate(tmp_path):
     """Tfjs joins along the last axis, and states the shape that Keras would compute."""
     model = one_layer("Concatenate", {"axis": -2}, [[None, 2, 2], [None, 2, 2]])

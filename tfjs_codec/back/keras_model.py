@@ -20,7 +20,7 @@ from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.keras.variables import own_variables
 from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import read_architecture
-from tfjs_codec.tfjs.classes import DEFAULTS_OF
+from tfjs_codec.tfjs.classes import DEFAULTS_OF, settle_flags
 from tfjs_codec.tfjs.names import target_name
 
 _KERAS = "2.1"  # tfjs computes what this one did, which ran on Theano, too
@@ -56,7 +56,7 @@ def read_keras_model(model: TfjsLayers, limits: Limits) -> KerasModel:
 
 
 def _with_defaults(value: Any) -> Any:
-    """Return the topology *value* with tfjs's defaults written out, where Keras has others."""
+    """Return the topology *value* as Keras takes it: with tfjs's defaults, and true or false."""
     if isinstance(value, list):
         return [_with_defaults(item) for item in value]
     if not isinstance(value, dict):
@@ -64,7 +64,7 @@ def _with_defaults(value: Any) -> Any:
     value = {key: _with_defaults(item) for key, item in value.items()}
     kind, config = value.get("class_name"), value.get("config")
     if isinstance(kind, str) and isinstance(config, dict):
-        value["config"] = {**DEFAULTS_OF.get(kind, {}), **config}
+        value["config"] = settle_flags(kind, {**DEFAULTS_OF.get(kind, {}), **config})
         if kind == "Reshape" and isinstance(target := config.get("target_shape"), list):
             # tfjs saves an open size as null, for which Keras writes -1
             sizes = [-1 if size is None else size for size in target]

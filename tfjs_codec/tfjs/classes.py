@@ -88,7 +88,7 @@ def _recurrent(keys: tuple[str, ...], *, states: int, gates: int) -> TfjsClass:
 # What tfjs takes for keys that are not there.
 DEFAULTS: Config = {
     **dict.fromkeys(("return_sequences", "return_state", "go_backwards", "unroll"), False),
-    **dict.fromkeys(("stateful", "mask_zero"), False),
+    **dict.fromkeys(("stateful", "mask_zero", "normalize"), False),
     **dict.fromkeys(("use_bias", "center", "trainable"), True),
     "data_format": "channels_last",
     "padding": "valid",
@@ -115,6 +115,21 @@ DEFAULTS_OF: dict[str, Config] = {
     "ELU": {"alpha": 1},
     "ThresholdedReLU": {"theta": 1},
 }
+
+
+def settle_flags(class_name: str, config: Config) -> Config:
+    """Return *config* with true or false for what tfjs takes so: as JavaScript does.
+
+    Flags are the keys whose default is true or false; null is the default.
+    """
+    defaults = {**DEFAULTS, **DEFAULTS_OF.get(class_name, {})}
+    flags = {key: value for key, value in config.items() if isinstance(defaults.get(key), bool)}
+    return config | {
+        key: defaults[key] if value is None else value not in ("", 0)
+        for key, value in flags.items()
+    }
+
+
 TFJS_CLASSES: dict[str, TfjsClass] = {
     "InputLayer": _plain("batch_input_shape", "dtype"),
     "Dense": TfjsClass(

@@ -15,6 +15,7 @@ from typing import Any
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.json_types import Config, Json, JsonObject
 from tfjs_codec.ir.layers import LayersGraph, TensorRef, TfjsLayer
+from tfjs_codec.tfjs.classes import settle_flags
 
 _FORWARD = "forward_"
 MODELS = ("Model", "Functional", "Sequential")
@@ -129,7 +130,7 @@ def _layer(item: Json, place: Place) -> TfjsLayer:
     at = place.at("config")
     config = at.mapping(entry.get("config"))
     name = at.at("name").text(config.get("name") or entry.get("name"))
-    layer = TfjsLayer(name, class_name, config, calls=_calls(entry))
+    layer = TfjsLayer(name, class_name, settle_flags(class_name, config), calls=_calls(entry))
     for key in ("layer", "cell"):
         if isinstance(config.get(key), dict):
             layer.children[key] = _layer(config[key], at.at(key))

@@ -120,7 +120,7 @@ ROWS = rows_by_name(
     _merge("Add"), _merge("Subtract"), _merge("Multiply"),
     _merge("Average"), _merge("Maximum"), _merge("Minimum"),
     _merge("Concatenate", {"axis": -1}),
-    KerasClass("Dot", "merge", {"axes": -1, "normalize": False}),
+    KerasClass("Dot", "merge", {"axes": REQUIRED, "normalize": False}),
     # ------------------------------------------------------------ layers of keras.applications
     KerasClass("CustomScaleLayer", "merge", {"scale": REQUIRED}, checks={"scale": anything},
                aliases=("Custom>CustomScaleLayer",)),
