@@ -1,7 +1,8 @@
 """Small Keras models of all layers and operations predict what Keras predicted, by both targets.
 
 The models are those of ``fixtures/make/layer_programs.py``, and of ``graph_programs.py`` and
-``text_programs.py`` what only graphs can express. Layers and graph run in numpy interpreters that
+``text_programs.py`` what only graphs can express; ``tensorflow_programs.py`` has functions of
+TensorFlow in tf_keras models. Layers and graph run in numpy interpreters that
 share nothing with the rules: each translation checks the other. Factors that move between weights
 must change no prediction.
 """
@@ -24,11 +25,12 @@ from tfjs_codec.errors import UnsupportedModelError
 PROGRAMS = Programs()
 GRAPHS = Programs("graph_programs.zip")
 TEXTS = Programs("text_programs.zip")
+TENSORFLOW = Programs("tensorflow_programs.zip")
 
 # What tfjs's Layers cannot say; all others must be taken.
 NOT_AS_LAYERS = frozenset(
     """
-    CategoryEncoding_4 Concatenate_5 Concatenate_8 ConvLSTM3D Dense_19
+    CategoryEncoding_4 Resizing_12 Resizing_13 Concatenate_5 Concatenate_8 ConvLSTM3D Dense_19
     Discretization_2 Discretization_3 EinsumDense_5 EinsumDense_6 Flatten_3 abs_2
     adaptive_average_pool adaptive_average_pool_2 adaptive_average_pool_3 adaptive_max_pool
     adaptive_max_pool_2 adaptive_max_pool_3 add_5 add_6 all_4 any_4 append append_2 append_3
@@ -61,6 +63,11 @@ NOT_AS_LAYERS = frozenset(
 )
 # Refused, whatever the target.
 NOT_AS_GRAPH = frozenset({"Dense_19"})
+# Functions of TensorFlow that tfjs's Layers can say.
+TENSORFLOW_AS_LAYERS = frozenset((
+    "argmin", "flip_left_right", "flip_up_down", "image_transpose", "matrix_transpose",
+    "split_rest_first", "split_rest_last", "split_rest_middle",
+))  # fmt: skip
 # Models with channels that get factors, beside those of SeparableConv.
 WITH_FACTORS = {
     "layers": {"Add_6", "GRU_7", "MultiHeadAttention_4", "diff_2"},
@@ -131,3 +138,19 @@ def test_only_as_graph(name):
 @pytest.mark.parametrize("name", sorted(TEXTS.how))
 def test_texts_as_graph(name):
     check(TEXTS.get(name), "graph")
+
+
+@pytest.mark.parametrize("name", sorted(TENSORFLOW.how))
+def test_functions_of_tensorflow_as_graph(name):
+    check(TENSORFLOW.get(name), "graph")
+
+
+@pytest.mark.parametrize("name", sorted(TENSORFLOW_AS_LAYERS))
+def test_functions_of_tensorflow_as_layers(name):
+    check(TENSORFLOW.get(name), "layers")
+
+
+@pytest.mark.parametrize("name", sorted(TENSORFLOW.how.keys() - TENSORFLOW_AS_LAYERS))
+def test_functions_of_tensorflow_not_as_layers(name):
+    with pytest.raises(UnsupportedModelError):
+        tfjs_codec.to_files(TENSORFLOW.get(name).source, to="layers")

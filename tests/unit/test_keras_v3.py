@@ -11,7 +11,7 @@ from keras_files import call3, entry, functional, input_entry, tensor3, v3_model
 
 from tfjs_codec.errors import CorruptFileError, UnsupportedModelError
 from tfjs_codec.ir.loaded import KerasModel, Weights
-from tfjs_codec.keras.ops import snake_case
+from tfjs_codec.keras.names import snake_case
 from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_model
 

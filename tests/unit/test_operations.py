@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from keras_files import entry, functional, h5_model, input_entry
+from layer_fixtures import Programs
 
 import tfjs_codec
 from tfjs_codec.errors import UnsupportedModelError, UsageError
@@ -228,3 +229,59 @@ def test_unknown_sizes_broadcast_to_known_ones():
     assert broadcast((None, 1, 3), (5, None)) == (None, 5, 3)
     with pytest.raises(ValueError, match="broadcast"):
         broadcast((2, 3), (2, 4))
+
+
+def function_layer(name, function, first, **arguments):
+    """An operation of tf_keras, called on the layer *first*."""
+    return {
+        "class_name": "TFOpLambda",
+        "config": {"name": name, "trainable": True, "function": function},
+        "name": name,
+        "inbound_nodes": [[first, 0, 0, arguments]],
+    }
+
+
+def test_what_comes_of_a_refused_operation_is_not_looked_at(tmp_path):
+    """The layers in between would say that the file is damaged: their shapes are made up."""
+    layers = [
+        input_entry("in", [None, 3]),
+        function_layer("unknown", "signal.frame", "in", frame_length=2, frame_step=1),
+        function_layer("cast", "cast", "unknown", dtype="float32"),
+        function_layer("sum", "math.multiply", "cast", y=[[1.0, 2.0], [3.0, 4.0]]),
+    ]
+    file = h5_model(functional(layers, [["in", 0, 0]], [["sum", 0, 0]]), {})
+    with pytest.raises(UnsupportedModelError) as refusal:
+        tfjs_codec.convert(file, tmp_path / "web", to="graph")
+    assert [problem.layer for problem in refusal.value.problems] == ["unknown"]
+
+
+@pytest.mark.parametrize("to", ["layers", "graph"])
+def test_an_equation_without_operands_is_refused(tmp_path, to):
+    equation = {
+        **function_layer("e", "einsum", "in"),
+        "inbound_nodes": [["_CONSTANT_VALUE", -1, "bi->b", {}]],
+    }
+    config = functional([input_entry("in", [None, 3]), equation], [["in", 0, 0]], [["e", 0, 0]])
+    with pytest.raises(UnsupportedModelError, match=r"without its operands.*SavedModel"):
+        tfjs_codec.convert(h5_model(config, {}), tmp_path / "web", to=to)
+
+
+@pytest.mark.parametrize(
+    "function", ["image.psnr", "linalg.adjoint", "signal.fft", "sparse.reshape", "random.split"]
+)
+def test_functions_are_known_by_their_modules(tmp_path, function):
+    layers = [input_entry("in", [None, 4, 4, 3]), function_layer("f", function, "in")]
+    file = h5_model(functional(layers, [["in", 0, 0]], [["f", 0, 0]]), {})
+    name = function.replace(".", "_")
+    with pytest.raises(UnsupportedModelError, match=f"the operation '{name}' has no counterpart"):
+        tfjs_codec.convert(file, tmp_path / "web", to="graph")
+
+
+def test_windows_of_recurrent_convolutions_are_padded_before(tmp_path):
+    """Tfjs's wasm backend pads wrongly where strides are larger than the kernel."""
+    file = Programs().get("ConvLSTM2D_7").source
+    topology = json.loads(tfjs_codec.to_files(file, to="layers")["model.json"])["modelTopology"]
+    made = topology["model_config"]["config"]["layers"]
+    paddings = [layer["config"]["padding"] for layer in made if layer["class_name"] == "ConvLSTM2D"]
+    assert paddings == ["valid"]
+    assert "ZeroPadding2D" in [layer["class_name"] for layer in made]

@@ -21,7 +21,9 @@ from tfjs_codec.errors import (
     UsageError,
 )
 from tfjs_codec.files.saved_model import open_saved_model
+from tfjs_codec.ir.graph import Ref, Tensor
 from tfjs_codec.options import ConvertOptions
+from tfjs_codec.readers.signatures import _in_keras_order
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 DESCRIBED = sorted(
@@ -287,3 +289,12 @@ def test_inspect_of_several_metagraphs_to_choose_from(tmp_path):
     assert len(found.tensors) == 2
     chosen = dict(tfjs_codec.inspect(model, tags=["other"]).facts)
     assert "signature 'serving_default'" in chosen
+
+
+def test_several_outputs_of_a_layer_are_in_keras_order():
+    """TensorFlow sorts the names that Keras gives them: ``top``, ``top_1``, ``top_2``."""
+    listed = [["top", 1, 0], ["score", 0, 0], ["top", 2, 0], ["top", 1, 1]]
+    tensors = {name: Tensor(Ref(name), "float32") for name in ("score", "top", "top_1", "top_2")}
+    metadata = {"config": {"output_layers": listed}}
+    ordered = _in_keras_order(metadata, tensors, "output_layers")
+    assert [*ordered] == ["top", "score", "top_1", "top_2"]

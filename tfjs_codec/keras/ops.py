@@ -26,72 +26,14 @@ NodeDef, constants by position), and the ``Operation`` classes of Keras 3.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from itertools import accumulate
 from typing import Any
 
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.graph import MASKS
 from tfjs_codec.ir.keras import Call, Config
-from tfjs_codec.keras.signatures import signature
+from tfjs_codec.keras.names import snake_case
+from tfjs_codec.keras.tf_functions import bind, function_call, function_name, parameters
 
-# TensorFlow functions (without their module) whose name differs from that in keras.ops.
-_TF_FUNCTIONS = {
-    "truediv": "true_divide", "divide": "true_divide", "div": "true_divide",
-    "floordiv": "floor_divide", "floormod": "mod", "pow": "power", "neg": "negative",
-    "sub": "subtract", "mul": "multiply", "eq": "equal", "ne": "not_equal", "gt": "greater",
-    "ge": "greater_equal", "lt": "less", "le": "less_equal", "abs": "absolute",
-    "reduce_mean": "mean", "reduce_sum": "sum", "reduce_max": "max", "reduce_min": "min",
-    "reduce_prod": "prod", "reduce_any": "any", "reduce_all": "all", "reduce_std": "std",
-    "reduce_variance": "var", "reduce_logsumexp": "logsumexp", "concat": "concatenate",
-    "gather": "take", "clip_by_value": "clip", "swish": "silu", "reverse": "flip",
-    "atan2": "arctan2", "lgamma": "log_gamma", "logsigmoid": "log_sigmoid",
-    "where_v2": "where", "softmax_v2": "softmax", "log_softmax_v2": "log_softmax",
-    "rsub": "rsub", "rtruediv": "rtruediv", "acos": "arccos", "asin": "arcsin", "atan": "arctan",
-}  # fmt: skip
-# What TensorFlow calls the first operand.
-_TF_FIRST = (
-    "input", "input_tensor", "tensor", "value", "values", "features", "logits", "t", "images",
-    "inputs", "a", "params", "input_", "data", "indices_or_x", "x",
-)  # fmt: skip
-_TF_SECOND = {"y": "x2", "b": "x2"}
-_TF_PARAMETERS = {
-    "keep_dims": "keepdims",
-    "reduction_indices": "axis",
-    "dim": "axis",
-    "dimension": "axis",
-    "squeeze_dims": "axis",
-    "concat_dim": "axis",
-}  # fmt: skip
-_TF_PARAMETERS_OF: dict[str, dict[str, str]] = {
-    "matmul": {"adj_x": "transpose_a", "adj_y": "transpose_b"},
-    "where": {"x": "x1", "y": "x2"},
-    "embedding_lookup": {"ids": "indices"},
-    "reshape": {"shape": "newshape"},
-    "transpose": {"perm": "axes"},
-    "leaky_relu": {"alpha": "negative_slope"},
-    "clip": {"clip_value_min": "x_min", "clip_value_max": "x_max"},
-    "one_hot": {"indices": "x", "depth": "num_classes"},
-    "tile": {"multiples": "repeats"},
-    "pad": {"paddings": "pad_width"},
-    "split": {"num_or_size_splits": "indices_or_sections", "num_split": "indices_or_sections"},
-    "getitem": {"slice_spec": "key"},
-    "slice": {"begin": "start_indices", "size": "shape"},
-}  # fmt: skip
-# Options whose default in TensorFlow is not the one of keras.ops.
-_TF_DEFAULTS: dict[str, Config] = {
-    "gelu": {"approximate": False},
-    "take": {"axis": 0},
-    "embedding_lookup": {"axis": 0},
-    "top_k": {"k": 1},
-    "argmax": {"axis": 0},
-    "argmin": {"axis": 0},
-    "cumsum": {"axis": 0},
-    "cumprod": {"axis": 0},
-    "split": {"axis": 0},
-    "softmax": {"axis": -1},
-    "log_softmax": {"axis": -1},
-}
 # Operation classes of Keras 3 whose snake_case is not the name of the function.
 _K3_CLASSES = {
     "get_item": "getitem",
@@ -156,14 +98,6 @@ TF_OP_CLASSES = frozenset(
 )  # fmt: skip
 
 
-@lru_cache(256)
-def snake_case(name: str) -> str:
-    """Return *name* as Keras spells it in paths: ``Conv2DTranspose``, ``conv2d_transpose``."""
-    name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
 # Layers of Keras 3 whose config is their own, without "trainable".
 _OWN_CONFIG = frozenset(
     (
@@ -171,6 +105,10 @@ _OWN_CONFIG = frozenset(
         *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
     )
 )
+
+
+# Where the config of an operation names its function.
+_FUNCTION_KEYS = ("function", "method_name", "attr_name")
 
 
 def is_op(entry: Config) -> bool:
@@ -203,18 +141,11 @@ def op_name(class_name: str, config: Config, place: Place) -> str:
         if op is None:  # the binary form of some TF 1 versions: nothing is known about it
             return "tensor_flow_op_layer"
         op = place.at("config").at("node_def").at("op").text(op)
-        return _NODE_DEFS[op][0] if op in _NODE_DEFS else _tf_name(op)
-    for key in ("function", "method_name", "attr_name"):
+        return _NODE_DEFS[op][0] if op in _NODE_DEFS else function_name(op)
+    for key in _FUNCTION_KEYS:
         if key in config:
-            return _tf_name(place.at("config").at(key).text(config[key]))
+            return function_name(place.at("config").at(key).text(config[key]))
     raise place.at("config").error("the operation has no function name")
-
-
-def _tf_name(function: str) -> str:
-    """Return the canonical name of ``math.reduce_mean``, ``__operators__.add``, ``Relu``, …."""
-    name = snake_case(function.rpartition(".")[2]).strip("_")
-    name = re.sub(r"_v[12]$", "", name)
-    return _TF_FUNCTIONS.get(name, name)
 
 
 def op_config(class_name: str, config: Config) -> Config:
@@ -230,53 +161,8 @@ def op_call(name: str, class_name: str, config: Config, call: Call, place: Place
         return _node_def_call(name, config, call, place)
     if class_name not in TF_OP_CLASSES:
         return Call(call.args, {**op_config(class_name, config), **call.kwargs})
-    kwargs = {key: value for key, value in call.kwargs.items() if key not in ("name", "training")}
-    names, operands = _tf_parameters(name), signature(name).operands
-    bound = dict(zip(operands, call.args, strict=False))
-    surplus = call.args[len(operands) :]
-    for key, value in kwargs.items():
-        bound.setdefault(names.get(key, key), value)
-    return _bind(name, operands, surplus, bound)
-
-
-def _tf_parameters(name: str) -> dict[str, str]:
-    """Return the parameters of the function *name* by the names that TensorFlow gives them."""
-    row = signature(name)
-    return {
-        **dict.fromkeys(_TF_FIRST, row.operands[0] if row.operands else "x"),
-        **_TF_PARAMETERS,
-        **(_TF_SECOND if row.operands[1:] == ("x2",) else {}),
-        **{key: key for key in (*row.operands, *row.options)},
-        **_TF_PARAMETERS_OF.get(name, {}),
-    }
-
-
-def _bind(name: str, operands: tuple[str, ...], surplus: tuple[Any, ...], bound: Config) -> Call:
-    for key, value in _TF_DEFAULTS.get(name, {}).items():
-        if bound.get(key) is None:
-            bound[key] = value
-    if name == "split":
-        bound["indices_or_sections"] = _split_points(bound.get("indices_or_sections"))
-    if name == "getitem" and "key" in bound:
-        bound["key"] = _slice_spec(bound["key"])
-    args = tuple(bound.pop(operand) for operand in operands if operand in bound)
-    return Call((*args, *surplus), bound)
-
-
-def _split_points(sizes: Any) -> Any:
-    """TensorFlow gives the sizes of the pieces, keras.ops where to cut."""
-    if isinstance(sizes, list) and all(isinstance(size, int) and size >= 0 for size in sizes):
-        return list(accumulate(sizes))[:-1]
-    return sizes
-
-
-def _slice_spec(spec: Any) -> Any:
-    """Decode ``{"start", "stop", "step"}`` dicts of SlicingOpLambda."""
-    if isinstance(spec, list):
-        return [_slice_spec(item) for item in spec]
-    if isinstance(spec, dict) and set(spec) == {"start", "stop", "step"}:
-        return slice(spec["start"], spec["stop"], spec["step"])
-    return spec
+    function = next((config[key] for key in _FUNCTION_KEYS if key in config), None)
+    return function_call(name, function, call)
 
 
 def _node_def_call(name: str, config: Config, call: Call, place: Place) -> Call:
@@ -304,16 +190,16 @@ def _node_def_call(name: str, config: Config, call: Call, place: Place) -> Call:
         elif op == "Concat":
             options["axis"], *inputs = inputs
         return Call((list(inputs),), options)
-    parameters = _NODE_DEFS.get(op, (name, ("x",)))[1]
-    bound = dict(zip(parameters, inputs, strict=False))
-    surplus = tuple(inputs[len(parameters) :])
-    names = _tf_parameters(name)
+    operands = _NODE_DEFS.get(op, (name, ("x",)))[1]
+    bound = dict(zip(operands, inputs, strict=False))
+    surplus = tuple(inputs[len(operands) :])
+    names = parameters(name)
     if op == "SplitV":
         options.pop("num_split", None)  # the number of the sizes
     bound.update((names.get(key, key), value) for key, value in options.items())
     if op == "StridedSlice":
         bound["key"] = _strided_key(bound)
-    return _bind(name, signature(name).operands, surplus, bound)
+    return bind(name, surplus, bound)
 
 
 def _attrs(attrs: Config) -> Config:

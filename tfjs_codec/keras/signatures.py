@@ -37,7 +37,8 @@ x, /, axis=None, dtype=None, exclusive=False, reverse=False: cumprod cumsum
 x, /, axis=None, dtype=None: nancumprod nancumsum
 x, /, axes, keepdims=False, synchronized=False: moments
 x, /, q, axis=None, method='linear', keepdims=False: nanpercentile nanquantile percentile quantile
-x, /, axis=-1: argsort glu log_softmax softmax sort sparsemax
+x, /, axis=-1: glu log_softmax softmax sparsemax
+x, /, axis=-1, direction='ASCENDING': argsort sort
 x, /, axis=-1, order=2, epsilon=None: normalize
 x, /, axis=-1, epsilon=None: l2_normalize
 x, mean, variance, /, axis, offset=None, scale=None, epsilon=0.001: batch_normalization
@@ -52,7 +53,11 @@ x, /, b=4: squareplus
 x, /, x_min, x_max: clip
 x, /, decimals=0: round
 x, /, nan=0.0, posinf=None, neginf=None: nan_to_num
-x, bias, /: bias_add
+x, bias, /, data_format=None: bias_add
+x, /: batch_flatten linalg_diag rank
+x, /, num_lower, num_upper: linalg_band_part
+params, indices, /, batch_dims=0: gather_nd
+lengths, /, maxlen=None, dtype=None: sequence_mask
 x1, x2, /, transpose_a=False, transpose_b=False: matmul
 x1, x2, /, axes=2: tensordot
 x1, x2, /, axisa=-1, axisb=-1, axisc=-1, axis=None: cross

@@ -31,7 +31,7 @@ from tfjs_codec.ir.layers import Weight
 from tfjs_codec.ir.loaded import KerasModel, Weights
 from tfjs_codec.ir.tensors import LazyTensor
 from tfjs_codec.keras.classes import Variable
-from tfjs_codec.keras.ops import snake_case
+from tfjs_codec.keras.names import snake_case
 from tfjs_codec.keras.variables import own_variables, slots
 from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import NO_ARCHITECTURE, Architecture, read_architecture

@@ -58,6 +58,8 @@ def _is_tensor(value: object) -> TypeGuard[list[Json]]:
 def _tensors(node: Json, kwargs: dict[str, object], place: Place) -> object:
     """Return the structure of Refs of a Keras 1 or 2 node and collect its keyword arguments."""
     if isinstance(node, dict):
+        if node.get("class_name") == "__tuple__":
+            return _tensors(node.get("items", []), kwargs, place.at("items"))
         return {key: _tensors(item, kwargs, place.at(key)) for key, item in node.items()}
     if not _is_tensor(node):
         items = place.items(node)

@@ -95,8 +95,9 @@ def _in_keras_order(
         listed = [listed[key] for key in sorted(listed)]
     if not isinstance(listed, list):
         return tensors
-    names = [each[0] for each in listed if isinstance(each, list) and each]
-    if sorted(map(str, names)) != sorted(tensors):
+    fresh = Names(()).fresh  # of several outputs of a layer, all but the first have a number
+    names = [fresh(str(each[0])) for each in listed if isinstance(each, list) and each]
+    if sorted(names) != sorted(tensors):
         return tensors
     return {name: tensors[name] for name in names}
 

@@ -15,6 +15,12 @@ CODE_HINT = (
     "(tfjs_codec.register_rule), or convert what model.export() writes."
 )
 
+# What tf_keras saves of a function that takes its operands as ``*args``: it cannot load it either.
+LOST_OPERANDS = (
+    "an equation without its operands, which tf_keras leaves out of the file",
+    "Save the model as a SavedModel, and convert that.",
+)
+
 
 class Refusal(Exception):  # noqa: N818 - a verdict, not an error
     """A rule's verdict that a layer has no exact counterpart: one clause, and a way out."""

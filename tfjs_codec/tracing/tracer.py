@@ -136,7 +136,8 @@ class Tracer(Generic[V]):
         entry = None
         try:
             entry = self.registry.find(layer)
-            return self._apply(entry, layer, call, given, apply)
+            made = self._apply(entry, layer, call, given, apply)
+            return [replace(one, poisoned=True) for one in made] if poisoned else made
         except Refusal as refusal:
             if not (poisoned and isinstance(refusal, ShapeRefusal)):
                 self.refuse(layer, refusal)

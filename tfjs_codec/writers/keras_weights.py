@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tfjs_codec.ir.graph import Names
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
 from tfjs_codec.ir.tensors import LazyTensor
-from tfjs_codec.keras.ops import snake_case
+from tfjs_codec.keras.names import snake_case
 from tfjs_codec.keras.variables import own_variables, slots
 
 

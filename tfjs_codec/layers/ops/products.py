@@ -20,7 +20,12 @@ from tfjs_codec.layers.engine.registry import op, rule
 from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import affine, batch_dot, dense, permute, reshape, slice_axis
 from tfjs_codec.layers.rules.activation import apply
-from tfjs_codec.tracing.refusal import Refusal, StaticShapeNeeded, check_policy
+from tfjs_codec.tracing.refusal import (
+    LOST_OPERANDS,
+    Refusal,
+    StaticShapeNeeded,
+    check_policy,
+)
 from tfjs_codec.tracing.sizes import dot_equation, per_axis
 
 _MOST_PIECES = 256
@@ -186,6 +191,8 @@ def _einsum(b: Scope, *operands: Any, subscripts: str = "", equation: str = "") 
     """Permute and Dot, or Dense for a constant; of two operands."""
     texts = [text for text in (*operands, subscripts, equation) if isinstance(text, str) and text]
     pair = [operand for operand in operands if not isinstance(operand, str)]
+    if not pair:
+        raise Refusal(*LOST_OPERANDS)
     if len(texts) != 1 or len(pair) != 2 or "->" not in texts[0]:
         raise Refusal("an einsum of one operand, or of more than two")
     x, y = (v if isinstance(v, Tensor) else ArrayTensor("constant", np.asarray(v)) for v in pair)

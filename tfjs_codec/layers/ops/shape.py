@@ -124,7 +124,7 @@ def _split(b: Scope, x: Tensor, indices_or_sections: Any, axis: int) -> list[Ten
     cuts = indices_or_sections
     if isinstance(cuts, int):
         cuts = [size // cuts * i for i in range(1, cuts)]
-    edges = [0, *cuts, size]
+    edges = [0, *(cut + size if cut < 0 else cut for cut in cuts), size]
     return [slice_axis(b, x, at, lo, hi) for lo, hi in pairwise(edges)]
 
 
@@ -335,6 +335,8 @@ def _reduce(b: Scope, x: Tensor, axis: Any, keepdims: Any) -> Tensor:
         raise Refusal("a reduction over the batch")
     x, kind = b.concrete(x), b.layer.class_name
     if kind == "mean":
+        if b.generation < 3 and x.dtype.startswith(("int", "uint")):
+            raise Refusal("a mean of whole numbers, which TensorFlow rounds")
         return reduce(b, x, "Average", axis, keepdims)
     if kind in ("max", "amax"):
         return reduce(b, x, "Max", axis, keepdims)

@@ -36,8 +36,10 @@ def _options(b: Scope, layer: KerasLayer, rank: int) -> dict[str, Any]:
     }
 
 
-def _same_padding(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
+def pad_same(b: Scope, x: Tensor, config: dict[str, Any], *, frames: bool = False) -> Tensor:
     """Pad *x* and make *config* 'valid' where tfjs's 'same' does not do what Keras's does.
+
+    Of *frames* the first axis after the batch is time.
 
     tfjs's wasm backend (XNNPACK) counts the padding in unsigned numbers, which overflow where the
     stride skips more than the kernel reaches. Theano pads all kernels alike, whatever the stride.
@@ -53,7 +55,7 @@ def _same_padding(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
         pads = [theano_padding(window) for window in windows]
     else:
         differs = any(stride > window for window, stride in steps)
-        sizes = x.shape[2 if config["data_format"] == "channels_first" else 1 :]
+        sizes = x.shape[2 if config["data_format"] == "channels_first" or frames else 1 :]
         pads = [same_padding(size, *step) for size, step in zip(sizes, steps, strict=False)]
     if not differs:
         return x
@@ -61,6 +63,7 @@ def _same_padding(b: Scope, x: Tensor, config: dict[str, Any]) -> Tensor:
     amounts = [list(pair) for pair in pads if pair is not None]
     if len(amounts) < len(pads):
         raise StaticShapeNeeded(f"its input shape {list(x.shape)} must be known")
+    amounts = [[0, 0], *amounts] if frames else amounts
     return pad(b, config, x, amounts, part="same_padding") if any(map(any, amounts)) else x
 
 
@@ -84,7 +87,7 @@ def conv(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         if config["padding"] == "causal":
             x = _pad_left(b, x, (config["kernel_size"][0] - 1) * config["dilation_rate"][0])
             config["padding"] = "valid"
-        x = _same_padding(b, x, config)
+        x = pad_same(b, x, config)
         weights = dict(layer.weights)
         if groups > 1:
             weights["kernel"] = _block_diagonal(weights["kernel"], groups)
@@ -139,7 +142,7 @@ def _by_channel(
     }
     plain.update(kernel_size=list(kernel.shape[:2]), dilation_rate=[1, 1])
     plain["depth_multiplier"] = filters // channels
-    x = _same_padding(b, x, plain)
+    x = pad_same(b, x, plain)
     others = {role: tensor for role, tensor in weights.items() if role != "kernel"}
     return b.add("DepthwiseConv2D", x, plain, {"depthwise_kernel": kernel, **others})
 
@@ -332,7 +335,7 @@ def depthwise_conv2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
         weights["depthwise_kernel"] = dilate(weights["depthwise_kernel"], dilation)
         config["kernel_size"] = list(weights["depthwise_kernel"].shape[:2])
     config["activation"], tail = split(b, layer.config["activation"])
-    x = _same_padding(b, x, config)
+    x = pad_same(b, x, config)
     return tail(b.add("DepthwiseConv2D", x, config, weights))
 
 
@@ -351,7 +354,7 @@ def separable_conv2d(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     config["activation"], tail = split(b, layer.config["activation"])
 
     def run(x: Tensor) -> Tensor:
-        return b.add("SeparableConv2D", _same_padding(b, x, config), config, weights)
+        return b.add("SeparableConv2D", pad_same(b, x, config), config, weights)
 
     if config["data_format"] == "channels_first":
         return tail(_run_channels_last(b, x, config, run, layer.config["activation"]))

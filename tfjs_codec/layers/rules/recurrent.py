@@ -19,6 +19,7 @@ from tfjs_codec.layers.engine.symbolic import Tensor
 from tfjs_codec.layers.primitives import filled, identity, matrix_on_axis, permute, reshape
 from tfjs_codec.layers.rules import activation
 from tfjs_codec.layers.rules.cells import FLAGS, STEPS, compose_cell
+from tfjs_codec.layers.rules.conv import pad_same
 from tfjs_codec.layers.rules.core import regularizers
 from tfjs_codec.layers.rules.kept import KeptSteps
 from tfjs_codec.tfjs.classes import TFJS_CLASSES
@@ -401,6 +402,7 @@ def conv_lstm_2d(b: Scope, layer: KerasLayer, x: Tensor | list[Tensor]) -> list[
         **{key: bool(config.get(key)) for key in FLAGS},
     }
     result["go_backwards"] = False
+    x = pad_same(b, x, result, frames=True)
     backwards = bool(config.get("go_backwards"))
     if b.mask is None:
         x = _reverse_frames(b, x) if backwards else x

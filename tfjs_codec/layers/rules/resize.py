@@ -101,13 +101,16 @@ def resizing(b: Scope, layer: KerasLayer, x: Tensor) -> Tensor:
     """A matrix for each axis; cropping or padding to the aspect ratio before."""
     config = layer.config
     target = (config["height"], config["width"])
+    method = config.get("interpolation") or "bilinear"
+    rounds = b.generation > 2 and x.dtype.startswith(("int", "uint")) and method != "nearest"
 
     def run(x: Tensor) -> Tensor:
         if config.get("pad_to_aspect_ratio"):
             x = _pad_to_ratio(b, x, target, config.get("fill_value") or 0)
         if config.get("crop_to_aspect_ratio"):
             x = _crop_to_ratio(b, x, target)
-        method = config.get("interpolation") or "bilinear"
+        if rounds and x.shape[1:3] != target:
+            raise Refusal("resized whole numbers, which Keras 3 rounds")
         return resize(b, x, target, method, antialias=bool(config.get("antialias")))
 
     return channels_last(b, x, config.get("data_format"), run)

@@ -95,8 +95,10 @@ floor_divide = operation("floor_divide")(_binary("FloorDiv"))
 
 
 @operation()
-def bias_add(b: Builder, x: Operand, bias: Operand) -> Value:
+def bias_add(b: Builder, x: Operand, bias: Operand, data_format: Any = None) -> Value:
     """Return ``x + bias``, the bias along the last axis."""
+    if data_format not in (None, "NHWC", "channels_last"):
+        raise Refusal(f"a bias in the layout '{data_format}'")
     x, bias = promote(b, x, bias)
     return b.emit("BiasAdd", x, bias, shape=x.shape, data_format=b"NHWC")
 

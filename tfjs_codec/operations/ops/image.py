@@ -22,6 +22,7 @@ from tfjs_codec.operations.ops.convolution import (
 from tfjs_codec.operations.ops.linalg import einsum
 from tfjs_codec.operations.ops.shapes import (
     dynamic_shape,
+    elements,
     expand_dims,
     reshape,
     size_of,
@@ -96,9 +97,13 @@ def resize_(
     fill_mode: str = "constant", fill_value: Any = 0.0, data_format: Any = None,
 ) -> Value:  # fmt: skip
     """Resize images."""
-    target = [int(one) for one in size]
+    target = elements(b, size, 2)
+    if (crop_to_aspect_ratio or pad_to_aspect_ratio) and any(isinstance(n, Value) for n in target):
+        raise Refusal("proportions computed at run time")
 
     def compute(x: Value) -> Value:
+        if b.generation < 3 and interpolation != "nearest":
+            x = f.real(b, x)  # before Keras 3, whole numbers are not rounded
         if crop_to_aspect_ratio or pad_to_aspect_ratio:
             x = _to_aspect_ratio(b, x, target, bool(pad_to_aspect_ratio), fill_value)
         return resize(b, x, target, interpolation, antialias=bool(antialias))

@@ -122,42 +122,57 @@ def _last(b: Builder, x: Value, axis: Any) -> tuple[Value, list[int] | None]:
     return transpose(b, x, order), [order.index(i) for i in range(x.rank)]
 
 
-def _sort(b: Builder, x: Operand, axis: Any) -> list[Value]:
-    """Return the elements along *axis* from the smallest up, and their places."""
+def _sort(b: Builder, x: Operand, axis: Any, direction: str) -> list[Value]:
+    """Return the elements along *axis* in order, and their places."""
     x = b.value(x)
     if axis is None:
         x, axis = ravel(b, x), 0
     moved, back = _last(b, x, axis)
     flat = b.value(moved, "int32") if moved.dtype == "bool" else moved
     # Equal elements keep their order; largest first, so that of the negative.
+    turn = a.negative if direction == "ASCENDING" else a.identity
     count = b.value(size_of(b, moved, -1), "int32")
     values, places = b.emit_many(
-        "TopKV2", a.negative(b, flat), count, sorted=True,
+        "TopKV2", turn(b, flat), count, sorted=True,
         results=[(moved.shape, flat.dtype), (moved.shape, "int32")],
     )  # fmt: skip
-    found = [b.value(a.negative(b, values), x.dtype), places]
+    found = [b.value(turn(b, values), x.dtype), places]
     return found if back is None else [transpose(b, one, back) for one in found]
 
 
 @operation("sort")
-def sort(b: Builder, x: Operand, axis: Any = -1) -> Value:
-    """Return the elements from the smallest up."""
-    return _sort(b, x, axis)[0]
+def sort(b: Builder, x: Operand, axis: Any = -1, direction: str = "ASCENDING") -> Value:
+    """Return the elements from the smallest up, or down."""
+    return _sort(b, x, axis, direction)[0]
 
 
 @operation("argsort")
-def argsort(b: Builder, x: Operand, axis: Any = -1) -> Value:
-    """Return the places of the elements from the smallest up."""
-    return _sort(b, x, axis)[1]
+def argsort(b: Builder, x: Operand, axis: Any = -1, direction: str = "ASCENDING") -> Value:
+    """Return the places of the elements from the smallest up, or down."""
+    return _sort(b, x, axis, direction)[1]
+
+
+@operation("gather_nd")
+def gather_nd(b: Builder, params: Operand, indices: Operand, batch_dims: int = 0) -> Value:
+    """Return the elements or slices at the places that the last axis of *indices* says."""
+    if batch_dims:
+        raise Refusal("a lookup of places in batches")
+    x, places = b.value(params), b.value(indices, "int32")
+    depth = places.shape[-1]
+    if depth is None:
+        raise Refusal("places of an unknown number of axes")
+    shape = (*places.shape[:-1], *x.shape[depth:])
+    return b.emit("GatherNd", x, places, shape=shape, dtype=x.dtype)
 
 
 @operation("searchsorted")
 def searchsorted(
     b: Builder, sorted_sequence: Operand, values: Operand, side: str = "left"
 ) -> Value:
-    """Return where values belong in a sorted vector."""
+    """Return where values belong in a sorted vector, or in the row of their own."""
     compare = a.less if side == "left" else a.less_equal
     edges = b.value(sorted_sequence)
+    edges = expand_dims(b, edges, -2) if edges.rank > 1 else edges
     return sum_(b, compare(b, edges, expand_dims(b, values, -1)), -1)
 
 

@@ -25,7 +25,7 @@ from tfjs_codec.operations.ops.shapes import (
 from tfjs_codec.operations.ops.slicing import diagonal, unstack
 from tfjs_codec.operations.registry import operation
 from tfjs_codec.operations.values import Operand, Value, is_float
-from tfjs_codec.tracing.refusal import Refusal
+from tfjs_codec.tracing.refusal import LOST_OPERANDS, Refusal
 
 
 @operation("matmul")
@@ -151,6 +151,8 @@ def kron(b: Builder, x1: Operand, x2: Operand) -> Value:
 @operation("einsum")
 def einsum(b: Builder, subscripts: str, *operands: Operand) -> Value:
     """Return sums of products in Einstein's notation, two operands at a time."""
+    if not operands:
+        raise Refusal(*LOST_OPERANDS)
     values = a.promote(b, *operands)
     inputs, out = _letters(subscripts, values)
     if not is_float(values[0].dtype):

@@ -18,7 +18,7 @@ from tfjs_codec.operations.ops.shapes import (
 )
 from tfjs_codec.operations.ops.slicing import diagonal, slice_axis
 from tfjs_codec.operations.registry import operation
-from tfjs_codec.operations.values import Operand, Value
+from tfjs_codec.operations.values import Operand, Value, is_int
 from tfjs_codec.tracing.refusal import Refusal
 
 
@@ -60,8 +60,10 @@ def prod_(
 
 @operation("mean")
 def mean(b: Builder, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """Return means."""
-    return reduce(b, "Mean", f.real(b, x), axis, keepdims)
+    """Return means; those of whole numbers are whole numbers before Keras 3."""
+    x = b.value(x)
+    y = reduce(b, "Mean", f.real(b, x), axis, keepdims)
+    return b.value(y, x.dtype) if b.generation < 3 and is_int(x.dtype) else y
 
 
 def _extremum(op: str) -> Callable[..., Value]:

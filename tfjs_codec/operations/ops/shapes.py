@@ -184,6 +184,19 @@ def ravel(b: Builder, x: Operand) -> Value:
     return reshape(b, x, [-1])
 
 
+@operation("batch_flatten")
+def batch_flatten(b: Builder, x: Operand) -> Value:
+    """Return all elements of each sample in one axis."""
+    x = b.value(x)
+    return reshape(b, x, [-1, total_size(b, dynamic_shape(b, x)[1:])])
+
+
+@operation("rank")
+def rank(b: Builder, x: Operand) -> Value:
+    """Return the number of axes."""
+    return b.constant(b.value(x).rank, "int32")
+
+
 @operation("expand_dims")
 def expand_dims(b: Builder, x: Operand, axis: Any) -> Value:
     """Insert axes of size 1."""
@@ -372,9 +385,14 @@ def full_like(b: Builder, x: Operand, fill_value: Operand, dtype: str | None = N
 @operation("full")
 def full(b: Builder, shape: Any, fill_value: Operand, dtype: str | None = None) -> Value:
     """Return a number in a shape."""
-    sizes = elements(b, shape, 0) if not isinstance(shape, int) else [shape]
+    if isinstance(shape, Value) and (not shape.rank or shape.shape[0] is None):
+        raise Refusal("a shape of an unknown number of axes")
+    count = shape.shape[0] or 0 if isinstance(shape, Value) else 0
+    sizes = elements(b, shape, count) if not isinstance(shape, int) else [shape]
     value = b.value(fill_value, dtype or "")
     known = tuple(size if isinstance(size, int) else None for size in sizes)
+    if isinstance(shape, Value) and shape.sizes is not None:
+        known = shape.sizes
     return b.emit("Fill", b.value(list(sizes), "int32"), value, shape=known, dtype=value.dtype)
 
 
@@ -407,3 +425,14 @@ def arange(
     known = [each.sizes[0] if each.sizes else None for each in ends]
     count = None if None in known else len(range(*(int(each or 0) for each in known)))
     return b.emit("Range", *ends, shape=(count,), dtype=kind, Tidx=graph_dtype(kind))
+
+
+@operation("sequence_mask")
+def sequence_mask(
+    b: Builder, lengths: Operand, maxlen: Any = None, dtype: str | None = None
+) -> Value:
+    """Return True for the first steps of each row, as many as its length says."""
+    if maxlen is None:
+        raise Refusal("a mask as long as the longest row", "Give maxlen.")
+    steps = arange(b, 0, bound(maxlen), dtype="int32")
+    return b.value(a.less(b, steps, expand_dims(b, b.value(lengths), -1)), dtype or "bool")

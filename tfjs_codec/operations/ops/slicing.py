@@ -342,6 +342,23 @@ def _triangle(
     return a.where(b, keep(b, columns, rows), x, b.value(0, x.dtype))
 
 
+@operation("linalg_band_part")
+def linalg_band_part(b: Builder, x: Operand, num_lower: int, num_upper: int) -> Value:
+    """Return a band of diagonals, zeros around it; a negative number is all on that side."""
+    y = b.value(x)
+    y = y if num_upper < 0 else tril(b, y, num_upper)
+    return y if num_lower < 0 else triu(b, y, -num_lower)
+
+
+@operation("linalg_diag")
+def linalg_diag(b: Builder, x: Operand) -> Value:
+    """Return matrices with the rows of *x* on their diagonals."""
+    x = b.value(x)
+    places = arange(b, 0, size_of(b, x, -1), dtype="int32")
+    unit = a.equal(b, expand_dims(b, places, 1), places)
+    return a.where(b, unit, expand_dims(b, x, -2), b.value(0, x.dtype))
+
+
 @operation("diagonal")
 def diagonal(b: Builder, x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
     """Return the diagonals of two axes as a last one."""
@@ -362,23 +379,25 @@ def diagonal(b: Builder, x: Operand, offset: int = 0, axis1: int = 0, axis2: int
     return gather(b, flat, places, len(outer))
 
 
-def gather(b: Builder, x: Value, indices: Value, axis: int) -> Value:
-    """Return the elements of one axis at *indices*, which must be in range."""
-    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+def gather(b: Builder, x: Value, indices: Value, axis: int, batch_dims: int = 0) -> Value:
+    """Return the elements of one axis at *indices*, which must be in range.
+
+    The first *batch_dims* axes of both are the same.
+    """
+    outer = batch_dims % (indices.rank + 1)
+    shape = (*x.shape[:axis], *indices.shape[outer:], *x.shape[axis + 1 :])
     at = b.constant(axis, "int32")
-    return b.emit("GatherV2", x, indices, at, shape=shape, dtype=x.dtype, batch_dims=0)
+    return b.emit("GatherV2", x, indices, at, shape=shape, dtype=x.dtype, batch_dims=outer)
 
 
 @operation("take", "embedding_lookup")
 def take(b: Builder, x: Operand, indices: Operand, axis: Any = None, batch_dims: int = 0) -> Value:
     """Return the elements of an axis at indices, which may count from the end."""
     x = b.value(x)
-    if batch_dims:
-        raise Refusal("a lookup in batches")
     if axis is None:
         x, axis = ravel(b, x), 0
     at = normalize_axis(x, axis)
-    return gather(b, x, from_start(b, x, indices, at), at)
+    return gather(b, x, from_start(b, x, indices, at), at, batch_dims)
 
 
 def from_start(b: Builder, x: Value, indices: Operand, axis: int) -> Value:

@@ -227,6 +227,8 @@ def segment_sum(
 ) -> Value:  # fmt: skip
     """Return sums of the elements of each segment."""
     x = b.value(data)
+    if num_segments is None and not isinstance(segment_ids, Value):
+        num_segments = int(np.asarray(segment_ids).max(initial=-1)) + 1
     members = swapaxes(b, _members(b, segment_ids, num_segments), 0, 1)
     sizes = dynamic_shape(b, x)
     flat = reshape(b, b.value(x, "float32"), [sizes[0], total_size(b, sizes[1:])])

@@ -7,6 +7,7 @@ from typing import Any
 from tfjs_codec.ir.keras import KerasLayer
 from tfjs_codec.operations.builder import Builder
 from tfjs_codec.operations.ops import convolution as c
+from tfjs_codec.operations.ops import functions as f
 from tfjs_codec.operations.ops import image
 from tfjs_codec.operations.ops import slicing as cut
 from tfjs_codec.operations.registry import rule
@@ -63,6 +64,7 @@ def resizing(b: Builder, layer: KerasLayer, x: Value) -> Value:
     target = (config["height"], config["width"])
     first = c.channels_first(x, config.get("data_format"))
     x = c.to_channels_last(b, x) if first else x
+    x = x if b.generation > 2 else f.real(b, x)  # only Keras 3 rounds what were whole numbers
     if config.get("pad_to_aspect_ratio"):
         amounts = sizes.pad_to_ratio(_size(x), target)
         fill = config.get("fill_value") or 0
