@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from tfjs_codec.errors import Problem, UnsupportedModelError, count, quote
-from tfjs_codec.files.place import Place
+from tfjs_codec.errors import Problem, TfjsCodecError, UnsupportedModelError, count, quote
+from tfjs_codec.files.place import Nowhere, Place
 from tfjs_codec.ir.json_types import Json
 from tfjs_codec.ir.keras import Call, Config, KerasGraph, KerasLayer, Recorded, Ref
 from tfjs_codec.ir.loaded import KerasModel
@@ -103,13 +103,20 @@ def read_architecture(
         entry = place.mapping(entry["model_config"])
     generation, warnings = detect_generation(entry, keras_version)
     whole = whole and generation > 1
-    reader = _Reader(generation, limits, list(names), whole=whole, version=keras_version)
-    graph = reader.model(entry, place)
-    if not graph.layers:
-        raise place.error("the model has no layers")
-    return Architecture(
-        path, graph, generation, keras_version, reader.python_class, reader.shared_ids, warnings
-    )
+
+    def read(place: Place) -> Architecture:
+        reader = _Reader(generation, limits, list(names), whole=whole, version=keras_version)
+        graph = reader.model(entry, place)
+        if not graph.layers:
+            raise place.error("the model has no layers")
+        return Architecture(
+            path, graph, generation, keras_version, reader.python_class, reader.shared_ids, warnings
+        )
+
+    try:
+        return read(Nowhere(*place))
+    except TfjsCodecError:  # read once more, for an error that names the place
+        return read(place)
 
 
 def detect_generation(entry: Config, keras_version: str | None) -> tuple[int, list[str]]:
