@@ -144,7 +144,8 @@ class Budget(Limits):
         self, name: str, amount: int, what: str, *, path: object = "", where: Where = ""
     ) -> None:
         total = self._spent.get(name, 0) + amount
-        self.check(name, total, what, path=path, where=where)
+        if total > getattr(self, name):  # else there is no need to ask what is earned
+            self.check(name, total, what, path=path, where=where)
         self._spent[name] = total
 
 

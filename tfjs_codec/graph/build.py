@@ -47,9 +47,8 @@ _USUAL: Mapping[str, Mapping[str, Any]] = {
 class Build:
     """Makes nodes for a rule; *dtype* is the type of the replaced node's operands.
 
-    ``made`` lists the nodes that were made for it, ``given`` tells whether the graph has it, and no
-    other rule made it. Who takes the nodes in order may let it :meth:`learn` their shapes on the
-    way: *known* are those to begin with, by default all.
+    ``made`` lists the nodes that were made for it. Who takes the nodes in order may let it
+    :meth:`learn` their shapes on the way: *known* are those to begin with, by default all.
     """
 
     def __init__(self, graph: Graph, known: Known | None = None) -> None:
@@ -59,7 +58,6 @@ class Build:
         self.initializer: dict[str, Node] = {}
         self.problems: list[Problem] = []
         self.made: list[str] = []
-        self.given = True
         self._known = Known(graph) if known is None else known
         self._names = fresh_names(graph)
         self._node = self._origin = Node("", "")
@@ -70,8 +68,12 @@ class Build:
         """Name the nodes that follow after *node*, and problems after *origin* of the graph."""
         self._node = node
         self._origin = origin or node
-        self.given = (self._origin.name, self._origin.op) == (node.name, node.op)
         self.made = []
+
+    @property
+    def given(self) -> bool:
+        """Whether the graph has the node, and no other rule made it."""
+        return (self._origin.name, self._origin.op) == (self._node.name, self._node.op)
 
     @property
     def dtype(self) -> str:

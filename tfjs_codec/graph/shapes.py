@@ -94,12 +94,9 @@ class Known:
         """Note the shape and content of *node*, whose inputs were learnt before."""
         ref = Ref(node.name)
         content = self._content(node)
-        if content is not None:
-            if content.size <= _MOST:
-                self.contents[ref] = content
-            shape: Dims | None = content.shape
-        else:
-            shape = self._shape(node)
+        shape = self._shape(node) if content is None else content.shape
+        if content is not None and content.size <= _MOST:
+            self.contents[ref] = content
         if shape is not None:
             self.shapes[ref] = shape
             if node.op in _RESULTS:
@@ -142,7 +139,7 @@ class Known:
     def _content(self, node: Node) -> Content | None:
         if node.op == "Const":
             tensor = node.value
-            if tensor.size > _MOST or tensor.dtype.kind not in "iu":
+            if tensor.dtype.kind not in "iu" or tensor.size > _MOST:
                 return None
             return tensor.numpy().astype(np.int64)
         if node.op == "Shape":
@@ -152,7 +149,7 @@ class Known:
                 if dims is None
                 else np.array([UNKNOWN if size is None else size for size in dims], np.int64)
             )
-        if node.op not in _FOLLOWED or not all(ref in self.contents for ref in node.inputs):
+        if node.op not in _FOLLOWED or not self.contents.keys() >= set(node.inputs):
             return None
         inputs = [self.contents[ref] for ref in node.inputs]
         try:
@@ -196,7 +193,7 @@ def _placeholder(_: Known, node: Node) -> Dims | None:
 
 
 def _broadcast(known: Known, node: Node) -> Dims:
-    return broadcast(*(known.of(node, position) for position in range(len(node.inputs))))
+    return broadcast(*[known.shapes[ref] for ref in node.inputs])
 
 
 def _product(known: Known, node: Node) -> Dims:

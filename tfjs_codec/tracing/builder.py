@@ -18,6 +18,8 @@ class CallBuilder:
 
     Attributes:
         source: The model that is translated.
+        generation: The Keras generation whose formulas apply: 1, 2 or 3.
+        version: The first two numbers of its version; of an unknown one, the generation's last.
         layer: The layer or operation, for messages and weights.
         call: The first argument of its call, with tensors in place, and the others by name.
         warnings: What the reader of the report should know.
@@ -34,21 +36,13 @@ class CallBuilder:
         allow_approximate: bool,
     ) -> None:
         self.source = model
+        self.generation = model.generation
+        self.version = model.version
         self.layer = layer
         self.call = call
         self.warnings = warnings
         self._limits = limits
         self._allow_approximate = allow_approximate
-
-    @property
-    def generation(self) -> int:
-        """The Keras generation whose formulas apply: 1, 2 or 3."""
-        return self.source.generation
-
-    @property
-    def version(self) -> tuple[int, int]:
-        """The first two numbers of the Keras version; of an unknown one, the generation's last."""
-        return self.source.version
 
     @property
     def is_theano(self) -> bool:

@@ -103,8 +103,8 @@ class _Rewriting:
     def _settle(self, name: str) -> Node:
         """Return the node *name* with the inputs that take the place of its own."""
         node = self.build.nodes[name]
-        inputs = tuple(map(self._final, node.inputs))
-        if inputs != node.inputs:
+        if not self.moved.keys().isdisjoint(node.inputs):
+            inputs = tuple(map(self._final, node.inputs))
             node = self.build.nodes[name] = replace(node, inputs=inputs)
         self.build.learn(node)
         return node
