@@ -24,7 +24,7 @@ from tfjs_codec.options import ConvertOptions
 from tfjs_codec.readers import open_index
 from tfjs_codec.tfjs.graph_topology import nodes_of, read_ends
 from tfjs_codec.tfjs.topology import read_topology
-from tfjs_codec.writers.tfjs_json import sign_page
+from tfjs_codec.writers.tfjs_files import sign_page
 
 TFJS_PACKAGE = "https://cdn.jsdelivr.net/npm/@tensorflow/tfjs@4.22.0"
 TFJS = f"{TFJS_PACKAGE}/dist/tf.min.js"

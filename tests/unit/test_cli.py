@@ -300,7 +300,7 @@ def test_force(run, model, tmp_path):
         (["--limit", "tensor_bytes=-1"], "'-1' is not a size"),
         (["--metadata", "labels"], "'labels' should read KEY=FILE"),
         (["--quantize", "uint8"], "choose from 'auto'). Did you mean '--quantize-uint8'?"),
-        (["--replace", "=x.h5"], "should read NAME=VALUE"),
+        (["--replace", "=x.h5"], "'=x.h5' should read LAYER=FILE"),
         (
             ["--quantize-uint8", "--quantize-uint16"],
             "both take all remaining weights. Name the weights of one",

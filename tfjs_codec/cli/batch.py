@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     done = api.batch(
         models, arguments.out, jobs=arguments.jobs, dask=arguments.dask,
         journal=arguments.journal, results=arguments.results, rules=arguments.rules,
-        replace=dict(shared.pairs(arguments.replace)), sandbox=arguments.sandbox,
+        replace=arguments.replace, sandbox=arguments.sandbox,
         dry_run=arguments.dry_run, progress=show_progress("converting", arguments, "models"),
         **choices,
     )  # fmt: skip

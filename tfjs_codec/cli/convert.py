@@ -89,8 +89,8 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     add(
         "--metadata",
         metavar="KEY=FILE",
-        action="append",
-        default=[],
+        action=shared.Pairs,
+        default={},
         help="a file of JSON to store as KEY, such as labels=labels.json: class names for the page",
     )
     shared.add_reading(parser)
@@ -130,16 +130,12 @@ def options_of(arguments: argparse.Namespace) -> ConvertOptions:
         single_shard=arguments.single_shard,
         split_weights_by_layer=arguments.split_weights_by_layer,
         quantize=quantize,
-        metadata={
-            key: shared.json_file(file)
-            for key, file in shared.pairs(arguments.metadata, "KEY=FILE")
-        }
-        or None,
+        metadata={key: shared.json_file(file) for key, file in arguments.metadata.items()} or None,
         training_config=arguments.training_config,
         **shared.reading(arguments),
         structured_outputs=arguments.structured_outputs,
         outputs=shared.split_names(arguments.outputs),
-        rename=dict(shared.pairs(arguments.rename)),
+        rename=arguments.rename,
         checksums=arguments.checksums,
         with_page=arguments.with_page,
         allow_approximate=arguments.allow_approximate,
@@ -156,7 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = options_of(arguments)
     source = shared.source(arguments.source, options.limits)
-    replace = dict(shared.pairs(arguments.replace))
+    replace = arguments.replace
     if arguments.preview and (arguments.dry_run or arguments.sandbox):
         raise UsageError("--preview does not go with --dry-run or --sandbox", hint="Leave one out.")
     if arguments.dry_run:

@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         shared.source(arguments.b, limits),
         tolerance=arguments.tolerance,
         **reading,
-        rename=dict(shared.pairs(arguments.rename)),
-        replace=dict(shared.pairs(arguments.replace)),
+        rename=arguments.rename,
+        replace=arguments.replace,
         progress=show_progress("comparing", arguments),
     )
     shared.show(found, arguments)

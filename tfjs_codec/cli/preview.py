@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = ConvertOptions(
         **shared.reading(arguments),
         outputs=shared.split_names(arguments.outputs),
-        rename=dict(shared.pairs(arguments.rename)),
+        rename=arguments.rename,
         allow_approximate=True,
     )
     source = shared.source(arguments.source, options.limits)
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         source,
         options,
         against=arguments.against,
-        replacements=dict(shared.pairs(arguments.replace)),
+        replacements=arguments.replace,
         progress=show_progress("reading", arguments),
     )
     if not arguments.export_html:

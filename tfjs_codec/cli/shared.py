@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
@@ -91,7 +91,7 @@ def _columns() -> int:
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that all subcommands have."""
     add = parser.add_argument
-    add("--limit", metavar="NAME=VALUE", action="append", default=[], help="raise a safety limit")
+    add("--limit", metavar="NAME=VALUE", action=Pairs, default={}, help="raise a safety limit")
     add("--sandbox", action="store_true", help="work in a child process with limited resources")
     add("--json", action="store_true", help="print the result as JSON")
     add("--quiet", action="store_true", help="print nothing but errors")
@@ -123,9 +123,9 @@ def reading(arguments: argparse.Namespace) -> ReadingChoices:
 def add_changes(parser: argparse.ArgumentParser) -> None:
     """Add the options that change a Keras model before it is converted."""
     add = parser.add_argument
-    add("--rename", metavar="OLD=NEW", action="append", default=[],
+    add("--rename", metavar="OLD=NEW", action=Pairs, default={},
         help="give a layer another name")  # fmt: skip
-    add("--replace", metavar="LAYER=FILE", action="append", default=[],
+    add("--replace", metavar="LAYER=FILE", action=Pairs, default={},
         help="a Keras model to put in the place of a layer (a Lambda, a custom layer)")  # fmt: skip
     add("--rules", metavar="FILE", action="append", default=[],
         help="a Python file that registers rules for custom layers; it is run")  # fmt: skip
@@ -158,13 +158,25 @@ def split_names(text: str | None) -> list[str] | None:
     return None if text is None else [name for name in text.split(",") if name]
 
 
-def pairs(items: Sequence[str], form: str = "NAME=VALUE") -> list[tuple[str, str]]:
-    """Return the (NAME, VALUE) of each ``NAME=VALUE``; *form* is what messages call it."""
-    pairs = [item.partition("=") for item in items]
-    for key, equals, value in pairs:
+class Pairs(argparse.Action):
+    """Collects in a dict what reads as the metavar of its option, such as ``OLD=NEW``."""
+
+    def __call__(
+        self,
+        parser: object,  # noqa: ARG002
+        namespace: argparse.Namespace,
+        values: object,
+        *_: object,
+    ) -> None:
+        """Add one pair.
+
+        Raises:
+            UsageError: It is none.
+        """
+        key, equals, value = str(values).partition("=")
         if not (key and equals and value):
-            raise UsageError(f"{key!r} should read {form}")
-    return [(key, value) for key, _, value in pairs]
+            raise UsageError(f"{values!r} should read {self.metavar}")
+        setattr(namespace, self.dest, {**getattr(namespace, self.dest), key: value})
 
 
 def json_file(file: str) -> Json:
@@ -184,8 +196,8 @@ def json_file(file: str) -> Json:
     return content
 
 
-def limits(items: Sequence[str]) -> Limits:
-    """Return the default limits with the ``NAME=VALUE`` of ``--limit`` applied."""
+def limits(items: Mapping[str, str]) -> Limits:
+    """Return the default limits with the pairs of ``--limit`` applied."""
     from dataclasses import fields, replace
 
     from tfjs_codec.limits import DEFAULT_LIMITS
@@ -193,7 +205,7 @@ def limits(items: Sequence[str]) -> Limits:
 
     known = [field.name for field in fields(DEFAULT_LIMITS)]
     changes = {}
-    for name, value in pairs(items):
+    for name, value in items.items():
         if name not in known:
             raise UsageError(f"there is no limit {quote(name)}", hint=suggest(name, known))
         changes[name] = parse_size(value)

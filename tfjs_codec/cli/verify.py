@@ -65,7 +65,7 @@ def _verify(arguments: argparse.Namespace) -> Verification:
         calibrate=arguments.calibrate,
         **reading,
         outputs=shared.split_names(arguments.outputs),
-        rename=dict(shared.pairs(arguments.rename)),
-        replace=dict(shared.pairs(arguments.replace)),
+        rename=arguments.rename,
+        replace=arguments.replace,
         progress=show_progress("comparing", arguments),
     )

@@ -89,7 +89,7 @@ def publish_directory(
     job: Job, report: Report, planned: Plan, write: Callable[[Stage], Written]
 ) -> Report:
     """Publish the tfjs model that *write* writes; fill in what *report* does not know yet."""
-    from tfjs_codec.writers.tfjs_json import model_files
+    from tfjs_codec.writers.tfjs_files import model_files
 
     written, packed = None, (0, 0)
 

@@ -22,13 +22,13 @@ from tfjs_codec.files.remote import Place
 from tfjs_codec.files.remote_file import RemoteFile, holds
 from tfjs_codec.files.source import INDEX, PAGE
 from tfjs_codec.files.stage import Stage
-from tfjs_codec.writers.tfjs_json import (
+from tfjs_codec.writers.tfjs_files import (
     MAX_INDEX_BYTES,
     MAX_PAGE_BYTES,
-    dump,
     is_our_page,
     listed_files,
 )
+from tfjs_codec.writers.tfjs_json import dump
 from tfjs_codec.writers.weights import CHECKSUMS
 
 _SHARD = re.compile(r"(group\d+-shard\d+of\d+)(\.[0-9a-f]{16})?\.bin", re.ASCII)

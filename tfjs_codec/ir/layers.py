@@ -55,6 +55,11 @@ class LayersGraph:
     sequential: bool = False
 
 
+def short_name(weight: str) -> str:
+    """Return what the name *weight* calls its variable: ``kernel`` of ``a/b/kernel:0``."""
+    return weight.rpartition("/")[2].partition(":")[0]
+
+
 class Quantized(NamedTuple):
     """How a weight is stored: the quantised tensor, and the entry's ``quantization`` object."""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from tfjs_codec.graph.importing.tfjs_graph import parse
 from tfjs_codec.ir.graph import Graph, Node
+from tfjs_codec.ir.layers import short_name
 from tfjs_codec.ir.loaded import TfjsGraph, TfjsLayers, Weights
 from tfjs_codec.tfjs.graph_ops import MOVING
 from tfjs_codec.tfjs.variables import KERNELS
@@ -36,7 +37,7 @@ def find_kernels(model: TfjsLayers | TfjsGraph | Weights | Graph) -> frozenset[s
     match model:
         case TfjsLayers():
             names = [weight.name for weight in model.weights]
-            return frozenset(name for name in names if _variable(name) in KERNELS)
+            return frozenset(name for name in names if short_name(name) in KERNELS)
         case Graph():
             return frozenset(_find_arguments(model))
         case TfjsGraph():
@@ -44,10 +45,6 @@ def find_kernels(model: TfjsLayers | TfjsGraph | Weights | Graph) -> frozenset[s
         case Weights():
             shapes = {weight.name: weight.tensor.shape for weight in model.weights}
             return frozenset(name for name, shape in shapes.items() if len(shape) >= _LEAST_AXES)
-
-
-def _variable(name: str) -> str:
-    return name.rpartition("/")[2].partition(":")[0]
 
 
 def _find_arguments(graph: Graph) -> Iterator[str]:

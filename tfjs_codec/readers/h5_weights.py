@@ -20,6 +20,7 @@ from tfjs_codec.errors import CorruptFileError, UnsupportedModelError, count, qu
 from tfjs_codec.files.hdf5 import Group
 from tfjs_codec.files.place import Place
 from tfjs_codec.ir.keras import KerasGraph, KerasLayer
+from tfjs_codec.ir.layers import short_name
 from tfjs_codec.ir.tensors import Array, DerivedTensor, LazyTensor, map_float32
 from tfjs_codec.keras import keras1
 from tfjs_codec.keras.classes import CLASSES
@@ -109,7 +110,7 @@ def assign(
         _assign_unknown(layer, wanted, found, place)
         return
     if len(wanted) != len(found):
-        have = ", ".join(_short(name) for name, _ in found[:_SHOWN])
+        have = ", ".join(short_name(name) for name, _ in found[:_SHOWN])
         need = ", ".join(slot.role for slot in wanted[:_SHOWN])
         raise place.error(
             f"layer {quote(layer.name)}: the file holds {count(len(found), 'weight')} ({have}), "
@@ -163,12 +164,8 @@ def _order(wanted: list[Slot], names: Sequence[str]) -> list[Slot] | None:
     return agreeing[0] if agreeing else None
 
 
-def _short(name: str) -> str:
-    return name.rpartition("/")[2].partition(":")[0]
-
-
 def _same_short(slot: Slot, name: str) -> bool:
-    short = _short(name)
+    short = short_name(name)
     for wanted in slot.short_names:
         # Keras 1 has no slash: lstm_1_W_i; a suffix makes a repeated name unique.
         if short == wanted or _SUFFIX.sub("", short) == wanted or short.endswith(f"_{wanted}"):
@@ -189,7 +186,7 @@ def _by_name(
     for name in names:
         fits = [slot for slot in rest if _same_short(slot, name) and _same_owner(slot, name)]
         if len(fits) != 1:
-            have = ", ".join(map(_short, names[:_SHOWN]))
+            have = ", ".join(map(short_name, names[:_SHOWN]))
             need = ", ".join(slot.role for slot in wanted[:_SHOWN])
             raise place.error(
                 f"layer {quote(layer.name)}: the file holds the weights {have}, "
@@ -221,7 +218,7 @@ def _assign_unknown(
         if not owners:
             raise place.error(f"layer {quote(layer.name)}: no layer for weight {quote(name)}")
         weights = owners[0].layer.weights
-        short = _short(name)
+        short = short_name(name)
         weights[short if short not in weights else name.partition(":")[0]] = tensor
 
 
