@@ -198,6 +198,33 @@ def test_slicing_and_node_defs() -> None:
     assert layer(graph, "m").calls == [Call((Ref("t", 0, 0),), {"axis": 1, "keepdims": True})]
 
 
+def node_def_graph(node_def: Any, **constants: Any) -> Any:
+    layers = [
+        input_entry("x", [None, 4]),
+        entry("TensorFlowOpLayer", "t", [[["x", 0, 0, {}]]], node_def=node_def,
+              constants=constants),
+    ]  # fmt: skip
+    return graph_of(functional(layers, [["x", 0, 0]], [["t", 0, 0]]))
+
+
+@pytest.mark.parametrize("mask", [[], [1], {"b": 1}, "x", -1, 1.5])
+def test_masks_of_node_defs_are_whole_numbers(mask: Any) -> None:
+    node_def = {"op": "StridedSlice", "attr": {"begin_mask": {"i": mask or ["x"]}}}
+    with pytest.raises(CorruptFileError, match="attr.begin_mask: expected an integer"):
+        node_def_graph(node_def)
+
+
+def test_a_node_def_without_operation_is_an_unknown_operation() -> None:
+    for node_def in ({}, {"attr": {}}, None, "binary"):
+        assert layer(node_def_graph(node_def), "t").class_name == "tensor_flow_op_layer"
+
+
+def test_lists_of_node_defs_may_be_anything() -> None:
+    for found in (1, None, {"a": 1}, []):
+        node_def = {"op": "Squeeze", "attr": {"squeeze_dims": {"list": {"i": found}}}}
+        assert layer(node_def_graph(node_def), "t").class_name == "squeeze"
+
+
 def test_operations_of_keras_3_without_a_module() -> None:
     op = {"class_name": "Add", "config": {"name": "add"}, "name": "add",
           "inbound_nodes": [call3(tensor3("x"), 1.0)]}  # fmt: skip

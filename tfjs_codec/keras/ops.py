@@ -180,11 +180,14 @@ def _node_def_call(name: str, config: Config, call: Call, place: Place) -> Call:
         for i in range(len(tensors) + len(constants))
     ]
     node_def = config.get("node_def")
-    if not isinstance(node_def, dict):
+    op = node_def.get("op") if isinstance(node_def, dict) else None
+    if node_def is None or op is None:
         return Call(tuple(inputs), {})
-    op = node_def["op"]
-    options = _attrs(place.at("node_def").mapping(node_def.get("attr") or {}))
+    place = place.at("node_def")
+    options = _attrs(place.at("attr").mapping(node_def.get("attr") or {}))
     if op in ("ConcatV2", "Pack", "AddN", "Concat"):
+        if not inputs:
+            raise place.error(f"{op} has no inputs")
         if op == "ConcatV2":
             *inputs, options["axis"] = inputs
         elif op == "Concat":
@@ -198,7 +201,7 @@ def _node_def_call(name: str, config: Config, call: Call, place: Place) -> Call:
         options.pop("num_split", None)  # the number of the sizes
     bound.update((names.get(key, key), value) for key, value in options.items())
     if op == "StridedSlice":
-        bound["key"] = _strided_key(bound)
+        bound["key"] = _strided_key(bound, place.at("attr"))
     return bind(name, surplus, bound)
 
 
@@ -214,7 +217,8 @@ def _attrs(attrs: Config) -> Config:
         elif kind == "i":
             content = _integer(content)
         elif kind == "list" and isinstance(content, dict):
-            content = [_integer(item) for item in content.get("i", ())]
+            items = content.get("i")
+            content = [_integer(item) for item in items] if isinstance(items, list) else []
         decoded[name] = content
     return decoded
 
@@ -224,10 +228,10 @@ def _integer(text: Any) -> Any:
     return int(text) if isinstance(text, str) and re.fullmatch(r"-?\d{1,19}", text) else text
 
 
-def _strided_key(bound: Config) -> Any:
+def _strided_key(bound: Config, place: Place) -> Any:
     """Turn begin, end and strides with their bit masks into the key of a Python subscript."""
     begin, end, strides = (bound.pop(key, None) for key in ("begin", "end", "strides"))
-    masks = {name: int(bound.pop(name, 0) or 0) for name in MASKS}
+    masks = {name: place.at(name).whole(bound.pop(name, None) or 0) for name in MASKS}
     lists = (begin, end, strides)
     if not all(isinstance(part, list) for part in lists) or len(set(map(len, lists))) != 1:
         return None
