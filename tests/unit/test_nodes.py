@@ -210,7 +210,7 @@ def node_def_graph(node_def: Any, **constants: Any) -> Any:
 @pytest.mark.parametrize("mask", [[], [1], {"b": 1}, "x", -1, 1.5])
 def test_masks_of_node_defs_are_whole_numbers(mask: Any) -> None:
     node_def = {"op": "StridedSlice", "attr": {"begin_mask": {"i": mask or ["x"]}}}
-    with pytest.raises(CorruptFileError, match="attr.begin_mask: expected an integer"):
+    with pytest.raises(CorruptFileError, match=r"attr\.begin_mask: expected an integer"):
         node_def_graph(node_def)
 
 
