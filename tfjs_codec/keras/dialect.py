@@ -178,7 +178,7 @@ def layer_config(class_name: str, config: Config, generation: int, place: Place)
     Raises:
         CorruptFileError: a key holds the wrong type or an impossible value.
     """
-    config = dict(place.mapping(plain(config)))
+    config = place.mapping(plain(config))  # a copy
     config["dtype"] = dtype_name(config.get("dtype"), place.at("dtype"))
     row = CLASSES.get(class_name)
     if class_name in _RENAMES:

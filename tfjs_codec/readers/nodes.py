@@ -240,17 +240,28 @@ class Linker:
 
     def _check_order(self) -> None:
         """Raise CorruptFileError if a call depends on itself; linear, without recursion."""
-        order = calls_in_order(self.graph)
-        if len(order) == sum(len(one.calls) for one in self.graph.layers if not is_input(one)):
+        if self._is_in_order():
             return
-        done = {(layer.name, number) for layer, number in order}
+        done = {(layer.name, number) for layer, number in calls_in_order(self.graph)}
         stuck = {
             (layer.name, number)
             for layer in self.graph.layers
             if not is_input(layer)
             for number in range(len(layer.calls))
         } - done
-        raise self._cycle_error(stuck)
+        if stuck:
+            raise self._cycle_error(stuck)
+
+    def _is_in_order(self) -> bool:
+        """Tell whether each call comes after those it depends on, as Keras lists them."""
+        done: set[tuple[str, int]] = set()
+        for layer in self.graph.layers:
+            for number, call in enumerate(layer.calls):
+                for ref in refs_in(call):
+                    if ref[:2] not in done and not is_input(self.by_name[ref.layer]):
+                        return False
+                done.add((layer.name, number))
+        return True
 
     def _cycle_error(self, stuck: set[tuple[str, int]]) -> Exception:
         """Walk back from any stuck call until one repeats: that one lies on a cycle."""
