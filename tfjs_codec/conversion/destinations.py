@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -89,7 +90,7 @@ def publish_directory(
     job: Job, report: Report, planned: Plan, write: Callable[[Stage], Written]
 ) -> Report:
     """Publish the tfjs model that *write* writes; fill in what *report* does not know yet."""
-    from tfjs_codec.writers.tfjs_files import model_files
+    from tfjs_codec.writers.tfjs_files import listed_files, model_files
 
     written, packed = None, (0, 0)
 
@@ -102,10 +103,12 @@ def publish_directory(
             packed = _compress(written.files, stage)
         return written.files
 
+    # An old model is looked at before and after the new one is written; mostly it is the same.
+    owned = partial(model_files, find=lru_cache(1)(listed_files))
     files = [(shard.name, shard.nbytes) for shard in planned.shards]
     files += [(PAGE, 0)] if job.options.with_page else []
     return replace(
-        publish(job, report, files, fill, model_files),
+        publish(job, report, files, fill, owned),
         weights=len(planned.entries),
         warnings=(*report.warnings, *planned.warnings),
         kept_whole=planned.whole,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfjs_codec.files.source import INDEX, PAGE, PAGE_MARK
@@ -14,13 +14,18 @@ MAX_INDEX_BYTES = 64 << 20
 MAX_PAGE_BYTES = 1 << 20
 
 
-def model_files(directory: Path) -> frozenset[str] | None:
-    """Return the files of the tfjs model (of any kind and writer) in *directory*, or None."""
+def model_files(
+    directory: Path, find: Callable[[bytes], frozenset[str] | None] | None = None
+) -> frozenset[str] | None:
+    """Return the files of the tfjs model (of any kind and writer) in *directory*, or None.
+
+    *find* does what :func:`listed_files` does.
+    """
     index = directory / INDEX
     try:
         if index.stat().st_size > MAX_INDEX_BYTES:
             return None
-        files = listed_files(index.read_bytes())
+        files = (find or listed_files)(index.read_bytes())
     except OSError:
         return None
     if files is None:
