@@ -10,9 +10,10 @@ pytestmark = pytest.mark.oracle
 
 # Functions of TensorFlow and of Keras 2, and operations that Keras's graphs have but keras.ops not.
 OTHERS = {
-    "add_n", "bias_add", "embedding_lookup", "ensure_shape", "euclidean_norm", "fix", "flatten",
-    "getitem", "l2_normalize", "permute_dimensions", "rint", "rsub", "rtruediv",
-    "squared_difference", "variance",
+    "add_n", "batch_flatten", "bias_add", "embedding_lookup", "ensure_shape", "euclidean_norm", "fix",
+    "flatten", "gather_nd", "getitem", "l2_normalize", "linalg_band_part", "linalg_diag",
+    "permute_dimensions", "rank", "rint", "rsub", "rtruediv", "sequence_mask", "squared_difference",
+    "variance",
 }  # fmt: skip
 NAMESAKES = {"identity", "stop_gradient"}  # of one tensor here, as TensorFlow's are
 # Keras takes None and fails; the names of the axes.
