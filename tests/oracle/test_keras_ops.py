@@ -10,8 +10,8 @@ pytestmark = pytest.mark.oracle
 
 # Functions of TensorFlow and of Keras 2, and operations that Keras's graphs have but keras.ops not.
 OTHERS = {
-    "add_n", "batch_flatten", "bias_add", "embedding_lookup", "ensure_shape", "euclidean_norm", "fix",
-    "flatten", "gather_nd", "getitem", "l2_normalize", "linalg_band_part", "linalg_diag",
+    "add_n", "batch_flatten", "bias_add", "embedding_lookup", "ensure_shape", "euclidean_norm",
+    "fix", "flatten", "gather_nd", "getitem", "l2_normalize", "linalg_band_part", "linalg_diag",
     "permute_dimensions", "rank", "rint", "rsub", "rtruediv", "sequence_mask", "squared_difference",
     "variance",
 }  # fmt: skip
