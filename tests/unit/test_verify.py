@@ -522,3 +522,18 @@ def test_recorded_files_without_inputs(web, tmp_path):
     np.savez(tmp_path / "io.npz", x=np.ones(3))
     with pytest.raises(UsageError, match="needs arrays named in0"):
         tfjs_codec.verify(web, node=True, inputs=tmp_path / "io.npz")
+
+
+def test_every_call_of_a_shared_layer_has_its_own_shape(tmp_path):
+    """``both`` is called on rows of 5 and of 4, and what is called on its results follows."""
+    sizes = {"a": 5, "b": 4}
+    layers = [input_entry(name, [None, size]) for name, size in sizes.items()]
+    calls = [[[name, 0, 0, {}]] for name in sizes]
+    layers.append(entry("Activation", "both", calls, activation="relu"))
+    for call, (name, size) in enumerate(sizes.items()):
+        reshape = entry("Reshape", f"r{name}", [[["both", call, 0, {}]]], target_shape=[size, 1])
+        layers.append(reshape)
+    outputs = [["ra", 0, 0], ["rb", 0, 0]]
+    config = functional(layers, [[name, 0, 0] for name in sizes], outputs)
+    tfjs_codec.convert(h5_model(config, {}), tmp_path / "web")
+    assert tfjs_codec.verify(tmp_path / "web")

@@ -8,7 +8,7 @@ tfjs itself) differ in spelling only: a scalar for a window, keys left out that 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -65,35 +65,48 @@ def _infer_graph(graph: LayersGraph, given: Sequence[Shape], found: Shapes) -> l
             shapes = _apply(layer, shapes, found)
         return shapes
     inputs = dict(zip((ref.layer for ref in graph.inputs), given, strict=False))
-    values: dict[str, list[Shape] | None] = {}
+    by_name = {layer.name: layer for layer in graph.layers}
+    values: dict[tuple[str, int], list[Shape] | None] = {}
+
+    def gather(refs: Sequence[TensorRef]) -> list[Shape] | None:
+        shapes = []
+        for ref in refs:
+            place = _place(ref, by_name)
+            known = values.get(place) if place else None
+            if known is None or ref.tensor >= len(known):
+                return None
+            shapes.append(known[ref.tensor])
+        return shapes or None
+
     for layer, number in calls_in_order(graph):
         call = layer.calls[number] if layer.calls else []
-        shapes = [inputs[layer.name]] if layer.name in inputs else _gather(call, values)
-        outputs = _apply(layer, shapes, found)
-        values.setdefault(layer.name, outputs)
-    return _gather(graph.outputs, values)
+        shapes = [inputs[layer.name]] if layer.name in inputs else gather(call)
+        values[layer.name, number] = _apply(layer, shapes, found)
+    return gather(graph.outputs)
 
 
-def _gather(refs: Sequence[TensorRef], values: dict[str, list[Shape] | None]) -> list[Shape] | None:
-    shapes = []
-    for ref in refs:
-        known = values.get(ref.layer)
-        if known is None or ref.tensor >= len(known):
-            return None
-        shapes.append(known[ref.tensor])
-    return shapes or None
+def _place(ref: TensorRef, by_name: Mapping[str, TfjsLayer]) -> tuple[str, int] | None:
+    """Return the layer that *ref* is an output of, and the number of its call.
+
+    Nodes count the layer's calls; node 0 of a model is its own graph, where the writer counts it.
+    """
+    layer = by_name.get(ref.layer)
+    if layer is None:
+        return None
+    number = ref.call - (layer.graph is not None)
+    return layer.name, min(max(number, 0), max(len(layer.calls) - 1, 0))
 
 
 def calls_in_order(graph: LayersGraph) -> Iterator[tuple[TfjsLayer, int]]:
     """Yield each layer with the number of a call, all after those they depend on."""
-    names = {layer.name for layer in graph.layers}
+    by_name = {layer.name: layer for layer in graph.layers}
     waiting: dict[tuple[int, int], int] = {}
-    users: dict[str, list[tuple[TfjsLayer, int]]] = {}
+    users: dict[tuple[str, int], list[tuple[TfjsLayer, int]]] = {}
     ready: deque[tuple[TfjsLayer, int]] = deque()
     for layer in graph.layers:
         for number in range(max(1, len(layer.calls))):
             call = layer.calls[number] if layer.calls else []
-            needs = {ref.layer for ref in call} & names
+            needs = {place for ref in call if (place := _place(ref, by_name))}
             waiting[id(layer), number] = len(needs)
             for need in needs:
                 users.setdefault(need, []).append((layer, number))
@@ -102,7 +115,7 @@ def calls_in_order(graph: LayersGraph) -> Iterator[tuple[TfjsLayer, int]]:
     while ready:
         layer, number = ready.popleft()
         yield layer, number
-        for user, call_number in users.pop(layer.name, ()):
+        for user, call_number in users.pop((layer.name, number), ()):
             waiting[id(user), call_number] -= 1
             if not waiting[id(user), call_number]:
                 ready.append((user, call_number))
