@@ -74,3 +74,18 @@ def test_boxes_that_overlap_just_as_much_as_they_may_are_kept(threshold, kept):
     given = [boxes, np.array([2, 1], np.float32), np.int32(2), np.float32(threshold), np.float32(0)]
     (found,) = compute("NonMaxSuppressionV3", {"T": "float32"}, given)
     assert found.tolist() == kept
+
+
+def test_products_over_two_axes_at_once_use_sizes_that_are_known():
+    """Tfjs's Einsum would make tensors of seven axes, which webgl and webgpu do not have."""
+    x = RNG.normal(size=(2, 3, 4, 2, 5)).astype(np.float32)
+    scores = node(
+        "y", "Einsum", ("x", 0), ("x", 0), T="float32", N=2, equation=b"afgde,abcde->adbcfg"
+    )
+    values = node("z", "Einsum", "y", "x", T="float32", N=2, equation=b"adbcfg,afgde->abcde")
+    made = graph((-1, 3, 4, 2, 5), scores, values, output=Ref("z"))
+    rewritten = run(made)
+    assert "Einsum" not in {each.op for each in rewritten.nodes.values()}
+    first = np.einsum("afgde,abcde->adbcfg", x, x)
+    expected = np.einsum("adbcfg,afgde->abcde", first, x)
+    np.testing.assert_allclose(interpreter.run(rewritten, {"x": x})["y"], expected, rtol=1e-4)

@@ -36,6 +36,9 @@ def einsum(build: Build, node: Node) -> list[Ref] | None:
         build.refuse(f"tfjs cannot compute the equation {quote(_text(node))}")
     elif result is None and floats:
         result = lowered.result(values, output)
+        if result is None:
+            inferred = _sizes(build, node, operands, inferred=True)
+            result = _Einsum(build, inferred).result(values, output)
     return None if result is None else [result]
 
 
@@ -61,13 +64,19 @@ def _is_plain(operands: Sequence[str], output: str) -> bool:
     )
 
 
-def _sizes(build: Build, node: Node, operands: Sequence[str]) -> dict[str, int]:
-    """Return the sizes of labels, as far as constant operands tell them."""
+def _sizes(
+    build: Build, node: Node, operands: Sequence[str], *, inferred: bool = False
+) -> dict[str, int]:
+    """Return the sizes of labels, as far as constant operands tell them, or all that are known."""
     sizes: dict[str, int] = {}
     for ref, labels in zip(node.inputs, operands, strict=True):
         source = build.nodes[ref.node]
-        if source.op == "Const" and len(source.value.shape) == len(labels):
-            sizes.update(zip(labels, source.value.shape, strict=True))
+        shape = (
+            source.value.shape if source.op == "Const" else build.shape(ref) if inferred else None
+        )
+        if shape is not None and len(shape) == len(labels) and "." not in labels:
+            pairs = zip(labels, shape, strict=True)
+            sizes.update((label, size) for label, size in pairs if size is not None and size >= 0)
     return sizes
 
 
