@@ -65,7 +65,7 @@ NOT_AS_LAYERS = frozenset(
 NOT_AS_GRAPH = frozenset({"Dense_19"})
 # Functions of TensorFlow that tfjs's Layers can say.
 TENSORFLOW_AS_LAYERS = frozenset((
-    "argmin", "flip_left_right", "flip_up_down", "image_transpose", "matrix_transpose",
+    "argmin", "flip_left_right", "flip_up_down", "image_transpose", "matrix_transpose", "repeat",
     "split_rest_first", "split_rest_last", "split_rest_middle",
 ))  # fmt: skip
 # Models with channels that get factors, beside those of SeparableConv.

@@ -261,10 +261,12 @@ def _flip(b: Scope, x: Tensor, axis: Any) -> Tensor:
 
 
 @op("repeat")
-def _repeat(b: Scope, x: Tensor, repeats: int, axis: Any) -> Tensor:
+def _repeat(b: Scope, x: Tensor, repeats: Any, axis: Any) -> Tensor:
     """A selection matrix."""
     (at,) = axes_of(x, axis)
-    b.pay(x.shape[at], repeats)
+    if isinstance(repeats, Tensor):
+        raise Refusal("a repetition whose number is computed at run time")
+    b.pay(x.shape[at], int(np.max(repeats, initial=0)))
     return select(b, x, at, np.repeat(np.arange(x.shape[at] or 0), repeats))
 
 
