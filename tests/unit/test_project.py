@@ -46,6 +46,16 @@ def test_actions_are_pinned_by_commit():
     assert [each for each in used if not re.fullmatch(r"\S+@[0-9a-f]{40}  # v[\d.]+", each)] == []
 
 
+def test_each_entry_of_the_changelog_stands_once_under_a_topic():
+    versions = (ROOT / "CHANGELOG.md").read_text().split("\n## ")[1:]
+    for version in versions:
+        before, *groups = re.split(r"\n####? ", version)
+        assert "\n- " not in before
+        entries = [" ".join(each.split()) for group in groups for each in group.split("\n- ")[1:]]
+        assert entries
+        assert [entry for entry in entries if entries.count(entry) > 1] == []
+
+
 def test_contributing_names_what_exists():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     named = re.findall(r"`((?:tfjs_codec|fixtures|tests|proto)/[\w./]*)`", text)
