@@ -26,7 +26,7 @@ REGISTRY = Registry(
     ),
     unknown_op=(
         "the operation '{}' has no counterpart among graph operations",
-        "Move it out of the model, into the JavaScript around it.",
+        "Convert what model.export() writes, or move it into the JavaScript around the model.",
     ),
 )
 rule, refuse = REGISTRY.rule, REGISTRY.refuse
