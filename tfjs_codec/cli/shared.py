@@ -175,7 +175,7 @@ class Pairs(argparse.Action):
         """
         key, equals, value = str(values).partition("=")
         if not (key and equals and value):
-            raise UsageError(f"{values!r} should read {self.metavar}")
+            raise UsageError(f"{self.option_strings[0]}: {values!r} should read {self.metavar}")
         setattr(namespace, self.dest, {**getattr(namespace, self.dest), key: value})
 
 
