@@ -171,3 +171,23 @@ def test_statistics_lie_along_the_last_axes_that_are_kept(
 ) -> None:
     layer = KerasLayer("x", "Normalization", {"mean": mean})
     assert statistic(layer, "mean", axes, (None, 3, 4)).shape == want
+
+
+def mean_of_difference(dtype: str, right: object) -> KerasModel:
+    """TensorFlow rounds the mean of ``x - right`` if both are whole numbers."""
+    source = KerasLayer("i", "InputLayer", {"batch_shape": [None, 4], "dtype": dtype})
+    layers = [
+        source,
+        KerasLayer("y", "subtract", calls=[Call((START, right))], is_op=True),
+        KerasLayer("x", "mean", calls=[Call((Ref("y", 0, 0),), {"axis": -1})], is_op=True),
+    ]
+    graph = KerasGraph("m", layers, [START], [Ref("x", 0, 0)])
+    return KerasModel("m", "keras-h5", graph, 2, keras_version="2.15.0")
+
+
+def test_a_mean_of_computed_whole_numbers_is_refused_where_tensorflow_rounds_it() -> None:
+    for right in (3, [1, 2, 3, 4], START):
+        with pytest.raises(UnsupportedModelError) as caught:
+            lower(mean_of_difference("int32", right))
+        assert "a mean of whole numbers" in str(caught.value.problems[0].reason)
+    lower(mean_of_difference("float32", 3.0))

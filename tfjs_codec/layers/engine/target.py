@@ -21,6 +21,12 @@ from tfjs_codec.tracing.refusal import ShapeRefusal
 from tfjs_codec.tracing.registry import Entry, Registry
 from tfjs_codec.tracing.tracer import Tracer, bind, first_argument
 
+# Operations on whole numbers whose results are whole numbers, too.
+_WHOLE = frozenset(
+    ("absolute", "add", "amax", "amin", "clip", "max", "maximum", "min", "minimum", "multiply",
+     "negative", "rsub", "square", "squared_difference", "subtract", "sum")
+)  # fmt: skip
+
 
 class LayersTarget:
     """Traces Keras models into tfjs models; ``tracer`` holds what was refused."""
@@ -110,6 +116,9 @@ class LayersTarget:
         if becomes != "own":
             mask = scope.passed_mask if becomes == "pass" else None
             outputs = [replace(tensor, mask=mask) for tensor in outputs]
+        arguments = (*call.args, *call.kwargs.values())
+        if inputs and layer.is_op and layer.class_name in _WHOLE and _is_whole(arguments):
+            outputs = [replace(tensor, dtype=inputs[0].dtype) for tensor in outputs]
         scope.finish_names(outputs)
         self._log(scope, outputs)
         return outputs
@@ -171,6 +180,15 @@ class LayersTarget:
             layers[0].calls = []
             return layers[0], outputs[0]
         return TfjsLayer(finished.name, "Functional", graph=finished), outputs[0]
+
+
+def _is_whole(value: object) -> bool:
+    """Tell whether an argument is whole numbers, or says how these are reduced."""
+    if isinstance(value, Tensor):
+        return value.dtype.startswith(("int", "uint"))
+    if isinstance(value, list | tuple):
+        return all(map(_is_whole, value))
+    return value is None or isinstance(value, int)
 
 
 def _first(scope: Scope) -> Any:
