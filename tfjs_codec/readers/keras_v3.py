@@ -56,16 +56,16 @@ class Store:
     used: set[str] = field(default_factory=set)
     asset: Callable[[str], bytes | None] = lambda _: None
 
-    def add(self, tensors: Iterable[tuple[str, LazyTensor]]) -> None:
-        """Add those of *tensors* that are variables of layers."""
-        for path, tensor in tensors:
-            if _is_variable(path):
-                group, _, index = path.replace("\\", "/").rpartition("/")
-                self.vars.setdefault(group[: -len("/vars")], {})[index] = tensor
+    def add(self, variables: Iterable[tuple[str, LazyTensor]]) -> None:
+        """Add *variables*, whose paths are such as :func:`is_variable` tells."""
+        for path, tensor in variables:
+            group, _, index = _slashed(path).rpartition("/")
+            home = group.removesuffix("vars").removesuffix("/")
+            self.vars.setdefault(home, {})[index] = tensor
 
     def add_file(self, file: H5File) -> None:
         """Add the variables of layers in *file*; other datasets are not even opened."""
-        self.add(file.walk(_is_variable))
+        self.add(file.walk(is_variable))
 
     def has(self, path: str) -> bool:
         """Tell whether there are variables at or below *path*."""
@@ -76,10 +76,14 @@ class Store:
         return CorruptFileError(what, path=self.path, where=where)
 
 
-def _is_variable(path: str) -> bool:
+def is_variable(path: str) -> bool:
     """Tell whether *path* in a file is that of a variable of a layer."""
-    group = path.replace("\\", "/").rpartition("/")[0]  # Windows writes some
-    return (group == "vars" or group.endswith("/vars")) and not path.startswith(_NOT_LAYERS)
+    in_vars = f"/{_slashed(path)}".rpartition("/")[0].endswith("/vars")
+    return in_vars and not path.startswith(_NOT_LAYERS)
+
+
+def _slashed(path: str) -> str:
+    return path.replace("\\", "/")  # Windows writes some
 
 
 def h5_store(file: H5File) -> Store:

@@ -22,7 +22,7 @@ from tfjs_codec.limits import Limits
 from tfjs_codec.readers.architecture import Architecture, read_architecture
 from tfjs_codec.readers.h5_weights import assign, convert
 from tfjs_codec.readers.input_shape import infer_input_shapes
-from tfjs_codec.readers.keras_v3 import Store, load_tree
+from tfjs_codec.readers.keras_v3 import Store, is_variable, load_tree
 
 _TREE = re.compile(r"(^|/)vars/[0-9]+$")
 _WARNING = (
@@ -53,7 +53,7 @@ def repair(model: TfjsLayers, limits: Limits) -> TfjsLayers | KerasModel:
     warnings = [_WARNING, *found.warnings]
     if in_tree:
         store = Store(model.path, "weightsManifest")
-        store.add((weight.name, weight.tensor) for weight in weights)
+        store.add((one.name, one.tensor) for one in weights if is_variable(one.name))
         warnings += load_tree(found, store)
     else:
         _assign_paths(found, weights, model.path)
