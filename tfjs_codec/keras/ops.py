@@ -180,10 +180,9 @@ def _node_def_call(name: str, config: Config, call: Call, place: Place) -> Call:
         for i in range(len(tensors) + len(constants))
     ]
     node_def = config.get("node_def")
-    op = node_def.get("op") if isinstance(node_def, dict) else None
-    if node_def is None or op is None:
+    if not isinstance(node_def, dict) or node_def.get("op") is None:
         return Call(tuple(inputs), {})
-    place = place.at("node_def")
+    op, place = node_def["op"], place.at("node_def")
     options = _attrs(place.at("attr").mapping(node_def.get("attr") or {}))
     if op in ("ConcatV2", "Pack", "AddN", "Concat"):
         if not inputs:
