@@ -78,18 +78,13 @@ class KerasLayer:
 
     def copy(self) -> KerasLayer:
         """Return a copy whose parts can be edited; tensors are shared."""
-        return KerasLayer(
-            self.name,
-            self.class_name,
-            dict(self.config),
-            self.is_op,
-            self.registered_name,
-            [Call(call.args, dict(call.kwargs)) for call in self.calls],
-            {name: child.copy() for name, child in self.children.items()},
-            None if self.graph is None else self.graph.copy(),
-            dict(self.weights),
-            self.recorded,
-            self.replaced,
+        return replace(
+            self,
+            config=dict(self.config),
+            calls=[Call(call.args, dict(call.kwargs)) for call in self.calls],
+            children={name: child.copy() for name, child in self.children.items()},
+            graph=None if self.graph is None else self.graph.copy(),
+            weights=dict(self.weights),
         )
 
     def __hash__(self) -> int:
